@@ -1,0 +1,54 @@
+# Every target works on a fresh machine with Python 3.11 or newer and pip. `make help` lists them.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+DEMO   ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint types unit kernels-without-jit bench lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## make .venv and install the locked versions and tamis itself, editable
+
+$(STAMP): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "tamis needs Python 3.11 or newer; set PYTHON=…")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: install  ## make a sample corpus, clean it, say where the results are
+	rm -rf $(DEMO)
+	$(BIN)/tamis sample $(DEMO)
+	$(BIN)/tamis clean $(DEMO)/corpus -o $(DEMO)/cleaned
+
+test: install check unit kernels-without-jit  ## all checks and tests
+
+check: lint types  ## lint and types
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+unit: install
+	$(BIN)/python -m pytest -m "not gpu"
+
+kernels-without-jit: install  ## coverage of the kernels' own lines: only plain Python can be measured
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/kernels -m "not gpu and not slow" \
+		--cov=tamis_kernels --cov-report=term:skip-covered --cov-fail-under=90 --hypothesis-profile=small
+
+bench: install  ## all benchmarks against the limits and the peers that are installed
+	for bench in bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
+lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--python-version 3.11 --extra dev --extra build pyproject.toml -o requirements.lock
+
+clean:  ## remove what make made
+	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

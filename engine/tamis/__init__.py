@@ -1,0 +1,83 @@
+"""tamis cleans corpora of images, sensor records and text before models are trained on them.
+
+>>> import tamis
+>>> result = tamis.clean("photos/", "cleaned/")  # doctest: +SKIP
+>>> result.rejected.group_by("reason").len().collect()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tamis.api import Result, check, clean
+    from tamis.errors import (
+        ColumnError,
+        InvariantError,
+        OutputError,
+        RecipeError,
+        RunInterrupted,
+        SourceError,
+        TamisError,
+        WorkerError,
+    )
+    from tamis.normalizer import Normalizer
+    from tamis.recipe import Recipe
+    from tamis.sample import write_sample
+    from tamis.signatures import near_duplicates, signatures
+
+_HOMES = {
+    "tamis.api": ("Result", "check", "clean"),
+    "tamis.errors": (
+        "ColumnError",
+        "InvariantError",
+        "OutputError",
+        "RecipeError",
+        "RunInterrupted",
+        "SourceError",
+        "TamisError",
+        "WorkerError",
+    ),
+    "tamis.normalizer": ("Normalizer",),
+    "tamis.recipe": ("Recipe",),
+    "tamis.sample": ("write_sample",),
+    "tamis.signatures": ("near_duplicates", "signatures"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ColumnError",
+    "InvariantError",
+    "Normalizer",
+    "OutputError",
+    "Recipe",
+    "RecipeError",
+    "Result",
+    "RunInterrupted",
+    "SourceError",
+    "TamisError",
+    "WorkerError",
+    "__version__",
+    "check",
+    "clean",
+    "near_duplicates",
+    "signatures",
+    "write_sample",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: `import tamis` alone loads neither polars nor numba."""
+    if name not in _HOME_OF:
+        message = f"module 'tamis' has no attribute {name!r}"
+        raise AttributeError(message)
+    import importlib
+
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

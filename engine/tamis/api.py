@@ -1,0 +1,194 @@
+"""`clean` and `check`, and what they return."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tamis.errors import SourceError
+from tamis.pipeline.run import Request, run
+from tamis.progress import Silent
+from tamis.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tamis.progress import Progress
+    from tamis_kernels.backend import BackendName
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run, read from its output folder.
+
+    Attributes
+    ----------
+    out
+        The output folder.
+    """
+
+    out: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What was read, kept and rejected, by what, from what, with which versions."""
+        path = self.out / "manifest.json"
+        if not path.exists():
+            message = f"{self.out} holds no finished run: there is no manifest.json"
+            raise SourceError(message)
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return manifest
+
+    @property
+    def kept(self) -> pl.LazyFrame:
+        """What was kept: the clean rows where the source was one kind of table, else one row a kept file (path, record, rows, bytes).
+
+        With tables of several kinds, `tables` has the clean rows of each.
+        """
+        tables = self.tables
+        media = self.manifest["counts"]["by_kind"].get("media")
+        return next(iter(tables.values())) if len(tables) == 1 and not media else self.files
+
+    @property
+    def files(self) -> pl.LazyFrame:
+        """Every file that was written or kept: path, record (media), rows (tables), bytes, xxh3_128."""
+        return pl.scan_parquet(self.out / "outputs.parquet")
+
+    @property
+    def tables(self) -> dict[str, pl.LazyFrame]:
+        """The clean rows of each table group; empty after `check`, which writes none."""
+        folder = self.out / "clean" / "tables"
+        groups = {name: folder / name for name in self.manifest["tables"]}
+        return {name: pl.scan_parquet(path / "part-*.parquet") for name, path in groups.items() if any(path.glob("part-*.parquet"))}
+
+    @property
+    def rejected(self) -> pl.LazyFrame:
+        """One row a rejected record: record, source, row, check, reason, severity, detail, kept, similarity, column, value."""
+        return pl.scan_parquet(self.out / "rejects.parquet")
+
+    @property
+    def notes(self) -> pl.LazyFrame:
+        """Every other finding, with the columns of `rejected`."""
+        return pl.scan_parquet(self.out / "notes.parquet")
+
+    @property
+    def clusters(self) -> pl.LazyFrame:
+        """One row a member of a duplicate cluster: cluster, record, keeper, similarity, check."""
+        return pl.scan_parquet(self.out / "clusters.parquet")
+
+    def __repr__(self) -> str:
+        """Return the totals."""
+        counts = self.manifest["counts"]
+        return f"Result({str(self.out)!r}: {counts['read']} read, {counts['kept']} kept, {counts['rejected']} rejected)"
+
+
+Source = "str | Path | Sequence[str | Path]"
+
+
+def clean(
+    source: str | Path | Sequence[str | Path],
+    out: str | Path,
+    recipe: Recipe | str | Path | None = "auto",
+    *,
+    settings: Mapping[str, Any] | None = None,
+    backend: BackendName = "auto",
+    jobs: int | None = None,
+    batch_size: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Clean a corpus: read it, hold back what is broken or double, write the rest.
+
+    Parameters
+    ----------
+    source
+        A folder, a file, a glob pattern, or several of these.
+    out
+        The output folder. An unfinished run of the same source and recipe in it is resumed.
+    recipe
+        A `Recipe`, a TOML file, a built-in name (`images`, `sensors`, `text`), or `auto`.
+    settings
+        Overrides by dotted key, such as `{"near_duplicates.threshold": 0.9}`.
+    backend
+        `auto`, `cpu` or `cuda`. The result is the same on all.
+    jobs
+        Worker processes; None for one a core. The result is the same for any number.
+    batch_size
+        Records that a worker holds at once; None lets each stage choose. The result is the same for any size.
+    overwrite
+        Whether a finished or other run in `out` is replaced.
+    progress
+        Where progress is told; None for nowhere.
+
+    Raises
+    ------
+    TamisError
+        See `tamis.errors`. A bad record raises nothing: it is in `Result.rejected`.
+    """
+    return _run(source, out, recipe, settings, backend, jobs, batch_size, progress, overwrite=overwrite, dry_run=False)
+
+
+def check(
+    source: str | Path | Sequence[str | Path],
+    out: str | Path,
+    recipe: Recipe | str | Path | None = "auto",
+    *,
+    settings: Mapping[str, Any] | None = None,
+    backend: BackendName = "auto",
+    jobs: int | None = None,
+    batch_size: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Do what `clean` does but write no clean corpus: ledger, clusters, manifest and report only."""
+    return _run(source, out, recipe, settings, backend, jobs, batch_size, progress, overwrite=overwrite, dry_run=True)
+
+
+def _run(
+    source: str | Path | Sequence[str | Path],
+    out: str | Path,
+    recipe: Recipe | str | Path | None,
+    settings: Mapping[str, Any] | None,
+    backend: BackendName,
+    jobs: int | None,
+    batch_size: int | None,
+    progress: Progress | None,
+    *,
+    overwrite: bool,
+    dry_run: bool,
+) -> Result:
+    request = Request(
+        source=source,
+        out=Path(out),
+        recipe=_recipe(recipe, settings),
+        settings=settings or {},
+        backend=backend,
+        jobs=jobs if jobs is not None else cores(),
+        batch_size=batch_size,
+        overwrite=overwrite,
+        dry_run=dry_run,
+    )
+    run(request, progress or Silent())
+    return Result(Path(out))
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _recipe(recipe: Recipe | str | Path | None, settings: Mapping[str, Any] | None) -> Recipe | None:
+    """Return a recipe with its overrides, or None for `auto`."""
+    if recipe is None or recipe == "auto":
+        Recipe.load(None, settings=settings)  # a wrong key is told before anything is read
+        return None
+    if isinstance(recipe, Recipe):
+        return Recipe.from_tree(recipe.canonical(), settings=settings) if settings else recipe
+    return Recipe.load(recipe, settings=settings)

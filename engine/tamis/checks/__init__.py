@@ -1,0 +1,20 @@
+"""One file a check. A file put here that defines a `Check` is found, gets a section in every recipe, and runs."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from tamis.checks.base import Check
+
+
+@cache
+def registry() -> tuple[type[Check], ...]:
+    """Return all checks in the order in which they give their verdicts."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return tuple(sorted(Check.__subclasses__(), key=lambda check: (check.order, check.name)))
+
+
+__all__ = ["Check", "registry"]

@@ -1,0 +1,253 @@
+"""The contract of a check: observe, judge, apply, each optional; `needs` says which statistics of the kept rows `apply` wants.
+
+A check sees batches, evidence and the books (`Case`); it never opens a file of the source itself and never talks to another check.
+The pipeline knows this contract and no check's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from tamis.media import Inspection
+    from tamis.sources.schema import TableGroup
+    from tamis_kernels.backend import BackendName
+    from tamis_kernels.moments import Moments
+
+Kind = Literal["media", "table"]
+Severity = Literal["note", "reject"]
+
+
+class CheckOptions(BaseModel):
+    """What every section of a recipe has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    enabled: bool = Field(default=True, description="Whether the check runs.")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing noticed about one record of a batch.
+
+    Attributes
+    ----------
+    index
+        The record's position in the batch.
+    reason
+        Stable code in snake_case, counted in the manifest.
+    severity
+        `reject` holds the record back, `note` keeps it.
+    detail
+        What was found, for people.
+    column, value
+        The cell, where it is about one.
+    """
+
+    index: int
+    reason: str
+    severity: Severity
+    detail: str
+    column: str | None = None
+    value: str | None = None
+
+
+@dataclass(slots=True)
+class MediaBatch:
+    """Files read once: their bytes' hash, and what one strict decode found."""
+
+    kind: ClassVar[Kind] = "media"
+    records: Sequence[str]
+    sizes: NDArray[np.int64]
+    digests: Sequence[bytes]
+    inspections: Sequence[Inspection]
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.records)
+
+
+@dataclass(slots=True)
+class TableBatch:
+    """Rows of one table group, with the types its schema gives them.
+
+    Attributes
+    ----------
+    group
+        The schema that the rows follow.
+    source
+        Record id of the file that the rows come from.
+    rows
+        int64 array: each row's number in its file.
+    frame
+        The typed values, one column per column of the group.
+    unparsed
+        Cells that held something their column's type cannot hold: index, column, value.
+    nulls
+        Why cells are null: (column, reason) to how many.
+    """
+
+    kind: ClassVar[Kind] = "table"
+    group: TableGroup
+    source: str
+    rows: NDArray[np.int64]
+    frame: pl.DataFrame
+    unparsed: pl.DataFrame
+    nulls: Mapping[tuple[str, str], int]
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.rows)
+
+
+Batch = MediaBatch | TableBatch
+
+
+@dataclass(slots=True)
+class Observation:
+    """What a check noted of a batch: evidence columns (one value a record) and findings.
+
+    `totals` are named integer counters that add up over batches, shards and runs.
+    """
+
+    columns: Mapping[str, pl.Series] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    totals: Mapping[str, int] = field(default_factory=dict)
+
+
+class Case(Protocol):
+    """What `judge` sees: all evidence of the run, and the books in which it writes its verdicts.
+
+    Records are numbered 0 … n-1 in source order, whatever the shards, jobs and batches were.
+    """
+
+    @property
+    def records(self) -> int:
+        """How many records the run has."""
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """Which records no check has rejected so far (read-only)."""
+
+    def column(self, name: str, default: Any) -> NDArray[Any]:
+        """One evidence column of this check over all records; `default` where a record has none."""
+
+    def has(self, name: str) -> bool:
+        """Whether any record has this evidence."""
+
+    def shingles(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Shingle hashes of these records, read from the source again: (hashes, offsets)."""
+
+    def reject(
+        self,
+        indices: NDArray[np.int64],
+        reason: str,
+        detail: Callable[[int], str] | str,
+        *,
+        kept: NDArray[np.int64] | None = None,
+        similarity: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Reject records; `kept` names the record that stands for each."""
+
+    def clusters(self, members: NDArray[np.int64], keepers: NDArray[np.int64], similarity: NDArray[np.float64]) -> None:
+        """Enter clusters: each member, the record that is kept for it (itself for the keeper), and how similar the two are."""
+
+    def count(self, **counters: float) -> None:
+        """Add counters to the manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Statistics over the kept rows that a check wants for one column before it is applied.
+
+    Attributes
+    ----------
+    moments
+        Count, mean, variance, minimum and maximum.
+    quantiles
+        Probabilities of the exact quantiles wanted.
+    """
+
+    moments: bool = False
+    quantiles: tuple[float, ...] = ()
+
+    def __or__(self, other: Needs) -> Needs:
+        """Return what both need."""
+        return Needs(self.moments or other.moments, tuple(sorted({*self.quantiles, *other.quantiles})))
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStatistics:
+    """Exact statistics of one column over the kept rows; what was not asked for is None or empty."""
+
+    moments: Moments | None = None
+    quantiles: Mapping[float, float] = field(default_factory=dict)
+
+
+Statistics = Mapping[str, ColumnStatistics]
+
+
+class Check:
+    """Base of all checks: a name, its options, and hooks that do nothing.
+
+    Attributes
+    ----------
+    name
+        Section of the recipe, prefix of evidence columns, and `check` in the ledger.
+    order
+        Place in the sequence of verdicts: the first check that rejects a record owns the rejection.
+    kinds
+        What it looks at.
+    summary
+        One sentence for `tamis recipe schema` and the report.
+    """
+
+    name: ClassVar[str]
+    order: ClassVar[int]
+    kinds: ClassVar[frozenset[Kind]]
+    summary: ClassVar[str]
+    Options: ClassVar[type[CheckOptions]] = CheckOptions
+
+    def __init__(self, options: CheckOptions, *, seed: int = 1, backend: BackendName = "auto") -> None:
+        self.options: Any = options
+        self.seed = seed
+        self.backend = backend
+
+    def observe(self, batch: Batch) -> Observation:
+        """Turn a batch into evidence and findings."""
+        raise NotImplementedError
+
+    def judge(self, case: Case) -> None:
+        """Set verdicts from the evidence of the whole run."""
+        raise NotImplementedError
+
+    def shingles(self, batch: TableBatch) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Return the shingle hashes and offsets that verification compares."""
+        raise NotImplementedError
+
+    def needs(self, group: TableGroup) -> Mapping[str, Needs]:
+        """Return which statistics over the kept rows `apply` wants, per column."""
+        raise NotImplementedError
+
+    def apply(self, frame: pl.DataFrame, group: TableGroup, statistics: Statistics) -> pl.DataFrame:
+        """Return kept rows as they are to be written. Columns may change their values and types, rows may not come or go."""
+        raise NotImplementedError
+
+    def fitted(self, group: TableGroup, statistics: Statistics) -> dict[str, Any] | None:
+        """Return what `apply` used, JSON-safe, for `scaler.json`; None when there is nothing to keep."""
+        raise NotImplementedError
+
+    @classmethod
+    def has(cls, hook: str) -> bool:
+        """Whether this check has a hook of its own."""
+        return getattr(cls, hook) is not getattr(Check, hook)

@@ -1,0 +1,111 @@
+"""Missing values: rows that say nothing are held back, cells are imputed only where the recipe says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, Needs, Observation, TableBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tamis.checks.base import Statistics
+    from tamis.sources.schema import TableGroup
+
+
+class Options(CheckOptions):
+    """Options of `missing`."""
+
+    required: tuple[str, ...] = Field(default=(), description="Columns without whose value a row is rejected.")
+    max_share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of missing value columns at which a row is rejected; 1: when all are missing. Value columns are the numbers "
+        "(and windows) of a table, or all its columns when it has none.",
+    )
+    impute: Literal["none", "mean", "median", "constant"] = Field(
+        default="none", description="What a missing number becomes: it stays null, or the mean or median of the kept rows, or `constant`."
+    )
+    constant: float = Field(default=0.0, description="The value that impute = constant writes.")
+    columns: tuple[str, ...] = Field(default=(), description="Number columns that are imputed; none given: all.")
+    mark: bool = Field(default=True, description="Whether a column NAME__imputed says which cells were imputed.")
+
+
+class Missing(Check):
+    """Counts, rejects and imputes."""
+
+    name = "missing"
+    order = 30
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"table"})
+    summary = "Rows without values are rejected; missing numbers are imputed if the recipe says so."
+    Options = Options
+
+    def observe(self, batch: Batch) -> Observation:
+        """Reject rows that lack what they must have."""
+        assert isinstance(batch, TableBatch)
+        options: Options = self.options
+        frame, findings = batch.frame, []
+        values = value_columns(batch.group)
+        lacking = frame.select(pl.sum_horizontal(pl.col(name).is_null() for name in values))
+        share = lacking.to_series().to_numpy() / max(1, len(values))
+        for index in np.flatnonzero(share >= options.max_share).tolist():
+            detail = f"{round(share[index] * len(values))} of {len(values)} value columns are missing"
+            findings.append(Finding(index, "no_values" if share[index] == 1 else "too_few_values", "reject", detail))
+        for name in options.required:
+            if name in frame.columns:
+                empty = frame[name].is_null().arg_true().to_list()
+                findings += [Finding(i, "required_missing", "reject", f"{name} is required and missing", name) for i in empty]
+        totals = {f"{batch.group.name}|{name}": frame[name].null_count() for name in frame.columns}
+        return Observation(findings=sorted(findings, key=lambda one: one.index), totals=totals)
+
+    def needs(self, group: TableGroup) -> Mapping[str, Needs]:
+        """Ask for the mean or median of what is to be imputed."""
+        if self.options.impute == "mean":
+            return {name: Needs(moments=True) for name in self._imputed(group)}
+        if self.options.impute == "median":
+            return {name: Needs(quantiles=(0.5,)) for name in self._imputed(group)}
+        return {}
+
+    def apply(self, frame: pl.DataFrame, group: TableGroup, statistics: Statistics) -> pl.DataFrame:
+        """Fill missing numbers and mark them."""
+        options: Options = self.options
+        if options.impute == "none":
+            return frame
+        filled = []
+        for name in self._imputed(group):
+            value = self._value(name, statistics)
+            if value is None or np.isnan(value):
+                continue
+            filled.append(pl.col(name).fill_null(pl.lit(value).cast(frame.schema[name])))
+            if options.mark:
+                filled.append(pl.col(name).is_null().alias(f"{name}__imputed"))
+        return frame.with_columns(filled)
+
+    def fitted(self, group: TableGroup, statistics: Statistics) -> dict[str, Any] | None:
+        """Return the imputed value of each column."""
+        if self.options.impute == "none":
+            return None
+        return {"impute": self.options.impute, "values": {name: self._value(name, statistics) for name in self._imputed(group)}}
+
+    def _value(self, name: str, statistics: Statistics) -> float | None:
+        if self.options.impute == "constant":
+            return float(self.options.constant)
+        known = statistics[name]
+        if self.options.impute == "median":
+            return known.quantiles[0.5]
+        return known.moments.mean() if known.moments else None
+
+    def _imputed(self, group: TableGroup) -> list[str]:
+        chosen = self.options.columns
+        return [column.name for column in group.columns if column.kind == "number" and (not chosen or column.name in chosen)]
+
+
+def value_columns(group: TableGroup) -> list[str]:
+    """Return the columns that carry a row's values, as against its keys and times."""
+    values = [column.name for column in group.columns if column.kind in {"number", "window"}]
+    return values or [column.name for column in group.columns]

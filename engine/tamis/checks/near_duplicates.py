@@ -1,0 +1,256 @@
+"""Near-duplicates: texts, sensor windows and pictures that are almost the same.
+
+Texts and windows: n-gram hashes, MinHash `affine32`, LSH bands, exact Jaccard similarity of the hashes re-read from the source.
+Pictures: PDQ-256 of the upright picture, all pairs within a Hamming distance by multi-index search, which misses none.
+In both, a record is rejected only if its verified similarity to a record that stays reaches the threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
+from tamis.clustering import Clusters, band_components, stars
+from tamis.signatures import normalised, text_buffers
+from tamis_kernels import bands, components, hamming, jaccard, minhash, ngrams, perceptual, symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from tamis.checks.base import Case
+    from tamis.sources.schema import TableGroup
+
+
+SHORTEST_TEXT = 16  # mean bytes of a text column below which it is a label, not a text
+WINDOW_NGRAM = 4
+
+
+class Options(CheckOptions):
+    """Options of `near_duplicates`."""
+
+    threshold: float = Field(default=0.8, gt=0, le=1, description="Least Jaccard similarity of texts and windows that are duplicates.")
+    columns: tuple[str, ...] = Field(
+        default=(), description="Text columns that are compared, joined by a space; none given: the one with the most text."
+    )
+    unit: Literal["byte", "char", "word"] = Field(default="word", description="What an n-gram of a text is made of.")
+    ngram: int = Field(default=5, ge=1, description="Units per n-gram.")
+    normalise: bool = Field(default=True, description="Whether texts are compared in NFKC, lower case and with single spaces.")
+    num_perm: int = Field(default=128, ge=16, le=1024, description="Permutations, that is slots, of a MinHash signature.")
+    verify: Literal["exact", "none"] = Field(
+        default="exact", description="exact: every pair is compared on the source before it counts; none: equal bands suffice."
+    )
+    windows: bool = Field(default=True, description="Whether numeric list columns are compared as sensor windows.")
+    segments: int = Field(default=32, ge=4, description="Segments a window is averaged into.")
+    alphabet: Literal[8, 16] = Field(default=8, description="Symbols a segment's mean is quantised to.")
+    distance: int = Field(default=31, ge=0, le=31, description="Most differing bits, of 256, between the hashes of duplicate pictures.")
+    min_quality: int = Field(default=50, ge=0, le=100, description="PDQ quality below which a picture is too plain to be compared.")
+    keep: tuple[Literal["largest", "first"], ...] = Field(
+        default=("largest", "first"), description="Which record stays: the largest (pixels, characters, then bytes), the first by id."
+    )
+    bucket_cap: int = Field(default=10_000, ge=2, description="Records of equal band above which a bucket is cut; cuts are counted.")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What is compared of a batch of rows: bytes in Arrow layout, and what an n-gram of them is."""
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    validity: NDArray[np.bool_] | None
+    unit: Literal["byte", "char", "word"]
+    ngram: int
+    window: bool
+
+
+class NearDuplicates(Check):
+    """Keeps one of each cluster of almost equal records."""
+
+    name = "near_duplicates"
+    order = 40
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"media", "table"})
+    summary = "Pictures, texts and sensor windows that are almost the same: one stays, each removal is verified."
+    Options = Options
+
+    def observe(self, batch: Batch) -> Observation:
+        """Note the perceptual hash of pictures, the band keys of rows."""
+        return self._observe_pictures(batch) if isinstance(batch, MediaBatch) else self._observe_rows(batch)
+
+    def judge(self, case: Case) -> None:
+        """Cluster the living records and reject all but the keepers."""
+        if case.has("pdq_0"):
+            self._judge_pictures(case)
+        if case.has("band_000"):
+            self._judge_rows(case)
+
+    def shingles(self, batch: TableBatch) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Return the n-gram hashes of the compared column."""
+        compared = self._compared(batch)
+        return ngrams.hashes(
+            compared.data, compared.offsets, validity=compared.validity, unit=compared.unit, ngram=compared.ngram, backend=self.backend
+        )
+
+    # --- pictures
+
+    def _observe_pictures(self, batch: MediaBatch) -> Observation:
+        seen = [(i, one) for i, one in enumerate(batch.inspections) if one.gray is not None and one.grade in {"ok", "benign", "misnamed"}]
+        hashes = np.zeros((len(batch), 4), np.uint64)
+        quality = np.zeros(len(batch), np.uint8)
+        if seen:
+            pixels, shapes = perceptual.pack([one.gray for _, one in seen if one.gray is not None])
+            places = [i for i, _ in seen]
+            hashes[places], quality[places] = perceptual.pdq_batch(pixels, shapes, backend=self.backend)
+        columns = {f"pdq_{word}": pl.Series(hashes[:, word]) for word in range(4)}
+        columns["quality"] = pl.Series(quality)
+        columns["pixels"] = pl.Series([one.width * one.height for one in batch.inspections], dtype=pl.Int64)
+        columns["bytes"] = pl.Series(batch.sizes)
+        return Observation(columns)
+
+    def _judge_pictures(self, case: Case) -> None:
+        options: Options = self.options
+        quality = case.column("quality", np.uint8(0))
+        index = np.flatnonzero(case.alive & (quality >= max(1, options.min_quality)))
+        index = index[self._order(case, index, ("pixels", "bytes"))]
+        hashes = np.stack([case.column(f"pdq_{word}", np.uint64(0))[index] for word in range(4)], axis=1)
+
+        def similarity(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+            return 1.0 - hamming.distances(hashes[left], hashes[right], backend=self.backend) / 256.0
+
+        chunks = ((left, right) for left, right, _ in hamming.pair_chunks(hashes, options.distance, backend=self.backend))
+        clusters = stars(_components(len(index), chunks), similarity, 1.0 - options.distance / 256.0)
+        self._enter(case, index, clusters, "near_duplicate_picture")
+        case.count(pictures_compared=len(index), pictures_too_plain=int((case.alive & (quality > 0)).sum()) - len(index))
+
+    # --- rows
+
+    def _observe_rows(self, batch: TableBatch) -> Observation:
+        options: Options = self.options
+        if self._subject(batch.group) is None:
+            return Observation()
+        texts = self._compared(batch)
+        signatures = minhash.text_signatures(
+            texts.data,
+            texts.offsets,
+            validity=texts.validity,
+            unit=texts.unit,
+            ngram=texts.ngram,
+            num_perm=options.num_perm,
+            seed=self.seed,
+            backend=self.backend,
+        )
+        count, rows = bands.optimal(options.threshold, options.num_perm)
+        keys = bands.keys(signatures, bands=count, rows=rows, backend=self.backend)
+        empty = (signatures == np.uint32(minhash.EMPTY_SLOT)).all(axis=1)
+        columns = {f"band_{band:03d}": pl.Series(keys[:, band]) for band in range(count)}
+        columns["length"] = pl.Series(np.where(empty, 0, np.diff(texts.offsets)).astype(np.int64))
+        columns["window"] = pl.Series(np.full(len(batch), texts.window))
+        return Observation(columns)
+
+    def _judge_rows(self, case: Case) -> None:
+        length = case.column("length", np.int64(0))
+        window = case.column("window", np.False_)
+        for kind, chosen in (("text", ~window), ("window", window)):
+            index = np.flatnonzero(case.alive & (length > 0) & chosen)
+            if len(index) < 2:
+                continue
+            index = index[self._order(case, index, ("length",))]
+            self._judge_kind(case, index, f"near_duplicate_{kind}")
+
+    def _judge_kind(self, case: Case, index: NDArray[np.int64], reason: str) -> None:
+        options: Options = self.options
+        verified = options.verify == "exact"
+
+        def similarity(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+            if not verified:
+                return np.ones(len(left))
+            members, places = np.unique(np.concatenate([left, right]), return_inverse=True)
+            hashes, offsets = jaccard.sorted_sets(*case.shingles(index[members]), backend=self.backend)
+            return jaccard.pairs(hashes, offsets, places[: len(left)], places[len(left) :], backend=self.backend)
+
+        everyone = np.arange(len(index))
+        count, _ = bands.optimal(options.threshold, options.num_perm)
+        keys = ((case.column(f"band_{band:03d}", np.uint64(0))[index], everyone) for band in range(count))
+        roots, counters = band_components(len(index), keys, similarity, options.threshold, hot=options.bucket_cap, backend=self.backend)
+        clusters = stars(roots, similarity, options.threshold)
+        self._enter(case, index, clusters, reason, verified=verified)
+        case.count(rows_compared=len(index), pairs_verified=counters["pairs"] + clusters.counters["pairs"])
+        case.count(hot_buckets=counters["hot_buckets"], unsettled=counters["unsettled"])
+
+    def _subject(self, group: TableGroup) -> tuple[str, ...] | None:
+        """Return the columns of a group that are compared, or None when it has none."""
+        options: Options = self.options
+        named = tuple(column.name for column in group.columns if column.name in options.columns)
+        if options.columns:
+            return named or None
+        texts = [column for column in group.columns if column.kind == "text" and column.mean_length >= SHORTEST_TEXT]
+        if texts:
+            return (max(texts, key=lambda column: column.mean_length).name,)
+        windows = [column.name for column in group.columns if column.kind == "window"] if options.windows else []
+        return tuple(windows) or None
+
+    def _compared(self, batch: TableBatch) -> Compared:
+        """Return what is compared of each row, as bytes."""
+        options: Options = self.options
+        names = self._subject(batch.group) or ()
+        kinds = {column.kind for column in batch.group.columns if column.name in names}
+        if kinds == {"window"}:
+            return self._windows(batch.frame.select(names))
+        joined = batch.frame.select(pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator=" ", ignore_nulls=True))
+        series = joined.to_series()
+        if options.normalise:
+            series = joined.select(normalised(pl.col(series.name))).to_series()
+        data, offsets, validity = text_buffers(series)
+        return Compared(data, offsets, validity, options.unit, options.ngram, window=False)
+
+    def _windows(self, frame: pl.DataFrame) -> Compared:
+        """Return windows as words of one symbol a segment, the columns' words end to end."""
+        options: Options = self.options
+        words = []
+        for series in frame:
+            lists = series.cast(pl.List(pl.Float64)).fill_null([])
+            values = lists.explode(empty_as_null=False).to_numpy().astype(np.float64)
+            offsets = np.concatenate([[0], np.cumsum(lists.list.len().to_numpy())]).astype(np.int64)
+            words.append(symbols.words(values, offsets=offsets, segments=options.segments, alphabet=options.alphabet, backend=self.backend))
+        joined = np.concatenate(words, axis=1)
+        offsets = np.arange(len(frame) + 1, dtype=np.int64) * joined.shape[1]
+        validity = (joined != joined[:, :1]).any(axis=1)  # a constant window says nothing, and resembles every other
+        return Compared(joined.ravel(), offsets, validity, "byte", WINDOW_NGRAM, window=True)
+
+    # --- both
+
+    def _order(self, case: Case, index: NDArray[np.int64], sizes: tuple[str, ...]) -> NDArray[np.int64]:
+        """Return the order in which records have the right to stay."""
+        if "largest" not in self.options.keep:
+            return np.arange(len(index))
+        by = [-case.column(name, np.int64(0))[index] for name in sizes]
+        return np.lexsort((index, *reversed(by)))
+
+    def _enter(self, case: Case, index: NDArray[np.int64], clusters: Clusters, reason: str, *, verified: bool = True) -> None:
+        keeper = index[clusters.keeper]
+        gone = clusters.keeper != np.arange(len(index))
+        members = np.isin(clusters.keeper, clusters.keeper[gone])
+        told = clusters.similarity if verified else np.full(len(index), np.nan)
+        case.clusters(index[members], keeper[members], told[members])
+        order = np.argsort(index[gone])
+        rejected, kept, similarity = index[gone][order], keeper[gone][order], told[gone][order]
+        by_index = dict(zip(rejected.tolist(), similarity.tolist(), strict=True))
+        case.reject(
+            rejected,
+            reason,
+            lambda i: f"similarity {by_index[i]:.3f} to the record that is kept" if verified else "equal bands, not verified",
+            kept=kept,
+            similarity=similarity,
+        )
+
+
+def _components(records: int, pairs: Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> NDArray[np.int64]:
+    parent = np.arange(records, dtype=np.int64)
+    for left, right in pairs:
+        components.union(parent, left, right)
+    return components.roots(parent)

@@ -1,0 +1,213 @@
+"""The command `tamis`. Exit status: 0 ran, 1 failed, 2 wrong command line or recipe, 130 stopped on request."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+import tamis
+from tamis.errors import RecipeError, RunInterrupted, TamisError
+
+if TYPE_CHECKING:
+    from tamis_kernels.backend import BackendName
+
+    from tamis.recipe import Recipe
+
+app = typer.Typer(
+    help="tamis sieves corpora: clean files and rows come out, with a reason for every record that was held back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+recipe_app = typer.Typer(help="Show recipes and their keys.", no_args_is_help=True)
+app.add_typer(recipe_app, name="recipe")
+
+Sources = Annotated[
+    list[str], typer.Argument(metavar="SOURCE...", help="A folder, files, or a glob pattern in quotes.", show_default=False)
+]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", metavar="DIR", help="Output folder; an unfinished run in it is resumed.", show_default=False)
+]
+RecipeName = Annotated[str, typer.Option("--recipe", "-r", metavar="FILE|NAME", help="A TOML file, or images, sensors, text, auto.")]
+Settings = Annotated[list[str], typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key of the recipe; may be repeated.")]
+Backends = Annotated[str, typer.Option("--backend", "-b", metavar="auto|cpu|cuda", help="Where kernels run. The result is the same.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Worker processes; 0 for one a core. The result is the same.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=0, help="Records a worker holds at once; 0 lets each stage choose.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the manifest as JSON when done, and no progress.")]
+
+
+@app.command("clean")
+def clean_command(
+    source: Sources,
+    out: Out,
+    recipe: RecipeName = "auto",
+    settings: Settings = [],  # noqa: B006 - Typer copies it
+    backend: Backends = "auto",
+    jobs: Jobs = 0,
+    batch_size: BatchSize = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Clean a corpus: media, tables (Parquet, CSV, NDJSON, Arrow), or both."""
+    _run(source, out, recipe, settings, backend, jobs, batch_size, overwrite=overwrite, quiet=quiet, as_json=as_json, dry_run=False)
+
+
+@app.command("check")
+def check_command(
+    source: Sources,
+    out: Out,
+    recipe: RecipeName = "auto",
+    settings: Settings = [],  # noqa: B006
+    backend: Backends = "auto",
+    jobs: Jobs = 0,
+    batch_size: BatchSize = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Do what clean does, but write no clean corpus: ledger, clusters, manifest and report only."""
+    _run(source, out, recipe, settings, backend, jobs, batch_size, overwrite=overwrite, quiet=quiet, as_json=as_json, dry_run=True)
+
+
+@app.command("sample")
+def sample_command(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.", show_default=False)],
+    seed: Annotated[int, typer.Option(help="Another seed, another corpus.")] = 1,
+    images: Annotated[int, typer.Option(min=0, help="Pictures.")] = 120,
+    rows: Annotated[int, typer.Option(min=0, help="Rows of sensor tables.")] = 20_000,
+    documents: Annotated[int, typer.Option(min=0, help="Texts.")] = 1_000,
+) -> None:
+    """Write a sample corpus with planted faults, and truth.parquet, which tells them."""
+    from tamis.sample import write_sample
+
+    summary = write_sample(directory, seed=seed, images=images, rows=rows, documents=documents)
+    _print(str(summary))
+    _print(f"Clean it with: tamis clean {shlex.quote(str(directory / 'corpus'))} -o {shlex.quote(str(directory / 'cleaned'))}")
+
+
+@app.command("doctor")
+def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Tell what is here: cores, SIMD, GPU, versions, and which backend auto takes and why."""
+    from tamis.doctor import examine
+
+    report = examine()
+    if as_json:
+        _print(json.dumps(report, indent=2))
+        return
+    width = max(map(len, report))
+    for key, value in report.items():
+        _print(f"{key:<{width}}  {value}")
+
+
+@recipe_app.command("show")
+def recipe_show(name: Annotated[str, typer.Argument(help="A TOML file, or images, sensors, text, auto.")] = "auto") -> None:
+    """Print a recipe with every key, its value and its meaning, as TOML."""
+    _print(_load(name).to_toml())
+
+
+@recipe_app.command("schema")
+def recipe_schema() -> None:
+    """Print the JSON schema of recipes."""
+    from tamis.recipe import recipe_model
+
+    _print(json.dumps(recipe_model().model_json_schema(), indent=2))
+
+
+def _load(name: str) -> Recipe:
+    from tamis.recipe import Recipe
+
+    return Recipe.load(None if name == "auto" else name)
+
+
+def _run(
+    source: list[str],
+    out: Path,
+    recipe: str,
+    assignments: list[str],
+    backend: str,
+    jobs: int,
+    batch_size: int,
+    *,
+    overwrite: bool,
+    quiet: bool,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
+    from tamis.api import cores
+    from tamis.pipeline.run import Request, run
+    from tamis.progress import make_progress
+    from tamis.recipe import Recipe, parse_settings
+
+    settings = parse_settings(assignments)
+    loaded = Recipe.load(None if recipe == "auto" else recipe, settings=settings)
+    request = Request(
+        source=source if len(source) > 1 else source[0],
+        out=out,
+        recipe=None if recipe == "auto" else loaded,
+        settings=settings,
+        backend=cast("BackendName", backend),  # `resolve` tells a wrong name
+        jobs=jobs or cores(),
+        batch_size=batch_size or None,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        resume_line=shlex.join(["tamis", *(word for word in sys.argv[1:] if word != "--overwrite")]),
+    )
+    manifest = run(request, make_progress(quiet=quiet or as_json))
+    if as_json:
+        _print(json.dumps(manifest, indent=2))
+    elif not quiet:
+        _summarise(manifest, out)
+
+
+def _summarise(manifest: dict[str, Any], out: Path) -> None:
+    counts, timing = manifest["counts"], manifest["timing"]
+    _print(f"{counts['read']:,} read = {counts['kept']:,} kept + {counts['rejected']:,} rejected, in {timing['seconds']:.1f} s")
+    for row in counts["by_reason"][:12]:
+        _print(f"  {row['records']:>10,}  {row['check']}: {row['reason']}")
+    _print(f"Report:   {out / 'report.html'}")
+    _print(f"Rejects:  {out / 'rejects.parquet'}")
+    if not manifest["dry_run"]:
+        _print(f"Clean:    {out / 'clean'}")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def main() -> None:
+    """Run the command and turn every error into a line and an exit status."""
+    from tamis_kernels import KernelError
+
+    try:
+        app(standalone_mode=False)
+    except typer.TyperException as error:
+        sys.stderr.write(f"tamis: {error}\n")
+        sys.exit(2)
+    except RunInterrupted as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(130)
+    except (RecipeError, KernelError) as error:
+        sys.stderr.write(f"tamis: {error}\n")
+        sys.exit(2)
+    except TamisError as error:
+        sys.stderr.write(f"tamis: {error}\n")
+        sys.exit(1)
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(130)
+    except Exception:
+        sys.stderr.write(f"tamis {tamis.__version__} failed in a way it should not. Please report this:\n{traceback.format_exc()}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

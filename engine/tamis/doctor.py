@@ -1,0 +1,67 @@
+"""What this machine offers, for `tamis doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import tamis
+from tamis.api import cores
+
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "llvmlite",
+    "polars",
+    "pyarrow",
+    "xxhash",
+    "pillow",
+    "simplejpeg",
+    "cupy-cuda13x",
+    "numba-cuda",
+    "datasketch",
+)
+_SIMD = ("sse4_2", "avx2", "avx512f", "avx512bw", "avx512_vpopcntdq", "neon", "asimd", "sve")
+
+
+def examine() -> dict[str, str]:
+    """Return what is here, one line a thing."""
+    from tamis_kernels import doctor
+
+    backends = doctor()
+    report = {
+        "tamis": tamis.__version__,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "processor": _cpuinfo("model name") or platform.processor() or "unknown",
+        "cores": f"{cores()} of {os.cpu_count()} usable",
+        "memory": _memory(),
+        "simd": ", ".join(flag for flag in _SIMD if flag in _flags()) or "none found",
+        "backend auto": backends["auto"],
+        "backend cpu": backends["cpu"],
+        "backend cuda": backends["cuda"],
+    }
+    for package in _PACKAGES:
+        try:
+            report[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            report[package] = "not installed"
+    return report
+
+
+def _cpuinfo(key: str) -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
+
+
+def _flags() -> set[str]:
+    return set((_cpuinfo("flags") or _cpuinfo("Features")).split())
+
+
+def _memory() -> str:
+    try:
+        return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.1f} GB"
+    except (ValueError, OSError):
+        return "unknown"

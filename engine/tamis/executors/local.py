@@ -1,0 +1,237 @@
+"""Local worker processes that survive what they read.
+
+One process a job. A worker that crashes, hangs or outgrows its memory is killed; the record it was at is given up with a reason, and the
+shard goes on in a fresh worker. Which worker runs which shard never matters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+
+from tamis.errors import TamisError, WorkerError
+from tamis.executors.task import Limits, Loss, Outcome, Setup, Task
+from tamis.executors.worker import HEADER, send
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_POLL_SECONDS = 0.2
+_SILENT_DEATHS_ALLOWED = 3
+
+
+class _Worker:
+    """One process, the task it runs, and the record it is at."""
+
+    def __init__(self, setup: bytes) -> None:
+        environment = dict(os.environ, NUMBA_NUM_THREADS="1", POLARS_MAX_THREADS="1", OMP_NUM_THREADS="1", TAMIS_WORKER="1")
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tamis.executors.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if "TAMIS_DEBUG" not in os.environ else None,
+            env=environment,
+            start_new_session=True,
+        )
+        self.inbox = cast("BinaryIO", self.process.stdin)
+        self.outbox = cast("BinaryIO", self.process.stdout)
+        os.set_blocking(self.outbox.fileno(), False)
+        self.buffer = bytearray()
+        self.task: Task | None = None
+        self.record: int | None = None
+        self.since = time.monotonic()
+        self.prepare(setup)
+
+    def prepare(self, setup: bytes) -> None:
+        self.inbox.write(HEADER.pack(len(setup)) + setup)
+        self.inbox.flush()
+
+    def start(self, task: Task) -> None:
+        self.task, self.record, self.since = task, None, time.monotonic()
+        send(self.inbox, task)
+
+    def messages(self) -> Iterator[Any]:
+        """Yield what has arrived; EOFError when the process is gone."""
+        gone = False
+        while not gone and self._readable():
+            chunk = os.read(self.outbox.fileno(), 1 << 20)
+            self.buffer += chunk
+            gone = not chunk
+        while len(self.buffer) >= HEADER.size:
+            (length,) = HEADER.unpack_from(self.buffer)
+            end = HEADER.size + length
+            if len(self.buffer) < end:
+                break
+            message = pickle.loads(self.buffer[HEADER.size : end])
+            del self.buffer[:end]
+            yield message
+        if gone:
+            raise EOFError
+
+    def _readable(self) -> bool:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.outbox, selectors.EVENT_READ)
+            return bool(selector.select(0))
+
+    def resident_bytes(self) -> int:
+        try:
+            return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * _PAGE
+        except (OSError, IndexError, ValueError):
+            return 0
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.inbox, self.outbox):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+class LocalExecutor:
+    """Runs tasks in `jobs` worker processes.
+
+    Parameters
+    ----------
+    jobs
+        Number of processes.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._setup = pickle.dumps(Setup(None))
+        self._limits = Limits(float("inf"), 1 << 62)
+        self._workers: list[_Worker] = []
+        self._silent_deaths = 0
+
+    def __enter__(self) -> Self:
+        """Return the executor; workers start with the first tasks."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop all workers."""
+        for worker in self._workers:
+            worker.kill()
+        self._workers.clear()
+
+    def setup(self, value: Any, limits: Limits) -> None:
+        """Hand `value` to every task from now on; `limits` is what one record may cost."""
+        self._setup = pickle.dumps(Setup(value), protocol=pickle.HIGHEST_PROTOCOL)
+        self._limits = limits
+        for worker in self._workers:
+            worker.prepare(self._setup)
+
+    def map(self, tasks: Iterable[Task], *, stop: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
+        """Run tasks and yield their outcomes as they come, in no particular order.
+
+        When `stop` turns true no further task is begun; those in hand are finished and yielded.
+
+        Raises
+        ------
+        TamisError
+            A task raised it.
+        OSError
+            A task could not write (full disk, no permission).
+        WorkerError
+            A task raised anything else, or workers die before they read a record.
+        """
+        waiting = deque(tasks)
+        while True:
+            if stop():
+                waiting.clear()
+            self._hand_out(waiting)
+            busy = [worker for worker in self._workers if worker.task is not None]
+            if not busy:
+                return
+            self._wait(busy)
+            for worker in busy:
+                yield from self._attend(worker, waiting)
+
+    def _hand_out(self, waiting: deque[Task]) -> None:
+        while waiting:
+            idle = next((worker for worker in self._workers if worker.task is None), None)
+            if idle is None:
+                if len(self._workers) == self._jobs:
+                    return
+                idle = _Worker(self._setup)
+                self._workers.append(idle)
+            task = waiting.popleft()
+            try:
+                idle.start(task)
+            except BrokenPipeError:
+                waiting.appendleft(task)
+                self._bury(idle)
+
+    def _wait(self, busy: list[_Worker]) -> None:
+        with selectors.DefaultSelector() as selector:
+            for worker in busy:
+                selector.register(worker.outbox, selectors.EVENT_READ)
+            selector.select(_POLL_SECONDS)
+
+    def _attend(self, worker: _Worker, waiting: deque[Task]) -> Iterator[Outcome]:
+        try:
+            for kind, body in worker.messages():
+                worker.since = time.monotonic()
+                if kind == "at":
+                    worker.record = body
+                    continue
+                task, worker.task = cast("Task", worker.task), None
+                if kind == "failed":
+                    _raise(*body)
+                yield Outcome(task, body)
+        except EOFError:
+            code = worker.process.wait()
+            self._give_up(worker, waiting, Loss("decoder_crashed", f"the process that read it died ({_exit(code)})"))
+            return
+        if worker.task is None or worker.record is None or worker.record < 0:
+            return  # limits are for single records; a negative number stands for a whole shard
+        if time.monotonic() - worker.since > self._limits.seconds:
+            self._give_up(worker, waiting, Loss("decoder_timeout", f"reading it took more than {self._limits.seconds:g} s"))
+        elif (resident := worker.resident_bytes()) > self._limits.resident_bytes:
+            megabytes = self._limits.resident_bytes // 1_000_000
+            self._give_up(worker, waiting, Loss("decoder_memory", f"reading it took more than {megabytes} MB ({resident // 1_000_000})"))
+
+    def _give_up(self, worker: _Worker, waiting: deque[Task], loss: Loss) -> None:
+        task, record = worker.task, worker.record
+        self._bury(worker)
+        if task is None:
+            return
+        if record is None:
+            self._silent_deaths += 1
+            if self._silent_deaths > _SILENT_DEATHS_ALLOWED:
+                message = f"worker processes die before they read a record: {loss.detail}. Set TAMIS_DEBUG=1 to see what they print."
+                raise WorkerError(message)
+            waiting.appendleft(task)
+        else:
+            waiting.appendleft(Task(task.function, task.argument, {**task.lost, record: loss}))
+
+    def _bury(self, worker: _Worker) -> None:
+        worker.kill()
+        self._workers.remove(worker)
+
+
+def _exit(code: int) -> str:
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _raise(error: Exception, trace: str) -> None:
+    if isinstance(error, (TamisError, OSError)):
+        raise error
+    message = f"{type(error).__name__}: {error}\n{trace}"
+    raise WorkerError(message) from error

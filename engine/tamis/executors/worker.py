@@ -1,0 +1,91 @@
+"""The worker process: takes pickled tasks from its standard input, answers on its standard output.
+
+It is started as `python -m tamis.executors.worker`, so that a user's script needs no `if __name__ == "__main__"`. It belongs to a session
+of its own (Ctrl-C reaches only the parent, which lets it finish) and leaves at once when the parent is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import struct
+import sys
+import threading
+import traceback
+from typing import Any, BinaryIO
+
+from tamis.executors.task import Setup
+
+HEADER = struct.Struct("<Q")
+
+
+def send(stream: BinaryIO, message: Any) -> None:
+    """Write one length-prefixed pickle."""
+    body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    stream.write(HEADER.pack(len(body)) + body)
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> Any:
+    """Read one length-prefixed pickle; EOFError when the other side is gone."""
+    header = stream.read(HEADER.size)
+    if len(header) < HEADER.size:
+        raise EOFError
+    (length,) = HEADER.unpack(header)
+    body = stream.read(length)
+    if len(body) < length:
+        raise EOFError
+    return pickle.loads(body)  # both ends are ours, over a private pipe
+
+
+class _Reporter:
+    """Tells the parent where the task stands."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def at(self, record: int) -> None:
+        send(self._stream, ("at", record))
+
+
+def _listen(stream: BinaryIO, inbox: queue.SimpleQueue[Any]) -> None:
+    try:
+        while True:
+            inbox.put(receive(stream))
+    except (EOFError, OSError):
+        os._exit(0)  # the parent is gone: files are written under temporary names, nothing can be left half done
+    except Exception:  # noqa: BLE001 - a task that cannot even be unpickled: say so and die, the parent counts it
+        traceback.print_exc()
+        os._exit(1)
+
+
+def main() -> None:
+    """Serve tasks until the parent closes the pipe."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a C library prints must not enter the protocol
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, inbox), daemon=True).start()
+    setup: Any = None
+    reporter = _Reporter(answers)
+    while True:
+        task = inbox.get()
+        if isinstance(task, Setup):
+            setup = task.value
+            continue
+        try:
+            answer = ("done", task.function(setup, task.argument, task.lost, reporter))
+        except Exception as error:
+            answer = ("failed", (_portable(error), traceback.format_exc()))
+        send(answers, answer)
+
+
+def _portable(error: Exception) -> Exception:
+    try:
+        return pickle.loads(pickle.dumps(error))  # type: ignore[no-any-return]
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

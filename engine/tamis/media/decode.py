@@ -1,0 +1,185 @@
+"""One read and one decode of a file tell whether it is whole, what it shows and how good it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tamis.media import jpeg, raster
+from tamis.media.containers import WALKS, Container, declared_size
+from tamis.media.inspection import FaultError, Inspection, Limits, check_pixels
+from tamis.media.sniff import HEAD_BYTES, MediaType, extension_disagrees, sniff
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHORT_SIDE = 256
+"""A grey picture is reduced by powers of two to no less than this on its short side. On photos large enough to be reduced this moved
+PDQ by 7 of 256 bits on average and by 16 at most; pictures up to twice this size are hashed as they are."""
+
+_SAMPLE_SIDE = 128
+_NO_DECODER = frozenset({"heic", "svg"})
+
+
+def inspect(data: bytes, *, name: str, limits: Limits | None = None, want_picture: bool = True) -> Inspection:
+    """Judge one file by its content and, where it is a picture, return it small, grey and upright.
+
+    Whatever the bytes are, this returns a verdict and raises nothing. A decoder written in C may still crash or hang on hostile
+    bytes, so run it in a process that may be killed.
+
+    Parameters
+    ----------
+    data
+        The whole content.
+    name
+        The file's name, for its extension alone.
+    limits
+        What the file may ask for; `Limits()` by default.
+    want_picture
+        Fill `gray` and the figures of quality. Every frame is decoded for the verdict either way.
+    """
+    limits = limits or Limits()
+    found = MediaType("unknown", "application/octet-stream", "unknown")
+    try:
+        found = sniff(data[:HEAD_BYTES], size=len(data))
+        report = _inspect_type(data, found, name, limits, want_picture=want_picture)
+    except FaultError as fault:
+        report = Inspection(fault.grade, fault.reason, str(fault), found.name)
+    except (Exception, MemoryError, RecursionError) as error:
+        report = Inspection("undecodable", "decoder_error", f"{type(error).__name__}: {error}", found.name)
+    if not extension_disagrees(name, report.format):
+        return report
+    if report.grade != "ok":
+        return replace(report, misnamed=True)
+    detail = f"the content is {report.format}, the name ends in .{name.rpartition('.')[2]}"
+    return replace(report, grade="misnamed", misnamed=True, reason="misnamed", detail=detail)
+
+
+def _inspect_type(data: bytes, found: MediaType, name: str, limits: Limits, *, want_picture: bool) -> Inspection:
+    if found.name == "jpeg":
+        return _inspect_jpeg(data, name, limits, want_picture=want_picture)
+    if found.kind in ("document", "archive", "text", "empty") and found.name not in _NO_DECODER:
+        zeros = len(data) - len(data.lstrip(b"\0"))
+        detail = f"begins with {zeros} zero bytes of {len(data)}" if found.name == "zeros" else f"the content is {found.name}: {found.mime}"
+        return Inspection("not_media", found.name, detail, found.name)
+    check_pixels(*declared_size(data, found.name), limits)
+    walk = WALKS.get(found.name)
+    container = walk(data) if walk else Container(data)
+    if found.kind in ("audio", "video") or found.name in _NO_DECODER:
+        reason, detail = container.note or ("not_decoded", f"{found.name} was checked by its container's lengths alone, if at all")
+        return Inspection("benign" if container.note else "ok", reason, detail, found.name)
+    report = _inspect_raster(container.data, found.name, name, limits, want_picture=want_picture)
+    return _with_notes(report, [container.note] if container.note else [])
+
+
+def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool) -> Inspection:
+    header = jpeg.read_header(data)
+    jpeg.check_size(header, data, limits)
+    notes = []
+    if header.junk:
+        start, stop = header.junk[0]
+        notes.append(("junk_in_header", f"{stop - start} bytes at byte {start} belong to no segment"))
+    if header.exif_fault:
+        notes.append(("broken_exif", header.exif_fault))
+    if trailing := jpeg.trailing_bytes(data):
+        notes.append(("trailing_bytes", f"{trailing} bytes follow the end marker"))
+    try:
+        reduction = _reduction(header.width, header.height) if want_picture else 8  # the same bytes are read at every scale
+        gray = jpeg.decode_gray(data, header, reduction)
+    except ValueError as error:
+        report = _fall_back(data, name, limits, str(error), want_picture=want_picture)
+        return _with_notes(report, notes)
+    report = Inspection(
+        "ok",
+        format="jpeg",
+        width=header.width,
+        height=header.height,
+        frames=1,
+        mode={1: "L", 3: "RGB", 4: "CMYK"}.get(header.components, ""),
+        orientation=header.orientation,
+    )
+    return _with_notes(_with_picture(report, gray) if want_picture else report, notes)
+
+
+def _fall_back(data: bytes, name: str, limits: Limits, refusal: str, *, want_picture: bool) -> Inspection:
+    """Try Pillow on a JPEG of a kind that the strict decoder refuses, before calling it broken."""
+    try:
+        report = _inspect_raster(data, "jpeg", name, limits, want_picture=want_picture)
+    except FaultError as fault:
+        raise FaultError(grade=fault.grade, reason=fault.reason, detail=f"{refusal}; {fault}") from fault
+    if refusal.startswith("Unsupported"):
+        return report
+    return _with_notes(report, [("header_warning", refusal)])
+
+
+def _inspect_raster(data: bytes, format_name: str, name: str, limits: Limits, *, want_picture: bool) -> Inspection:
+    found = raster.decode(data, format_name, name, limits, want_picture=want_picture)
+    report = Inspection(
+        "ok",
+        format=format_name if format_name != "unknown" else found.format,
+        width=found.width,
+        height=found.height,
+        frames=found.frames,
+        mode=found.mode,
+        orientation=found.orientation,
+    )
+    if found.gray is not None:
+        report = _with_picture(report, _reduce(found.gray, _reduction(found.width, found.height)))
+    return _with_notes(report, found.notes)
+
+
+def _with_notes(report: Inspection, notes: list[tuple[str, str]]) -> Inspection:
+    """Add benign findings: the first gives the reason, all give the detail."""
+    if not notes:
+        return report
+    if report.grade == "benign":
+        notes = [(report.reason, report.detail), *notes]
+    return replace(report, grade="benign", reason=notes[0][0], detail="; ".join(detail for _, detail in notes))
+
+
+def _reduction(width: int, height: int) -> int:
+    """Return the largest of 1, 2, 4, 8 that leaves the short side at `SHORT_SIDE` or more."""
+    return max(step for step in (1, 2, 4, 8) if step == 1 or min(width, height) // step >= SHORT_SIDE)
+
+
+def _reduce(gray: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    """Average squares of step x step pixels; a rest at the right and lower border is left out."""
+    if step == 1:
+        return gray
+    height, width = gray.shape[0] // step, gray.shape[1] // step
+    squares = gray[: height * step, : width * step].reshape(height, step, width, step)
+    sums = squares.sum(axis=(1, 3), dtype=np.uint32)
+    means: NDArray[np.uint8] = ((sums + step * step // 2) // (step * step)).astype(np.uint8)
+    return means
+
+
+def _upright(gray: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn and flip the stored picture as the EXIF orientation demands (5 to 8 exchange rows and columns)."""
+    if orientation >= 5:
+        gray = gray.T
+    if orientation in (3, 4, 7, 8):
+        gray = gray[::-1]
+    if orientation in (2, 3, 6, 7):
+        gray = gray[:, ::-1]
+    upright: NDArray[np.uint8] = np.ascontiguousarray(gray)
+    return upright
+
+
+def _with_picture(report: Inspection, gray: NDArray[np.uint8]) -> Inspection:
+    upright = _upright(gray, report.orientation)
+    mean, std, entropy = _figures(upright)
+    return replace(report, gray=upright, mean=mean, std=std, entropy=entropy)
+
+
+def _figures(gray: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """Return mean, standard deviation and entropy of the grey levels of every k-th row and column."""
+    sample = gray[:: 1 + gray.shape[0] // _SAMPLE_SIDE, :: 1 + gray.shape[1] // _SAMPLE_SIDE]
+    counts = np.bincount(sample.ravel(), minlength=256)
+    levels = np.arange(256)
+    total = counts.sum()
+    mean = counts @ levels / total
+    variance = counts @ (levels - mean) ** 2 / total
+    shares = counts[counts > 0] / total
+    return float(mean), float(np.sqrt(variance)), float(-(shares @ np.log2(shares)) + 0.0)

@@ -1,0 +1,102 @@
+"""The verdict on one file, and the limits within which it is reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Grade = Literal["ok", "benign", "misnamed", "damaged", "undecodable", "not_media", "bomb"]
+
+GRADES: dict[Grade, str] = {
+    "ok": "nothing to object to",
+    "benign": "the picture is whole, something beside it is not: trailing bytes, broken EXIF, junk in the header",
+    "misnamed": "sound, but the extension promises another type",
+    "damaged": "a picture was found and part of it is broken or missing",
+    "undecodable": "the type is known, but no decoder makes a picture of it",
+    "not_media": "neither picture nor sound: an error page, a text, zeros, nothing at all",
+    "bomb": "declares more pixels than the limits allow, or than its bytes can hold",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may ask for.
+
+    Attributes
+    ----------
+    max_pixels
+        Pixels of one frame.
+    max_total_pixels
+        Pixels of all frames together.
+    """
+
+    max_pixels: int = 178_956_970
+    max_total_pixels: int = 4_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What one read of a file told.
+
+    Attributes
+    ----------
+    grade
+        The verdict; see `GRADES`.
+    reason
+        Short code: what was found; empty where there is nothing to say.
+    detail
+        The same for a reader, with the byte or the frame where it is known.
+    format
+        The content's type by its bytes, as in `jpeg`.
+    misnamed
+        The extension promises another type; kept beside any grade.
+    width, height
+        Size of the first frame in pixels as stored, before the orientation is applied; 0 where unknown.
+    frames
+        Number of frames that were decoded; 0 where none was.
+    mode
+        Pillow's name of the pixel format: `L`, `RGB`, `CMYK`, …; empty where unknown.
+    orientation
+        EXIF orientation 1 … 8; 1 where none is given.
+    gray
+        Upright grey picture, uint8[height, width], reduced by a power of two to no less than 256 pixels on the short side.
+    mean, std
+        Of the grey levels 0 … 255, from an even sample of the pixels.
+    entropy
+        Of the same sample's histogram, in bits.
+    """
+
+    grade: Grade
+    reason: str = ""
+    detail: str = ""
+    format: str = "unknown"
+    misnamed: bool = False
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    mode: str = ""
+    orientation: int = 1
+    gray: NDArray[np.uint8] | None = None
+    mean: float = 0.0
+    std: float = 0.0
+    entropy: float = 0.0
+
+
+class FaultError(Exception):
+    """A finding that ends an inspection: the file's grade, a reason code and the detail."""
+
+    def __init__(self, *, grade: Grade, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.grade: Grade = grade
+        self.reason = reason
+
+
+def check_pixels(width: int, height: int, limits: Limits) -> None:
+    """Raise a `bomb` where one frame declares more pixels than allowed."""
+    if width * height > limits.max_pixels:
+        detail = f"declares {width} x {height} = {width * height} pixels, above the limit of {limits.max_pixels}"
+        raise FaultError(grade="bomb", reason="too_many_pixels", detail=detail)

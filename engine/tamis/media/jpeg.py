@@ -1,0 +1,175 @@
+"""JPEG: a walk over the header's segments, then one strict decode of the grey picture (ITU-T T.81)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import simplejpeg
+
+from tamis.media.inspection import FaultError, Limits, check_pixels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_STANDALONE_MARKERS = frozenset((0x01, *range(0xD0, 0xD8)))
+_START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
+
+MIN_BITS_PER_PIXEL = 0.03
+"""A block of 64 pixels costs a Huffman-coded picture at least two bits."""
+
+_LARGE = 1 << 24
+
+# How libjpeg's messages begin that speak of the picture's data. Others mean a kind of file that this decoder does not take.
+_DAMAGE = ("Corrupt JPEG data", "Unsupported marker type", "Invalid", "Inconsistent", "Bogus")
+
+
+@dataclass(slots=True)
+class Header:
+    """What stands before the first scan.
+
+    Attributes
+    ----------
+    width, height, components
+        As the frame header declares them.
+    scan
+        Offset of the first byte of the entropy-coded data.
+    orientation
+        EXIF orientation, 1 … 8.
+    junk
+        Spans (start, stop) of bytes between segments that belong to none.
+    exif_fault
+        What is wrong with EXIF; empty where nothing is.
+    """
+
+    width: int = 0
+    height: int = 0
+    components: int = 0
+    scan: int = 0
+    orientation: int = 1
+    junk: list[tuple[int, int]] = field(default_factory=list)
+    exif_fault: str = ""
+
+
+def read_header(data: bytes) -> Header:
+    """Walk the segments up to the first scan.
+
+    Raises
+    ------
+    FaultError
+        The header ends early, or no frame stands before the first scan.
+    """
+    header, place = Header(), 2
+    while True:
+        marker_at = data.find(b"\xff", place)
+        while 0 <= marker_at < len(data) - 1 and data[marker_at + 1] in (0x00, 0xFF):
+            marker_at = data.find(b"\xff", marker_at + 1)  # fill bytes, or an escaped 0xff inside junk
+        if not 0 <= marker_at < len(data) - 3:
+            raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {len(data)}, before the picture's data begins")
+        if data[place:marker_at].strip(b"\xff"):
+            header.junk.append((place, marker_at))
+        marker = data[marker_at + 1]
+        if marker in _STANDALONE_MARKERS:
+            place = marker_at + 2
+            continue
+        if marker == _END_OF_IMAGE:
+            raise FaultError(grade="damaged", reason="no_scan", detail=f"the end marker at byte {marker_at} comes before any picture data")
+        body, place = marker_at + 4, marker_at + 2 + int.from_bytes(data[marker_at + 2 : marker_at + 4])
+        if marker == _APP1 and data.startswith(b"Exif\0\0", body):
+            _read_exif(header, data[body + 6 : place])
+        elif marker in _FRAME_MARKERS:
+            header.height = int.from_bytes(data[body + 1 : body + 3])
+            header.width = int.from_bytes(data[body + 3 : body + 5])
+            header.components = data[body + 5] if body + 5 < len(data) else 0
+        elif marker == _START_OF_SCAN:
+            header.scan = place
+            break
+    if not (header.width and header.height and header.components):
+        raise FaultError(
+            grade="damaged", reason="no_frame", detail=f"no frame of a size above 0 is declared before the scan at byte {header.scan}"
+        )
+    return header
+
+
+def _read_exif(header: Header, tiff: bytes) -> None:
+    """Note the orientation in the first directory of an EXIF block, or what keeps it from being read."""
+    try:
+        header.orientation = read_orientation(tiff)
+    except ValueError as error:
+        header.exif_fault = str(error)
+
+
+def read_orientation(tiff: bytes) -> int:
+    """Return the orientation 1 … 8 that the first directory of a TIFF block gives, or 1.
+
+    Raises
+    ------
+    ValueError
+        The block is no TIFF, is cut off, or gives an orientation that does not exist.
+    """
+    order = {b"II*\0": "little", b"MM\0*": "big"}.get(tiff[:4])
+    if order is None:
+        message = f"EXIF begins with {tiff[:4]!r}, which is no TIFF header"
+        raise ValueError(message)
+    little = order == "little"
+
+    def number(start: int, length: int) -> int:
+        if start + length > len(tiff):
+            message = f"EXIF is cut off: {len(tiff)} bytes, an entry lies at {start}"
+            raise ValueError(message)
+        return int.from_bytes(tiff[start : start + length], "little" if little else "big")
+
+    directory = number(4, 4)
+    for entry in range(number(directory, 2)):
+        start = directory + 2 + 12 * entry
+        if number(start, 2) == 0x0112:
+            kind, value = number(start + 2, 2), number(start + 8, 2)
+            if kind != 3 or not 0 <= value <= 8:
+                message = f"EXIF gives the orientation {value} as type {kind}"
+                raise ValueError(message)
+            return value or 1
+    return 1
+
+
+def check_size(header: Header, data: bytes, limits: Limits) -> None:
+    """Raise a `bomb` where the frame is too large, or larger than its bytes can encode; nothing is allocated before."""
+    check_pixels(header.width, header.height, limits)
+    pixels = header.width * header.height
+    if pixels > _LARGE and 8 * len(data) < MIN_BITS_PER_PIXEL * pixels:
+        detail = f"declares {header.width} x {header.height} pixels in {len(data)} bytes: {8 * len(data) / pixels:.4f} bits per pixel"
+        raise FaultError(grade="bomb", reason="too_few_bytes", detail=detail)
+
+
+def decode_gray(data: bytes, header: Header, reduction: int) -> NDArray[np.uint8]:
+    """Decode the whole file strictly into the grey picture at 1 / reduction of its size.
+
+    Raises
+    ------
+    FaultError
+        libjpeg warned of the picture's data.
+    ValueError
+        The kind of JPEG is beyond this decoder: its own message.
+    """
+    size = len(data)
+    for start, stop in reversed(header.junk):
+        data = data[:start] + data[stop:]
+    smallest = {"min_height": -(-header.height // reduction), "min_width": -(-header.width // reduction)}
+    try:
+        picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "GRAY", strict=True, **(smallest if reduction > 1 else {}))
+    except ValueError as error:
+        message = str(error)
+        if message.startswith("Premature end"):
+            detail = f"ends at byte {size} within the picture's data, which begins at byte {header.scan}"
+            raise FaultError(grade="damaged", reason="truncated", detail=detail) from error
+        if message.startswith(_DAMAGE):
+            detail = f"{message}; the picture's data begins at byte {header.scan}"
+            raise FaultError(grade="damaged", reason="corrupt_data", detail=detail) from error
+        raise
+    return picture[:, :, 0]
+
+
+def trailing_bytes(data: bytes) -> int:
+    """Return how many bytes follow the last end marker."""
+    return len(data) - data.rfind(b"\xff\xd9") - 2

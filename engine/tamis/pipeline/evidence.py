@@ -1,0 +1,110 @@
+"""Evidence shards on disk: one Parquet file of fixed-width columns and one of findings, per shard.
+
+The findings are written first and the evidence last: where the evidence is, the shard is done. Every file says which versions and which
+recipe made it; a file that says something else is an error, never mixed in.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from tamis.errors import OutputError
+from tamis.pipeline import findings as findings_module
+from tamis.pipeline.files import write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tamis.pipeline.plan import Plan, Shard
+
+KEY = "tamis"
+
+
+def evidence_path(plan: Plan, shard: Shard) -> Path:
+    """Return where a shard's evidence lies."""
+    return plan.state("evidence", f"{shard.name}.parquet")
+
+
+def findings_path(plan: Plan, shard: Shard, stage: str = "evidence") -> Path:
+    """Return where the findings lie that a stage (`evidence`, `judged`, `applied`) made about a shard."""
+    return plan.state(stage, f"{shard.name}.findings.parquet")
+
+
+def write_evidence(plan: Plan, shard: Shard, columns: pl.DataFrame, found: pl.DataFrame, summary: Mapping[str, Any], stamp: str) -> None:
+    """Write a shard's findings and evidence; `summary` comes back from `read_summary`."""
+    write_findings(findings_path(plan, shard), found)
+    table = columns.to_arrow()
+    metadata = {KEY: json.dumps({"stamp": stamp, "summary": summary}, sort_keys=True)}
+    write_table(evidence_path(plan, shard), [table], table.schema, metadata=metadata)
+
+
+def write_findings(path: Path, found: pl.DataFrame) -> None:
+    """Write findings in the order of records and checks that made them."""
+    table = found.to_arrow()
+    write_table(path, [table], table.schema)
+
+
+def read_findings(path: Path) -> pl.DataFrame:
+    """Read findings; none where nothing was written."""
+    return pl.read_parquet(path) if path.exists() else findings_module.empty()
+
+
+def read_summary(plan: Plan, shard: Shard, stamp: str) -> dict[str, Any] | None:
+    """Return what was said of a finished shard, or None when it is not finished.
+
+    Raises
+    ------
+    OutputError
+        The evidence was made by another version, recipe or source.
+    """
+    path = evidence_path(plan, shard)
+    if not path.exists():
+        return None
+    metadata = pq.read_schema(path).metadata or {}
+    told = json.loads(metadata.get(KEY.encode(), b"{}"))
+    if told.get("stamp") != stamp:
+        message = f"{path}: this evidence was made by {told.get('stamp', 'something else')}, not by {stamp}; use --overwrite to start anew"
+        raise OutputError(message)
+    summary: dict[str, Any] = told["summary"]
+    return summary
+
+
+def read_column(plan: Plan, name: str, default: NDArray[Any] | np.generic) -> NDArray[Any]:
+    """Return one evidence column over all records; `default` where a record has no such evidence."""
+    import numpy as np
+
+    values = np.full(plan.records, default)
+    for shards in _families(plan):
+        files = [evidence_path(plan, shard) for shard in shards]
+        if name not in pq.read_schema(files[0]).names:
+            continue
+        start = shards[0].first
+        column = pl.scan_parquet(files).select(pl.col(name)).collect().to_series()
+        values[start : start + len(column)] = column.fill_null(default).to_numpy()
+    return values
+
+
+def has_column(plan: Plan, name: str) -> bool:
+    """Whether any record has this evidence."""
+    return any(name in pq.read_schema(evidence_path(plan, shards[0])).names for shards in _families(plan))
+
+
+def _families(plan: Plan) -> list[list[Shard]]:
+    """Return runs of shards whose evidence has the same columns."""
+    families: list[list[Shard]] = []
+    for shard in plan.shards:
+        if shard.kind == "problem":
+            continue
+        if families and (families[-1][-1].kind, families[-1][-1].group) == (shard.kind, shard.group):
+            families[-1].append(shard)
+        else:
+            families.append([shard])
+    return families

@@ -1,0 +1,77 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+ROW_GROUP_ROWS = 65_536
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on success it is flushed to the disk and takes the real name, on failure it is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, tree: Any) -> None:
+    """Write JSON, sorted and indented."""
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_table(
+    path: Path, tables: Iterable[pa.Table], schema: pa.Schema, *, compression: str = "zstd", metadata: Mapping[str, str] = {}
+) -> int:
+    """Write tables of one schema to one Parquet file with row groups of a fixed size, so that how they were cut leaves no trace.
+
+    Returns
+    -------
+    int
+        Rows written.
+    """
+    told = {key.encode(): value.encode() for key, value in (metadata or {}).items()}
+    schema = schema.with_metadata({**(schema.metadata or {}), **told} or None)
+    rows = 0
+    pending: list[pa.Table] = []
+    with whole(path) as temporary, pq.ParquetWriter(temporary, schema, compression=compression) as writer:
+        for table in tables:
+            pending.append(table.cast(schema))
+            if sum(map(len, pending)) >= ROW_GROUP_ROWS:
+                joined = pa.concat_tables(pending).combine_chunks()
+                full = len(joined) - len(joined) % ROW_GROUP_ROWS
+                writer.write_table(joined.slice(0, full), row_group_size=ROW_GROUP_ROWS)
+                rows += full
+                pending = [joined.slice(full)]
+        rest = pa.concat_tables(pending).combine_chunks() if pending else schema.empty_table()
+        if len(rest) or not rows:
+            writer.write_table(rest, row_group_size=ROW_GROUP_ROWS)
+        rows += len(rest)
+    return rows
+
+
+def digest(path: str | Path) -> str:
+    """Return the xxh3-128 hex digest of a file's bytes, read in blocks."""
+    hasher = xxhash.xxh3_128()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            hasher.update(block)
+    return hasher.hexdigest()

@@ -1,0 +1,100 @@
+"""The output folder: may it be used, what in it is ours, and who is using it now."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tamis.errors import OutputError, SourceError
+from tamis.pipeline.plan import state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+OURS = (
+    "clean",
+    ".tamis",
+    "manifest.json",
+    "rejects.parquet",
+    "notes.parquet",
+    "clusters.parquet",
+    "inputs.parquet",
+    "outputs.parquet",
+    "scaler.json",
+    "report.html",
+)
+
+
+@contextmanager
+def prepared(out: Path, sources: Sequence[Path], *, overwrite: bool) -> Iterator[None]:
+    """Make sure that the output folder can be used, and hold it while the run lasts.
+
+    Raises
+    ------
+    OutputError
+        It is a file, holds things that are not tamis's, holds a finished run, is in use, cannot be written, or holds the source.
+    """
+    for source in sources:
+        if source.resolve() == out.resolve():
+            message = f"the output folder {out} is the source itself; name another folder with -o"
+            raise OutputError(message)
+        if source.resolve().is_relative_to(out.resolve()):
+            message = f"the source {source} lies inside the output folder {out}; name another folder with -o"
+            raise OutputError(message)
+    if out.exists() and not out.is_dir():
+        message = f"{out} is not a folder; name a folder with -o"
+        raise OutputError(message)
+    try:
+        state_folder(out).mkdir(parents=True, exist_ok=True) if _usable(out, overwrite=overwrite) else None
+        lock = (state_folder(out) / "lock").open("w")
+    except OSError as error:
+        message = f"{out} cannot be written: {error.strerror or error}"
+        raise OutputError(message) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"another run is writing to {out}; wait for it, or name another folder with -o"
+            raise OutputError(message) from None
+        if overwrite:
+            clear(out)
+        yield
+
+
+def clear(out: Path) -> None:
+    """Remove what an earlier run left; the lock stays."""
+    for name in OURS:
+        path = out / name
+        if name == ".tamis":
+            for child in path.iterdir():
+                if child.name != "lock":
+                    _remove(child)
+        elif path.exists() or path.is_symlink():
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _usable(out: Path, *, overwrite: bool) -> bool:
+    if not out.exists():
+        return True
+    names = set(os.listdir(out))  # noqa: PTH208 - names alone
+    if names and ".tamis" not in names:
+        message = f"{out} is not empty and holds no run of tamis ({', '.join(sorted(names)[:3])} …); name a new folder with -o"
+        raise OutputError(message)
+    if "manifest.json" in names and not overwrite:
+        message = f"{out} holds a finished run; use --overwrite to replace it, or name another folder with -o"
+        raise OutputError(message)
+    return True
+
+
+__all__ = ["OURS", "SourceError", "clear", "prepared"]

@@ -1,0 +1,168 @@
+"""The ledger: one row for every rejected record, one for every other finding, one for every member of a cluster. In source order.
+
+Built shard by shard from the findings of all stages; the first rejection in the order of checks owns the record, the rest are notes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from tamis.errors import InvariantError
+from tamis.pipeline import findings
+from tamis.pipeline.evidence import findings_path, read_findings
+from tamis.pipeline.files import write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tamis.pipeline.plan import Plan, Shard
+
+REJECTS = pa.schema(
+    [
+        ("record", pa.string()),
+        ("source", pa.string()),
+        ("row", pa.int64()),
+        ("check", pa.string()),
+        ("reason", pa.string()),
+        ("severity", pa.string()),
+        ("detail", pa.string()),
+        ("kept", pa.string()),
+        ("similarity", pa.float64()),
+        ("column", pa.string()),
+        ("value", pa.string()),
+    ]
+)
+CLUSTERS = pa.schema(
+    [("cluster", pa.string()), ("record", pa.string()), ("keeper", pa.bool_()), ("similarity", pa.float64()), ("check", pa.string())]
+)
+_STAGES = ("evidence", "judged", "applied")
+
+
+class Records:
+    """Names of records by number."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._first = np.array([shard.first for shard in plan.shards], np.int64)
+
+    def of_shard(self, shard: Shard, positions: pl.Series) -> pl.DataFrame:
+        """Return record, source and row of the records at these positions of a shard."""
+        if shard.kind == "table":
+            source = shard.files[0].record
+            rows = (positions + shard.start).rename("row")
+            frame = pl.DataFrame({"source": [source] * len(rows), "row": rows}, schema={"source": pl.String, "row": pl.Int64})
+            return frame.select(pl.concat_str("source", pl.lit("#"), "row").alias("record"), "source", "row")
+        names = [file.record for file in shard.files] if shard.kind == "media" else [one.record for one in self._plan.problems]
+        record = pl.Series("record", names, dtype=pl.String).gather(positions)
+        return pl.DataFrame({"record": record, "source": record.alias("source"), "row": pl.Series([None] * len(record), dtype=pl.Int64)})
+
+    def of_run(self, numbers: pl.Series) -> pl.Series:
+        """Return the ids of records by their numbers in the run; null for null."""
+        known = numbers.drop_nulls().unique().sort()
+        owners = np.searchsorted(self._first, known.to_numpy(), side="right") - 1
+        ids = [pl.Series([], dtype=pl.String)]
+        for owner in np.unique(owners).tolist():
+            shard = self._plan.shards[owner]
+            ids.append(self.of_shard(shard, known.filter(pl.Series(owners == owner)) - shard.first)["record"])
+        lookup = pl.DataFrame({"number": known, "record": pl.concat(ids)})
+        return numbers.to_frame("number").join(lookup, on="number", how="left", maintain_order="left")["record"]
+
+
+class Tally:
+    """What the ledger counted: records rejected and noted, by check and reason, and rejected by kind of source."""
+
+    def __init__(self) -> None:
+        self.rejected: Counter[tuple[str, str]] = Counter()
+        self.noted: Counter[tuple[str, str]] = Counter()
+        self.by_kind: Counter[str] = Counter()
+        self.by_group: Counter[str] = Counter()
+
+
+def write_ledger(plan: Plan, out: Path) -> Tally:
+    """Write rejects.parquet, notes.parquet and clusters.parquet, and return the counts."""
+    tally, records = Tally(), Records(plan)
+    order = {check.name: check.order for check in plan.recipe.checks(backend="cpu")}
+    write_table(out / "rejects.parquet", _rejects(plan, records, order, tally), REJECTS)
+    write_table(out / "notes.parquet", _notes(plan, records, order, tally), REJECTS)
+    write_table(out / "clusters.parquet", _clusters(plan, records), CLUSTERS)
+    return tally
+
+
+def _split(plan: Plan, shard: Shard, order: dict[str, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the findings about a shard that reject a record (one each), and all others."""
+    stages = [read_findings(findings_path(plan, shard, stage)).with_columns(pl.lit(i).alias("stage")) for i, stage in enumerate(_STAGES)]
+    found = pl.concat(stages).with_columns(pl.col("check").replace_strict(order, default=0, return_dtype=pl.Int64).alias("order"))
+    found = found.with_row_index("place").sort("index", "stage", "order", "place")
+    decisive = pl.col("severity") == "reject"
+    first = pl.col("place").filter(decisive).first().over("index")
+    owns = (pl.col("place") == first).fill_null(value=False)
+    return found.filter(owns), found.filter(~owns).with_columns(severity=pl.lit("note"))
+
+
+def _rows(shard: Shard, found: pl.DataFrame, records: Records) -> pa.Table:
+    names = records.of_shard(shard, found["index"])
+    kept = records.of_run(found["kept"])
+    columns = found.select("check", "reason", "severity", "detail", "similarity", "column", "value")
+    frame = pl.concat([names, columns, kept.alias("kept").to_frame()], how="horizontal")
+    return frame.select(REJECTS.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(REJECTS)
+
+
+def _rejects(plan: Plan, records: Records, order: dict[str, int], tally: Tally) -> Iterator[pa.Table]:
+    for shard in plan.shards:
+        rejects, _ = _split(plan, shard, order)
+        _add(tally.rejected, rejects)
+        tally.by_kind[shard.kind] += len(rejects)
+        tally.by_group[shard.group] += len(rejects)
+        yield _rows(shard, rejects, records)
+
+
+def _notes(plan: Plan, records: Records, order: dict[str, int], tally: Tally) -> Iterator[pa.Table]:
+    for shard in plan.shards:
+        _, notes = _split(plan, shard, order)
+        _add(tally.noted, notes)
+        yield _rows(shard, notes, records)
+
+
+def _add(counter: Counter[tuple[str, str]], found: pl.DataFrame) -> None:
+    for check, reason, count in found.group_by("check", "reason").agg(pl.col("index").n_unique()).iter_rows():
+        counter[check, reason] += count
+
+
+def _clusters(plan: Plan, records: Records) -> Iterator[pa.Table]:
+    path = plan.state("judged", "clusters.parquet")
+    total = pl.scan_parquet(path).select(pl.len()).collect().item()
+    step = 1 << 16
+    for start in range(0, total, step):
+        found = pl.scan_parquet(path).slice(start, step).collect()
+        frame = pl.DataFrame(
+            {
+                "cluster": records.of_run(found["keeper"]),
+                "record": records.of_run(found["index"]),
+                "keeper": found["keeper"] == found["index"],
+                "similarity": found["similarity"],
+                "check": found["check"],
+            }
+        )
+        yield frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(CLUSTERS)
+
+
+def balance(read: int, kept: int, rejected: int) -> None:
+    """Make sure that no record was lost.
+
+    Raises
+    ------
+    InvariantError
+        `read = kept + rejected` does not hold.
+    """
+    if read != kept + rejected:
+        message = f"the books do not balance: {read} read, {kept} kept, {rejected} rejected. This is a bug in tamis; please report it."
+        raise InvariantError(message)
+
+
+__all__ = ["Records", "Tally", "balance", "findings", "write_ledger"]

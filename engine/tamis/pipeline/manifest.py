@@ -1,0 +1,198 @@
+"""Close the books: inputs, outputs, scalers, and the manifest, which says what was read, kept and rejected, and by what."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import Counter
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+import xxhash
+
+import tamis
+from tamis.pipeline.evidence import evidence_path
+from tamis.pipeline.files import digest, write_json, write_table
+from tamis.pipeline.ledger import balance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tamis.checks.base import Statistics
+    from tamis.pipeline.ledger import Tally
+    from tamis.pipeline.plan import Plan
+    from tamis.pipeline.prepare import Prepared
+    from tamis.pipeline.run import Clock, Request
+
+FORMAT = 1
+INPUTS = pa.schema([("record", pa.string()), ("bytes", pa.int64()), ("xxh3_128", pa.string())])
+OUTPUTS = pa.schema(
+    [("path", pa.string()), ("record", pa.string()), ("rows", pa.int64()), ("bytes", pa.int64()), ("xxh3_128", pa.string())]
+)
+_PACKAGES = ("numpy", "numba", "polars", "pyarrow", "pillow", "simplejpeg", "xxhash", "pydantic")
+
+
+def write_books(
+    ready: Prepared,
+    summaries: Mapping[int, Mapping[str, Any]],
+    applied: Mapping[int, Mapping[str, Any]],
+    gathered: Mapping[str, Statistics],
+    tally: Tally,
+    request: Request,
+    backend: tuple[str, str],
+    clock: Clock,
+) -> dict[str, Any]:
+    """Write inputs.parquet, outputs.parquet, scaler.json and manifest.json; return the manifest.
+
+    Raises
+    ------
+    InvariantError
+        `read = kept + rejected` does not hold.
+    """
+    plan, out = ready.plan, request.out
+    kept, rejected = sum(one["kept"] for one in applied.values()), sum(tally.rejected.values())
+    balance(plan.records, kept, rejected)
+    inputs = _write_listing(out / "inputs.parquet", _inputs(plan, ready.digests), INPUTS)
+    outputs = _write_listing(out / "outputs.parquet", _outputs(applied), OUTPUTS)
+    scalers = _scalers(plan, gathered)
+    if scalers:
+        write_json(out / "scaler.json", scalers)
+    totals: Counter[str] = Counter()
+    for summary in summaries.values():
+        totals.update(summary["totals"])
+    counters = json.loads(plan.state("judged", "counters.json").read_text())
+    manifest = {
+        "tamis": {"version": tamis.__version__, "manifest": FORMAT},
+        "dry_run": plan.dry_run,
+        "source": {
+            "paths": [str(one) for one in ([request.source] if not isinstance(request.source, (list, tuple)) else request.source)],
+            "root": plan.root,
+            "files": inputs["files"],
+            "bytes": inputs["bytes"],
+            "listing": inputs["xxh3_128"],
+        },
+        "counts": _counts(plan, kept, tally, counters),
+        "tables": {name: _table(plan, name, totals, tally, ready) for name in plan.groups},
+        "scalers": {name: {key: sorted(value) for key, value in scaler.items()} for name, scaler in scalers.items()},
+        "recipe": plan.recipe.canonical(),
+        "recipe_hash": plan.recipe.digest(),
+        "recipe_choice": list(ready.choice),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
+        "backend": {"name": backend[0], "reason": backend[1]},
+        "seeds": {"minhash": plan.recipe.seed},
+        "checks": counters,
+        "inputs": inputs,
+        "outputs": outputs,
+        "dataset_id": xxhash.xxh3_128_hexdigest(f"{plan.recipe.digest()}|{outputs['xxh3_128']}".encode()),
+        "timing": _timing(clock, plan, inputs["bytes"], request.jobs),
+    }
+    write_json(out / "manifest.json", manifest)
+    return manifest
+
+
+def _inputs(plan: Plan, digests: Mapping[str, str]) -> Iterator[pa.Table]:
+    for shard in plan.shards:
+        if shard.kind == "media":
+            evidence = pl.read_parquet(evidence_path(plan, shard))
+            hashes = evidence["digest"].bin.encode("hex") if "digest" in evidence.columns else [None] * shard.records
+            yield pa.table(
+                {"record": [file.record for file in shard.files], "bytes": [file.size for file in shard.files], "xxh3_128": list(hashes)},
+                schema=INPUTS,
+            )
+    tables = {shard.files[0].record: shard.files[0] for shard in plan.shards if shard.kind == "table"}
+    rows = [(record, file.size, digests[record]) for record, file in sorted(tables.items())]
+    yield pa.table([list(column) for column in zip(*rows, strict=True)] or [[], [], []], schema=INPUTS)
+
+
+def _outputs(applied: Mapping[int, Mapping[str, Any]]) -> Iterator[pa.Table]:
+    for summary in applied.values():
+        yield pa.table({name: [one.get(name) for one in summary["outputs"]] for name in OUTPUTS.names}, schema=OUTPUTS)
+
+
+def _write_listing(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> dict[str, Any]:
+    """Write a listing of files and return its totals, with one digest over names, sizes and contents."""
+    hasher = xxhash.xxh3_128()
+    totals = {"bytes": 0, "files": 0}
+
+    def counted() -> Iterator[pa.Table]:
+        for table in tables:
+            totals["files"] += len(table)
+            totals["bytes"] += sum(table["bytes"].to_pylist())
+            for row in table.to_pylist():
+                hasher.update(json.dumps(row, sort_keys=True).encode())
+            yield table
+
+    write_table(path, counted(), schema)
+    return {"listed_in": path.name, **totals, "xxh3_128": hasher.hexdigest()}
+
+
+def _scalers(plan: Plan, gathered: Mapping[str, Statistics]) -> dict[str, dict[str, Any]]:
+    scalers: dict[str, dict[str, Any]] = {}
+    for check in plan.recipe.checks(backend="cpu"):
+        if not check.has("fitted"):
+            continue
+        for name, group in plan.groups.items():
+            fitted = check.fitted(group, gathered.get(name, {}))
+            if fitted is not None:
+                scalers.setdefault(name, {})[check.name] = fitted
+    return scalers
+
+
+def _counts(plan: Plan, kept: int, tally: Tally, counters: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    by_kind: dict[str, dict[str, int]] = {}
+    for shard in plan.shards:
+        counts = by_kind.setdefault(shard.kind, {"read": 0, "kept": 0, "rejected": tally.by_kind[shard.kind]})
+        counts["read"] += shard.records
+        counts["kept"] = counts["read"] - counts["rejected"]
+    return {
+        "read": plan.records,
+        "kept": kept,
+        "rejected": sum(tally.rejected.values()),
+        "noted": sum(tally.noted.values()),
+        "clusters": int(sum(book.get("clusters", 0) for book in counters.values())),
+        "by_kind": by_kind,
+        "by_reason": _by_reason(tally.rejected),
+        "notes_by_reason": _by_reason(tally.noted),
+    }
+
+
+def _by_reason(counter: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+    return [{"check": check, "reason": reason, "records": count} for (check, reason), count in ordered]
+
+
+def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally, ready: Prepared) -> dict[str, Any]:
+    group = plan.groups[name]
+    rows = sum(shard.records for shard in plan.shards if shard.group == name)
+    columns = []
+    for column in group.columns:
+        prefix = f"formats.{name}|{column.name}|"
+        nulls = {key.removeprefix(prefix): value for key, value in sorted(totals.items()) if key.startswith(prefix)}
+        missing = totals[f"missing.{name}|{column.name}"]
+        columns.append({"name": column.name, "type": str(column.dtype), "kind": column.kind, "missing": missing, "nulls": nulls})
+    notes = [note for record in group.files for note in ready.plan.staged[record].notes]
+    return {
+        "rows_read": rows,
+        "rows_kept": rows - tally.by_group[name],
+        "columns": columns,
+        "files": list(group.files),
+        "decisions": [*group.notes, *notes],
+    }
+
+
+def _timing(clock: Clock, plan: Plan, size: int, jobs: int) -> dict[str, Any]:
+    seconds = max(clock.seconds, 1e-9)
+    return {
+        "started": clock.started.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "stages": clock.stages,
+        "jobs": jobs,
+        "records_per_second": round(plan.records / seconds, 1),
+        "bytes_per_second": round(size / seconds, 1),
+    }
+
+
+__all__ = ["digest", "write_books"]

@@ -1,0 +1,177 @@
+"""Observe: read each payload once and write what every check notes of it. Runs in workers, one shard at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import xxhash
+
+import tamis
+from tamis.checks.base import Batch, Finding, MediaBatch
+from tamis.executors import Context, Loss, Task
+from tamis.media import Inspection, Limits, inspect
+from tamis.pipeline import findings
+from tamis.pipeline.evidence import write_evidence
+from tamis.pipeline.plan import fingerprint
+from tamis.pipeline.rows import Unavailable, bad_rows, read_batches, verify_unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tamis.pipeline.plan import Plan, Shard
+    from tamis.sources.listing import SourceFile
+
+MEDIA_BATCH = 32
+SOURCE = "source"
+WHOLE_SHARD = -1
+NOWHERE = np.empty(0, np.int64)
+
+
+@dataclass(slots=True)
+class Step:
+    """A batch that was read, where its records stand in the shard, and the records that could not be read."""
+
+    batch: Batch | None
+    positions: NDArray[np.int64]
+    unread: list[Finding]
+    bytes: int = 0
+
+
+def stamp(plan: Plan) -> str:
+    """Return what evidence must agree on to be used together."""
+    return f"tamis {tamis.__version__} run {fingerprint(plan)}"
+
+
+def tasks(plan: Plan, shards: Sequence[Shard]) -> list[Task]:
+    """Return one task a shard."""
+    mark = stamp(plan)
+    return [Task(observe_shard, (shard, mark)) for shard in shards]
+
+
+def observe_shard(plan: Plan, argument: tuple[Shard, str], lost: Mapping[int, Loss], context: Context) -> dict[str, Any]:
+    """Observe one shard and write its evidence; return its summary."""
+    shard, mark = argument
+    reader: Iterator[Step]
+    if shard.kind == "problem":
+        reader = iter([_problems(plan)])
+    elif WHOLE_SHARD in lost:
+        reader = iter([_lost_shard(shard, lost[WHOLE_SHARD])])
+    elif shard.kind == "media":
+        reader = _media_steps(plan, shard, lost, context)
+    else:
+        context.at(WHOLE_SHARD)
+        reader = _table_steps(plan, shard)
+    checks = [check for check in plan.recipe.checks(backend=plan.backend) if check.has("observe")]
+    evidence: list[pl.DataFrame] = []
+    found: list[pl.DataFrame] = []
+    totals: Counter[str] = Counter()
+    size = 0
+    for step in reader:
+        found.append(findings.frame(SOURCE, step.unread))
+        size += step.bytes
+        if step.batch is None:
+            continue
+        columns = _identity(step.batch, step.positions)
+        for check in checks:
+            if step.batch.kind in check.kinds:
+                observation = check.observe(step.batch)
+                columns.update({f"{check.name}.{name}": series for name, series in observation.columns.items()})
+                found.append(findings.frame(check.name, observation.findings, positions=step.positions))
+                totals.update({f"{check.name}.{name}": value for name, value in observation.totals.items()})
+        evidence.append(pl.DataFrame([series.alias(name) for name, series in columns.items()]))
+    rows = pl.concat([findings.empty(), *found]).sort("index", maintain_order=True)
+    rejected = rows.filter(pl.col("severity") == "reject")["index"].n_unique()
+    summary = {"records": shard.records, "bytes": size, "rejected": rejected, "totals": dict(totals)}
+    write_evidence(plan, shard, _one_row_a_record(shard, evidence), rows, summary, mark)
+    return summary
+
+
+def _one_row_a_record(shard: Shard, evidence: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    every = pl.DataFrame({"index": pl.int_range(shard.records, dtype=pl.Int64, eager=True)})
+    if not evidence:
+        return every
+    return every.join(pl.concat(evidence, how="diagonal_relaxed"), on="index", how="left", maintain_order="left")
+
+
+def _identity(batch: Batch, positions: NDArray[np.int64]) -> dict[str, pl.Series]:
+    columns = {"index": pl.Series(positions)}
+    if isinstance(batch, MediaBatch):
+        columns["bytes"] = pl.Series(batch.sizes)
+        columns["digest"] = pl.Series(batch.digests, dtype=pl.Binary)
+    return columns
+
+
+def _problems(plan: Plan) -> Step:
+    return Step(None, NOWHERE, [Finding(i, one.reason, "reject", one.detail) for i, one in enumerate(plan.problems)])
+
+
+def _lost_shard(shard: Shard, loss: Loss) -> Step:
+    return Step(None, NOWHERE, [Finding(i, loss.reason, "reject", loss.detail) for i in range(shard.records)])
+
+
+def _table_steps(plan: Plan, shard: Shard) -> Iterator[Step]:
+    """Yield the rows that could not be read from the source, then the batches of those that could."""
+    bad = bad_rows(plan, shard)
+    yield Step(None, NOWHERE, [Finding(index, reason, "reject", detail, None, text) for index, reason, detail, text in bad])
+    seen = {index for index, _, _, _ in bad}
+    try:
+        for batch in read_batches(plan, shard, plan.batch_size):
+            seen.update((batch.rows - shard.start).tolist())
+            yield Step(batch, batch.rows - shard.start, [])
+    except Unavailable as error:
+        unread = [index for index in range(shard.records) if index not in seen]
+        yield Step(None, NOWHERE, [Finding(index, error.reason, "reject", error.detail) for index in unread])
+
+
+def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Context) -> Iterator[Step]:
+    size = plan.batch_size or MEDIA_BATCH
+    for start in range(0, len(shard.files), size):
+        unread: list[Finding] = []
+        read: list[tuple[int, SourceFile, bytes, Inspection]] = []
+        total = 0
+        for position in range(start, min(start + size, len(shard.files))):
+            file = shard.files[position]
+            if position in lost:
+                unread.append(Finding(position, lost[position].reason, "reject", lost[position].detail))
+                continue
+            context.at(position)
+            try:
+                data = _read(plan, file)
+            except Unavailable as error:
+                unread.append(Finding(position, error.reason, "reject", error.detail))
+                continue
+            total += len(data)
+            limits = Limits(max_pixels=plan.recipe.limits.pixels)
+            read.append((position, file, xxhash.xxh3_128_digest(data), inspect(data, name=file.record, limits=limits)))
+        if not read:
+            yield Step(None, NOWHERE, unread, total)
+            continue
+        batch = MediaBatch(
+            records=[file.record for _, file, _, _ in read],
+            sizes=np.array([file.size for _, file, _, _ in read], np.int64),
+            digests=[digest for _, _, digest, _ in read],
+            inspections=[inspection for _, _, _, inspection in read],
+        )
+        yield Step(batch, np.array([position for position, _, _, _ in read], np.int64), unread, total)
+
+
+def _read(plan: Plan, file: SourceFile) -> bytes:
+    """Read a file whole, and make sure that it is the one that was listed."""
+    limit = plan.recipe.limits.file_megabytes * 1_000_000
+    if file.size > limit:
+        raise Unavailable("too_large", f"{file.size} bytes, more than limits.file_megabytes allows ({limit})")
+    verify_unchanged(file)
+    try:
+        data = Path(file.path).read_bytes()
+    except OSError as error:
+        raise Unavailable("unreadable", f"{error.strerror or error}") from error
+    if len(data) != file.size:
+        raise Unavailable("changed", f"{len(data)} bytes were read where {file.size} were listed: the file changed during the run")
+    return data

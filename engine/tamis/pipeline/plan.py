@@ -1,0 +1,176 @@
+"""The plan of a run: which records there are, how they are cut into shards, and which schema each table follows.
+
+It depends on the source and the recipe alone, never on jobs or batch sizes. Media come first, then tables, then what could not be opened;
+within each, records are sorted by their ids.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from tamis.recipe import Recipe, ShardOptions
+    from tamis.sources.formats import FormatOptions
+    from tamis.sources.listing import Problem, SourceFile
+    from tamis.sources.schema import TableGroup
+    from tamis.sources.staging import Staged
+    from tamis_kernels.backend import BackendName
+
+ShardKind = Literal["media", "table", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A run of records that is read, and redone, as one.
+
+    Attributes
+    ----------
+    index
+        Its place in the plan.
+    first, records
+        Number of its first record in the run, and how many it has.
+    files
+        The media files, or the one table file.
+    start, stop
+        Rows of the table file.
+    group, part
+        The table group, and the shard's number within it.
+    """
+
+    index: int
+    kind: ShardKind
+    first: int
+    records: int
+    files: tuple[SourceFile, ...] = ()
+    start: int = 0
+    stop: int = 0
+    group: str = ""
+    part: int = 0
+
+    @property
+    def name(self) -> str:
+        """File name stem of its evidence."""
+        return f"shard-{self.index:06d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a worker needs to know; sent to each once."""
+
+    root: str
+    out: str
+    recipe: Recipe
+    backend: BackendName
+    batch_size: int | None
+    dry_run: bool
+    shards: tuple[Shard, ...]
+    groups: Mapping[str, TableGroup]
+    staged: Mapping[str, Staged]
+    problems: tuple[Problem, ...]
+
+    @property
+    def formats(self) -> FormatOptions:
+        """The rules by which tables are read."""
+        return format_options(self.recipe)
+
+    @property
+    def records(self) -> int:
+        """How many records the run reads."""
+        return sum(shard.records for shard in self.shards)
+
+    def state(self, *parts: str) -> Path:
+        """Return a path inside the run's state folder."""
+        return state_folder(self.out).joinpath(*parts)
+
+
+def format_options(recipe: Recipe) -> FormatOptions:
+    """Return the rules by which a recipe reads tables; every source is read through them."""
+    options: FormatOptions = getattr(recipe, "formats")  # noqa: B009 - the sections of checks are added at run time
+    return options
+
+
+def state_folder(out: str | Path) -> Path:
+    """Return the folder in which a run keeps evidence and progress."""
+    from pathlib import Path
+
+    return Path(out) / ".tamis"
+
+
+def cut(
+    media: Sequence[SourceFile],
+    tables: Sequence[tuple[SourceFile, Staged, str]],
+    problems: int,
+    options: ShardOptions,
+) -> tuple[Shard, ...]:
+    """Cut a source into shards; `tables` holds each file with what staging found and its group's name, in order."""
+    return tuple(_numbered(_uncounted(media, tables, problems, options)))
+
+
+def _uncounted(
+    media: Sequence[SourceFile],
+    tables: Sequence[tuple[SourceFile, Staged, str]],
+    problems: int,
+    options: ShardOptions,
+) -> Iterator[Shard]:
+    for start in range(0, len(media), options.files):
+        files = tuple(media[start : start + options.files])
+        yield Shard(0, "media", 0, len(files), files)
+    parts: dict[str, int] = {}
+    for file, staged, group in tables:
+        step = rows_per_shard(staged.rows, table_bytes(file, staged), options)
+        for start in range(0, staged.rows, step):
+            stop = min(start + step, staged.rows)
+            part = parts[group] = parts.get(group, -1) + 1
+            yield Shard(0, "table", 0, stop - start, (file,), start, stop, group, part)
+    if problems:
+        yield Shard(0, "problem", 0, problems)
+
+
+def _numbered(shards: Iterator[Shard]) -> Iterator[Shard]:
+    first = 0
+    for index, shard in enumerate(shards):
+        yield Shard(index, shard.kind, first, shard.records, shard.files, shard.start, shard.stop, shard.group, shard.part)
+        first += shard.records
+
+
+def table_bytes(file: SourceFile, staged: Staged) -> int:
+    """Return the uncompressed bytes of a table, as far as its file tells."""
+    path = staged.path or file.path
+    try:
+        metadata = pq.read_metadata(path)
+    except (OSError, pa.ArrowException):  # Arrow IPC is not compressed as a rule
+        return file.size
+    return sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+
+
+def rows_per_shard(rows: int, size: int, options: ShardOptions) -> int:
+    """Return how many rows of a table make a shard of about the wanted size."""
+    row_bytes = max(1, size // max(1, rows))
+    return max(1, min(options.rows, options.megabytes * 1_000_000 // row_bytes))
+
+
+def fingerprint(plan: Plan) -> str:
+    """Return a digest of what the run will read and how: equal fingerprints may share evidence, others must not."""
+    hasher = xxhash.xxh3_128(plan.recipe.digest().encode())
+    hasher.update(b"dry" if plan.dry_run else b"wet")
+    for shard in plan.shards:
+        hasher.update(f"{shard.kind}|{shard.records}|{shard.start}|{shard.stop}|{shard.group}".encode())
+        for file in shard.files:
+            hasher.update(f"{file.record}|{file.size}|{file.mtime_ns}".encode("utf-8", "surrogateescape"))
+    for problem in plan.problems:
+        hasher.update(f"{problem.record}|{problem.reason}".encode("utf-8", "surrogateescape"))
+    return hasher.hexdigest()
+
+
+def relative_path(plan: Plan, file: SourceFile) -> str:
+    """Return a source file's path relative to the root, as the operating system names it."""
+    return os.path.relpath(file.path, plan.root)

@@ -1,0 +1,127 @@
+"""From a source to a plan: list it, make its tables readable, choose a recipe if none was given, fix the schemas, cut the shards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tamis.errors import OutputError, SourceError
+from tamis.executors import Context, LocalExecutor, Loss, Task
+from tamis.pipeline.choose import choose
+from tamis.pipeline.files import digest, write_json
+from tamis.pipeline.plan import Plan, cut, fingerprint, format_options, state_folder
+from tamis.sources.listing import Listing, Problem, SourceFile, list_source
+from tamis.sources.schema import group_tables
+from tamis.sources.staging import Staged, stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tamis.progress import Progress
+    from tamis.recipe import Recipe
+    from tamis_kernels.backend import BackendName
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan, and what led to it."""
+
+    plan: Plan
+    listing: Listing
+    digests: Mapping[str, str]
+    choice: tuple[str, ...]
+    resumed: bool
+
+
+def prepare(
+    source: Any,
+    out: Path,
+    recipe: Recipe | None,
+    *,
+    settings: Mapping[str, Any],
+    backend: BackendName,
+    batch_size: int | None,
+    dry_run: bool,
+    executor: LocalExecutor,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> Prepared:
+    """Return the plan of a run; with `recipe` None one is chosen from what the source holds."""
+    listing = list_source(source, exclude=out)
+    tables = [file for file in listing.files if file.kind == "table"]
+    media = [file for file in listing.files if file.kind == "media"]
+    staged, problems, digests = _stage(tables, out, executor, progress, stop)
+    choice: tuple[str, ...] = ()
+    if recipe is None:
+        recipe, choice = choose(media, staged, settings)
+    options = format_options(recipe)
+    readable = [file for file in tables if file.record in staged]
+    groups = {group.name: group for group in group_tables(staged.values(), options)}
+    group_of = {record: group.name for group in groups.values() for record in group.files}
+    ordered = sorted(readable, key=lambda file: (group_of[file.record], file.record))
+    problems = tuple(sorted((*listing.problems, *problems), key=lambda problem: problem.record))
+    shards = cut(media, [(file, staged[file.record], group_of[file.record]) for file in ordered], len(problems), recipe.shards)
+    plan = Plan(str(listing.root), str(out), recipe, backend, batch_size, dry_run, shards, groups, staged, problems)
+    if plan.records == 0:
+        message = f"{source}: there is no record to clean"
+        raise SourceError(message)
+    return Prepared(plan, listing, digests, choice, _note_plan(plan))
+
+
+def _note_plan(plan: Plan) -> bool:
+    """Write down what this run is, or make sure that the folder's half-done run is the same one; return whether it is resumed."""
+    import json
+
+    path, mark = plan.state("plan.json"), fingerprint(plan)
+    if not path.exists():
+        write_json(path, {"fingerprint": mark})
+        return False
+    if json.loads(path.read_text())["fingerprint"] != mark:
+        message = (
+            f"{plan.out} holds an unfinished run of another source, recipe or kind; give the same ones to resume it, "
+            "or --overwrite to start anew"
+        )
+        raise OutputError(message)
+    return True
+
+
+def _stage(
+    files: Sequence[SourceFile], out: Path, executor: LocalExecutor, progress: Progress, stop: Callable[[], bool]
+) -> tuple[dict[str, Staged], tuple[Problem, ...], dict[str, str]]:
+    staged: dict[str, Staged] = {}
+    problems: list[Problem] = []
+    digests: dict[str, str] = {}
+    if not files:
+        return staged, (), digests
+    progress.stage("read tables", len(files))
+    folder = state_folder(out) / "staged"
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks = [Task(_stage_task, (file, folder / f"{number:06d}")) for number, file in enumerate(files)]
+    for outcome in executor.map(tasks, stop=stop):
+        file, (result, content) = outcome.task.argument[0], outcome.value
+        progress.advance(1, size=file.size)
+        if isinstance(result, Staged):
+            staged[file.record] = result
+            digests[file.record] = content
+        else:
+            problems.append(result)
+    return dict(sorted(staged.items())), tuple(problems), digests
+
+
+def _stage_task(
+    setup: object,  # noqa: ARG001 - staging comes before the plan
+    argument: tuple[SourceFile, Path],
+    lost: Mapping[int, Loss],
+    context: Context,
+) -> tuple[Staged | Problem, str]:
+    file, target = argument
+    if lost:
+        loss = lost[-1]
+        return Problem(file.record, loss.reason, loss.detail), ""
+    context.at(-1)
+    try:
+        content = digest(file.path)
+    except OSError as error:
+        return Problem(file.record, "unreadable_table", error.strerror or str(error)), ""
+    return stage(file, target), content

@@ -1,0 +1,103 @@
+"""Rows of a table shard as typed batches: what observe, verification, statistics and apply all read."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from tamis.checks.base import TableBatch
+from tamis.sources.formats import standardise
+from tamis.sources.tables import ReadFailed, TableReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from tamis.pipeline.plan import Plan, Shard
+    from tamis.sources.listing import SourceFile
+
+
+class Unavailable(Exception):
+    """Records that were listed cannot be read: a reason code and a sentence for the ledger."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def verify_unchanged(file: SourceFile) -> None:
+    """Make sure that a file is still the one that was listed.
+
+    Raises
+    ------
+    Unavailable
+        It is gone, or its size or modification time differ.
+    """
+    try:
+        status = os.stat(file.path)  # noqa: PTH116 - the path may hold bytes that are not UTF-8
+    except OSError as error:
+        raise Unavailable("vanished", f"listed at the start of the run, then: {error.strerror}") from error
+    if (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns):
+        raise Unavailable("changed", "its size or modification time differ from the listing: the file changed during the run")
+
+
+def read_batches(plan: Plan, shard: Shard, batch_size: int | None, *, only: NDArray[np.int64] | None = None) -> Iterator[TableBatch]:
+    """Yield the sound rows of a table shard in order, typed by the schema of its group.
+
+    Parameters
+    ----------
+    batch_size
+        Rows per batch, at most; None for one batch per row group.
+    only
+        Sorted row numbers of the file: the others are left out.
+
+    Raises
+    ------
+    Unavailable
+        The file changed, or a row group cannot be decoded.
+    """
+    file, group = shard.files[0], plan.groups[shard.group]
+    staged = plan.staged[file.record]
+    if staged.path is None:
+        verify_unchanged(file)
+    try:
+        reader = TableReader(file, staged.path)
+        for start, stop in _ranges(reader.row_groups, shard.start, shard.stop):
+            if only is not None and not np.any((only >= start) & (only < stop)):
+                continue
+            bad = [row.row for row in reader.bad_rows(start, stop)]
+            rows = np.setdiff1d(np.arange(start, stop, dtype=np.int64), bad, assume_unique=True)
+            if only is not None:
+                rows = np.intersect1d(rows, only, assume_unique=True)
+            frame = reader.read(start, stop)[rows - start] if len(rows) != stop - start else reader.read(start, stop)
+            step = batch_size or max(1, len(rows))
+            for first in range(0, len(rows), step):
+                typed = standardise(frame[first : first + step], file.record, group, plan.formats)
+                yield TableBatch(group, file.record, rows[first : first + step], typed.frame, typed.unparsed, typed.nulls)
+    except (ReadFailed, OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise Unavailable("unreadable_rows", str(error)) from error
+
+
+def bad_rows(plan: Plan, shard: Shard) -> list[tuple[int, str, str, str]]:
+    """Return row number in the shard, reason, detail and text of the rows that could not be read from the source."""
+    file = shard.files[0]
+    staged = plan.staged[file.record]
+    if not staged.bad:
+        return []
+    rows = TableReader(file, staged.path).bad_rows(shard.start, shard.stop)
+    return [(row.row - shard.start, row.reason, row.detail, row.raw) for row in rows]
+
+
+def _ranges(groups: tuple[int, ...], start: int, stop: int) -> Iterator[tuple[int, int]]:
+    first = 0
+    for rows in groups:
+        low, high = max(start, first), min(stop, first + rows)
+        if low < high:
+            yield low, high
+        first += rows

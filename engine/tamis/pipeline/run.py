@@ -1,0 +1,214 @@
+"""One run from source to closed books."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tamis.errors import OutputError, RunInterrupted
+from tamis.executors import Limits, LocalExecutor
+from tamis.pipeline import apply, observe, statistics
+from tamis.pipeline.evidence import read_summary
+from tamis.pipeline.folder import prepared
+from tamis.pipeline.interrupt import Interrupt
+from tamis.pipeline.judge import judge
+from tamis.pipeline.ledger import write_ledger
+from tamis.pipeline.manifest import write_books
+from tamis.pipeline.prepare import prepare
+from tamis.report import write_report
+from tamis_kernels import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from tamis.executors import Outcome, Task
+    from tamis.pipeline.plan import Plan, Shard
+    from tamis.pipeline.prepare import Prepared
+    from tamis.progress import Progress
+    from tamis.recipe import Recipe
+    from tamis_kernels.backend import BackendName
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a run is asked to do; the answer depends on source, recipe and seed, never on jobs, backend or batch size."""
+
+    source: Any
+    out: Path
+    recipe: Recipe | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    backend: BackendName = "auto"
+    jobs: int = 1
+    batch_size: int | None = None
+    overwrite: bool = False
+    dry_run: bool = False
+    resume_line: str = "run it again with the same arguments"
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds per stage."""
+
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    begun: float = field(default_factory=time.monotonic)
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage."""
+        start = time.monotonic()
+        yield
+        self.stages[name] = round(time.monotonic() - start, 3)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self.begun
+
+
+def run(request: Request, progress: Progress) -> dict[str, Any]:
+    """Clean a source and return the manifest.
+
+    Raises
+    ------
+    TamisError
+        The recipe, the source or the output folder is wrong, the disk is full, or the run was interrupted.
+    """
+    backend = resolve(request.backend)
+    sources = [Path(one) for one in ([request.source] if isinstance(request.source, (str, Path)) else request.source)]
+    try:
+        with (
+            prepared(request.out, sources, overwrite=request.overwrite),
+            Interrupt(progress) as stop,
+            LocalExecutor(request.jobs) as executor,
+        ):
+            return _Run(request, progress, executor, stop, backend.name, backend.reason).go()
+    except OSError as error:
+        raise _output_error(error, request.out) from error
+    finally:
+        progress.close()
+
+
+class _Run:
+    def __init__(
+        self,
+        request: Request,
+        progress: Progress,
+        executor: LocalExecutor,
+        stop: Callable[[], bool],
+        backend: BackendName,
+        reason: str,
+    ) -> None:
+        self.request, self.progress, self.executor, self.stop = request, progress, executor, stop
+        self.backend, self.reason = backend, reason
+        self.clock = Clock()
+
+    def go(self) -> dict[str, Any]:
+        """Run all stages."""
+        with self.clock.stage("plan"):
+            ready = self._prepare()
+        plan = ready.plan
+        limits = plan.recipe.limits
+        self.executor.setup(plan, Limits(limits.seconds, limits.megabytes * 1_000_000))
+        with self.clock.stage("observe"):
+            summaries = self._observe(plan)
+        with self.clock.stage("judge"):
+            self.progress.stage("judge", plan.records)
+            judge(plan)
+            self._leave_if_stopped()
+        with self.clock.stage("statistics"):
+            gathered = statistics.gather(plan, lambda tasks: self._map(tasks))
+        with self.clock.stage("apply"):
+            applied = self._apply(plan, gathered)
+        with self.clock.stage("books"):
+            tally = write_ledger(plan, self.request.out)
+            manifest = write_books(ready, summaries, applied, gathered, tally, self.request, (self.backend, self.reason), self.clock)
+            write_report(self.request.out)
+            _tidy(plan)
+        return manifest
+
+    def _prepare(self) -> Prepared:
+        request = self.request
+        ready = prepare(
+            request.source,
+            request.out,
+            request.recipe,
+            settings=request.settings,
+            backend=self.backend,
+            batch_size=request.batch_size,
+            dry_run=request.dry_run,
+            executor=self.executor,
+            progress=self.progress,
+            stop=self.stop,
+        )
+        self._leave_if_stopped()
+        for line in ready.choice:
+            self.progress.say(f"auto: {line}")
+        if ready.resumed:
+            self.progress.say(f"resuming the unfinished run in {request.out}")
+        return ready
+
+    def _observe(self, plan: Plan) -> dict[int, dict[str, Any]]:
+        mark = observe.stamp(plan)
+        done: dict[int, dict[str, Any]] = {}
+        self.progress.stage("observe", plan.records)
+        for shard in plan.shards:
+            summary = read_summary(plan, shard, mark)
+            if summary is not None:
+                done[shard.index] = summary
+                self.progress.advance(shard.records, rejected=summary["rejected"])
+        todo = [shard for shard in plan.shards if shard.index not in done]
+        for outcome in self._map(observe.tasks(plan, todo)):
+            observed: Shard = outcome.task.argument[0]
+            done[observed.index] = outcome.value
+            self.progress.advance(observed.records, size=outcome.value["bytes"], rejected=outcome.value["rejected"])
+        return dict(sorted(done.items()))
+
+    def _apply(self, plan: Plan, gathered: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+        import json
+
+        self.progress.stage("apply", plan.records)
+        done: dict[int, dict[str, Any]] = {}
+        for shard in plan.shards:
+            path = apply.summary_path(plan, shard)
+            if path.exists():
+                done[shard.index] = json.loads(path.read_text())
+                self.progress.advance(shard.records)
+        todo = [shard for shard in plan.shards if shard.index not in done]
+        for outcome in self._map(apply.tasks(todo, gathered)):
+            applied: Shard = outcome.task.argument.shard
+            done[applied.index] = outcome.value
+            self.progress.advance(applied.records, rejected=applied.records - outcome.value["kept"])
+        return dict(sorted(done.items()))
+
+    def _map(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        yield from self.executor.map(tasks, stop=self.stop)
+        self._leave_if_stopped()
+
+    def _leave_if_stopped(self) -> None:
+        if self.stop():
+            message = f"stopped on request; what is done is kept in {self.request.out}. To go on: {self.request.resume_line}"
+            raise RunInterrupted(message)
+
+
+def _tidy(plan: Plan) -> None:
+    """Remove what only an unfinished run needs; the evidence stays, it is the index of later runs."""
+    for name in ("staged", "applied"):
+        shutil.rmtree(plan.state(name), ignore_errors=True)
+
+
+def _output_error(error: OSError, out: Path) -> OutputError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return OutputError(f"no space left for {out} ({error.strerror}); free some and run it again: what is done is kept and resumed")
+    return OutputError(f"{error.filename or out}: {error.strerror or error}")
+
+
+__all__ = ["Clock", "Request", "pl", "run"]

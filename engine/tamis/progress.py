@@ -1,0 +1,158 @@
+"""Progress of a run: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+_LINE_EVERY_SECONDS = 5.0
+
+
+class Progress(Protocol):
+    """What the pipeline tells while it works."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Begin a stage of `total` records."""
+
+    def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:
+        """Count records (and bytes) done, and how many of them were rejected."""
+
+    def say(self, line: str) -> None:
+        """Tell something worth a line."""
+
+    def close(self) -> None:
+        """End the last stage."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Ignore."""
+
+    def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:
+        """Ignore."""
+
+    def say(self, line: str) -> None:
+        """Ignore."""
+
+    def close(self) -> None:
+        """Ignore."""
+
+
+@dataclass(slots=True)
+class _Counts:
+    name: str = ""
+    total: int = 0
+    done: int = 0
+    size: int = 0
+    rejected: int = 0
+    start: float = field(default_factory=time.monotonic)
+
+    def add(self, records: int, size: int, rejected: int) -> None:
+        self.done += records
+        self.size += size
+        self.rejected += rejected
+
+    @property
+    def seconds(self) -> float:
+        return max(time.monotonic() - self.start, 1e-9)
+
+    def rates(self) -> str:
+        megabytes = f", {self.size / 1e6 / self.seconds:,.0f} MB/s" if self.size else ""
+        rejected = f", {self.rejected:,} rejected" if self.rejected else ""
+        return f"{self.done / self.seconds:,.0f} records/s{megabytes}{rejected}"
+
+
+class Lines:
+    """Plain lines on standard error, one every few seconds."""
+
+    def __init__(self) -> None:
+        self._counts = _Counts()
+        self._last = 0.0
+
+    def stage(self, name: str, total: int) -> None:
+        """Begin a stage."""
+        self.close()
+        self._counts = _Counts(name, total)
+        self._last = time.monotonic()
+
+    def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:
+        """Count, and print when the last line is old."""
+        self._counts.add(records, size, rejected)
+        if time.monotonic() - self._last >= _LINE_EVERY_SECONDS:
+            self._last = time.monotonic()
+            counts = self._counts
+            left = (counts.total - counts.done) * counts.seconds / max(1, counts.done)
+            self.say(f"{counts.name}: {counts.done:,} of {counts.total:,} records, {counts.rates()}, {left:,.0f} s left")
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Print the stage's last line."""
+        if self._counts.name:
+            self.say(f"{self._counts.name}: {self._counts.done:,} records in {self._counts.seconds:.1f} s, {self._counts.rates()}")
+        self._counts = _Counts()
+
+
+class Bars:
+    """A live bar per stage on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self._console = Console(stderr=True)
+        self._bars: RichProgress = RichProgress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rates]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._task: TaskID | None = None
+        self._counts = _Counts()
+        self._bars.start()
+
+    def stage(self, name: str, total: int) -> None:
+        """Begin a stage."""
+        self._finish()
+        self._counts = _Counts(name, total)
+        self._task = self._bars.add_task(name, total=total, rates="")
+
+    def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:
+        """Move the bar."""
+        self._counts.add(records, size, rejected)
+        if self._task is not None:
+            self._bars.update(self._task, advance=records, rates=self._counts.rates())
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._bars.console.print(line, markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Leave the bars as they stand."""
+        self._finish()
+        self._bars.stop()
+
+    def _finish(self) -> None:
+        if self._task is not None:
+            self._bars.update(self._task, completed=self._counts.total)
+
+
+def make_progress(*, quiet: bool) -> Progress:
+    """Return the progress that fits where standard error goes."""
+    if quiet:
+        return Silent()
+    return Bars() if sys.stderr.isatty() else Lines()

@@ -1,0 +1,95 @@
+"""The report of a finished run: one HTML file that needs no network, no script and nothing beside it."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from tamis.errors import OutputError
+from tamis.report import charts, formats
+from tamis.report.findings import clusters, examples, null_table
+from tamis.report.thumbnails import is_picture, thumbnail
+
+__all__ = ["write_report"]
+
+REPORT, MANIFEST = "report.html", "manifest.json"
+MOST_FILES = 50
+
+
+def write_report(out: Path) -> Path:
+    """Write `report.html` into the output folder of a finished run and return its path.
+
+    The report depends on the run's files alone; what a second run of the same work may change (times, rates, the number
+    of jobs) stands in elements marked `data-timing`. Of the Parquet files only aggregates and a few rows are read.
+
+    Parameters
+    ----------
+    out
+        The output folder. `manifest.json` must be there; `rejects.parquet`, `notes.parquet` and `clusters.parquet` may be
+        missing where there was nothing to write. Pictures of duplicates are read from the run's sources if they still exist.
+
+    Raises
+    ------
+    OutputError
+        The folder holds no readable manifest, or the report cannot be written.
+    """
+    manifest = _manifest(out)
+    counts = manifest["counts"]
+    sources = [Path(path) for path in manifest["source"]["paths"]]
+    page = _template().render(
+        manifest=manifest,
+        counts=counts,
+        balance=Markup(charts.balance(counts)),
+        reasons_chart=Markup(charts.reasons(counts["by_reason"])) if counts["by_reason"] else "",
+        reasons=examples(out / "rejects.parquet", counts["by_reason"]),
+        notes=examples(out / "notes.parquet", counts.get("notes_by_reason", [])),
+        clusters=clusters(out / "clusters.parquet"),
+        tables={name: null_table(table) for name, table in manifest.get("tables", {}).items()},
+        decisions=_decisions(manifest),
+        recipe=json.dumps(manifest.get("recipe", {}), indent=2, ensure_ascii=False, sort_keys=True),
+        is_picture=is_picture,
+        thumbnail=lambda record: thumbnail(sources, record),
+        most_files=MOST_FILES,
+    )
+    report = out / REPORT
+    try:
+        report.write_text(page.lstrip(), encoding="utf-8", errors="backslashreplace", newline="\n")
+    except OSError as error:
+        message = f"cannot write {report}: {error}. Free some space or make the folder writable, then try again."
+        raise OutputError(message) from error
+    return report
+
+
+def _manifest(out: Path) -> dict[str, Any]:
+    path = out / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        message = f"cannot report on {out}: {path} cannot be read ({error}). Name the output folder of a finished run."
+        raise OutputError(message) from error
+    return manifest
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "number": formats.number,
+        "share": formats.share,
+        "size": formats.size,
+        "string_literal": json.dumps,
+        "words": formats.words,
+        "duration": formats.duration,
+    }
+    return environment.from_string(resources.files("tamis.report").joinpath("template.html").read_text("utf-8"))
+
+
+def _decisions(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what the run decided by itself, each with what it was decided about."""
+    recipe = [("recipe", choice) for choice in manifest.get("recipe_choice", [])]
+    tables = [(name, decision) for name, table in manifest.get("tables", {}).items() for decision in table.get("decisions", [])]
+    return recipe + tables

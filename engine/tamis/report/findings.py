@@ -1,0 +1,88 @@
+"""What the report shows of a run's Parquet files: counts, and a few rows of each kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+EXAMPLES = 5
+CLUSTERS_PER_CHECK = 4
+MEMBERS_SHOWN = 4
+# how a value came to be null, in the order a reader meets it; other names follow these
+NULL_CAUSES = ("blank", "word", "code", "nan", "unparsed")
+
+
+class Reason(NamedTuple):
+    """A reason, how many records have it, and the first few of them."""
+
+    check: str
+    reason: str
+    records: int
+    examples: list[dict[str, Any]]
+
+
+class Cluster(NamedTuple):
+    """A cluster of duplicates: its keeper and some of the records that the keeper stands for."""
+
+    check: str
+    keeper: str
+    size: int
+    members: list[dict[str, Any]]
+
+    @property
+    def hidden(self) -> int:
+        """Return how many members are not shown."""
+        return self.size - 1 - len(self.members)
+
+
+class NullTable(NamedTuple):
+    """A table group with, for each column, how many values are null and by which cause."""
+
+    table: dict[str, Any]
+    causes: list[str]
+    columns: list[dict[str, Any]]
+
+
+def examples(path: Path, by_reason: Sequence[dict[str, Any]]) -> list[Reason]:
+    """Return the reasons, the most frequent first, each with its first few records."""
+    ordered = sorted(by_reason, key=lambda row: (-row["records"], row["check"], row["reason"]))
+    return [Reason(row["check"], row["reason"], row["records"], _first_of(path, row["check"], row["reason"])) for row in ordered]
+
+
+def _first_of(path: Path, check: str, reason: str) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    matching = pl.scan_parquet(path).filter(pl.col("check") == check, pl.col("reason") == reason)
+    return matching.head(EXAMPLES).collect(engine="streaming").to_dicts()
+
+
+def clusters(path: Path) -> list[Cluster]:
+    """Return the largest few clusters of each check, each with its keeper and a few of its other members."""
+    if not path.exists():
+        return []
+    rows = pl.scan_parquet(path)
+    sizes = rows.group_by("check", "cluster").len().sort(["check", "len", "cluster"], descending=[False, True, False])
+    largest = sizes.group_by("check", maintain_order=True).head(CLUSTERS_PER_CHECK).collect(engine="streaming")
+    return [
+        Cluster(check, keeper, size, _members(rows, check, keeper))
+        for check, keeper, size in largest.select("check", "cluster", "len").iter_rows()
+    ]
+
+
+def _members(rows: pl.LazyFrame, check: str, keeper: str) -> list[dict[str, Any]]:
+    members = rows.filter(pl.col("check") == check, pl.col("cluster") == keeper, ~pl.col("keeper"))
+    nearest_first = members.sort(["similarity", "record"], descending=[True, False])
+    return nearest_first.head(MEMBERS_SHOWN).collect(engine="streaming").to_dicts()
+
+
+def null_table(table: dict[str, Any]) -> NullTable:
+    """Return the columns of a table group with their nulls by cause; causes that no column has are left out."""
+    columns = table.get("columns", [])
+    found = {cause for column in columns for cause, count in column.get("nulls", {}).items() if count}
+    causes = [cause for cause in NULL_CAUSES if cause in found] + sorted(found - set(NULL_CAUSES))
+    return NullTable(table, causes, columns)

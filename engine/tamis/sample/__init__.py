@@ -1,0 +1,114 @@
+"""A made-up corpus with known faults, to try tamis on and to measure it by.
+
+Everything is drawn from a seed: the same seed and library versions give the same bytes. Beside the corpus lies
+`truth.parquet`, which says of every file, row, window and document whether a fault was planted in it and what cleaning
+should make of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tamis.errors import OutputError
+from tamis.sample.documents import write_documents
+from tamis.sample.photos import MINIMUM_IMAGES, write_photos
+from tamis.sample.sensors import MINIMUM_ROWS, write_sensors
+from tamis.sample.truth import Truth, write_truth
+from tamis.sample.windows import write_windows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["SampleSummary", "Truth", "write_sample"]
+
+MINIMUM_DOCUMENTS = 50
+ROWS_PER_WINDOW = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSummary:
+    """What `write_sample` wrote.
+
+    Attributes
+    ----------
+    corpus
+        The folder to clean.
+    truth
+        The Parquet file with one row per record of the corpus.
+    files, bytes
+        Number and total size of the files in `corpus`.
+    records
+        Number of records in `corpus`: files of media, rows, windows and documents.
+    faults
+        Records per planted fault; `none` counts the clean ones.
+    """
+
+    corpus: Path
+    truth: Path
+    files: int
+    bytes: int
+    records: int
+    faults: dict[str, int]
+
+
+def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int = 20_000, documents: int = 1_000) -> SampleSummary:
+    """Write a corpus with planted faults and the truth about each of its records.
+
+    `directory/corpus` holds `photos/`, `sensors/`, `windows.parquet` and `text/documents.ndjson`;
+    `directory/truth.parquet` has the columns of `Truth` and a `group` that duplicates of one another share.
+
+    Parameters
+    ----------
+    directory
+        A folder that is empty or does not exist yet.
+    seed
+        Where all random choices come from; not negative.
+    images
+        Files under `photos/`, faulty ones included.
+    rows
+        Data rows of all files under `sensors/` together. One window is written per fifty of them.
+    documents
+        Lines of `documents.ndjson`, the broken one included.
+
+    Raises
+    ------
+    ValueError
+        A count is too small to hold every fault once, or the seed is negative.
+    OutputError
+        The folder is not empty.
+    """
+    _demand("seed", seed, 0)
+    _demand("images", images, MINIMUM_IMAGES)
+    _demand("rows", rows, MINIMUM_ROWS)
+    _demand("documents", documents, MINIMUM_DOCUMENTS)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        message = f"cannot write a sample to {directory}: it is not an empty folder. Name a new folder."
+        raise OutputError(message)
+
+    corpus = directory / "corpus"
+    corpus.mkdir(parents=True)
+    truths = [
+        *write_photos(corpus, seed, images),
+        *write_sensors(corpus, seed, rows),
+        *write_windows(corpus, seed, rows // ROWS_PER_WINDOW),
+        *write_documents(corpus, seed, documents),
+    ]
+    truth = directory / "truth.parquet"
+    write_truth(truth, truths)
+    sizes = [path.stat().st_size for path in corpus.rglob("*") if path.is_file()]
+    return SampleSummary(
+        corpus=corpus,
+        truth=truth,
+        files=len(sizes),
+        bytes=sum(sizes),
+        records=len(truths),
+        faults=dict(Counter(row.fault for row in truths).most_common()),
+    )
+
+
+def _demand(name: str, value: int, least: int) -> None:
+    if value < least:
+        message = f"{name} must be at least {least}, got {value}"
+        raise ValueError(message)

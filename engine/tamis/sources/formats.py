@@ -1,0 +1,275 @@
+"""Bring the cells of a table to one form: typed columns in the group's order, and nulls whose reason is known.
+
+Reasons of a null
+-----------------
+null
+    The source has none.
+blank
+    An empty text, or one of white space alone.
+word
+    A word for no value. In a text column only those that cannot be a value: `NULL`, `N/A`, `NaN` and their like, but not
+    `None`, `NA` or `-`.
+code
+    A number that stands for no value, such as -9999.
+nan
+    Not a number. Infinities are values.
+unparsed
+    The cell held something that its column's type cannot hold; its text is kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tamis.sources import parsing
+from tamis.sources.profile import MISSING_WORDS
+from tamis.sources.schema import TEXT_TYPES
+from tamis.sources.units import conversion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tamis.sources.schema import ColumnPlan, Reading, TableGroup
+
+TEXT_MISSING_WORDS = ("NULL", "null", "(null)", "NaN", "N/A", "n/a", "#N/A", "<NA>", "#VALUE!", "#DIV/0!")
+MISSING_CODES = (-999.0, -9999.0, -99999.0, -999999.0, 1e20, 9.969209968386869e36)
+UNPARSED_SCHEMA = {"index": pl.Int64, "column": pl.String, "value": pl.String}
+
+
+class FormatOptions(BaseModel):
+    """The rules by which texts in tables are read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    missing_words: tuple[str, ...] = Field(
+        default=MISSING_WORDS,
+        description="Words, in any case, that stand for no value in columns of numbers, dates and truth values.",
+    )
+    missing_codes: tuple[float, ...] = Field(
+        default=MISSING_CODES,
+        description="Numbers that stand for no value; -99, -901 and -902 are left out, for they are often values.",
+    )
+    min_share: float = Field(
+        default=0.95, gt=0.5, le=1.0, description="Share of a column's values that must be of a type to give the column it."
+    )
+    day_first: Literal["auto"] | bool = Field(
+        default="auto", description="Whether 03/04/2014 is the third of April; auto asks the other dates of the column."
+    )
+    decimal: Literal["auto", ".", ","] = Field(
+        default="auto", description="The decimal mark in 1,234; auto asks the other numbers of the column."
+    )
+    timezone: str = Field(
+        default="UTC", description="Zone of the times that name none, in columns where others do. Of a doubled hour it is the first."
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            pl.Series([0]).cast(parsing.NAIVE).dt.replace_time_zone(value)
+        except pl.exceptions.PolarsError as error:
+            msg = f"there is no time zone {value!r}; name one like 'Europe/Paris'"
+            raise ValueError(msg) from error
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Standardised:
+    """Typed rows.
+
+    Attributes
+    ----------
+    frame
+        The values, columns in the group's order and with its types.
+    unparsed
+        One row for each cell that could not be read: `index` within the frame, `column` and its text as `value`.
+    nulls
+        How many cells of a column are null for which reason: (column, reason) to count.
+    """
+
+    frame: pl.DataFrame
+    unparsed: pl.DataFrame
+    nulls: Mapping[tuple[str, str], int]
+
+
+def standardise(frame: pl.DataFrame, record: str, group: TableGroup, options: FormatOptions) -> Standardised:
+    """Give rows that were read from the file `record` the types of their group."""
+    columns: list[_Column] = []
+    for plan, reading in zip(group.columns, group.readings[record], strict=True):
+        cells = frame[reading.source].alias(plan.name)
+        if plan.kind == "text":
+            columns.append(_text_column(cells))
+        elif isinstance(cells.dtype, TEXT_TYPES):
+            columns.append(_parsed_column(cells.cast(pl.String), plan, reading, options))
+        else:
+            columns.append(_stored_column(cells, plan, options))
+    nulls = {(one.values.name, reason): count for one in columns for reason, count in one.nulls.items() if count}
+    unparsed = pl.concat([pl.DataFrame(schema=UNPARSED_SCHEMA), *(one.unparsed for one in columns)])
+    return Standardised(pl.DataFrame([one.values for one in columns]), unparsed.sort("index", maintain_order=True), nulls)
+
+
+class _Column:
+    """A column on its way to its type, with the reasons of its nulls."""
+
+    def __init__(self, cells: pl.Series) -> None:
+        self.values = cells
+        self.nulls = Counter(null=cells.null_count())
+        self.unparsed = pl.DataFrame(schema=UNPARSED_SCHEMA)
+
+    def drop(self, reason: str, mask: pl.Series) -> None:
+        """Make the cells of a mask null for a reason."""
+        mask = mask.fill_null(value=False)
+        if mask.any():
+            self.nulls[reason] += int(mask.sum())
+            self.values = parsing.where(~mask, self.values, None)
+
+    def become(self, values: pl.Series, texts: pl.Series) -> None:
+        """Take the converted values, and note the text of every cell that was lost in the conversion."""
+        lost = self.values.is_not_null() & values.is_null()
+        if lost.any():
+            rows = lost.arg_true()
+            self.nulls["unparsed"] += len(rows)
+            cells = {"index": rows.cast(pl.Int64), "column": [values.name] * len(rows), "value": texts.gather(rows)}
+            self.unparsed = pl.DataFrame(cells, schema=UNPARSED_SCHEMA)
+        self.values = values
+
+    def drop_codes(self, codes: tuple[float, ...]) -> None:
+        """Make numbers that stand for no value null."""
+        dtype = self.values.dtype
+        if dtype.is_float():
+            self.drop("nan", self.values.is_nan())
+            self.drop("code", self.values.is_in(pl.Series(codes, dtype=pl.Float64).cast(dtype).implode()))
+        elif dtype.is_integer():
+            whole = pl.Series([int(code) for code in codes if code.is_integer()], dtype=pl.Int128)
+            fitting = whole.cast(dtype, strict=False).drop_nulls()
+            self.drop("code", self.values.is_in(fitting.implode()))
+
+
+def _text_column(cells: pl.Series) -> _Column:
+    column = _Column(_as_text(cells))
+    column.drop("blank", column.values.str.strip_chars() == "")
+    column.drop("word", column.values.is_in(TEXT_MISSING_WORDS))
+    return column
+
+
+def _parsed_column(texts: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatOptions) -> _Column:
+    words = [word.lower() for word in options.missing_words]
+    values = _at_once(texts, plan, reading, words)
+    is_rest = texts.is_not_null() & values.is_null()
+    rest = _Column(texts.filter(is_rest).str.strip_chars())
+    rest.drop("blank", rest.values == "")
+    rest.drop("word", rest.values.str.to_lowercase().is_in(words))
+    filled = rest.values.is_not_null()
+    parsed = _parse(rest.values.filter(filled), plan, reading, options).cast(plan.dtype)
+    rest.become(parsing.spread(parsed, filled), texts.filter(is_rest))
+
+    column = _Column(texts)
+    column.nulls.update({reason: count for reason, count in rest.nulls.items() if reason != "null"})
+    column.unparsed = rest.unparsed.with_columns(
+        index=is_rest.arg_true().gather(rest.unparsed["index"]).cast(pl.Int64), column=pl.lit(plan.name)
+    )
+    column.values = parsing.where(is_rest, parsing.spread(rest.values, is_rest), values).alias(plan.name)
+    if plan.kind == "number":
+        column.drop_codes(options.missing_codes)
+    return column
+
+
+def _at_once(texts: pl.Series, plan: ColumnPlan, reading: Reading, words: list[str]) -> pl.Series:
+    """Read what one fast pass over the column can; what it leaves null is looked at more closely."""
+    as_words = pl.Series(words, dtype=pl.String)
+    if plan.kind == "number" and not reading.dot_groups and parsing.plain_numbers(as_words).is_null().all():
+        values = texts.cast(plan.dtype, strict=False)
+        return values.fill_nan(None) if plan.dtype.is_float() else values
+    if plan.dtype == parsing.NAIVE and parsing.iso_datetimes(as_words).is_null().all():
+        return parsing.iso_datetimes(texts)
+    return pl.Series(texts.name, [None], dtype=plan.dtype).new_from_index(0, len(texts))
+
+
+def _stored_column(cells: pl.Series, plan: ColumnPlan, options: FormatOptions) -> _Column:
+    column = _Column(cells)
+    if cells.dtype != plan.dtype:
+        column.become(_cast(cells, plan.dtype, options.timezone), _as_text(cells))
+    if plan.kind == "number":
+        column.drop_codes(options.missing_codes)
+    return column
+
+
+def _parse(text: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatOptions) -> pl.Series:
+    """Parse stripped texts without nulls; null where that fails."""
+    if plan.kind == "number":
+        return _numbers(text, plan, reading)
+    if plan.kind == "datetime":
+        return _datetimes(text, plan.dtype, options.timezone, day_first=reading.day_first)
+    if plan.kind == "boolean":
+        digits = text.replace_strict({"1": True, "0": False}, default=None, return_dtype=pl.Boolean)
+        return parsing.where(digits.is_null(), parsing.booleans(text), digits)
+    return parsing.number_lists(text)
+
+
+def _numbers(text: pl.Series, plan: ColumnPlan, reading: Reading) -> pl.Series:
+    if plan.dtype.is_integer():
+        whole = text.cast(plan.dtype, strict=False)
+        if not whole.null_count():
+            return whole
+        floats = parsing.numbers(text, decimal=reading.decimal, dot_groups=reading.dot_groups)
+        exact = parsing.where(floats.floor() == floats, floats, None).cast(plan.dtype, strict=False)
+        return parsing.where(whole.is_null(), exact, whole)
+    result = parsing.numbers(text, decimal=reading.decimal, dot_groups=reading.dot_groups)
+    if plan.unit is None or not result.null_count():
+        return result
+    is_rest = result.is_null()
+    rest = text.filter(is_rest)
+    parts = parsing.split_units(rest)
+    values = parsing.numbers(parts["number"].fill_null("").str.strip_chars(), decimal=reading.decimal, dot_groups=reading.dot_groups)
+    return parsing.where(is_rest, parsing.spread(_converted(values, parts["unit"], plan.unit), is_rest), result)
+
+
+def _converted(values: pl.Series, units: pl.Series, target: str) -> pl.Series:
+    """Convert numbers to the target unit; one that measures something else becomes null."""
+    result = parsing.where(units == target, values, None)
+    for unit in sorted(set(units.drop_nulls()) - {target}):
+        affine = conversion(unit, target)
+        if affine is not None:
+            result = parsing.where(units == unit, (values * affine.factor + affine.shift) / affine.divisor, result)
+    return result
+
+
+def _datetimes(text: pl.Series, dtype: pl.DataType, timezone: str, *, day_first: bool) -> pl.Series:
+    naive = parsing.naive_datetimes(text, day_first=day_first)
+    if dtype == parsing.NAIVE:
+        return naive
+    result = _localised(naive, timezone)
+    rest = result.is_null()
+    if rest.any():
+        found = parsing.zoned_datetimes(text.filter(rest), day_first=day_first)
+        result = parsing.where(rest, parsing.spread(found, rest), result)
+    rest = result.is_null()
+    if rest.any():
+        found = parsing.epochs(parsing.plain_numbers(text.filter(rest)))
+        result = parsing.where(rest, parsing.spread(found, rest), result)
+    return result
+
+
+def _localised(naive: pl.Series, timezone: str) -> pl.Series:
+    """Read naive times in a zone; the first of a doubled hour is meant, and a skipped hour is null."""
+    placed = naive.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+    return placed.dt.convert_time_zone("UTC")
+
+
+def _cast(cells: pl.Series, dtype: pl.DataType, timezone: str) -> pl.Series:
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone and isinstance(cells.dtype, pl.Date | pl.Datetime):
+        if isinstance(cells.dtype, pl.Datetime) and cells.dtype.time_zone:
+            return cells.dt.convert_time_zone("UTC").cast(dtype)
+        return _localised(cells.cast(parsing.NAIVE), timezone).cast(dtype)
+    return cells.cast(dtype, strict=False)
+
+
+def _as_text(cells: pl.Series) -> pl.Series:
+    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object):
+        return pl.Series(cells.name, [None if value is None else str(value) for value in cells.to_list()], dtype=pl.String)
+    return cells.cast(pl.String)

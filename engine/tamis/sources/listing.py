@@ -1,0 +1,192 @@
+"""List the files of a source: every name is either a file to read or a problem with a reason.
+
+A record id is the file's path relative to the root, with `/` between its parts. File names are bytes: one that is not
+UTF-8, or that begins with `bytes:` itself, becomes `bytes:` and the percent-quoted bytes, so that two files never share
+an id and every id can be written as text.
+
+Links to files are followed. Links to folders are not, for they can lead outside the source or back into it; each is a
+problem of its own.
+"""
+
+# A Path for each of millions of files would be slow, so paths are strings here.
+# ruff: noqa: PTH100, PTH112, PTH115, PTH116, PTH120, PTH122, PTH207, PTH208
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote_from_bytes
+
+from tamis.errors import SourceError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+TABLE_SUFFIXES = frozenset({".parquet", ".pq", ".arrow", ".feather", ".ipc", ".arrows"})
+TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".ndjson", ".jsonl"})
+COMPRESSED_SUFFIXES = frozenset({".gz", ".zst", ".bz2"})
+
+TYPE_NAMES = {
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A regular file that can be read."""
+
+    record: str
+    path: str
+    size: int
+    mtime_ns: int
+    kind: Literal["table", "media"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A record that cannot be read at all; it counts as one rejected record."""
+
+    record: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a source holds, files and problems each in the order of their record ids."""
+
+    root: Path
+    files: tuple[SourceFile, ...]
+    problems: tuple[Problem, ...]
+
+
+def list_source(source: str | Path | Sequence[str | Path], *, exclude: Path | None = None) -> Listing:
+    """List a folder (with all folders below it), one file, several of either, or a glob pattern.
+
+    Parameters
+    ----------
+    source
+        A path, a pattern with `*`, `?`, `[` or `**`, or a sequence of these.
+    exclude
+        A folder to leave out, such as the output when it lies inside the source.
+
+    Raises
+    ------
+    SourceError
+        If a path is not there, a pattern matches nothing, or there is nothing at all to read.
+    """
+    single = isinstance(source, str | Path)
+    starts = [source] if isinstance(source, str | Path) else list(source)
+    if not starts:
+        msg = "the source is an empty list; name at least one file or folder"
+        raise SourceError(msg)
+    roots: list[str] = []
+    entries: dict[str, None] = {}
+    for start in starts:
+        root, found = _expand(os.fspath(start))
+        roots.append(root)
+        entries.update(dict.fromkeys(found))
+    root = roots[0] if single else os.path.commonpath(roots)
+    left_out = os.path.realpath(exclude) if exclude is not None else None
+
+    files: list[SourceFile] = []
+    problems: list[Problem] = []
+    for path in entries:
+        for item in _walk(path, root, left_out):
+            (files if isinstance(item, SourceFile) else problems).append(item)  # type: ignore[arg-type]
+    if not files and not problems:
+        msg = f"nothing to clean in {', '.join(map(str, starts))}: there is no file in it"
+        raise SourceError(msg)
+    # Items of a source may overlap, such as a folder and a file in it: each record is listed once.
+    return Listing(
+        Path(root),
+        tuple({item.record: item for item in sorted(files, key=lambda item: item.record)}.values()),
+        tuple({item.record: item for item in sorted(problems, key=lambda item: item.record)}.values()),
+    )
+
+
+def record_id(path: str, root: str) -> str:
+    """Return the record id of a path below the root; see the module's description."""
+    raw = os.path.relpath(os.fsencode(path), os.fsencode(root))
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        name = ""
+    if not name or name.startswith("bytes:"):
+        return "bytes:" + quote_from_bytes(raw, safe="/")
+    return name
+
+
+def is_table(name: str) -> bool:
+    """Say whether a file's name is that of a table."""
+    stem, suffix = os.path.splitext(name.lower())
+    if suffix in COMPRESSED_SUFFIXES:
+        return os.path.splitext(stem)[1] in TEXT_SUFFIXES
+    return suffix in TABLE_SUFFIXES or suffix in TEXT_SUFFIXES
+
+
+def _expand(start: str) -> tuple[str, list[str]]:
+    """Return the root of a start and the absolute paths that it stands for."""
+    path = os.path.abspath(start)
+    if os.path.lexists(path):
+        return (path if os.path.isdir(path) else os.path.dirname(path)), [path]
+    if not glob.has_magic(start):
+        parent, name = os.path.split(path)
+        known = os.listdir(parent) if os.path.isdir(parent) else []
+        msg = f"there is no file or folder {start!r}.{nearest(name, known)}"
+        raise SourceError(msg)
+    found = sorted(glob.glob(path, recursive=True, include_hidden=True))
+    if not found:
+        msg = f"no file matches the pattern {start!r}; put it in quotes if the shell changed it"
+        raise SourceError(msg)
+    root = path
+    while glob.has_magic(root):
+        root = os.path.dirname(root)
+    return root, found
+
+
+def _walk(start: str, root: str, exclude: str | None) -> Iterator[SourceFile | Problem]:
+    """Yield what a path is, and for a folder what lies in it."""
+    pending = [start]
+    while pending:
+        path = pending.pop()
+        try:
+            status = os.lstat(path)
+            if stat.S_ISDIR(status.st_mode) or (path == root and os.path.isdir(path)):
+                if exclude is None or os.path.realpath(path) != exclude:
+                    with os.scandir(path) as children:
+                        pending.extend(child.path for child in children)
+                continue
+            yield _inspect(path, root, status)
+        except OSError as error:
+            yield Problem(record_id(path, root), _reason(error), error.strerror or str(error))
+
+
+def _inspect(path: str, root: str, status: os.stat_result) -> SourceFile | Problem:
+    record = record_id(path, root)
+    if stat.S_ISLNK(status.st_mode):
+        target = os.readlink(path)
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            return Problem(record, "broken_link", f"the link leads to {os.fsencode(target)!r}, which is not there")
+        if stat.S_ISDIR(status.st_mode):
+            return Problem(record, "directory_link", f"links to folders are not followed; it leads to {target!a}")
+    if not stat.S_ISREG(status.st_mode):
+        kind = TYPE_NAMES.get(stat.S_IFMT(status.st_mode), "special")
+        return Problem(record, kind, f"a {kind} cannot be read as a file")
+    if not os.access(path, os.R_OK):
+        return Problem(record, "unreadable", "no permission to read the file")
+    return SourceFile(record, path, status.st_size, status.st_mtime_ns, "table" if is_table(path) else "media")
+
+
+def _reason(error: OSError) -> str:
+    return {errno.ELOOP: "link_loop", errno.ENOENT: "vanished"}.get(error.errno or 0, "unreadable")

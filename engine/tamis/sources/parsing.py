@@ -1,0 +1,209 @@
+"""Parse columns of text into numbers, dates, words and lists: the one place that says what a cell can mean.
+
+Every function takes a series of stripped texts without nulls and returns a series of the same length, null where the
+text is not of that form. Profiling counts with the functions that standardising converts with, so the two agree.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tamis.sources.units import ALIASES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+TRUE_WORDS = ("true", "t", "yes", "y", "on")
+FALSE_WORDS = ("false", "f", "no", "n", "off")
+
+SPACE_GROUPS = r"^[+-]?\d{1,3}(?:[ '\u{2019}\u{a0}\u{202f}]\d{3})+(?:[.,]\d+)?$"
+DOT_GROUPS = r"^[+-]?[1-9]\d{0,2}(?:(?:\.\d{3})+,\d+|(?:\.\d{3}){2,})$"
+COMMA_GROUPS = r"^[+-]?[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})$"
+ONE_COMMA_GROUP = r"^[+-]?[1-9]\d{0,2},\d{3}$"
+ONE_DOT_GROUP = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
+DECIMAL_COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
+IDENTIFIER = r"^(?:0\d+|[+-]?\d{19,})$"
+WITH_UNIT = (
+    r"^([+-]?[\d.,][\d.,'\u{2019} \u{a0}\u{202f}]*?(?:[eE][+-]?\d+)?)[ \u{a0}\u{202f}]*([°ºµ℃℉%\p{Alphabetic}][\p{Alphabetic}/%_]*)$"
+)
+NUMBER_LIST = r"(?i)^\[\s*(?:(?:[+-]?[\d.]+(?:e[+-]?\d+)?|null|nan)\s*(?:,\s*(?:[+-]?[\d.]+(?:e[+-]?\d+)?|null|nan)\s*)*)?\]$"
+ZONE = r"(?::\d\d(?:[.,]\d+)?)\s*(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"
+DATE_LIKE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
+DAY_FIRST_DATE = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})"
+
+NAIVE_FORMATS = (
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%d",
+    "%Y-%m-%d %I:%M:%S%.f %p",
+    "%Y-%m-%d %I:%M %p",
+)
+ZONED_FORMATS = ("%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M%#z")
+NAIVE = pl.Datetime("us")
+UTC = pl.Datetime("us", "UTC")
+
+# Whole seconds, milliseconds, microseconds and nanoseconds since 1970, each between the years 1980 and 2100.
+EPOCH_SECONDS = (315_532_800, 4_102_444_800)
+EPOCH_MICROSECONDS = {1: 1_000_000.0, 1_000: 1_000.0, 1_000_000: 1.0, 1_000_000_000: 0.001}
+
+
+def plain_numbers(text: pl.Series) -> pl.Series:
+    """Read numbers with a decimal point and no grouping; `inf` is one, `nan` is not."""
+    return text.cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def numbers(text: pl.Series, *, decimal: str = ".", dot_groups: bool = False) -> pl.Series:
+    """Read numbers, also with grouped digits or a decimal comma.
+
+    What has one possible meaning is read so. `1,234` is 1.234 if `decimal` is a comma and else 1234; `1.234` is 1234 if
+    `dot_groups` and else 1.234.
+    """
+    result = plain_numbers(text)
+    if dot_groups:
+        result = where(text.str.contains(ONE_DOT_GROUP), None, result)
+    return _on_nulls(result, text, lambda rest: plain_numbers(_plain(rest, decimal, dot_groups=dot_groups)))
+
+
+def _plain(text: pl.Series, decimal: str, *, dot_groups: bool) -> pl.Series:
+    """Rewrite number texts with a decimal point and no grouping."""
+    cell = pl.col("cell")
+    dots = DOT_GROUPS if not dot_groups else f"(?:{DOT_GROUPS}|{ONE_DOT_GROUP})"
+    commas = COMMA_GROUPS if decimal == "," else f"(?:{COMMA_GROUPS}|{ONE_COMMA_GROUP})"
+    frame = text.alias("cell").to_frame().with_columns(cell.str.replace(r"\u{2212}", "-"))
+    frame = frame.with_columns(
+        pl.when(cell.str.contains(SPACE_GROUPS)).then(cell.str.replace_all(r"[ '\u{2019}\u{a0}\u{202f}]", "")).otherwise(cell)
+    )
+    frame = frame.with_columns(
+        pl.when(cell.str.contains(dots))
+        .then(cell.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True))
+        .when(cell.str.contains(commas))
+        .then(cell.str.replace_all(",", "", literal=True))
+        .when(cell.str.contains(DECIMAL_COMMA))
+        .then(cell.str.replace(",", ".", literal=True))
+        .otherwise(cell)
+    )
+    return frame["cell"]
+
+
+def split_units(text: pl.Series) -> pl.DataFrame:
+    """Split `1.8 °C` into its `number` and its `unit` by the unit's chief name; null where there is no known unit."""
+    parts = text.alias("cell").to_frame().select(pl.col("cell").str.extract_groups(WITH_UNIT)).unnest("cell")
+    parts.columns = ["number", "unit"]
+    return parts.with_columns(pl.col("unit").replace_strict(ALIASES, default=None, return_dtype=pl.String))
+
+
+def booleans(text: pl.Series) -> pl.Series:
+    """Read yes and no in their usual English forms."""
+    words = text.str.to_lowercase()
+    return where(words.is_in(TRUE_WORDS + FALSE_WORDS), words.is_in(TRUE_WORDS), None)
+
+
+def has_zone(text: pl.Series) -> pl.Series:
+    """Say which texts end with a time of day and a zone."""
+    return text.str.contains(ZONE)
+
+
+def day_month_ordered(text: pl.Series) -> pl.Series:
+    """Say which texts begin with a date whose year comes last."""
+    return text.str.contains(DAY_FIRST_DATE)
+
+
+def iso_datetimes(text: pl.Series) -> pl.Series:
+    """Read `YYYY-MM-DD HH:MM:SS`, also with a `T` and with a decimal fraction: the commonest form by the fastest way."""
+    seconds = _parse(text.str.slice(0, 19).str.replace("T", " ", literal=True), "%Y-%m-%d %H:%M:%S", NAIVE)
+    tail = text.str.slice(19)
+    if not (tail != "").any():
+        return seconds
+    digits = tail.str.extract(r"^\.(\d+)$").str.slice(0, 6).str.pad_end(6, "0").cast(pl.Int64)
+    fraction = where(tail == "", pl.Series([0]).new_from_index(0, len(text)), digits)
+    return (seconds.cast(pl.Int64) + fraction).cast(NAIVE)
+
+
+def naive_datetimes(text: pl.Series, *, day_first: bool) -> pl.Series:
+    """Read dates and times without a zone; a date alone is its midnight."""
+    return _on_nulls(iso_datetimes(text), text, lambda rest: _first_of(_iso(rest, day_first=day_first), NAIVE_FORMATS, NAIVE))
+
+
+def zoned_datetimes(text: pl.Series, *, day_first: bool) -> pl.Series:
+    """Read dates and times with a zone, as UTC."""
+    result = _parse(text, "%Y-%m-%dT%H:%M:%S%.f%#z", UTC)
+    return _on_nulls(result, text, lambda rest: _first_of(_iso(rest, day_first=day_first), ZONED_FORMATS, UTC))
+
+
+def epochs(values: pl.Series) -> pl.Series:
+    """Read numbers as seconds, milli-, micro- or nanoseconds since 1970, whichever lies between 1980 and 2100."""
+    value = pl.col("value")
+    low, high = EPOCH_SECONDS
+    microseconds = pl.coalesce(
+        pl.when(value.is_between(low * per_second, high * per_second, closed="left")).then(value * factor)
+        for per_second, factor in EPOCH_MICROSECONDS.items()
+    )
+    return values.alias("value").to_frame().select(microseconds.round(0).cast(pl.Int64).cast(UTC)).to_series()
+
+
+def number_lists(text: pl.Series) -> pl.Series:
+    """Read JSON lists of numbers; a null or NaN in a list stays null."""
+    inner = pl.col("cell").str.strip_chars("[] \t\r\n")
+    items = inner.str.split(",").list.eval(pl.element().str.strip_chars().cast(pl.Float64, strict=False).fill_nan(None))
+    empty = pl.lit([], pl.List(pl.Float64))
+    is_list = pl.col("cell").str.contains(NUMBER_LIST)
+    frame = (
+        text.alias("cell")
+        .to_frame()
+        .select(pl.when(is_list & (inner == "")).then(empty).when(is_list).then(items).otherwise(None).alias("cell"))
+    )
+    return frame["cell"]
+
+
+def _iso(text: pl.Series, *, day_first: bool) -> pl.Series:
+    """Rewrite dates and times as `YYYY-MM-DD HH:MM:SS.f+ZZ:ZZ`, as far as they go."""
+    order = "${3}-${2}-${1}" if day_first else "${3}-${1}-${2}"
+    return (
+        text.str.replace(r"^(\d{4})[/.](\d{1,2})[/.](\d{1,2})", "${1}-${2}-${3}")
+        .str.replace(DAY_FIRST_DATE, order)
+        .str.replace(r"(\d)(?:[Tt]|,?\s+)(\d)", "${1} ${2}")
+        .str.replace(r"(:\d\d),(\d+)", "${1}.${2}")
+        .str.replace(r"(\d)\s*([AaPp])\.?[Mm]\.?$", "${1} ${2}M")
+        .str.replace(r"(\d)\s*(?:[Zz]|UTC|GMT)$", "${1}Z")
+        .str.replace(r"(:\d\d(?:\.\d+)?)\s+([+-]\d)", "${1}${2}")
+    )
+
+
+def _first_of(text: pl.Series, formats: Sequence[str], dtype: pl.Datetime) -> pl.Series:
+    result = _parse(text, formats[0], dtype)
+    for form in formats[1:]:
+        result = _on_nulls(result, text, lambda rest, form=form: _parse(rest, form, dtype))  # type: ignore[misc]
+    return result
+
+
+def _parse(text: pl.Series, form: str, dtype: pl.Datetime) -> pl.Series:
+    if form == "%Y-%m-%d":
+        return text.str.to_date(form, strict=False).cast(dtype)
+    return text.str.to_datetime(form, time_unit="us", time_zone=dtype.time_zone, strict=False)
+
+
+def where(mask: pl.Series, chosen: pl.Series | None, other: pl.Series | None) -> pl.Series:
+    """Return the cells of one series where a mask holds and those of the other elsewhere, None meaning nulls."""
+    series = chosen if chosen is not None else other
+    assert series is not None
+    frame = pl.DataFrame([mask.alias("mask"), *(one.alias(name) for one, name in ((chosen, "1"), (other, "0")) if one is not None)])
+    first, second = (pl.lit(None) if one is None else pl.col(name) for one, name in ((chosen, "1"), (other, "0")))
+    return frame.select(pl.when("mask").then(first).otherwise(second).alias(series.name)).to_series()
+
+
+def spread(values: pl.Series, mask: pl.Series) -> pl.Series:
+    """Put values in the places where a mask holds, nulls elsewhere."""
+    if len(values) == len(mask):
+        return values
+    places = where(mask, mask.cast(pl.UInt32).cum_sum() - 1, None)
+    return values.gather(places)
+
+
+def _on_nulls(result: pl.Series, text: pl.Series, parse: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """Fill the nulls of a result with what another parser makes of their texts."""
+    mask = result.is_null()
+    if not mask.any():
+        return result
+    return where(mask, spread(parse(text.filter(mask)), mask), result)

@@ -1,0 +1,167 @@
+"""Count how the texts of a column can be read; counts of parts add up to the counts of the whole."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tamis.sources import parsing
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+# These words stand for "no value" wherever a number, a date or a truth value is expected.
+MISSING_WORDS = (
+    "na", "n/a", "n.a.", "nan", "null", "none", "nil", "-", "--", "---", "?", "#n/a", "#na", "<na>", "(null)",
+    "missing", "undefined", "#value!", "#div/0!",
+)  # fmt: skip
+TIME_NAME = re.compile(r"time|date|stamp|epoch|^ts$|_ts$|^ts_|^t$|_at$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """How many cells of a column can be read in which way.
+
+    `dtype` is the stored type; only text has other counts than `total`. The counts `total`, `null` and `blank` are of
+    all cells; of the rest each cell is one of `missing` (a word for no value), `number` (plain), `grouped` (a number
+    with grouped digits or a decimal comma), `boolean`, `datetime`, `list` and `other`. A number with a unit counts as
+    `number` or `grouped` by its number and under `unit:<name>` too.
+
+    Evidence for decisions: `characters` (of what is not blank),
+    `integer`, `identifier` (leading zeros or more than 18 digits), `zero_one`, `epoch`,
+    `fraction` (a point and not three digits behind it), `dot_group` (`1.234`), `comma_group` (`1,234`), `dots`
+    (`1.234.567` or `1.234,5`), `commas` (`1,234,567` or `1,234.5`), `comma` (`1,5`), `zoned`, `day_first` and
+    `month_first` (dates with only that reading), `either_first`.
+    """
+
+    name: str
+    dtype: pl.DataType
+    counts: Counter[str]
+
+    def __add__(self, other: ColumnProfile) -> ColumnProfile:
+        return ColumnProfile(self.name, self.dtype, self.counts + other.counts)
+
+    @property
+    def units(self) -> dict[str, int]:
+        """How many cells carry which unit."""
+        return {key.removeprefix("unit:"): count for key, count in self.counts.items() if key.startswith("unit:")}
+
+
+def profile_column(name: str, column: pl.Series, missing_words: Collection[str] = MISSING_WORDS) -> ColumnProfile:
+    """Profile a column of text; `missing_words` are in lower case."""
+    counts = Counter(total=len(column), null=column.null_count())
+    text = column.drop_nulls()
+    is_number = parsing.plain_numbers(text).is_not_null()
+    figures, rest = text.filter(is_number), text.filter(~is_number).str.strip_chars()
+    filled = rest.filter(rest != "")
+    counts["blank"] = len(rest) - len(filled)
+    is_number = parsing.plain_numbers(filled).is_not_null()  # now that white space is gone
+    figures.append(filled.filter(is_number))
+    counts["characters"] = int(figures.str.len_chars().sum()) + int(filled.filter(~is_number).str.len_chars().sum())
+    if len(figures):
+        counts += _figures(figures, name)
+    # What is not a plain number often repeats, and is slower to look at: each distinct text is looked at once.
+    cells = filled.filter(~is_number).alias("cell").value_counts(sort=False, name="times")
+    if len(cells):
+        counts += _words(cells, missing_words)
+    return ColumnProfile(name, pl.String(), counts)
+
+
+def _figures(text: pl.Series, name: str) -> Counter[str]:
+    counts = Counter(
+        number=len(text),
+        integer=len(text) - text.cast(pl.Int64, strict=False).null_count(),
+        identifier=_sum(text.filter((text.str.len_bytes() > 18) | text.str.starts_with("0")).str.contains(parsing.IDENTIFIER)),
+        zero_one=_sum(text.is_in(["0", "1"])),
+    )
+    if counts["integer"] < len(text):
+        counts["dot_group"] = _sum(text.str.contains(parsing.ONE_DOT_GROUP))
+        counts["fraction"] = len(text) - counts["integer"] - counts["dot_group"]
+    if TIME_NAME.search(name):
+        counts["epoch"] = len(text) - parsing.epochs(parsing.plain_numbers(text)).null_count()
+    return +counts
+
+
+def _words(cells: pl.DataFrame, missing_words: Collection[str]) -> Counter[str]:
+    """Count texts that are no plain numbers, each distinct one standing for as many cells as it has `times`."""
+    counts: Counter[str] = Counter()
+
+    def take(name: str, is_such: pl.Series) -> None:
+        nonlocal cells
+        counts[name] += int(cells["times"].filter(is_such).sum())
+        cells = cells.filter(~is_such)
+
+    take("missing", cells["cell"].str.to_lowercase().is_in(list(missing_words)))
+    take("datetime", _count_datetimes(cells, counts))
+    take("boolean", parsing.booleans(cells["cell"]).is_not_null())
+    is_number, is_plain = _count_numbers(cells, counts)
+    counts["number"] += int(cells["times"].filter(is_number & is_plain).sum())
+    take("grouped", is_number)
+    counts["grouped"] -= counts["number"]
+    take("list", cells["cell"].str.contains(parsing.NUMBER_LIST))
+    counts["other"] = int(cells["times"].sum())
+    return +counts
+
+
+def _count_datetimes(cells: pl.DataFrame, counts: Counter[str]) -> pl.Series:
+    """Count the evidence of dates, and say which cells are any."""
+    text, times = cells["cell"], cells["times"]
+    likely = text.str.contains(parsing.DATE_LIKE)
+    if not likely.any():
+        return likely
+    text, times = text.filter(likely), times.filter(likely)
+    zoned, ordered = parsing.has_zone(text), parsing.day_month_ordered(text)
+    day = month = _are_datetimes(text, zoned, day_first=True)
+    if ordered.any():
+        month = _are_datetimes(text, zoned, day_first=False)
+    for name, such in (
+        ("zoned", zoned & (day | month)),
+        ("day_first", ordered & day & ~month),
+        ("month_first", ordered & month & ~day),
+        ("either_first", ordered & month & day),
+    ):
+        counts[name] += int(times.filter(such).sum())
+    return parsing.spread(day | month, likely).fill_null(value=False)
+
+
+def _are_datetimes(text: pl.Series, zoned: pl.Series, *, day_first: bool) -> pl.Series:
+    with_zone = parsing.zoned_datetimes(text.filter(zoned), day_first=day_first).is_not_null()
+    without = parsing.naive_datetimes(text.filter(~zoned), day_first=day_first).is_not_null()
+    return parsing.where(zoned, parsing.spread(with_zone, zoned), parsing.spread(without, ~zoned))
+
+
+def _count_numbers(cells: pl.DataFrame, counts: Counter[str]) -> tuple[pl.Series, pl.Series]:
+    """Count the evidence of numbers, and say which cells are numbers and which of them plain but for a unit."""
+    parts = parsing.split_units(cells["cell"])
+    text = parts.select(pl.when(pl.col("unit").is_null()).then(cells["cell"]).otherwise("number")).to_series()
+    text = text.str.strip_chars()
+    plain = parsing.plain_numbers(text).is_not_null()
+    is_number = parsing.numbers(text).is_not_null()
+    times = cells["times"]
+    for name, pattern in (
+        ("comma_group", parsing.ONE_COMMA_GROUP),
+        ("dot_group", parsing.ONE_DOT_GROUP),
+        ("commas", parsing.COMMA_GROUPS),
+        ("dots", parsing.DOT_GROUPS),
+    ):
+        counts[name] += int(times.filter(text.str.contains(pattern)).sum())
+    counts["fraction"] += int(times.filter(plain & text.str.contains(".", literal=True) & ~text.str.contains(parsing.ONE_DOT_GROUP)).sum())
+    counts["comma"] += int(times.filter(text.str.contains(parsing.DECIMAL_COMMA) & ~text.str.contains(parsing.ONE_COMMA_GROUP)).sum())
+    for unit, count in (
+        pl.DataFrame({"unit": parts["unit"], "times": times})
+        .filter(is_number & parts["unit"].is_not_null())
+        .group_by("unit")
+        .agg(pl.col("times").sum())
+        .sort("unit")
+        .iter_rows()
+    ):
+        counts[f"unit:{unit}"] += count
+    return is_number, plain
+
+
+def _sum(mask: pl.Series) -> int:
+    return int(mask.sum())

@@ -1,0 +1,79 @@
+"""What the readers of text tables hand on: rows of text, and the rows that could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tamis.sources.text import BrokenStream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+RAW_LIMIT = 1 << 20
+RECORD_LIMIT = 64 << 20
+COLUMN_LIMIT = 10_000
+# The columns that a staged file adds to those of its source.
+REASON, DETAIL, RAW = RESERVED_COLUMNS = ("__tamis_reason__", "__tamis_detail__", "__tamis_raw__")
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that could not be read: its number in the file (or chunk), why, and its text, at most 1 MiB of it."""
+
+    row: int
+    reason: str
+    detail: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some consecutive rows of a text table.
+
+    Every column holds `rows` texts, and the rows named in `bad` are null throughout. `BadRow.row` counts from the
+    chunk's first row.
+    """
+
+    rows: int
+    columns: dict[str, pa.Array | pa.ChunkedArray]
+    bad: list[BadRow]
+
+
+def unique_names(names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+    """Strip the names, name the empty ones `column_<n>`, and number those that are there already."""
+    seen = set(taken)
+    out: list[str] = []
+    for number, name in enumerate(names, 1):
+        base = candidate = name.strip() or f"column_{number}"
+        repeat = 1
+        while candidate in seen:
+            repeat += 1
+            candidate = f"{base}_{repeat}"
+        seen.add(candidate)
+        out.append(candidate)
+    return out
+
+
+def check_limits(rest: bytes, columns: int) -> None:
+    """Break the stream off when the record that has begun is too long, or the columns are too many.
+
+    Raises
+    ------
+    BrokenStream
+        If so.
+    """
+    if len(rest) > RECORD_LIMIT:
+        msg = f"a record is longer than {RECORD_LIMIT >> 20} MiB"
+        raise BrokenStream(msg)
+    if columns > COLUMN_LIMIT:
+        msg = f"the table has more than {COLUMN_LIMIT} columns"
+        raise BrokenStream(msg)
+
+
+def broken_chunk(detail: str, rest: bytes) -> Chunk:
+    """Return the one row that stands for all that lies behind a break."""
+    raw = rest[:RAW_LIMIT].decode("utf-8", "replace").rstrip("\r\n")
+    return Chunk(1, {}, [BadRow(0, "truncated", detail, raw)])

@@ -1,0 +1,260 @@
+"""Put tables with the same columns into groups, and decide from the profiles of all their files what each column holds.
+
+Two files belong to one group when their column names are the same but for order, case and white space. A column is a
+number, a date, a truth value or a list when `min_share` of its values (missing ones aside) can be read as such in all
+files together; otherwise it is text. What a text such as `1,234` or `03/04/2014` means is decided for each file by the
+texts in the same column that have one meaning only, then by those of the whole group, then by the options.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tamis.sources.formats import FormatOptions
+    from tamis.sources.profile import ColumnProfile
+    from tamis.sources.staging import Staged
+
+Kind = Literal["number", "datetime", "boolean", "text", "window", "other"]
+
+TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
+# One number in a hundred with leading zeros or more than 18 digits makes a column one of identifiers.
+IDENTIFIER_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """What a column of a group holds.
+
+    `unit` is the unit that the numbers are brought to; a number without one is taken to be in it already.
+    `mean_length` is the mean number of characters of the texts that are not blank, 0 where the column is stored typed.
+    """
+
+    name: str
+    dtype: pl.DataType
+    kind: Kind
+    unit: str | None = None
+    mean_length: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one file spells a column: its name there, and what its ambiguous texts mean."""
+
+    source: str
+    decimal: Literal[".", ","] = "."
+    dot_groups: bool = False
+    day_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TableGroup:
+    """Files with the same columns, and their one schema.
+
+    `readings` holds, for each record id of a file, one reading for each of the `columns`.
+    """
+
+    name: str
+    columns: tuple[ColumnPlan, ...]
+    readings: Mapping[str, tuple[Reading, ...]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The record ids of the group's files, in order."""
+        return tuple(self.readings)
+
+
+def group_tables(tables: Iterable[Staged], options: FormatOptions) -> tuple[TableGroup, ...]:
+    """Sort tables into groups and decide the schema of each; the order of the tables makes no difference."""
+    families: dict[tuple[str, ...], list[Staged]] = defaultdict(list)
+    for table in sorted(tables, key=lambda table: table.record):
+        families[tuple(sorted(_keys(table.columns)))].append(table)
+    groups: list[TableGroup] = []
+    taken: set[str] = set()
+    for members in sorted(families.values(), key=lambda members: members[0].record):
+        name = _unused(_group_name([table.record for table in members]), taken)
+        taken.add(name)
+        groups.append(_group(name, members, options))
+    return tuple(groups)
+
+
+def _keys(names: Sequence[str]) -> list[str]:
+    """Return what names are compared by; names of one file that are alike are told apart by their order."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for name in names:
+        key = re.sub(r"\s+", "", name.casefold())
+        seen[key] += 1
+        keys.append(key if seen[key] == 1 else f"{key} {seen[key]}")
+    return keys
+
+
+def _group_name(records: Sequence[str]) -> str:
+    name = records[0].split("/")[-1].lstrip(".").split(".")[0] if len(records) == 1 else _common_folder(records)
+    return re.sub(r"[^\w.\- ]", "_", name).strip(". ") or "tables"
+
+
+def _common_folder(records: Sequence[str]) -> str:
+    """Return the name of the last folder that all records lie in."""
+    common = ""
+    for parts in zip(*(record.split("/")[:-1] for record in records), strict=False):
+        if len(set(parts)) > 1:
+            break
+        common = parts[0]
+    return common
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate
+
+
+def _group(name: str, members: Sequence[Staged], options: FormatOptions) -> TableGroup:
+    by_key = [dict(zip(_keys(table.columns), table.profiles, strict=True)) for table in members]
+    columns: list[ColumnPlan] = []
+    readings: list[list[Reading]] = []
+    notes: list[str] = []
+    for key, first in by_key[0].items():
+        profiles = [profiles[key] for profiles in by_key]
+        plan = _plan(first.name, profiles, options, notes)
+        columns.append(plan)
+        readings.append(_readings(plan, profiles, options, notes))
+    by_file = zip((table.record for table in members), zip(*readings, strict=True), strict=True)
+    return TableGroup(name, tuple(columns), dict(by_file), tuple(notes))
+
+
+def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, notes: list[str]) -> ColumnPlan:
+    stored = [profile.dtype for profile in profiles if not isinstance(profile.dtype, TEXT_TYPES)]
+    counts = _merged(profiles)
+    values = counts["total"] - counts["null"] - counts["blank"] - counts["missing"]
+    if stored and not values:
+        return ColumnPlan(name, *_unified(stored))
+    kind = _text_kind(name, counts, values, options.min_share, notes)
+    mean_length = counts["characters"] / max(1, counts["total"] - counts["null"] - counts["blank"])
+    dtype: pl.DataType = pl.String()
+    unit: str | None = None
+    if kind == "number":
+        units = _merged_units(profiles)
+        unit = min(units, key=lambda one: (-units[one], one)) if units else None
+        dtype = pl.Int64() if counts["integer"] == counts["number"] + counts["grouped"] else pl.Float64()
+        if unit and sum(units.values()) < counts["number"] + counts["grouped"]:
+            notes.append(f"column {name!r}: numbers without a unit are taken to be in {unit}")
+    elif kind == "datetime":
+        dtype = pl.Datetime("us", "UTC" if counts["zoned"] or counts["epoch"] else None)
+    elif kind == "boolean":
+        dtype = pl.Boolean()
+    elif kind == "window":
+        dtype = pl.List(pl.Float64)
+    if stored:
+        stored_dtype, stored_kind = _unified(stored)
+        if stored_kind != kind:
+            notes.append(f"column {name!r} is {kind} in some files and {stored_dtype} in others: it is read as text")
+            return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
+        dtype, _ = _unified([*stored, dtype])
+    return ColumnPlan(name, dtype, kind, unit, mean_length)
+
+
+def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes: list[str]) -> Kind:
+    least = share * values
+    figures = counts["number"] + counts["grouped"]
+    if not values:
+        return "text"
+    if counts["datetime"] + counts["epoch"] >= least:
+        return "datetime"
+    if counts["boolean"] and counts["boolean"] + counts["zero_one"] >= least:
+        return "boolean"
+    if figures >= least:
+        if counts["identifier"] < IDENTIFIER_SHARE * figures or not counts["identifier"]:
+            return "number"
+        notes.append(f"column {name!r} holds figures with leading zeros or too many digits: it is read as text")
+    return "window" if counts["list"] >= least else "text"
+
+
+def _unified(dtypes: Sequence[pl.DataType]) -> tuple[pl.DataType, Kind]:
+    """Return the type that holds all of these stored types, and its kind."""
+    dtype = dtypes[0]
+    if all(one.is_temporal() and isinstance(one, pl.Date | pl.Datetime) for one in dtypes):
+        if any(one != dtype for one in dtypes):
+            zoned = any(isinstance(one, pl.Datetime) and one.time_zone for one in dtypes)
+            dtype = pl.Datetime("us", "UTC" if zoned else None)
+        return dtype, "datetime"
+    try:
+        empty = (pl.DataFrame(schema={"value": one}) for one in dict.fromkeys(dtypes))
+        dtype = pl.concat(empty, how="vertical_relaxed").schema["value"]
+    except pl.exceptions.PolarsError:
+        return pl.String(), "text"
+    if dtype.is_decimal():
+        return pl.Float64(), "number"
+    if dtype.is_numeric():
+        return dtype, "number"
+    if isinstance(dtype, pl.Boolean):
+        return dtype, "boolean"
+    if isinstance(dtype, TEXT_TYPES):
+        return pl.String(), "text"
+    if isinstance(dtype, pl.List | pl.Array) and isinstance(dtype.inner, pl.DataType) and dtype.inner.is_numeric():
+        return dtype, "window"
+    return dtype, "other"
+
+
+def _readings(plan: ColumnPlan, profiles: Sequence[ColumnProfile], options: FormatOptions, notes: list[str]) -> list[Reading]:
+    whole = _merged(profiles)
+    group_decimal, group_day_first = _decimal(whole), _day_first(whole)
+    readings = []
+    unsure: Counter[str] = Counter()
+    for profile in profiles:
+        counts = profile.counts
+        decimal = options.decimal if options.decimal != "auto" else _decimal(counts) or group_decimal
+        day_first = options.day_first if options.day_first != "auto" else _day_first(counts)
+        day_first = group_day_first if day_first is None else day_first
+        unsure["number"] += counts["comma_group"] if decimal is None else 0
+        unsure["datetime"] += counts["either_first"] if day_first is None else 0
+        dot_groups = decimal == "," and not counts["fraction"]
+        readings.append(Reading(profile.name, decimal or ".", dot_groups, True if day_first is None else day_first))
+    if plan.kind == "number" and unsure["number"]:
+        notes.append(
+            f"column {plan.name!r}: nothing tells what the comma means in {unsure['number']} cells such as 1,234; "
+            "it is taken to group digits (set `decimal` to decide)"
+        )
+    if plan.kind == "datetime" and unsure["datetime"]:
+        notes.append(
+            f"column {plan.name!r}: nothing tells the day from the month in {unsure['datetime']} dates; "
+            "the day is taken to come first (set `day_first` to decide)"
+        )
+    return readings
+
+
+def _decimal(counts: Mapping[str, int]) -> Literal[".", ","] | None:
+    comma = counts.get("comma", 0) + counts.get("dots", 0)
+    point = counts.get("commas", 0) + counts.get("fraction", 0)
+    return None if comma == point else "," if comma > point else "."
+
+
+def _day_first(counts: Mapping[str, int]) -> bool | None:
+    day, month = counts.get("day_first", 0), counts.get("month_first", 0)
+    return None if day == month else day > month
+
+
+def _merged(profiles: Iterable[ColumnProfile]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for profile in profiles:
+        if isinstance(profile.dtype, TEXT_TYPES):
+            counts.update(profile.counts)
+    return counts
+
+
+def _merged_units(profiles: Iterable[ColumnProfile]) -> Counter[str]:
+    units: Counter[str] = Counter()
+    for profile in profiles:
+        units.update(profile.units)
+    return units

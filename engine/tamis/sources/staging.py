@@ -1,0 +1,237 @@
+"""Make every table randomly readable, and learn on the way what its columns hold.
+
+A text table becomes a Parquet file once. Row `n` of that file is data row `n` of the source, so a position is a row id:
+a row that could not be read is null in all columns, and three more columns (`__tamis_reason__`, `__tamis_detail__`,
+`__tamis_raw__`, null in sound rows) say why and keep its text. Parquet and Arrow IPC files are read where they lie; an
+IPC *stream* has no index and becomes an IPC file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tamis.sources.delimited import read_delimited
+from tamis.sources.listing import COMPRESSED_SUFFIXES, Problem, SourceFile
+from tamis.sources.ndjson import read_ndjson
+from tamis.sources.profile import MISSING_WORDS, ColumnProfile, profile_column
+from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, Chunk
+from tamis.sources.tables import ReadFailed, TableReader
+from tamis.sources.text import blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+ROW_GROUP_ROWS = 65_536
+ROW_GROUP_BYTES = 64 << 20
+RESERVED_FIELDS = [pa.field(name, pa.string()) for name in RESERVED_COLUMNS]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A table that can be read by row range, with the profiles of its columns.
+
+    `path` is the staged file, or None if the source file itself is read. `rows` counts all data rows, the `bad` ones
+    among them.
+    """
+
+    record: str
+    path: str | None
+    rows: int
+    row_groups: tuple[int, ...]
+    profiles: tuple[ColumnProfile, ...]
+    bad: int
+    notes: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns in the file's order."""
+        return tuple(profile.name for profile in self.profiles)
+
+
+def stage(file: SourceFile, target: Path, missing_words: Collection[str] = MISSING_WORDS) -> Staged | Problem:
+    """Stage a table at `target` if it needs to be, and profile it; a table that cannot be read at all is a problem.
+
+    `missing_words` are those of the format options, in any case.
+    """
+    words = frozenset(word.lower() for word in missing_words)
+    name = Path(file.path.lower())
+    suffix = Path(name.stem).suffix if name.suffix in COMPRESSED_SUFFIXES else name.suffix
+    try:
+        if suffix in {".csv", ".tsv", ".ndjson", ".jsonl"}:
+            return _stage_text(file, target, suffix, words)
+        return _profile_native(file, target, words)
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError, ReadFailed) as error:
+        return Problem(file.record, "unreadable_table", str(error))
+
+
+def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[str]) -> Staged | Problem:
+    notes: list[str] = []
+    if suffix in {".csv", ".tsv"}:
+        chunks = read_delimited(blocks(file.path), preferred="\t" if suffix == ".tsv" else ",", notes=notes)
+    else:
+        chunks = read_ndjson(blocks(file.path), notes=notes)
+    with _Writer(target, words) as writer:
+        for chunk in chunks:
+            writer.add(chunk)
+        if not writer.names:
+            reason, detail = writer.first_fault or ("empty_table", "the file holds no record")
+            return Problem(file.record, reason, detail)
+        writer.finish()
+    profiles = tuple(writer.profiles.get(name, ColumnProfile(name, pl.String(), Counter())) for name in writer.names)
+    return Staged(file.record, str(target), writer.rows, tuple(writer.groups), profiles, writer.bad, tuple(notes))
+
+
+class _Writer:
+    """Write chunks as row groups of a fixed size to a temporary file that takes the target's name when it is whole.
+
+    A column that turns up late ends a part; the parts are brought to one schema at the end.
+    """
+
+    def __init__(self, target: Path, missing_words: frozenset[str]) -> None:
+        self.target = target
+        self.missing_words = missing_words
+        self.names: dict[str, None] = {}
+        self.profiles: dict[str, ColumnProfile] = {}
+        self.groups: list[int] = []
+        self.rows = self.bad = 0
+        self.first_fault: tuple[str, str] | None = None
+        self._parts: list[Path] = []
+        self._writer: pq.ParquetWriter | None = None
+        self._pending: list[pa.Table] = []
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        for part in self._parts:
+            part.unlink(missing_ok=True)
+
+    def add(self, chunk: Chunk) -> None:
+        """Add the rows of a chunk."""
+        if self.first_fault is None and chunk.bad:
+            self.first_fault = chunk.bad[0].reason, chunk.bad[0].detail
+        if not chunk.columns.keys() <= self.names.keys():
+            self._end_part()
+            self.names.update(dict.fromkeys(chunk.columns))
+        self.bad += len(chunk.bad)
+        faults: dict[str, list[str | None]] = {name: [None] * chunk.rows for name in RESERVED_COLUMNS} if chunk.bad else {}
+        for bad in chunk.bad:
+            faults[REASON][bad.row], faults[DETAIL][bad.row], faults[RAW][bad.row] = bad.reason, bad.detail, bad.raw
+        columns = {**chunk.columns, **{name: pa.array(cells, pa.string()) for name, cells in faults.items()}}
+        self._pending.append(_conform(columns, chunk.rows, self._schema()))
+        self._flush(ROW_GROUP_ROWS)
+
+    def finish(self) -> None:
+        """Write what is pending and give the file its name."""
+        self._end_part()
+        whole = self._parts[0]
+        if len(self._parts) > 1:
+            whole = self._part_path()
+            self._parts.append(whole)
+            with pq.ParquetWriter(whole, self._schema(), compression="lz4", write_statistics=False) as writer:
+                for part in self._parts[:-1]:
+                    with pq.ParquetFile(part, pre_buffer=False) as source:
+                        for group in range(source.num_row_groups):
+                            table = source.read_row_group(group)
+                            columns = dict(zip(table.column_names, table.columns, strict=True))
+                            writer.write_table(_conform(columns, len(table), self._schema()))
+        with whole.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        whole.replace(self.target)
+
+    def _schema(self) -> pa.Schema:
+        return pa.schema([*(pa.field(name, pa.string()) for name in self.names), *RESERVED_FIELDS])
+
+    def _part_path(self) -> Path:
+        return self.target.with_name(f"{self.target.name}.{len(self._parts)}.{os.getpid()}.tmp")
+
+    def _end_part(self) -> None:
+        if not self.names:  # nothing but bad rows so far: they wait for the first columns
+            return
+        self._flush(1)
+        if self._writer is None:
+            self._open()
+        assert self._writer is not None
+        self._writer.close()
+        self._writer = None
+
+    def _open(self) -> None:
+        self._parts.append(self._part_path())
+        self._writer = pq.ParquetWriter(self._parts[-1], self._schema(), compression="lz4", write_statistics=False)
+
+    def _flush(self, least: int) -> None:
+        """Write row groups as long as `least` rows or too many bytes are pending."""
+        while (rows := sum(map(len, self._pending))) and (rows >= least or sum(table.nbytes for table in self._pending) >= ROW_GROUP_BYTES):
+            ready = pa.concat_tables(self._pending)
+            group, left = ready.slice(0, ROW_GROUP_ROWS), ready.slice(ROW_GROUP_ROWS)
+            self._pending = [left] if len(left) else []
+            if self._writer is None:
+                self._open()
+            assert self._writer is not None
+            self._writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+            self.groups.append(len(group))
+            self.rows += len(group)
+            for name in self.names:
+                part = profile_column(name, pl.Series(name, group[name]), self.missing_words)
+                self.profiles[name] = self.profiles[name] + part if name in self.profiles else part
+
+
+def _conform(columns: dict[str, Any], rows: int, schema: pa.Schema) -> pa.Table:
+    missing = pa.nulls(rows, pa.string())
+    return pa.table([columns.get(name, missing) for name in schema.names], schema=schema)
+
+
+def _profile_native(file: SourceFile, target: Path, words: frozenset[str]) -> Staged:
+    path = _index_stream(file.path, target)
+    reader = TableReader(file, path)
+    notes: list[str] = []
+    profiles = {name: ColumnProfile(name, dtype, Counter(total=reader.rows)) for name, dtype in reader.schema.items()}
+    texts = [name for name, dtype in reader.schema.items() if isinstance(dtype, pl.String | pl.Categorical | pl.Enum)]
+    profiles.update({name: ColumnProfile(name, pl.String(), Counter()) for name in texts})
+    for start, stop in _ranges(reader.row_groups) if texts else ():
+        try:
+            frame = reader.read(start, stop, texts)
+        except ReadFailed as error:
+            notes.append(str(error))
+            continue
+        for name in texts:
+            profiles[name] += profile_column(name, frame[name].cast(pl.String), words)
+    return Staged(file.record, path, reader.rows, reader.row_groups, tuple(profiles.values()), 0, tuple(notes))
+
+
+def _ranges(groups: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    start = 0
+    for rows in groups:
+        yield start, start + rows
+        start += rows
+
+
+def _index_stream(path: str, target: Path) -> str | None:
+    """Rewrite an IPC stream as an IPC file and return its path, or None for a file that has an index already."""
+    with Path(path).open("rb") as handle:
+        magic = handle.read(8)
+    if magic[:4] == b"PAR1" or magic[:6] == b"ARROW1":
+        return None
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        with (
+            pa.OSFile(path) as source,
+            pa.ipc.open_stream(source) as stream,
+            pa.ipc.new_file(temporary, stream.schema) as writer,
+        ):
+            for batch in stream:
+                writer.write_batch(batch)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return str(target)

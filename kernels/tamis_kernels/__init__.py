@@ -1,0 +1,15 @@
+"""The fast half of tamis: one folder per operation, each with a reference, a CPU and a CUDA implementation.
+
+It needs numpy and numba only (and, for CUDA, cupy and numba-cuda), and never imports `tamis`, so that it runs on a bare GPU machine.
+
+    operation/
+        __init__.py     the public function: checks arguments, allocates, picks the backend
+        reference.py    plain NumPy and Python: the definition of right
+        cpu.py          Numba, parallel, without the GIL
+        cuda.py         imported only when asked for
+"""
+
+from tamis_kernels.backend import Backend, doctor, resolve
+from tamis_kernels.errors import ArgumentError, BackendUnavailableError, KernelError
+
+__all__ = ["ArgumentError", "Backend", "BackendUnavailableError", "KernelError", "doctor", "resolve"]

@@ -1,0 +1,108 @@
+"""Shift and scale columns: (x - centre) / scale and back.
+
+Both are two operations, each rounded on its own and never contracted into a fused multiply-add, so that every backend gives
+the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tamis_kernels.backend import implementation
+from tamis_kernels.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+__all__ = ["inverse", "transform"]
+
+TILE = 1024  # parameters are repeated to about this length, so that narrow matrices vectorise like long columns
+
+
+def transform(
+    values: NDArray[np.floating[Any]],
+    centre: ArrayLike,
+    scale: ArrayLike,
+    *,
+    out: NDArray[np.floating[Any]] | None = None,
+    backend: BackendName | Backend = "auto",
+) -> NDArray[np.floating[Any]]:
+    """Return (values - centre) / scale.
+
+    Parameters
+    ----------
+    values
+        ndarray of shape (n_rows,) or (n_rows, n_columns), float32 or float64. NaN stays NaN, infinities follow IEEE 754.
+    centre, scale
+        Numbers, or ndarrays of shape (n_columns,). They are rounded to the dtype of values first, and all arithmetic is done in
+        it. A scale must not be 0.
+    out
+        C-contiguous ndarray of the shape and dtype of values to write to; it may be values itself. None: a new one.
+    backend
+        Where to run.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype, shape or value.
+    """
+    return _apply("transform", values, centre, scale, out, backend)
+
+
+def inverse(
+    values: NDArray[np.floating[Any]],
+    centre: ArrayLike,
+    scale: ArrayLike,
+    *,
+    out: NDArray[np.floating[Any]] | None = None,
+    backend: BackendName | Backend = "auto",
+) -> NDArray[np.floating[Any]]:
+    """Return values * scale + centre; parameters, rules and errors are those of `transform`."""
+    return _apply("inverse", values, centre, scale, out, backend)
+
+
+def _apply(
+    direction: Literal["transform", "inverse"],
+    values: NDArray[np.floating[Any]],
+    centre: ArrayLike,
+    scale: ArrayLike,
+    out: NDArray[np.floating[Any]] | None,
+    backend: BackendName | Backend,
+) -> NDArray[np.floating[Any]]:
+    if values.dtype not in (np.float32, np.float64):
+        message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
+        raise ArgumentError(message)
+    if values.ndim not in (1, 2):
+        message = f"values must have one or two dimensions, got shape {values.shape}; reshape to (rows, columns)"
+        raise ArgumentError(message)
+    if out is None:
+        out = np.empty(values.shape, values.dtype)
+    elif (out.shape, out.dtype) != (values.shape, values.dtype) or not out.flags.c_contiguous:
+        message = (
+            f"out must be C-contiguous {values.dtype} of shape {values.shape}, got {out.dtype} of shape {out.shape}; "
+            "leave it out to get a new array"
+        )
+        raise ArgumentError(message)
+    centres, scales = (_tiled(name, given, values) for name, given in (("centre", centre), ("scale", scale)))
+    if (scales == 0).any():
+        message = f"scale must not be 0 in {values.dtype}, got {scale!r}; use 1 for a constant column"
+        raise ArgumentError(message)
+    if values.size:
+        kernel = implementation("affine", backend)
+        getattr(kernel, direction)(np.ascontiguousarray(values).reshape(-1), centres, scales, out.reshape(-1))
+    return out
+
+
+def _tiled(name: str, given: ArrayLike, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Return the parameter in the dtype of values, one per column, repeated over whole rows."""
+    columns = values.shape[1] if values.ndim == 2 else 1
+    with np.errstate(over="ignore"):
+        parameter = np.asarray(given, np.float64).astype(values.dtype)
+    if parameter.shape not in ((), (columns,)):
+        message = f"{name} must be a number or of shape ({columns},), got shape {parameter.shape}; give one per column"
+        raise ArgumentError(message)
+    return np.tile(np.broadcast_to(parameter, (columns,)), -(-TILE // max(1, columns)))

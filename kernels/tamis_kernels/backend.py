@@ -1,0 +1,115 @@
+"""The one place that decides where a kernel runs.
+
+`auto` may choose; a backend asked for by name never falls back to another one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+from tamis_kernels.errors import ArgumentError, BackendUnavailableError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+BackendName = Literal["auto", "cpu", "cuda", "reference"]
+
+CUDA_INSTALL_LINE = "pip install 'tamis[cuda]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A backend that can run here, and why it was taken.
+
+    Attributes
+    ----------
+    name
+        `cpu`, `cuda` or `reference`: the module that an operation's folder is asked for.
+    reason
+        One sentence for logs, manifest and report.
+    """
+
+    name: Literal["cpu", "cuda", "reference"]
+    reason: str
+
+
+def _asked_for(name: Literal["cpu", "cuda", "reference"]) -> Backend:
+    return Backend(name, f"{name} was asked for")
+
+
+@cache
+def cuda_problem() -> str | None:
+    """Return why CUDA kernels cannot run here, or None when they can."""
+    missing = [name for name in ("cupy", "numba_cuda") if importlib.util.find_spec(name) is None]
+    if missing:
+        return f"the packages {' and '.join(missing)} are not installed; install them with: {CUDA_INSTALL_LINE}"
+    if importlib.util.find_spec("tamis_kernels.minhash.cuda") is None:
+        return "this version of tamis has no CUDA kernels yet"
+    cupy = importlib.import_module("cupy")
+    try:
+        if cupy.cuda.runtime.getDeviceCount() > 0:
+            return None
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"the CUDA driver answered: {error}"
+    return "no CUDA device is visible"
+
+
+def _auto() -> Backend:
+    problem = cuda_problem()
+    if problem is None:
+        return Backend("cuda", "auto: a CUDA device answers")
+    return Backend("cpu", f"auto: {problem}")
+
+
+def _cuda() -> Backend:
+    problem = cuda_problem()
+    if problem is not None:
+        message = f"backend 'cuda' cannot run here: {problem}. Use --backend cpu or --backend auto to run on the CPU."
+        raise BackendUnavailableError(message)
+    return _asked_for("cuda")
+
+
+_RESOLVERS = {
+    "auto": _auto,
+    "cpu": lambda: _asked_for("cpu"),
+    "cuda": _cuda,
+    "reference": lambda: _asked_for("reference"),
+}
+
+
+def resolve(backend: BackendName | Backend = "auto") -> Backend:
+    """Turn a backend's name into a backend that can run here.
+
+    Parameters
+    ----------
+    backend
+        `auto`, `cpu`, `cuda`, `reference`, or a Backend, which is returned as it is.
+
+    Raises
+    ------
+    ArgumentError
+        The name is unknown.
+    BackendUnavailableError
+        `cuda` was asked for and cannot run here.
+    """
+    if isinstance(backend, Backend):
+        return backend
+    if backend not in _RESOLVERS:
+        message = f"backend must be one of {', '.join(sorted(_RESOLVERS))}, got {backend!r}"
+        raise ArgumentError(message)
+    return _RESOLVERS[backend]()
+
+
+def implementation(operation: str, backend: BackendName | Backend) -> ModuleType:
+    """Import and return the module of an operation that runs on this backend."""
+    return importlib.import_module(f"tamis_kernels.{operation}.{resolve(backend).name}")
+
+
+def doctor() -> dict[str, str]:
+    """Return, per backend, whether it can run here; `auto` says which one it takes and why."""
+    chosen = resolve("auto")
+    return {"cpu": "ready", "cuda": cuda_problem() or "ready", "auto": f"{chosen.name} ({chosen.reason})"}

@@ -1,0 +1,40 @@
+"""Band keys in Numba."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from tamis_kernels.threads import for_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+u64 = np.uint64
+
+
+def keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
+    """Write the key of each band of `rows` slots into `out`."""
+    work = np.arange(signatures.shape[0] + 1) * (out.shape[1] * rows)
+    for_rows(_keys, work, signatures, rows, out)
+
+
+@njit(cache=True, nogil=True)
+def _keys(first: int, last: int, signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
+    for i in range(first, last):
+        for band in range(out.shape[1]):
+            key = splitmix64(u64(band))
+            for slot in range(band * rows, (band + 1) * rows):
+                key = splitmix64(key ^ u64(signatures[i, slot]))
+            out[i, band] = key
+
+
+@njit(cache=True, nogil=True)
+def splitmix64(value: np.uint64) -> np.uint64:
+    """Return the output that splitmix64 gives for a state."""
+    value = value + u64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> u64(30))) * u64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> u64(27))) * u64(0x94D049BB133111EB)
+    return value ^ (value >> u64(31))

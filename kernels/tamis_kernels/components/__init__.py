@@ -1,0 +1,79 @@
+"""Connected components by union-find, in place: the edges come in any number of pieces and are never stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tamis_kernels.backend import implementation
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.ngrams import frozen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+
+def union(
+    parent: NDArray[np.int64],
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    *,
+    backend: BackendName | Backend = "auto",
+) -> None:
+    """Join the components of `left[i]` and `right[i]` for every i, in place.
+
+    The root of a component is always its member with the smallest index, so the components and their roots do not depend on the order of
+    the edges. To make another member the root, number the members by priority first.
+
+    Parameters
+    ----------
+    parent
+        int64[n], `arange(n)` to begin with; it is changed.
+    left, right
+        int64[edges], members 0 … n - 1.
+    backend
+        Where to run.
+
+    Raises
+    ------
+    ArgumentError
+        A dtype or shape is wrong, or a member does not exist.
+
+    Notes
+    -----
+    R. Tarjan, J. van Leeuwen, Worst-case analysis of set union algorithms, 1984: linking by index, path halving.
+    """
+    _check_parent(parent)
+    if left.dtype != np.int64 or right.dtype != np.int64 or left.ndim != 1 or left.shape != right.shape:
+        message = f"left and right must be int64[edges], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
+        raise ArgumentError(message)
+    if left.size and (min(left.min(), right.min()) < 0 or max(left.max(), right.max()) >= parent.size):
+        message = f"the edges must join members 0 … {parent.size - 1}, got {min(left.min(), right.min())} … {max(left.max(), right.max())}"
+        raise ArgumentError(message)
+    implementation("components", backend).union(parent, frozen(left), frozen(right))
+
+
+def roots(parent: NDArray[np.int64], *, backend: BackendName | Backend = "auto") -> NDArray[np.int64]:
+    """Return the smallest member of each member's component, int64[n]; `parent` is left as it is.
+
+    Raises
+    ------
+    ArgumentError
+        `parent` has another dtype or shape, or is not what `union` leaves.
+    """
+    _check_parent(parent)
+    if bool(np.any(parent > np.arange(parent.size))) or bool(np.any(parent < 0)):
+        message = "parent must hold, for each member, a member with no higher index; start from numpy.arange(n)"
+        raise ArgumentError(message)
+    out = np.empty_like(parent)
+    implementation("components", backend).roots(frozen(parent), out)
+    return out
+
+
+def _check_parent(parent: NDArray[np.int64]) -> None:
+    if parent.dtype != np.int64 or parent.ndim != 1:
+        message = f"parent must be int64[n], got {parent.dtype}{list(parent.shape)}"
+        raise ArgumentError(message)

@@ -1,0 +1,57 @@
+"""Grouping by key: a stable sort, and where each run of equal keys starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tamis_kernels.backend import implementation
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.ngrams import frozen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+MOST_KEYS = 2**32 - 1
+
+
+def sort_by_key(
+    keys: NDArray[np.uint64],
+    *,
+    backend: BackendName | Backend = "auto",
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Return the stable order of the keys and the starts of their runs.
+
+    Parameters
+    ----------
+    keys
+        uint64[n], n below 2³².
+    backend
+        Where to run.
+
+    Returns
+    -------
+    order
+        uint32[n]: `keys[order]` rises, and equal keys keep their order.
+    starts
+        int64[g + 1]: the members of group i are `order[starts[i]:starts[i + 1]]`.
+
+    Raises
+    ------
+    ArgumentError
+        The keys have another dtype or shape, or are too many for 32-bit positions.
+    """
+    if keys.dtype != np.uint64 or keys.ndim != 1:
+        message = f"keys must be uint64[n], got {keys.dtype}{list(keys.shape)}"
+        raise ArgumentError(message)
+    if keys.size > MOST_KEYS:
+        message = f"at most {MOST_KEYS} keys can be sorted at a time, got {keys.size}; split them by their high bits first"
+        raise ArgumentError(message)
+    order = np.empty(keys.size, np.uint32)
+    ordered = np.empty(keys.size, np.uint64)
+    implementation("groups", backend).sort_by_key(frozen(keys), order, ordered)
+    heads = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    return order, np.concatenate(([0], heads, [keys.size] if keys.size else [])).astype(np.int64)

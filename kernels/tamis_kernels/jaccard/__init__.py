@@ -1,0 +1,104 @@
+"""Exact Jaccard similarity of hash sets, the check that stands between a candidate pair and a verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tamis_kernels.backend import implementation
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.ngrams import frozen, row_bounds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+
+def sorted_sets(
+    hashes: NDArray[np.uint32],
+    row_offsets: NDArray[np.int64],
+    *,
+    backend: BackendName | Backend = "auto",
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Sort each row's hashes and drop repeats.
+
+    Parameters
+    ----------
+    hashes
+        uint32[m].
+    row_offsets
+        int32 or int64 [rows + 1]: row i is `hashes[row_offsets[i]:row_offsets[i + 1]]`.
+    backend
+        Where to run.
+
+    Returns
+    -------
+    hashes, row_offsets
+        uint32 and int64, in the same layout, as `pairs` wants them.
+
+    Raises
+    ------
+    ArgumentError
+        A dtype, shape or value is wrong.
+    """
+    row_offsets = _check_sets(hashes, row_offsets)
+    work = np.array(hashes[row_offsets[0] : row_offsets[-1]])
+    starts = row_offsets - row_offsets[0]
+    sizes = np.empty(starts.size - 1, np.int64)
+    run = implementation("jaccard", backend)
+    run.sort_rows(work, starts, sizes)
+    packed = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    out = np.empty(int(packed[-1]), np.uint32)
+    run.pack_rows(work, starts, packed, out)
+    return out, packed
+
+
+def pairs(
+    hashes: NDArray[np.uint32],
+    row_offsets: NDArray[np.int64],
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    *,
+    backend: BackendName | Backend = "auto",
+) -> NDArray[np.float64]:
+    """Return the size of the intersection over that of the union, for each pair of rows.
+
+    Parameters
+    ----------
+    hashes, row_offsets
+        Rising sets without repeats, as `sorted_sets` returns them.
+    left, right
+        int64[p], the two rows of each pair.
+    backend
+        Where to run.
+
+    Returns
+    -------
+    float64[p]
+        0.0 when both sets are empty: an empty record is no duplicate of another by similarity.
+
+    Raises
+    ------
+    ArgumentError
+        A dtype or shape is wrong, or a row does not exist.
+    """
+    row_offsets = _check_sets(hashes, row_offsets)
+    rows = row_offsets.size - 1
+    if left.dtype != np.int64 or right.dtype != np.int64 or left.ndim != 1 or left.shape != right.shape:
+        message = f"left and right must be int64[pairs], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
+        raise ArgumentError(message)
+    if left.size and (min(left.min(), right.min()) < 0 or max(left.max(), right.max()) >= rows):
+        message = f"pairs must name rows 0 … {rows - 1}, got {min(left.min(), right.min())} … {max(left.max(), right.max())}"
+        raise ArgumentError(message)
+    out = np.empty(left.size, np.float64)
+    implementation("jaccard", backend).pairs(frozen(hashes), row_offsets, frozen(left), frozen(right), out)
+    return out
+
+
+def _check_sets(hashes: NDArray[np.uint32], row_offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    if hashes.dtype != np.uint32 or hashes.ndim != 1:
+        message = f"hashes must be uint32[m], got {hashes.dtype}{list(hashes.shape)}"
+        raise ArgumentError(message)
+    return row_bounds("row_offsets", row_offsets, hashes.size)

@@ -1,0 +1,53 @@
+"""MinHash signatures in plain NumPy: the definition of right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tamis_kernels.ngrams.reference import row_ngrams, xxh32
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def signatures(
+    hashes: NDArray[np.uint32],
+    row_offsets: NDArray[np.int64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Lower row i of `out` to the least images of the row's hashes."""
+    for row in range(out.shape[0]):
+        _lower(hashes[row_offsets[row] : row_offsets[row + 1]], a, b, out[row])
+
+
+def text_signatures(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    validity: NDArray[np.bool_],
+    unit: int,
+    ngram: int,
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Lower row i of `out` to the least images of the hashes of the row's n-grams."""
+    for row in range(out.shape[0]):
+        grams = row_ngrams(data, offsets, validity, unit, ngram, row)
+        _lower(np.array([xxh32(gram) for gram in grams], np.uint32), a, b, out[row])
+
+
+def fmix32(value: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the finalizer of MurmurHash3."""
+    value = (value ^ value >> np.uint32(16)) * np.uint32(0x85EBCA6B)
+    value = (value ^ value >> np.uint32(13)) * np.uint32(0xC2B2AE35)
+    return value ^ value >> np.uint32(16)
+
+
+def _lower(hashes: NDArray[np.uint32], a: NDArray[np.uint32], b: NDArray[np.uint32], minima: NDArray[np.uint32]) -> None:
+    mixed = fmix32(hashes)
+    for slot in range(minima.size):
+        minima[slot] = np.min(a[slot] * mixed + b[slot], initial=minima[slot])

@@ -1,0 +1,225 @@
+"""Exact mean, variance and range of columns, independent of order, chunks, threads and backend.
+
+Floating-point sums depend on the order of the additions; integer sums do not. `accumulate` adds every float exactly, with
+integers wide enough for the whole float64 range (a superaccumulator: Kulisch 1971; Collange, Defour, Graillat, Iakymchuk
+2015). `accumulate_fixed` rounds to a declared grid first and is faster. Both give a `Moments`, from which mean, variance
+and standard deviation are drawn with one rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tamis_kernels.backend import implementation
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.moments.state import Moments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+__all__ = ["FixedGrid", "Moments", "accumulate", "accumulate_columns", "accumulate_fixed"]
+
+SUMS, SQUARES = 2176, 4352  # entries for all float64 and their squares, and room for the halves of a carry
+PIECE = 1 << 27  # values per kernel call: the int64 entries cannot overflow before 2^28
+COPIED = 1 << 15  # values per call where a copy is made, so that it stays in the cache
+
+
+class FixedGrid:
+    """The grid of `accumulate_fixed`: value ≈ offset + q / scale with |q| < 2^31 for all values in [low, high].
+
+    Attributes
+    ----------
+    offset
+        Middle of the range; on the grid wherever float64 can hold it there.
+    scale
+        Power of two: grid steps per unit. The quantisation error is half a step, `0.5 / scale`.
+    """
+
+    __slots__ = ("offset", "scale")
+
+    def __init__(self, low: float, high: float) -> None:
+        half = high / 2 - low / 2
+        exponent = 30 - math.frexp(half)[1] if half else 0
+        self.scale = math.ldexp(1.0, min(max(exponent, -1000), 1000))
+        middle = low + half
+        steps = middle * self.scale
+        # Beyond 2^52 steps a float64 has no digits below the grid, and zero half-width needs no grid.
+        self.offset = round(steps) / self.scale if half and abs(steps) < 2**52 else middle
+
+
+def accumulate(
+    values: NDArray[np.floating[Any]], *, keep: NDArray[np.bool_] | None = None, backend: BackendName | Backend = "auto"
+) -> Moments:
+    """Return the exact moments of a column of any finite range.
+
+    Parameters
+    ----------
+    values
+        ndarray of shape (n_values,), float32 or float64, contiguous or strided. NaN, +inf and -inf are counted apart and
+        not summed; -0.0 is 0.
+    keep
+        ndarray of shape (n_values,), bool. Values where it is False do not take part at all. None: all take part.
+    backend
+        Where to run.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype or shape.
+    """
+    _check(values, keep)
+    kernel = implementation("moments", backend)
+    moments = Moments()
+    for start in range(0, values.size, PIECE):
+        piece = slice(start, start + PIECE)
+        state = _Tables()
+        for chunk in _contiguous(values[piece], None if keep is None else keep[piece]):
+            kernel.accumulate(chunk, state.sums, state.squares, state.counts, state.extremes)
+        moments += state.moments()
+    return moments
+
+
+def accumulate_columns(matrix: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> list[Moments]:
+    """Return the exact moments of each column, reading a row-major matrix once.
+
+    Parameters
+    ----------
+    matrix
+        ndarray of shape (n_rows, n_columns), float32 or float64. The rules for NaN and infinities are those of `accumulate`.
+    backend
+        Where to run.
+
+    Raises
+    ------
+    ArgumentError
+        The argument has the wrong dtype or shape.
+    """
+    if matrix.ndim != 2:
+        message = f"matrix must have two dimensions, got shape {matrix.shape}; use accumulate for one column"
+        raise ArgumentError(message)
+    if matrix.flags.f_contiguous:
+        return [accumulate(matrix[:, j], backend=backend) for j in range(matrix.shape[1])]
+    kernel = implementation("moments", backend)
+    moments = [Moments()] * matrix.shape[1]
+    rows = max(1, COPIED // max(1, matrix.shape[1]))
+    for start in range(0, len(matrix), PIECE):
+        states = [_Tables() for _ in moments]
+        piece = matrix[start : start + PIECE]
+        for first in range(0, len(piece), rows):
+            columns = np.ascontiguousarray(piece[first : first + rows].T)
+            _check(columns[0], None)
+            for column, state in zip(columns, states, strict=True):
+                kernel.accumulate(column, state.sums, state.squares, state.counts, state.extremes)
+        moments = [sum_ + state.moments() for sum_, state in zip(moments, states, strict=True)]
+    return moments
+
+
+def accumulate_fixed(
+    values: NDArray[np.floating[Any]],
+    *,
+    low: float,
+    high: float,
+    keep: NDArray[np.bool_] | None = None,
+    backend: BackendName | Backend = "auto",
+) -> Moments:
+    """Return the moments of a column of known range, each value rounded to a grid of at least 2^30 steps.
+
+    Values on the grid `FixedGrid(low, high)`, such as the codes of a converter, are summed exactly; others move by at most
+    half a step first (to 2^-22 of a step). Two columns that are to be merged without a trace of where they were cut need the
+    same `low` and `high`.
+
+    Parameters
+    ----------
+    values, keep, backend
+        As for `accumulate`.
+    low, high
+        Finite range of the values. Finite values outside are counted in `out_of_range` and not summed.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype or shape, or the range is not finite or upside down.
+    """
+    _check(values, keep)
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        message = f"low and high must be finite with low <= high, got {low!r} and {high!r}; without a range use accumulate"
+        raise ArgumentError(message)
+    grid = FixedGrid(low, high)
+    kernel = implementation("moments", backend)
+    moments = Moments()
+    for start in range(0, values.size, PIECE):
+        piece = slice(start, start + PIECE)
+        state = _Tables()
+        totals = np.zeros(3, np.int64)
+        for chunk in _contiguous(values[piece], None if keep is None else keep[piece]):
+            kernel.accumulate_fixed(chunk, low, high, grid.offset, grid.scale, totals, state.counts, state.extremes)
+        moments += state.moments(*_from_grid(grid, int(state.counts[0]), *totals.tolist()))
+    return moments
+
+
+def _from_grid(grid: FixedGrid, count: int, steps: int, square_low: int, square_high: int) -> tuple[Fraction, Fraction]:
+    """Return the exact sum and sum of squares of `count` values offset + q / scale."""
+    offset, step = Fraction(grid.offset), 1 / Fraction(grid.scale)
+    squares = (square_high << 32) + square_low
+    return count * offset + steps * step, count * offset * offset + 2 * offset * steps * step + squares * step * step
+
+
+class _Tables:
+    """What the kernels fill: exact tables, counts and extremes of one piece."""
+
+    __slots__ = ("counts", "extremes", "squares", "sums")
+
+    def __init__(self) -> None:
+        self.sums = np.zeros(SUMS, np.int64)
+        self.squares = np.zeros(SQUARES, np.int64)
+        self.counts = np.zeros(5, np.int64)
+        self.extremes = np.array([math.inf, -math.inf])
+
+    def moments(self, total: Fraction | None = None, squares: Fraction | None = None) -> Moments:
+        some = self.counts[0] > 0
+        count, nan, positive, negative, outside = self.counts.tolist()
+        return Moments(
+            count=count,
+            nan=nan,
+            positive_infinity=positive,
+            negative_infinity=negative,
+            out_of_range=outside,
+            minimum=float(self.extremes[0]) if some else None,
+            maximum=float(self.extremes[1]) if some else None,
+            total=_table_value(self.sums, 1074) if total is None else total,
+            squares=_table_value(self.squares, 2148) if squares is None else squares,
+        )
+
+
+def _table_value(table: NDArray[np.int64], point: int) -> Fraction:
+    return Fraction(sum(int(table[i]) << i for i in np.flatnonzero(table).tolist()), 1 << point)
+
+
+def _contiguous(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None) -> Iterator[NDArray[np.floating[Any]]]:
+    """Yield the kept values as contiguous arrays, copying as little as possible."""
+    if keep is None and values.flags.c_contiguous:
+        yield values
+        return
+    for start in range(0, values.size, COPIED):
+        chunk = values[start : start + COPIED]
+        yield np.ascontiguousarray(chunk) if keep is None else chunk[keep[start : start + COPIED]]
+
+
+def _check(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None) -> None:
+    if values.dtype not in (np.float32, np.float64):
+        message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
+        raise ArgumentError(message)
+    if values.ndim != 1:
+        message = f"values must have one dimension, got shape {values.shape}; pass one column at a time"
+        raise ArgumentError(message)
+    if keep is not None and (keep.dtype != np.bool_ or keep.shape != values.shape):
+        message = f"keep must be bool of shape {values.shape}, got {keep.dtype} of shape {keep.shape}; pass a mask per value"
+        raise ArgumentError(message)

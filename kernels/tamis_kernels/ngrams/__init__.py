@@ -1,0 +1,137 @@
+"""Hashes of the n-grams (shingles) of many texts, straight from Arrow buffers.
+
+What an n-gram is
+-----------------
+`byte`
+    n consecutive bytes.
+`char`
+    n consecutive characters. A character is a lead byte `110xxxxx`, `1110xxxx` or `11110xxx` with the one, two or three continuation
+    bytes it announces, as far as they are there; every other byte, a stray continuation byte included, is a character by itself. In valid
+    UTF-8 that is a code point.
+`word`
+    n consecutive words, joined by one space. Words are what is left between runs of Unicode White_Space (U+0009-000D, 0020, 0085, 00A0,
+    1680, 2000-200A, 2028, 2029, 202F, 205F, 3000). Punctuation does nothing: it is part of its word.
+
+A text with at least one unit but fewer than n is one n-gram, the whole of it. A text without units and a null text have none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tamis_kernels.backend import implementation
+from tamis_kernels.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+Unit = Literal["byte", "char", "word"]
+
+UNITS = {"byte": 0, "char": 1, "word": 2}
+MOST_UNITS = 2**20
+
+
+def hashes(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int32] | NDArray[np.int64],
+    *,
+    validity: NDArray[np.bool_] | None = None,
+    unit: Unit = "byte",
+    ngram: int = 5,
+    backend: BackendName | Backend = "auto",
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Hash every n-gram of every text with xxHash32, seed 0.
+
+    Parameters
+    ----------
+    data
+        uint8[bytes], the texts one after the other; any bytes are allowed, valid UTF-8 or not.
+    offsets
+        int32 or int64 [rows + 1], Arrow layout: text i is `data[offsets[i]:offsets[i + 1]]`; the first offset may be above 0.
+    validity
+        bool[rows], False where the text is null; None when none is.
+    unit
+        `byte`, `char` or `word`.
+    ngram
+        Units per n-gram, 1 to 2²⁰.
+    backend
+        Where to run.
+
+    Returns
+    -------
+    hashes
+        uint32[m], the hashes of row 0's n-grams in text order, repeats included, then row 1's, and so on.
+    row_offsets
+        int64[rows + 1], where each row's hashes start.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype, shape or value.
+
+    Notes
+    -----
+    xxHash32: Yann Collet, https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md.
+    """
+    data, offsets, valid, code = text_arguments(data, offsets, validity, unit, ngram)
+    run = implementation("ngrams", backend)
+    row_offsets = np.zeros(offsets.size, np.int64)
+    run.count(data, offsets, valid, code, ngram, row_offsets[1:])
+    np.cumsum(row_offsets, out=row_offsets)
+    out = np.empty(int(row_offsets[-1]), np.uint32)
+    run.hashes(data, offsets, valid, code, ngram, row_offsets, out)
+    return out, row_offsets
+
+
+def text_arguments(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int32] | NDArray[np.int64],
+    validity: NDArray[np.bool_] | None,
+    unit: Unit,
+    ngram: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], int]:
+    """Check a batch of texts and return it in the one form that the kernels are compiled for."""
+    if unit not in UNITS:
+        message = f"unit must be one of {', '.join(UNITS)}, got {unit!r}"
+        raise ArgumentError(message)
+    check_whole("ngram", ngram, 1, MOST_UNITS)
+    if data.dtype != np.uint8 or data.ndim != 1:
+        message = f"data must be uint8[bytes], got {data.dtype} with {data.ndim} dimensions; view the buffer as uint8"
+        raise ArgumentError(message)
+    offsets = row_bounds("offsets", offsets, data.size)
+    if validity is None:
+        validity = np.ones(offsets.size - 1, np.bool_)
+    if validity.dtype != np.bool_ or validity.shape != (offsets.size - 1,):
+        message = f"validity must be bool[{offsets.size - 1}], one a row, got {validity.dtype}{list(validity.shape)}"
+        raise ArgumentError(message)
+    return frozen(data), offsets, frozen(validity), UNITS[unit]
+
+
+def row_bounds(name: str, offsets: NDArray[np.int32] | NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Check Arrow-style offsets into a buffer of `size` entries and return them as read-only int64."""
+    if offsets.dtype not in (np.int32, np.int64) or offsets.ndim != 1 or offsets.size == 0:
+        message = f"{name} must be int32 or int64 [rows + 1], got {offsets.dtype}{list(offsets.shape)}"
+        raise ArgumentError(message)
+    wide = offsets.astype(np.int64, copy=False)
+    if wide[0] < 0 or wide[-1] > size or bool(np.any(wide[1:] < wide[:-1])):
+        message = f"{name} must rise from 0 or more to at most {size}, the length of the buffer; got {wide[0]} … {wide[-1]}"
+        raise ArgumentError(message)
+    return frozen(wide)
+
+
+def check_whole(name: str, value: object, least: int, most: int) -> None:
+    """Refuse what is no whole number from `least` to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        message = f"{name} must be a whole number from {least} to {most}, got {value!r}"
+        raise ArgumentError(message)
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a contiguous read-only view, so that a kernel compiles once and not again for each kind of buffer."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,161 @@
+"""PDQ: a 256-bit perceptual hash of a picture, and the quality that says what the hash is worth.
+
+The algorithm is Meta's PDQ ("The TMK+PDQF video-hashing algorithm and the PDQ image-hashing algorithm", 2019; ThreatExchange, BSD):
+two passes of a box filter along both axes (Jarosz 2001), decimation to 64 x 64 blocks, a 16 x 16 DCT-II without its constant
+row and column, one bit per coefficient that lies above the median. The arithmetic differs from the C++ original, which rounds in
+float32 in an order of its own: here every product and every sum is a whole number below 2⁵³ held in a float64, hence exact. The
+hash therefore does not depend on the order of summation, on fused multiply-adds or on the processor.
+
+Bit `16·i + j` is the coefficient of vertical frequency `i + 1` and horizontal frequency `j + 1`; bit `k` is bit `k % 64` of word
+`k // 64`. The Python package `pdqhash` gives the same bits from the last to the first: `pdqhash.compute(…)[0][255 - k]`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tamis_kernels.backend import Backend, BackendName, implementation
+from tamis_kernels.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["QUALITY_WORTH_HASHING", "dihedral", "pack", "pdq", "pdq_batch"]
+
+QUALITY_WORTH_HASHING = 50
+"""Pictures below this quality are nearly featureless: their hashes collide without meaning (PDQ's own recommendation)."""
+
+_FLOAT_LEVELS = 16  # a float luma is rounded to sixteenths of a grey level
+
+
+def _cosines() -> NDArray[np.float64]:
+    """Return the rows 1 to 16 of the orthonormal 64-point DCT-II in units of 2⁻²⁰, rounded to whole numbers."""
+    frequency, position = np.arange(1, 17)[:, None], np.arange(64)[None, :]
+    cosines: NDArray[np.float64] = np.sqrt(2 / 64) * np.cos(np.pi / 128 * frequency * (2 * position + 1))
+    np.rint(2.0**20 * cosines, out=cosines)
+    return cosines
+
+
+_COSINES = _cosines()
+
+
+def pdq(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendName | Backend = "auto") -> tuple[NDArray[np.uint64], int]:
+    """Hash one picture.
+
+    Parameters
+    ----------
+    luma
+        Grey picture of shape (height, width): uint8, or float32 in 0 … 255, which is rounded to sixteenths.
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    hash, quality
+        uint64[4], and 0 … 100: the sum of the gradients of the 64 x 64 blocks. A picture with a side below 5 pixels has the hash 0
+        and the quality 0.
+
+    Raises
+    ------
+    ArgumentError
+        The picture is not two-dimensional, or of another dtype, or holds NaN or values outside 0 … 255.
+    """
+    pixels, scale = _levels(luma)
+    out = np.zeros(4, np.uint64)
+    quality = implementation("perceptual", backend).hash_one(pixels, scale, _COSINES, out)
+    return out, int(quality)
+
+
+def dihedral(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendName | Backend = "auto") -> tuple[NDArray[np.uint64], int]:
+    """Hash the eight turned and flipped pictures from one transform: a flip turns signs of coefficients, a turn exchanges them too.
+
+    Parameters
+    ----------
+    luma
+        As for `pdq`.
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    hashes, quality
+        uint64[8, 4]: as it is; turned by 90, 180, 270 degrees anticlockwise; rows flipped; columns flipped; transposed; transposed along
+        the other diagonal. The order is the original's. Row 0 is what `pdq` gives.
+
+    Raises
+    ------
+    ArgumentError
+        As for `pdq`.
+    """
+    pixels, scale = _levels(luma)
+    out = np.zeros((8, 4), np.uint64)
+    quality = implementation("perceptual", backend).hash_dihedral(pixels, scale, _COSINES, out)
+    return out, int(quality)
+
+
+def pack(pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Lay grey pictures of any sizes end to end: return the pixels and the shapes that `pdq_batch` takes."""
+    if not pictures:
+        return np.zeros(0, np.uint8), np.zeros((0, 2), np.int64)
+    return np.concatenate([picture.ravel() for picture in pictures]), np.array([picture.shape for picture in pictures], np.int64)
+
+
+def pdq_batch(
+    pixels: NDArray[np.uint8], shapes: NDArray[np.int64], *, backend: BackendName | Backend = "auto"
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    """Hash many pictures at once, on all cores.
+
+    Parameters
+    ----------
+    pixels
+        uint8[sum of height · width]: the pictures' rows, end to end.
+    shapes
+        int64[n, 2]: height and width of each picture.
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    hashes, qualities
+        uint64[n, 4] and uint8[n], equal to what `pdq` gives for each picture alone.
+
+    Raises
+    ------
+    ArgumentError
+        The shapes do not add up to the pixels.
+    """
+    if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes.size and shapes.min() < 0):
+        message = f"shapes must be int64[n, 2] of heights and widths, got shape {shapes.shape}"
+        raise ArgumentError(message)
+    if pixels.ndim != 1 or pixels.dtype != np.uint8:
+        message = f"pixels must be uint8[n], got {pixels.dtype}{list(pixels.shape)}; lay the pictures end to end with `pack`"
+        raise ArgumentError(message)
+    offsets = np.concatenate([[0], np.cumsum(shapes.prod(axis=1, dtype=np.int64))]).astype(np.int64)
+    if offsets[-1] != pixels.size:
+        message = f"shapes describe {offsets[-1]} pixels, but pixels holds {pixels.size}"
+        raise ArgumentError(message)
+    hashes = np.zeros((len(shapes), 4), np.uint64)
+    qualities = np.zeros(len(shapes), np.uint8)
+    module = implementation("perceptual", backend)
+    module.hash_batch(np.ascontiguousarray(pixels), offsets, np.ascontiguousarray(shapes, np.int64), _COSINES, hashes, qualities)
+    return hashes, qualities
+
+
+def _levels(luma: NDArray[np.uint8] | NDArray[np.float32]) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], int]:
+    """Return the luma as whole numbers, and how many sixteenths of a grey level one of them is."""
+    if luma.ndim != 2:
+        message = f"luma must have the shape (height, width), got {luma.shape}; pass one grey picture"
+        raise ArgumentError(message)
+    if luma.dtype == np.uint8:
+        return np.ascontiguousarray(luma, np.uint8), _FLOAT_LEVELS
+    if luma.dtype != np.float32:
+        message = f"luma must be uint8 or float32, got {luma.dtype}; convert it first"
+        raise ArgumentError(message)
+    if luma.size and not (luma.min() >= 0 and luma.max() <= 255):
+        message = f"float luma must lie in 0 … 255 and hold no NaN, got {luma.min()} … {luma.max()}; scale or clip it first"
+        raise ArgumentError(message)
+    return np.rint(luma * np.float32(_FLOAT_LEVELS)).astype(np.uint16), 1

@@ -1,0 +1,111 @@
+"""PDQ as its description reads: dense matrices, exact whole numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SMALLEST_SIDE = 5
+BLOCKS = 64
+
+# Per variant: rows and columns exchanged, rows flipped, columns flipped; the flips come first.
+VARIANTS = (
+    (False, False, False),
+    (True, False, True),
+    (False, True, True),
+    (True, True, False),
+    (False, True, False),
+    (False, False, True),
+    (True, False, False),
+    (True, True, True),
+)
+
+
+def _window(size: int, centre: int) -> range:
+    """Return the pixels that the box filter averages at `centre`: half a block wide, cut off at the borders."""
+    width = -(-size // (2 * BLOCKS))
+    half = (width + 2) // 2
+    return range(max(0, centre - width + half), min(size, centre + half))
+
+
+def _tent(size: int) -> NDArray[np.float64]:
+    """Return float64[64, size]: the weight, in units of 2⁻²⁰, of each pixel in each block; two boxes in a row, then decimation."""
+    weights = np.zeros((BLOCKS, size))
+    for block in range(BLOCKS):
+        centre = (2 * block + 1) * size // (2 * BLOCKS)
+        outer = _window(size, centre)
+        exact = [0] * size
+        for middle in outer:
+            inner = _window(size, middle)
+            for pixel in inner:
+                exact[pixel] += 2**40 // (len(outer) * len(inner))
+        weights[block] = [(weight + 2**19) // 2**20 for weight in exact]
+        weights[block, centre] += 2**20 - weights[block].sum()
+    return weights
+
+
+def _quality(blocks: NDArray[np.float64]) -> int:
+    """Return the sum of the gradients between neighbouring blocks, each cut to whole percents of the range, scaled to 0 … 100."""
+    gradients = 0
+    for axis in (0, 1):
+        gradients += int((np.abs(np.diff(blocks, axis=axis)) * 100 // (255 * 2**16)).sum())
+    return min(100, gradients // 90)
+
+
+def hash_one(pixels: NDArray[np.uint8], scale: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
+    """Write the hash of one picture into `out` and return its quality; one pixel level is `scale` sixteenths of a grey level."""
+    out[:] = 0
+    if min(pixels.shape) < SMALLEST_SIDE:
+        return 0
+    coefficients, quality = _transform(pixels, scale, cosines)
+    _set_bits(coefficients, out)
+    return quality
+
+
+def hash_dihedral(pixels: NDArray[np.uint8], scale: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
+    """Write the hashes of the eight turned and flipped pictures into the rows of `out` and return the quality."""
+    out[:] = 0
+    if min(pixels.shape) < SMALLEST_SIDE:
+        return 0
+    coefficients, quality = _transform(pixels, scale, cosines)
+    signs = np.where(np.arange(16) % 2 == 0, -1.0, 1.0)  # a flipped axis turns the sign of its odd frequencies 1, 3, …
+    for variant, (transposed, rows_flipped, columns_flipped) in enumerate(VARIANTS):
+        turned = coefficients * (signs[:, None] if rows_flipped else 1) * (signs if columns_flipped else 1)
+        _set_bits(turned.T if transposed else turned, out[variant])
+    return quality
+
+
+def _transform(pixels: NDArray[np.uint8], scale: int, cosines: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Return the 16 x 16 coefficients and the quality."""
+    height, width = pixels.shape
+    filtered = _tent(height) @ (pixels.astype(np.float64) * scale) @ _tent(width).T
+    blocks = np.floor(filtered / 2**28 + 0.5)  # in units of 2⁻¹⁶ grey levels
+    rows = np.floor(cosines @ blocks / 2**20 + 0.5)
+    return rows @ cosines.T, _quality(blocks)
+
+
+def _set_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+    """Set the bits of the coefficients above the lower median."""
+    values = coefficients.ravel()
+    median = np.sort(values)[127]
+    for bit in range(256):
+        if values[bit] > median:
+            out[bit // 64] |= np.uint64(1 << bit % 64)
+
+
+def hash_batch(
+    pixels: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    shapes: NDArray[np.int64],
+    cosines: NDArray[np.float64],
+    hashes: NDArray[np.uint64],
+    qualities: NDArray[np.uint8],
+) -> None:
+    """Hash each of the pictures that lie end to end in `pixels`."""
+    for number, (height, width) in enumerate(shapes):
+        picture = pixels[offsets[number] : offsets[number + 1]].reshape(height, width)
+        qualities[number] = hash_one(picture, 16, cosines, hashes[number])

@@ -1,0 +1,276 @@
+"""Exact quantiles of a column by radix select, over any number of chunks, shards and machines.
+
+The bits of a float, with the negative ones inverted, order like the floats. A pass counts 16 of these bits, from the top, for
+the few prefixes that hold a wanted rank: two passes find any order statistic of float32, four of float64. Histograms of
+shards add up as integers, so the result depends on the values alone.
+
+Median, interquartile range and median absolute deviation follow from the same selection.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tamis_kernels.backend import implementation
+from tamis_kernels.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+__all__ = ["Selection", "interquartile_range", "mad", "median", "quantiles"]
+
+DIGITS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The state of a selection between two passes; immutable and picklable, so that workers can share it.
+
+    ::
+
+        selection = Selection.start([0.25, 0.5, 0.75], np.float32)
+        while not selection.done:
+            selection = selection.advance(sum(selection.count(chunk) for chunk in chunks))
+        q25, q50, q75 = selection.values()
+
+    Attributes
+    ----------
+    probabilities
+        What is asked for, each in [0, 1].
+    width
+        Bits of the values' dtype.
+    known
+        Leading bits of the keys that are known by now.
+    size
+        Values without NaN; known after the first pass.
+    targets
+        Prefix of the key of each order statistic wanted: two for a probability, the one at or below its position and the next.
+    ranks
+        Rank of each order statistic among the values that share its prefix.
+    """
+
+    probabilities: tuple[float, ...]
+    width: int
+    known: int = 0
+    size: int = 0
+    targets: tuple[int, ...] = ()
+    ranks: tuple[int, ...] = ()
+
+    @classmethod
+    def start(cls, probabilities: Sequence[float], dtype: DTypeLike) -> Selection:
+        """Return the state before the first pass.
+
+        Raises
+        ------
+        ArgumentError
+            A probability is not in [0, 1], or the dtype is not float32 or float64.
+        """
+        wrong = [probability for probability in probabilities if not 0 <= probability <= 1]
+        if wrong:
+            message = f"probabilities must lie in [0, 1], got {wrong[0]!r}; divide percentages by 100"
+            raise ArgumentError(message)
+        _check_dtype(np.dtype(dtype))
+        return cls(tuple(float(probability) for probability in probabilities), 8 * np.dtype(dtype).itemsize)
+
+    @property
+    def done(self) -> bool:
+        """Whether all bits are known, or there is nothing to find."""
+        return self.known == self.width or (self.known > 0 and self.size == 0) or not self.probabilities
+
+    def wanted(self) -> NDArray[np.uint64]:
+        """Return the prefixes that the next pass counts below: the rows of its histogram, ascending."""
+        return np.unique(np.array(self.targets if self.known else [0], np.uint64))
+
+    def count(
+        self,
+        values: NDArray[np.floating[Any]],
+        *,
+        keep: NDArray[np.bool_] | None = None,
+        backend: BackendName | Backend = "auto",
+    ) -> NDArray[np.int64]:
+        """Return this pass's histogram of a chunk, to be added to those of the other chunks.
+
+        Parameters
+        ----------
+        values
+            ndarray of shape (n_values,) of the selection's dtype. NaN is skipped, infinities take part, -0.0 is 0.
+        keep
+            ndarray of shape (n_values,), bool. Values where it is False do not take part. None: all take part.
+        backend
+            Where to run.
+
+        Returns
+        -------
+        ndarray of shape (n_prefixes, 65536), int64
+
+        Raises
+        ------
+        ArgumentError
+            An argument has the wrong dtype or shape, or the selection is done.
+        """
+        if self.done:
+            message = "the selection is done: take its values(), or start another one"
+            raise ArgumentError(message)
+        chunk = _kept(values, keep)
+        if 8 * chunk.itemsize != self.width:
+            message = f"values must be float{self.width} like the selection, got {values.dtype}; start it with this dtype"
+            raise ArgumentError(message)
+        prefixes = self.wanted()
+        histogram = np.zeros((prefixes.size, DIGITS), np.int64)
+        implementation("quantiles", backend).count(chunk, prefixes, self.width - self.known - 16, histogram)
+        return histogram
+
+    def advance(self, histogram: NDArray[np.int64]) -> Selection:
+        """Return the state after a pass, from the sum of its histograms."""
+        prefixes = self.wanted()
+        if histogram.shape != (prefixes.size, DIGITS):
+            message = f"histogram must have shape {(prefixes.size, DIGITS)}, got {histogram.shape}; add up the count() of this pass"
+            raise ArgumentError(message)
+        targets, ranks, size = self.targets, self.ranks, self.size
+        if self.known == 0:
+            size = int(histogram.sum())
+            if size == 0:
+                return replace(self, known=16)
+            below = [math.floor(probability * (size - 1)) for probability in self.probabilities]
+            ranks = tuple(min(rank + step, size - 1) for rank in below for step in (0, 1))
+            targets = (0,) * len(ranks)
+        cumulated = np.cumsum(histogram, axis=1)
+        found = []
+        for target, rank in zip(targets, ranks, strict=True):
+            counts = cumulated[np.searchsorted(prefixes, np.uint64(target))]
+            digit = int(np.searchsorted(counts, rank, side="right"))
+            found.append((target << 16 | digit, rank - (int(counts[digit - 1]) if digit else 0)))
+        return replace(
+            self,
+            known=self.known + 16,
+            size=size,
+            targets=tuple(target for target, _ in found),
+            ranks=tuple(rank for _, rank in found),
+        )
+
+    def values(self) -> NDArray[np.float64]:
+        """Return the quantiles, shape (n_probabilities,): NaN where no value took part.
+
+        Between two neighbours a <= b at the fraction t the quantile is a + (b - a)·t, or b - (b - a)·(1 - t) from t = 0.5
+        on, in float64: numpy's `linear`. At t = 0, and where both are equal, it is a, so that infinities stay what they are.
+        """
+        if not self.done:
+            message = f"{self.known} of {self.width} bits are known: advance() the selection until it is done"
+            raise ArgumentError(message)
+        if self.size == 0:
+            return np.full(len(self.probabilities), np.nan)
+        neighbours = _from_keys(np.array(self.targets, np.uint64), self.width).reshape(-1, 2).tolist()
+        places = [probability * (self.size - 1) for probability in self.probabilities]
+        return np.array([_between(a, b, place - math.floor(place)) for (a, b), place in zip(neighbours, places, strict=True)])
+
+
+def quantiles(
+    values: NDArray[np.floating[Any]],
+    probabilities: Sequence[float],
+    *,
+    method: Literal["linear"] = "linear",
+    backend: BackendName | Backend = "auto",
+) -> NDArray[np.float64]:
+    """Return exact quantiles of a column.
+
+    Equal, bit for bit on finite values, to `numpy.nanquantile(values.astype("float64"), probabilities)`.
+
+    Parameters
+    ----------
+    values
+        ndarray of shape (n_values,), float32 or float64. NaN is skipped, infinities take part as the outermost values.
+    probabilities
+        Each in [0, 1].
+    method
+        How to interpolate between neighbours; see `Selection.values`.
+    backend
+        Where to run.
+
+    Returns
+    -------
+    ndarray of shape (n_probabilities,), float64; NaN when no value takes part.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype, shape or value.
+    """
+    if method != "linear":
+        message = f"method must be 'linear', got {method!r}"
+        raise ArgumentError(message)
+    remaining = _kept(values, None)
+    selection = Selection.start(probabilities, remaining.dtype)
+    while not selection.done:
+        histogram = selection.count(remaining, backend=backend)
+        prefixes = selection.wanted()
+        selection = selection.advance(histogram)
+        if not selection.done:
+            digits = selection.wanted() & np.uint64(DIGITS - 1)
+            rows = np.searchsorted(prefixes, selection.wanted() >> np.uint64(16))
+            candidates = np.empty(int(histogram[rows, digits].sum()), remaining.dtype)
+            shift = selection.width - selection.known
+            implementation("quantiles", backend).select(remaining, selection.wanted(), shift, candidates)
+            remaining = candidates
+    return selection.values()
+
+
+def median(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> float:
+    """Return the exact median; NaN is skipped, an empty column gives NaN."""
+    return float(quantiles(values, [0.5], backend=backend)[0])
+
+
+def interquartile_range(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> float:
+    """Return the exact distance of the quartiles; NaN is skipped, an empty column gives NaN."""
+    low, high = quantiles(values, [0.25, 0.75], backend=backend).tolist()
+    return float(high - low)
+
+
+def mad(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> float:
+    """Return the median absolute deviation from the median, unscaled, with the deviations taken in float64.
+
+    NaN is skipped; an empty column gives NaN. For normal data 1.4826 times this estimates the standard deviation.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and a range beyond float64
+        deviations = np.abs(values.astype(np.float64) - median(values, backend=backend))
+    return median(deviations, backend=backend)
+
+
+def _between(low: float, high: float, fraction: float) -> float:
+    if low == high or fraction == 0:
+        return low
+    distance = high - low
+    return high - distance * (1 - fraction) if fraction >= 0.5 else low + distance * fraction
+
+
+def _from_keys(keys: NDArray[np.uint64], width: int) -> NDArray[np.float64]:
+    sign = np.uint64(1 << (width - 1))
+    patterns = np.where(keys & sign, keys ^ sign, ~keys).astype(f"u{width // 8}")
+    return patterns.view(f"f{width // 8}").astype(np.float64)
+
+
+def _check_dtype(dtype: np.dtype[Any]) -> None:
+    if dtype not in (np.float32, np.float64):
+        message = f"values must be float32 or float64, got {dtype}; convert with values.astype('float64')"
+        raise ArgumentError(message)
+
+
+def _kept(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None) -> NDArray[np.floating[Any]]:
+    """Check and return the values that take part, contiguous."""
+    _check_dtype(values.dtype)
+    if values.ndim != 1:
+        message = f"values must have one dimension, got shape {values.shape}; pass one column at a time"
+        raise ArgumentError(message)
+    if keep is None:
+        return np.ascontiguousarray(values)
+    if keep.dtype != np.bool_ or keep.shape != values.shape:
+        message = f"keep must be bool of shape {values.shape}, got {keep.dtype} of shape {keep.shape}; pass a mask per value"
+        raise ArgumentError(message)
+    return values[keep]

@@ -1,0 +1,105 @@
+"""Radix histograms of order-preserving keys: one pass over the bits, with a table of the leading 16 bits in front."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# -0.0 has the pattern `sign` alone: like all patterns up to it, it gets the sign bit set, which makes it 0.
+
+
+@njit(cache=True, nogil=True)
+def _count_leading(bits: NDArray[Any], infinity: Any, sign: Any, shift: Any, histogram: NDArray[np.int64]) -> None:
+    magnitude = sign - bits.dtype.type(1)
+    for i in range(bits.shape[0]):
+        pattern = bits[i]
+        digit = (~pattern if pattern > sign else (pattern & magnitude) | sign) >> shift
+        if (pattern & magnitude) <= infinity:
+            histogram[digit] += 1
+
+
+@njit(cache=True, nogil=True)
+def _count_following(
+    bits: NDArray[Any],
+    infinity: Any,
+    sign: Any,
+    prefixes: NDArray[Any],
+    leading: NDArray[np.bool_],
+    top_shift: Any,
+    shift: Any,
+    histogram: NDArray[np.int64],
+) -> None:
+    magnitude = sign - bits.dtype.type(1)
+    for i in range(bits.shape[0]):
+        pattern = bits[i]
+        key = ~pattern if pattern > sign else (pattern & magnitude) | sign
+        if leading[key >> top_shift] and (pattern & magnitude) <= infinity:
+            following = key >> shift
+            row = np.searchsorted(prefixes, following >> bits.dtype.type(16))
+            if row < prefixes.shape[0] and prefixes[row] == following >> bits.dtype.type(16):
+                histogram[row, following & bits.dtype.type(0xFFFF)] += 1
+
+
+@njit(cache=True, nogil=True)
+def _select(
+    bits: NDArray[Any],
+    infinity: Any,
+    sign: Any,
+    prefixes: NDArray[Any],
+    leading: NDArray[np.bool_],
+    top_shift: Any,
+    shift: Any,
+    out: NDArray[Any],
+) -> int:
+    magnitude = sign - bits.dtype.type(1)
+    found = 0
+    for i in range(bits.shape[0]):
+        pattern = bits[i]
+        key = ~pattern if pattern > sign else (pattern & magnitude) | sign
+        if leading[key >> top_shift] and (pattern & magnitude) <= infinity:
+            row = np.searchsorted(prefixes, key >> shift)
+            if row < prefixes.shape[0] and prefixes[row] == key >> shift:
+                out[found] = pattern
+                found += 1
+    return found
+
+
+def _bits(values: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Any, Any]:
+    """Return the patterns of the values, that of infinity and that of the sign, as unsigned integers."""
+    unsigned = np.dtype(f"u{values.itemsize}")
+    infinity = np.array([np.inf], values.dtype).view(unsigned)[0]
+    return values.view(unsigned), infinity, unsigned.type(1 << (8 * values.itemsize - 1))
+
+
+def _leading(prefixes: NDArray[np.uint64], bits: int) -> NDArray[np.bool_]:
+    """Return a table over 16 bits of which lead to a prefix of `bits` bits."""
+    table = np.zeros(1 << 16, np.bool_)
+    table[prefixes >> np.uint64(bits - 16)] = True
+    return table
+
+
+def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, histogram: NDArray[np.int64]) -> None:
+    """Count the 16 bits above `shift` of each key, in the row of the prefix that stands before them."""
+    patterns, infinity, sign = _bits(values)
+    number = patterns.dtype.type
+    width = 8 * values.itemsize
+    if shift == width - 16:
+        _count_leading(patterns, infinity, sign, number(shift), histogram[0])
+    else:
+        known = prefixes.astype(patterns.dtype)
+        leading = _leading(prefixes, width - 16 - shift)
+        _count_following(patterns, infinity, sign, known, leading, number(width - 16), number(shift), histogram)
+
+
+def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, out: NDArray[np.floating[Any]]) -> int:
+    """Copy the values whose key has one of the prefixes above `shift` to `out` and return how many there are."""
+    patterns, infinity, sign = _bits(values)
+    number = patterns.dtype.type
+    width = 8 * values.itemsize
+    known, leading = prefixes.astype(patterns.dtype), _leading(prefixes, width - shift)
+    return int(_select(patterns, infinity, sign, known, leading, number(width - 16), number(shift), out.view(patterns.dtype)))

@@ -1,0 +1,38 @@
+"""Radix histograms of order-preserving keys, one value at a time: the definition of right."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def _key(value: float, width: int) -> int:
+    """Return an unsigned integer that orders like the value; -0.0 is 0."""
+    kind = "f" if width == 32 else "d"
+    pattern = int.from_bytes(struct.pack(f">{kind}", value + 0.0), "big")
+    return (1 << width) - 1 - pattern if pattern >> (width - 1) else pattern | 1 << (width - 1)
+
+
+def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, histogram: NDArray[np.int64]) -> None:
+    """Count the 16 bits above `shift` of each key, in the row of the prefix that stands before them."""
+    rows = {prefix: row for row, prefix in enumerate(prefixes.tolist())}
+    for value in values.tolist():
+        if not math.isnan(value):
+            key = _key(value, 8 * values.itemsize)
+            row = rows.get(key >> (shift + 16))
+            if row is not None:
+                histogram[row, (key >> shift) & 0xFFFF] += 1
+
+
+def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, out: NDArray[np.floating[Any]]) -> int:
+    """Copy the values whose key has one of the prefixes above `shift` to `out` and return how many there are."""
+    wanted = set(prefixes.tolist())
+    width = 8 * values.itemsize
+    found = [value for value in values.tolist() if not math.isnan(value) and _key(value, width) >> shift in wanted]
+    out[: len(found)] = found
+    return len(found)

@@ -1,0 +1,47 @@
+"""Rows spread over threads, for kernels that leave the GIL.
+
+Numba's own `prange` compiles several times as long, wakes its whole gang for the smallest call, and dies when a process forks or two
+threads call at once, depending on the threading layer found. A pool of plain threads does none of that.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import get_num_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+LEAST_WORK = 1 << 16  # units of work, some nanoseconds each, that repay a thread's start
+RUNS_PER_THREAD = 4  # so that one slow run does not keep all others waiting
+
+
+def for_rows(kernel: Callable[..., None], work: NDArray[np.int64], *arguments: object) -> None:
+    """Call `kernel(first, last, *arguments)` for runs of rows of about equal work; at most `numba.get_num_threads()` at a time.
+
+    Parameters
+    ----------
+    kernel
+        Writes the results of rows `first … last - 1`, and of no others.
+    work
+        int64[rows + 1], rising: what the rows before each one cost, one unit being some nanoseconds.
+    arguments
+        Handed on.
+    """
+    rows = work.size - 1
+    threads = get_num_threads()
+    runs = min(RUNS_PER_THREAD * threads, int(work[-1] - work[0]) // LEAST_WORK) if threads > 1 else 1
+    if runs <= 1:
+        kernel(0, rows, *arguments)
+        return
+    inner = np.searchsorted(work, np.linspace(work[0], work[-1], runs + 1)[1:-1])
+    bounds = np.unique(np.concatenate(([0], inner, [rows]))).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(kernel, *pair, *arguments) for pair in pairwise(bounds)]:
+            done.result()

@@ -1,0 +1,48 @@
+"""Tasks that kill, hang or bloat the worker that runs them; workers import them by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tamis.executors import Context, Loss
+
+
+def read_all(setup: dict[int, str], argument: range, lost: Mapping[int, Loss], context: Context) -> list[Any]:
+    """Return one entry a record: its number, or the reason why it was given up."""
+    seen: list[Any] = []
+    for record in argument:
+        if record in lost:
+            seen.append(lost[record].reason)
+            continue
+        context.at(record)
+        misdeed = setup.get(record, "")
+        if misdeed == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif misdeed == "exit":
+            os._exit(3)
+        elif misdeed == "hang":
+            time.sleep(60)
+        elif misdeed == "bloat":
+            hoard = bytearray(os.urandom(1 << 20) * 600)
+            time.sleep(60)
+            del hoard
+        elif misdeed == "print":
+            os.write(1, b"garbage on standard output\n" * 1000)
+        seen.append(record)
+    return seen
+
+
+def fail(setup: object, argument: Exception, lost: object, context: object) -> None:  # noqa: ARG001
+    """Raise what it was given."""
+    raise argument
+
+
+def die_silently(setup: object, argument: object, lost: object, context: object) -> None:  # noqa: ARG001
+    """Die before any record is read."""
+    os._exit(9)

@@ -1,0 +1,75 @@
+"""Worker processes: what a hostile record costs is that record."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tamis.errors import SourceError, WorkerError
+from tamis.executors import Limits, LocalExecutor, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+sys.path.insert(0, str(Path(__file__).parent))
+import hostile_tasks
+
+ROOMY = Limits(seconds=30, resident_bytes=1 << 40)
+
+
+@pytest.fixture
+def executor() -> Iterator[LocalExecutor]:
+    with LocalExecutor(2) as running:
+        yield running
+
+
+def run(executor: LocalExecutor, misdeeds: dict[int, str], limits: Limits, shards: int = 3) -> dict[int, list[object]]:
+    executor.setup(misdeeds, limits)
+    tasks = [Task(hostile_tasks.read_all, range(4 * shard, 4 * shard + 4)) for shard in range(shards)]
+    return {outcome.task.argument.start: outcome.value for outcome in executor.map(tasks)}
+
+
+@pytest.mark.parametrize("misdeed", ["crash", "exit"])
+def test_a_dead_worker_costs_the_record_it_was_at(executor: LocalExecutor, misdeed: str) -> None:
+    values = run(executor, {1: misdeed, 2: misdeed, 9: misdeed}, ROOMY)
+    lost = "decoder_crashed"
+    assert values == {0: [0, lost, lost, 3], 4: [4, 5, 6, 7], 8: [8, lost, 10, 11]}
+
+
+def test_a_hanging_record_is_given_up(executor: LocalExecutor) -> None:
+    assert run(executor, {5: "hang"}, Limits(0.5, 1 << 40))[4] == [4, "decoder_timeout", 6, 7]
+
+
+def test_a_bloated_record_is_given_up(executor: LocalExecutor) -> None:
+    assert run(executor, {5: "bloat"}, Limits(30, 400_000_000))[4] == [4, "decoder_memory", 6, 7]
+
+
+def test_what_a_library_prints_does_not_enter_the_protocol(executor: LocalExecutor) -> None:
+    assert run(executor, {5: "print"}, ROOMY)[4] == [4, 5, 6, 7]
+
+
+def test_known_errors_pass_through_and_unknown_ones_are_wrapped(executor: LocalExecutor) -> None:
+    with pytest.raises(SourceError, match="no such thing"):
+        list(executor.map([Task(hostile_tasks.fail, SourceError("no such thing"))]))
+    with pytest.raises(OSError, match="full") as caught:
+        list(executor.map([Task(hostile_tasks.fail, OSError(errno.ENOSPC, "full"))]))
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(WorkerError, match="ZeroDivisionError"):
+        list(executor.map([Task(hostile_tasks.fail, ZeroDivisionError("x"))]))
+
+
+def test_workers_that_die_before_any_record_end_the_run_with_a_word(executor: LocalExecutor) -> None:
+    with pytest.raises(WorkerError, match="before they read a record"):
+        list(executor.map([Task(hostile_tasks.die_silently, None)]))
+
+
+def test_a_stop_finishes_what_is_in_hand(executor: LocalExecutor) -> None:
+    executor.setup({}, ROOMY)
+    tasks = [Task(hostile_tasks.read_all, range(shard, shard + 1)) for shard in range(50)]
+    seen: list[object] = []
+    for outcome in executor.map(tasks, stop=lambda: len(seen) >= 3):
+        seen.append(outcome.value)  # noqa: PERF401 - the loop's own length is the stop
+    assert 3 <= len(seen) <= 6

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from sklearn.base import clone
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+from tamis.errors import ColumnError
+from tamis.normalizer import METHODS, Normalizer
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.moments import Moments, accumulate
+from tamis_kernels.quantiles import quantiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+PEERS = {"zscore": StandardScaler, "minmax": MinMaxScaler, "maxabs": MaxAbsScaler, "robust": RobustScaler}
+MERGING = [method for method in METHODS if method != "robust"]
+
+
+def table(rows: int = 500) -> NDArray[np.float64]:
+    """Normal, far from zero, wide, constant, and with holes."""
+    random = np.random.default_rng(1)
+    values = random.standard_normal((rows, 5))
+    values[:, 1] += 1e6
+    values[:, 2] *= 10.0 ** random.integers(-8, 8, rows)
+    values[:, 3] = 0.1
+    values[::7, 4] = math.nan
+    return values
+
+
+def state(normalizer: Normalizer) -> list[bytes]:
+    return [normalizer.center_.tobytes(), normalizer.scale_.tobytes()]
+
+
+@pytest.mark.parametrize("method", PEERS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_equals_scikit_learn_to_rounding(method: Any, dtype: Any) -> None:
+    values = table().astype(dtype)
+    peer = PEERS[method]().fit(values)
+    ours = Normalizer(method)
+    moved = ours.fit_transform(values)
+    assert moved.dtype == dtype
+    tolerance = 1e-7 if dtype == np.float64 else 0.2  # float32 has no digits left at 1e6
+    np.testing.assert_allclose(moved, peer.transform(values), rtol=tolerance, atol=tolerance)
+    digits = 4 * np.finfo(dtype).eps * np.nanmax(np.abs(values), axis=0)  # what rounding leaves next to the largest value
+    back = ours.inverse_transform(moved)
+    assert (np.isnan(values) | (np.abs(back - values) <= digits)).all()
+
+
+def test_fitted_attributes_follow_scikit_learn() -> None:
+    values = table()
+    ours, peer = Normalizer().fit(values), StandardScaler().fit(values)
+    np.testing.assert_allclose(ours.mean_, peer.mean_, rtol=1e-12)
+    np.testing.assert_allclose(ours.var_, peer.var_, rtol=1e-9, atol=1e-30)
+    np.testing.assert_allclose(ours.scale_, peer.scale_, rtol=1e-9)
+    assert ours.n_features_in_ == 5
+    ranged, ranged_peer = Normalizer("minmax").fit(values), MinMaxScaler().fit(values)
+    for name in ("data_min_", "data_max_", "data_range_"):
+        np.testing.assert_array_equal(getattr(ranged, name), getattr(ranged_peer, name))
+    np.testing.assert_array_equal(Normalizer("maxabs").fit(values).max_abs_, MaxAbsScaler().fit(values).max_abs_)
+    np.testing.assert_array_equal(Normalizer("robust").fit(values).center_, RobustScaler().fit(values).center_)
+
+
+def test_can_be_cloned_by_scikit_learn() -> None:
+    copy = clone(Normalizer("robust", quantile_range=(5.0, 95.0)))
+    assert copy.get_params() == {"method": "robust", "quantile_range": (5.0, 95.0)}
+    assert copy.set_params(method="minmax").method == "minmax"
+    with pytest.raises(ArgumentError, match="Did you mean 'method'"):
+        copy.set_params(methode="minmax")
+
+
+@pytest.mark.parametrize("method", MERGING)
+@pytest.mark.parametrize("size", [1, 2, 7, 4096])
+def test_batches_in_any_order_give_the_bits_of_one_fit(method: Any, size: int) -> None:
+    values = table(120)
+    shuffled = np.random.default_rng(size).permutation(values)
+    batches = Normalizer(method)
+    for start in range(0, len(values), size):
+        batches.partial_fit(shuffled[start : start + size])
+    assert state(batches) == state(Normalizer(method).fit(values))
+
+
+@settings(deadline=None, max_examples=30)
+@given(cut=st.integers(0, 200), method=st.sampled_from(MERGING))
+def test_merging_two_fits_is_one_fit(cut: int, method: Any) -> None:
+    values = table(200)
+    parts = [Normalizer(method).fit(part) for part in (values[cut:], values[:cut])]
+    assert state(parts[0].merge(parts[1])) == state(Normalizer(method).fit(values))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_fit_does_not_depend_on_the_memory_layout_or_container(method: Any) -> None:
+    values = table()
+    expected = Normalizer(method).fit(values)
+    frame = pl.DataFrame({f"c{i}": values[:, i] for i in range(5)})
+    assert state(Normalizer(method).fit(np.asfortranarray(values))) == state(expected)
+    fitted = Normalizer(method).fit(frame)
+    assert state(fitted) == state(expected)
+    np.testing.assert_array_equal(fitted.transform(frame).to_numpy(), expected.transform(values))
+    assert fitted.feature_names_in_.tolist() == frame.columns == fitted.get_feature_names_out().tolist()
+
+
+@pytest.mark.parametrize("method", MERGING)
+def test_shards_fit_through_their_moments(method: Any) -> None:
+    values = table()
+    columns = {f"c{i}": sum((accumulate(shard[:, i]) for shard in np.array_split(values, 7)), Moments()) for i in range(5)}
+    assert state(Normalizer.from_moments(columns, method)) == state(Normalizer(method).fit(values))
+
+
+def test_shards_fit_through_their_quantiles() -> None:
+    values = table()
+    columns = {f"c{i}": quantiles(values[:, i], [0.25, 0.5, 0.75]).tolist() for i in range(5)}
+    assert state(Normalizer.from_quantiles(columns)) == state(Normalizer("robust").fit(values))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_saving_keeps_every_bit(method: Any, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a": table()[:, 0], "b": table()[:, 2], "nothing": np.full(500, math.nan)})
+    fitted = Normalizer(method).fit(frame)
+    fitted.save(tmp_path / "normalizer.json")
+    loaded = Normalizer.load(tmp_path / "normalizer.json")
+    assert state(loaded) == state(fitted)
+    assert loaded.to_dict() == fitted.to_dict()
+    assert loaded.feature_names_in_.tolist() == ["a", "b", "nothing"]
+    if method != "robust":
+        assert state(loaded.partial_fit(frame)) == state(fitted.partial_fit(frame))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nulls_stay_null_and_nan_stays_nan(method: Any) -> None:
+    frame = pl.DataFrame({"a": [1.0, None, 3.0, math.nan], "b": [1, 2, None, 4]})
+    moved = Normalizer(method).fit_transform(frame)
+    assert_frame_equal(moved.select(pl.all().is_null()), frame.select(pl.all().is_null()))
+    assert math.isnan(moved["a"][3])
+    assert moved.dtypes == [pl.Float64, pl.Float64]
+
+
+@pytest.mark.parametrize("method", PEERS)
+def test_infinities_take_no_part_and_stay(method: Any) -> None:
+    values = np.array([1.0, 2.0, 4.0, math.inf, -math.inf])
+    fitted = Normalizer(method).fit(values)
+    assert state(fitted) == state(Normalizer(method).fit(values[:3]))
+    assert fitted.transform(values)[3:].tolist() == [math.inf, -math.inf]
+
+
+@pytest.mark.parametrize("method", PEERS)
+def test_constant_and_empty_columns(method: Any) -> None:
+    fitted = Normalizer(method).fit(np.array([[3.0, math.nan], [3.0, math.nan]]))
+    assert fitted.scale_[0] == (3.0 if method == "maxabs" else 1.0)
+    moved = fitted.transform(np.array([[3.0, 1.0]]))
+    assert moved[0, 0] == (1.0 if method == "maxabs" else 0.0)
+    assert math.isnan(moved[0, 1])
+
+
+def test_zscore_survives_an_offset_that_ruins_sums_of_squares() -> None:
+    noise = np.random.default_rng(3).integers(-8, 9, 4000) / 8
+    assert Normalizer().fit(1e12 + noise).scale_[0] == pytest.approx(noise.std(), rel=1e-15)
+
+
+def test_log1p_has_an_inverse_and_a_domain() -> None:
+    values = np.array([-2.0, -1.0, 0.0, 1e-12, 1e6, math.nan])
+    fitted = Normalizer("log1p").fit(values)
+    moved = fitted.transform(values)
+    assert math.isnan(moved[0])
+    assert moved[1] == -math.inf
+    np.testing.assert_allclose(fitted.inverse_transform(moved)[1:], values[1:], rtol=1e-12)
+
+
+def test_one_dimension_stays_one_dimension_and_integers_become_floats() -> None:
+    moved = Normalizer("minmax").fit_transform(np.array([0, 5, 10]))
+    assert moved.tolist() == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: Normalizer().transform(np.zeros(2)), ArgumentError, "not fitted yet"),
+        (lambda: Normalizer("zscor").fit(np.zeros(2)), ArgumentError, "Did you mean 'zscore'"),  # type: ignore[arg-type]
+        (lambda: Normalizer("robust").partial_fit(np.zeros(2)), ArgumentError, "call fit"),
+        (lambda: Normalizer("robust", quantile_range=(75, 25)).fit(np.zeros(2)), ArgumentError, "two ascending percentages"),
+        (lambda: Normalizer().fit(pl.DataFrame({"name": ["x"]})), ColumnError, "column 'name' is String"),
+        (lambda: Normalizer().fit(np.array(["x"])), ColumnError, "must hold numbers"),
+        (lambda: Normalizer().fit(np.zeros((1, 1, 1))), ArgumentError, "one or two dimensions"),
+        (lambda: Normalizer().fit(np.zeros((2, 2))).transform(np.zeros((2, 3))), ColumnError, "X has 3 columns"),
+        (
+            lambda: Normalizer().fit(pl.DataFrame({"a": [1.0]})).transform(pl.DataFrame({"b": [1.0]})),
+            ColumnError,
+            "must be those of the fit",
+        ),
+        (lambda: Normalizer.from_moments({}, "robust"), ArgumentError, "from_quantiles"),
+        (
+            lambda: Normalizer.from_moments({"a": accumulate(np.arange(3.0)) - accumulate(np.ones(1))}, "minmax"),
+            ArgumentError,
+            "lost after a subtraction",
+        ),
+        (lambda: Normalizer.from_dict({"format": "other"}), ArgumentError, "not a normalizer"),
+        (
+            lambda: Normalizer().fit(np.zeros(2)).merge(Normalizer("minmax").fit(np.zeros(2))),
+            ArgumentError,
+            "method and columns must agree",
+        ),
+    ],
+)
+def test_bad_use_says_what_is_wrong(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,113 @@
+"""Recipes: defaults, files, overrides, and errors that say where, what and what was meant."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tamis.checks import registry
+from tamis.errors import RecipeError
+from tamis.recipe import Recipe, builtin_names, parse_settings, recipe_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def sections(recipe: Recipe) -> dict[str, Any]:
+    return recipe.canonical()
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_each_shipped_recipe_loads_and_survives_a_round_trip_through_toml(name: str) -> None:
+    recipe = Recipe.load(name)
+    again = Recipe.from_tree(tomllib.loads(recipe.to_toml()))
+    assert again.canonical() == recipe.canonical()
+    assert again.digest() == recipe.digest()
+
+
+def test_the_shipped_recipes_are_those_that_the_documents_name() -> None:
+    assert builtin_names() == ["images", "sensors", "text"]
+
+
+def test_every_check_has_a_section() -> None:
+    keys = sections(Recipe.load())
+    assert {check.name for check in registry()} <= set(keys)
+
+
+def test_every_key_has_a_description_and_a_default() -> None:
+    schema = recipe_model().model_json_schema()
+    for definition in [schema, *schema["$defs"].values()]:
+        for key, option in definition["properties"].items():
+            assert option.get("description"), key
+        assert not definition.get("required")
+
+
+def test_an_unknown_key_names_the_nearest_known_one_the_file_and_the_section(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[near_duplicates]\ntreshold = 0.9\n")
+    with pytest.raises(RecipeError, match="unknown key 'near_duplicates.treshold' in \\[near_duplicates\\].*'threshold'") as caught:
+        Recipe.load(file)
+    assert str(file) in str(caught.value)
+
+
+def test_an_unknown_section_names_the_nearest_known_one() -> None:
+    with pytest.raises(RecipeError, match="Did you mean 'normalize'"):
+        Recipe.from_tree({"normalise": {"method": "zscore"}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("near_duplicates.threshold", 1.5, "near_duplicates.threshold = 1.5"),
+        ("normalize.method", "z-score", 'normalize.method = "z-score"'),
+        ("shards.rows", 0, "shards.rows = 0"),
+        ("formats.timezone", "Mars/Olympus", "Mars/Olympus"),
+        ("integrity.reject", ["broken"], "broken"),
+        ("exact_duplicates.enabled", "perhaps", "perhaps"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_key_and_origin(key: str, value: object, words: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.load(settings={key: value})
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("--set")
+
+
+def test_a_file_that_is_not_toml_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("threshold: 0.9\n")
+    with pytest.raises(RecipeError, match="not a readable TOML file"):
+        Recipe.load(file)
+
+
+def test_a_missing_file_names_the_built_in_recipes() -> None:
+    with pytest.raises(RecipeError, match="Did you mean 'images'"):
+        Recipe.load("image")
+
+
+def test_settings_are_toml_values_or_bare_words() -> None:
+    settings = parse_settings(["a.b=0.5", "c=true", "d=zscore", 'e=["x", "y"]', "f=a=b"])
+    assert settings == {"a.b": 0.5, "c": True, "d": "zscore", "e": ["x", "y"], "f": "a=b"}
+
+
+def test_a_setting_without_a_value_is_told() -> None:
+    with pytest.raises(RecipeError, match="KEY=VALUE"):
+        parse_settings(["near_duplicates.threshold"])
+
+
+def test_the_digest_ignores_what_cannot_change_a_verdict() -> None:
+    plain = Recipe.load()
+    assert Recipe.load(settings={"output.materialise": "copy", "limits.seconds": 5}).digest() == plain.digest()
+    assert Recipe.load(settings={"near_duplicates.threshold": 0.9}).digest() != plain.digest()
+
+
+def test_the_schema_is_json() -> None:
+    assert json.loads(json.dumps(recipe_model().model_json_schema()))["properties"]["near_duplicates"]
+
+
+def test_disabled_checks_do_not_run() -> None:
+    names = [check.name for check in Recipe.load(settings={"integrity.enabled": False}).checks(backend="cpu")]
+    assert "integrity" not in names
+    assert "exact_duplicates" in names

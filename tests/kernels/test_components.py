@@ -1,0 +1,85 @@
+"""Union-find: the smallest member is the root, whatever the order and cut of the edges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tamis_kernels import ArgumentError
+from tamis_kernels.components import roots, union
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import BackendName
+
+BACKENDS = ("reference", "cpu")
+
+Edges = list[tuple[int, int]]
+
+
+def ends(edges: Edges) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    table = np.array(edges, np.int64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def smallest_reachable(n: int, edges: Edges) -> list[int]:
+    """Spread the smallest number along the edges until nothing changes."""
+    label = list(range(n))
+    for _ in range(n):
+        for one, other in edges:
+            label[one] = label[other] = min(label[one], label[other])
+    return label
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(deadline=None, max_examples=50)
+@given(data=st.data(), n=st.integers(1, 25))
+def test_roots_are_the_smallest_members_in_any_order_of_edges(backend: BackendName, data: st.DataObject, n: int) -> None:
+    member = st.integers(0, n - 1)
+    edges = data.draw(st.lists(st.tuples(member, member), max_size=30))
+    shuffled = data.draw(st.permutations([(other, one) for one, other in edges]))
+    at_once, piece_by_piece = np.arange(n), np.arange(n)
+    union(at_once, *ends(edges), backend=backend)
+    for edge in shuffled:
+        union(piece_by_piece, *ends([edge]), backend=backend)
+    assert roots(at_once, backend=backend).tolist() == smallest_reachable(n, edges)
+    assert roots(piece_by_piece, backend=backend).tolist() == smallest_reachable(n, edges)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_long_chain_is_one_component(backend: BackendName) -> None:
+    parent = np.arange(2000)
+    union(parent, np.arange(1999, 0, -1), np.arange(1998, -1, -1), backend=backend)
+    assert not roots(parent, backend=backend).any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_members_and_no_edges(backend: BackendName) -> None:
+    none = np.empty(0, np.int64)
+    union(none.copy(), none, none, backend=backend)
+    assert roots(none, backend=backend).size == 0
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "message"),
+    [
+        ([0], [3], "members 0 … 2, got 0 … 3"),
+        ([-1], [0], "members 0 … 2, got -1 … 0"),
+        ([0, 1], [2], "left and right must be int64"),
+    ],
+)
+def test_unfit_edges_are_refused(left: list[int], right: list[int], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        union(np.arange(3), np.array(left), np.array(right))
+
+
+def test_unfit_parents_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="int64"):
+        roots(np.arange(3, dtype=np.int32))
+    with pytest.raises(ArgumentError, match="no higher index"):
+        roots(np.array([1, 0]))

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.moments import FixedGrid, Moments, accumulate, accumulate_columns, accumulate_fixed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BACKENDS = ("reference", "cpu")
+EMPTY: NDArray[Any] = np.empty(0)
+
+
+def normal(size: int, seed: int = 1) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).standard_normal(size)
+
+
+def wide(size: int, decades: int, seed: int = 2) -> NDArray[np.float64]:
+    return normal(size, seed) * 10.0 ** np.random.default_rng(seed).integers(-decades, decades, size)
+
+
+COLUMNS: dict[str, NDArray[Any]] = {
+    "empty": EMPTY,
+    "one": np.array([0.1]),
+    "normal f64": normal(5000),
+    "normal f32": normal(5000).astype(np.float32),
+    "offset 1e9 f64": 1e9 + normal(5000),
+    "offset 1e12 f64": 1e12 + normal(5000),
+    "offset 1e6 f32": (1e6 + normal(5000)).astype(np.float32),
+    "wide f64": wide(5000, 300),
+    "wide f32": wide(5000, 36).astype(np.float32),
+    "two f32 scales that leave a rest": np.r_[1e-30, np.ones(2047)].astype(np.float32),
+    "two f64 scales that leave a rest": np.r_[1e-60, np.ones(2047)],
+    "smallest": np.full(3000, 5e-324),
+    "subnormal": np.full(3000, -3e-310),
+    "largest": np.full(3000, -1.7976931348623157e308),
+    "huge and tiny": np.array([1.7e308, 5e-324, -1.7e308, -5e-324, 1e-300]),
+    "specials": np.array([math.nan, math.inf, -math.inf, -0.0, 0.0, 1.0, -math.nan]),
+    "only NaN": np.full(3000, math.nan),
+    "sparse NaN": np.where(np.arange(5000) % 97 == 0, math.nan, normal(5000)),
+}
+
+
+def exact(values: NDArray[Any]) -> tuple[Fraction, Fraction]:
+    numbers = [Fraction(value) for value in values.tolist() if math.isfinite(value)]
+    return sum(numbers, Fraction(0)), sum((number * number for number in numbers), Fraction(0))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", COLUMNS)
+def test_sums_equal_rational_arithmetic(name: str, backend: Any) -> None:
+    values = COLUMNS[name]
+    moments = accumulate(values, backend=backend)
+    finite = values[np.isfinite(values)]
+    assert (moments.total, moments.squares) == exact(values)
+    assert moments.count == finite.size
+    assert moments.nan == np.isnan(values).sum()
+    assert moments.positive_infinity == np.isposinf(values).sum()
+    assert moments.negative_infinity == np.isneginf(values).sum()
+    assert moments.out_of_range == 0
+    assert moments.minimum == (finite.min() if finite.size else None)
+    assert moments.maximum == (finite.max() if finite.size else None)
+
+
+@settings(deadline=None, max_examples=50)
+@given(values=npst.arrays(np.float64, st.integers(0, 60), elements=st.floats(allow_nan=True, allow_infinity=True)))
+def test_any_float64_sums_exactly(values: NDArray[np.float64]) -> None:
+    moments = accumulate(values, backend="cpu")
+    assert (moments.total, moments.squares) == exact(values)
+    assert moments == accumulate(values, backend="reference")
+
+
+@settings(deadline=None, max_examples=50)
+@given(values=npst.arrays(np.float32, st.integers(0, 60), elements=st.floats(width=32)))
+def test_any_float32_sums_exactly(values: NDArray[np.float32]) -> None:
+    moments = accumulate(values, backend="cpu")
+    assert (moments.total, moments.squares) == exact(values)
+    assert moments == accumulate(values, backend="reference")
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 4096])
+@pytest.mark.parametrize("name", ["offset 1e9 f64", "wide f64", "wide f32", "specials", "sparse NaN"])
+def test_chunks_and_order_and_threads_leave_no_trace(name: str, size: int) -> None:
+    values = COLUMNS[name][:600] if size < 7 else COLUMNS[name]
+    whole = accumulate(values, backend="cpu")
+    shuffled = np.random.default_rng(size).permutation(values)
+    chunks = [shuffled[i : i + size] for i in range(0, shuffled.size, size)]
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(lambda chunk: accumulate(chunk, backend="cpu"), chunks))
+    merged = sum(reversed(parts), Moments())
+    assert merged == whole
+    assert [merged.mean(), merged.std()] == pytest.approx([whole.mean(), whole.std()], rel=0, abs=0, nan_ok=True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_minus_zero_is_zero(backend: Any) -> None:
+    moments = accumulate(np.array([-0.0, -0.0]), backend=backend)
+    assert math.copysign(1.0, moments.minimum or 0.0) == 1.0
+    assert moments == accumulate(np.array([0.0, 0.0]), backend=backend)
+
+
+def test_subtraction_removes_values_exactly() -> None:
+    train, test = COLUMNS["wide f64"][:3000], COLUMNS["wide f64"][3000:]
+    left = accumulate(COLUMNS["wide f64"]) - accumulate(test)
+    expected = accumulate(train)
+    assert (left.count, left.total, left.squares) == (expected.count, expected.total, expected.squares)
+    assert (left.minimum, left.maximum) == (None, None)
+    assert (left + expected).minimum is None
+    assert accumulate(train) - Moments() == expected
+
+
+def test_subtracting_more_than_there_is_is_an_error() -> None:
+    with pytest.raises(ArgumentError, match="count would become -1"):
+        accumulate(np.array([1.0])) - accumulate(np.array([1.0, 2.0]))
+
+
+def test_figures_are_rounded_once() -> None:
+    moments = accumulate(1e9 + normal(4000))
+    total, squares = exact(1e9 + normal(4000))
+    variance = (squares - total**2 / 4000) / 3999
+    assert moments.mean() == float(total / 4000)
+    assert moments.variance(ddof=1) == float(variance)
+    std = Fraction(moments.std(ddof=1))
+    half_a_digit = Fraction(math.ulp(float(std))) / 2
+    assert (std - half_a_digit) ** 2 <= variance <= (std + half_a_digit) ** 2
+
+
+@pytest.mark.parametrize("spread", [2.0**-530, 1.0, 3.0, 2.0**500])
+def test_std_of_two_points_is_exact(spread: float) -> None:
+    assert accumulate(np.array([-spread, spread])).std() == spread
+
+
+def test_too_large_a_variance_is_infinite_and_its_root_is_not() -> None:
+    moments = accumulate(np.array([-1e300, 1e300]))
+    assert moments.variance() == math.inf
+    assert moments.std() == 1e300
+
+
+def test_figures_of_too_few_values_are_nan() -> None:
+    assert math.isnan(Moments().mean())
+    assert math.isnan(Moments().std())
+    assert math.isnan(accumulate(np.array([1.0])).variance(ddof=1))
+    assert accumulate(np.array([0.1])).variance() == 0.0
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_json_round_trip_keeps_every_bit(name: str) -> None:
+    moments = accumulate(COLUMNS[name])
+    assert Moments.from_dict(json.loads(json.dumps(moments.to_dict(), allow_nan=False))) == moments
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_masked_and_strided_columns(backend: Any) -> None:
+    matrix = np.where(normal(900).reshape(300, 3) > 2, math.nan, normal(900).reshape(300, 3))
+    keep = normal(300, 5) > 0
+    assert accumulate(matrix[:, 1], keep=keep, backend=backend) == accumulate(matrix[keep, 1], backend=backend)
+    expected = [accumulate(matrix[:, j].copy(), backend=backend) for j in range(3)]
+    assert accumulate_columns(matrix, backend=backend) == expected
+    assert accumulate_columns(np.asfortranarray(matrix), backend=backend) == expected
+    assert accumulate_columns(matrix[::-1], backend=backend) == expected
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fixed_point_is_exact_on_the_grid(dtype: Any, backend: Any) -> None:
+    codes = np.random.default_rng(3).integers(-(2**15), 2**15, 5000) * 0.125
+    fixed = accumulate_fixed(codes.astype(dtype), low=-4096.0, high=4096.0, backend=backend)
+    assert fixed == accumulate(codes.astype(dtype), backend=backend)
+
+
+@pytest.mark.parametrize("low", [0.0, 1e9, -3e-5, 1e-280, -1.7e308])
+def test_fixed_point_stays_within_the_declared_quantisation(low: float) -> None:
+    high = low + max(abs(low), 1e-300) / 3
+    values = np.clip(low + np.random.default_rng(4).random(4000) * (high - low), low, high)
+    fixed = accumulate_fixed(values, low=low, high=high, backend="cpu")
+    half_step = Fraction(1, 2) / Fraction(FixedGrid(low, high).scale) * (1 + Fraction(1, 2**20))
+    assert fixed == accumulate_fixed(values, low=low, high=high, backend="reference")
+    assert abs(fixed.total - exact(values)[0]) <= 4000 * half_step
+    assert (fixed.count, fixed.minimum, fixed.maximum) == (4000, values.min(), values.max())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_values_out_of_range_are_counted_apart(backend: Any) -> None:
+    values = np.array([-1.5, -1.0, 0.5, 1.0, 1.5, 1e300, math.nan, math.inf, -math.inf])
+    fixed = accumulate_fixed(values, low=-1.0, high=1.0, backend=backend)
+    assert fixed == Moments(3, 1, 1, 1, 3, -1.0, 1.0, Fraction(1, 2), Fraction(9, 4))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, -1.7e308, 5e-324])
+def test_fixed_point_of_a_constant_is_exact(value: float) -> None:
+    assert accumulate_fixed(np.full(100, value), low=value, high=value) == accumulate(np.full(100, value))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    values=npst.arrays(np.float64, st.integers(0, 40), elements=st.floats(-1e6, 1e6)),
+    cut=st.integers(0, 40),
+)
+def test_fixed_point_merges_exactly(values: NDArray[np.float64], cut: int) -> None:
+    whole = accumulate_fixed(values, low=-1e6, high=1e6, backend="cpu")
+    parts = [accumulate_fixed(part, low=-1e6, high=1e6, backend="cpu") for part in (values[cut:], values[:cut])]
+    assert parts[0] + parts[1] == whole == accumulate_fixed(values, low=-1e6, high=1e6, backend="reference")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: accumulate(np.arange(3)), "must be float32 or float64, got int64"),  # type: ignore[arg-type]
+        (lambda: accumulate(np.zeros((2, 2))), "one dimension"),
+        (lambda: accumulate(np.zeros(2), keep=np.zeros(3, bool)), "keep must be bool of shape"),
+        (lambda: accumulate_columns(np.zeros(2)), "two dimensions"),
+        (lambda: accumulate_columns(np.zeros((2, 2), np.int8)), "must be float32 or float64"),
+        (lambda: accumulate_fixed(np.zeros(2), low=1.0, high=0.0), "low <= high, got 1.0 and 0.0"),
+        (lambda: accumulate_fixed(np.zeros(2), low=math.nan, high=0.0), "must be finite"),
+        (lambda: accumulate(np.zeros(2), backend="gpu"), "backend must be one of"),  # type: ignore[arg-type]
+    ],
+)
+def test_bad_arguments_say_what_is_wrong(call: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        call()

@@ -1,0 +1,180 @@
+"""PDQ against its C++ original, and the backends against each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pdqhash
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tamis_kernels import perceptual
+from tamis_kernels.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BackendName = Literal["reference", "cpu"]
+BACKENDS: tuple[BackendName, ...] = ("reference", "cpu")
+
+both = pytest.mark.parametrize("backend", BACKENDS)
+
+
+def scene(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Draw waves, edges and a little noise: a picture with features at every scale."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / max(height, width)
+    picture = np.zeros((height, width))
+    for _ in range(12):
+        fy, fx, phase = rng.uniform(-20, 20), rng.uniform(-20, 20), rng.uniform(0, 6.3)
+        picture += np.sin(fy * y + fx * x + phase) * rng.uniform(5, 30)
+        picture += np.where((x - rng.random()) ** 2 + (y - rng.random()) ** 2 < 0.05, rng.uniform(-60, 60), 0)
+    picture += rng.normal(0, 3, picture.shape)
+    return np.clip(picture + 128, 0, 255).astype(np.uint8)
+
+
+def bits(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    return np.unpackbits(words.view(np.uint8), bitorder="little")
+
+
+def original(luma: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    vector, quality = pdqhash.compute(np.ascontiguousarray(np.repeat(luma[:, :, None], 3, axis=2)))
+    return np.asarray(vector[::-1], np.uint8), int(quality)
+
+
+@both
+@pytest.mark.parametrize("shape", [(64, 64), (100, 128), (375, 500), (500, 129), (257, 1030)])
+def test_pictures_hash_as_the_original_does(shape: tuple[int, int], backend: BackendName) -> None:
+    for seed in range(4):
+        luma = scene(*shape, seed=seed)
+        found, quality = perceptual.pdq(luma, backend=backend)
+        expected, expected_quality = original(luma)
+        assert np.count_nonzero(bits(found) != expected) <= 2  # the original rounds in float32
+        assert abs(quality - expected_quality) <= 1
+
+
+@both
+def test_a_picture_below_64_pixels_is_repeated_as_the_original_does(backend: BackendName) -> None:
+    luma = scene(31, 47)
+    found, _ = perceptual.pdq(luma, backend=backend)
+    assert np.count_nonzero(bits(found) != original(luma)[0]) <= 2
+
+
+@both
+@pytest.mark.parametrize("shape", [(0, 0), (0, 9), (1, 1), (4, 400), (400, 4)])
+def test_a_picture_without_five_rows_and_columns_has_no_hash(shape: tuple[int, int], backend: BackendName) -> None:
+    found, quality = perceptual.pdq(np.full(shape, 200, np.uint8), backend=backend)
+    assert found.tolist() == [0, 0, 0, 0]
+    assert quality == 0
+
+
+@both
+@pytest.mark.parametrize("level", [0, 1, 128, 255])
+@pytest.mark.parametrize("shape", [(5, 5), (64, 64), (300, 777)])
+def test_a_flat_picture_has_no_quality(level: int, shape: tuple[int, int], backend: BackendName) -> None:
+    _, quality = perceptual.pdq(np.full(shape, level, np.uint8), backend=backend)
+    assert quality == 0
+
+
+@both
+def test_half_of_the_bits_are_set(backend: BackendName) -> None:
+    found, quality = perceptual.pdq(scene(200, 300), backend=backend)
+    assert bits(found).sum() == 128
+    assert quality >= perceptual.QUALITY_WORTH_HASHING
+
+
+@both
+def test_whole_float_levels_hash_like_bytes(backend: BackendName) -> None:
+    luma = scene(130, 90)
+    as_bytes = perceptual.pdq(luma, backend=backend)
+    as_floats = perceptual.pdq(luma.astype(np.float32), backend=backend)
+    assert as_bytes[0].tolist() == as_floats[0].tolist()
+    assert as_bytes[1] == as_floats[1]
+
+
+@both
+def test_a_view_hashes_like_its_copy(backend: BackendName) -> None:
+    luma = scene(200, 200)[::2, 10:]
+    assert perceptual.pdq(luma, backend=backend)[0].tolist() == perceptual.pdq(luma.copy(), backend=backend)[0].tolist()
+
+
+@both
+def test_a_batch_equals_its_pictures_one_by_one(backend: BackendName) -> None:
+    pictures = [scene(*shape, seed=7) for shape in [(64, 64), (5, 300), (3, 3), (129, 70), (128, 128)]]
+    hashes, qualities = perceptual.pdq_batch(*perceptual.pack(pictures), backend=backend)
+    for number, picture in enumerate(pictures):
+        alone, quality = perceptual.pdq(picture, backend=backend)
+        assert hashes[number].tolist() == alone.tolist()
+        assert qualities[number] == quality
+
+
+@both
+def test_an_empty_batch_gives_nothing(backend: BackendName) -> None:
+    hashes, qualities = perceptual.pdq_batch(*perceptual.pack([]), backend=backend)
+    assert hashes.shape == (0, 4)
+    assert qualities.shape == (0,)
+
+
+@both
+def test_eight_hashes_equal_those_of_the_original(backend: BackendName) -> None:
+    luma = scene(300, 420)
+    expected = pdqhash.compute_dihedral(np.ascontiguousarray(np.repeat(luma[:, :, None], 3, axis=2)))[0]
+    found, quality = perceptual.dihedral(luma, backend=backend)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert np.count_nonzero(bits(mine) != np.asarray(theirs[::-1])) <= 2
+    alone, quality_alone = perceptual.pdq(luma, backend=backend)
+    assert found[0].tolist() == alone.tolist()
+    assert quality == quality_alone
+
+
+@both
+def test_eight_hashes_are_those_of_the_turned_pictures(backend: BackendName) -> None:
+    luma = scene(320, 320)  # blocks of 5 pixels, windows of 3: a size whose filter lies centred
+    turned = [np.rot90(luma, k) for k in range(4)] + [luma[::-1], luma[:, ::-1], luma.T, luma[::-1, ::-1].T]
+    found, _ = perceptual.dihedral(luma, backend=backend)
+    for mine, picture in zip(found, turned, strict=True):
+        assert np.count_nonzero(bits(mine) != bits(perceptual.pdq(picture, backend=backend)[0])) <= 2
+
+
+@both
+def test_a_tiny_picture_has_no_eight_hashes(backend: BackendName) -> None:
+    found, quality = perceptual.dihedral(np.zeros((4, 9), np.uint8), backend=backend)
+    assert not found.any()
+    assert quality == 0
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32), st.sampled_from([1, 2, 256]))
+def test_backends_agree_on_every_bit(height: int, width: int, seed: int, levels: int) -> None:
+    luma = (np.random.default_rng(seed).integers(0, levels, (height, width)) * (255 // max(levels - 1, 1))).astype(np.uint8)
+    expected, expected_quality = perceptual.pdq(luma, backend="reference")
+    found, quality = perceptual.pdq(luma, backend="cpu")
+    assert found.tolist() == expected.tolist()
+    assert quality == expected_quality
+    assert perceptual.dihedral(luma, backend="cpu")[0].tolist() == perceptual.dihedral(luma, backend="reference")[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("luma", "words"),
+    [
+        (np.zeros((5, 5, 3), np.uint8), r"shape \(height, width\)"),
+        (np.zeros((5, 5), np.int64), "uint8 or float32"),
+        (np.full((5, 5), np.nan, np.float32), "NaN"),
+        (np.full((5, 5), 255.5, np.float32), r"255\.5"),
+        (np.full((5, 5), -np.inf, np.float32), "0 … 255"),
+    ],
+)
+def test_wrong_pictures_are_refused(luma: NDArray[np.uint8], words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        perceptual.pdq(luma)
+
+
+def test_shapes_that_do_not_add_up_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="describe 20 pixels, but pixels holds 19"):
+        perceptual.pdq_batch(np.zeros(19, np.uint8), np.array([[4, 5]]))
+    with pytest.raises(ArgumentError, match=r"int64\[n, 2\]"):
+        perceptual.pdq_batch(np.zeros(20, np.uint8), np.array([20]))
+    with pytest.raises(ArgumentError, match="end to end"):
+        perceptual.pdq_batch(np.zeros((4, 5), np.uint8), np.array([[4, 5]]))

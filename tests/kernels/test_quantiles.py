@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import math
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.quantiles import Selection, interquartile_range, mad, median, quantiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BACKENDS = ("reference", "cpu")
+PROBABILITIES = [0.0, 0.01, 0.25, 1 / 3, 0.5, 0.75, 0.99, 1.0]
+RANDOM = np.random.default_rng(1)
+COLUMNS: dict[str, NDArray[Any]] = {
+    "one": np.array([0.1]),
+    "two": np.array([2.0, 1.0]),
+    "normal f64": RANDOM.standard_normal(3000),
+    "normal f32": RANDOM.standard_normal(3000).astype(np.float32),
+    "offset 1e9": 1e9 + RANDOM.standard_normal(3000),
+    "wide f64": RANDOM.standard_normal(3000) * 10.0 ** RANDOM.integers(-300, 300, 3000),
+    "ties": RANDOM.integers(-3, 4, 3000).astype(np.float32),
+    "constant": np.full(100, -7.25),
+    "subnormal": RANDOM.integers(-50, 50, 500) * 5e-324,
+    "zeros of both signs": np.array([-0.0, 0.0, -0.0, -5e-324, 5e-324]),
+    "sparse NaN": np.where(RANDOM.random(3000) < 0.1, math.nan, RANDOM.standard_normal(3000)),
+}
+
+
+def numpy_quantiles(values: NDArray[Any], probabilities: list[float]) -> NDArray[np.float64]:
+    return np.nanquantile(values.astype(np.float64), probabilities)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", COLUMNS)
+def test_quantiles_equal_numpy_bit_for_bit(name: str, backend: Any) -> None:
+    values = COLUMNS[name]
+    np.testing.assert_array_equal(quantiles(values, PROBABILITIES, backend=backend), numpy_quantiles(values, PROBABILITIES))
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    values=npst.arrays(np.float64, st.integers(1, 50), elements=st.floats(-1e300, 1e300)),
+    probability=st.floats(0, 1),
+)
+def test_any_quantile_of_float64_equals_numpy(values: NDArray[np.float64], probability: float) -> None:
+    expected = numpy_quantiles(values, [probability])
+    assert quantiles(values, [probability], backend="cpu") == expected
+    assert quantiles(values, [probability], backend="reference") == expected
+
+
+@settings(deadline=None, max_examples=50)
+@given(values=npst.arrays(np.float32, st.integers(0, 50), elements=st.floats(width=32)))
+def test_backends_agree_on_any_float32(values: NDArray[np.float32]) -> None:
+    reference = quantiles(values, PROBABILITIES, backend="reference")
+    np.testing.assert_array_equal(quantiles(values, PROBABILITIES, backend="cpu"), reference)
+    kept = np.sort(values[~np.isnan(values)])
+    if kept.size:
+        assert [reference[0], reference[-1]] == [kept[0], kept[-1]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("size", [1, 2, 7, 4096])
+@pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "sparse NaN"])
+def test_chunks_and_order_leave_no_trace(name: str, size: int, backend: Any) -> None:
+    values = COLUMNS[name][: 60 * size]
+    shuffled = np.random.default_rng(size).permutation(values)
+    selection = Selection.start(PROBABILITIES, values.dtype)
+    while not selection.done:
+        shared = pickle.loads(pickle.dumps(selection))
+        parts = [shared.count(shuffled[i : i + size], backend=backend) for i in range(0, shuffled.size, size)]
+        histogram = parts[0]
+        for part in parts[1:]:
+            histogram += part
+        selection = selection.advance(histogram)
+    np.testing.assert_array_equal(selection.values(), numpy_quantiles(values, PROBABILITIES))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_masked_and_strided_values(backend: Any) -> None:
+    values, keep = COLUMNS["normal f64"][::3], COLUMNS["normal f64"][:1000] > 0
+    selection = Selection.start([0.5], np.float64)
+    while not selection.done:
+        selection = selection.advance(selection.count(values, keep=keep, backend=backend))
+    assert selection.values()[0] == np.median(values[keep])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_infinities_are_the_outermost_values(dtype: Any, backend: Any) -> None:
+    values = np.array([math.inf, 1.0, -math.inf, 2.0, math.inf, math.nan, -math.nan], dtype)
+    found = quantiles(values, [0.0, 0.25, 0.5, 0.6, 1.0], backend=backend)
+    assert found.tolist() == [-math.inf, 1.0, 2.0, math.inf, math.inf]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("values", [np.empty(0), np.full(3, math.nan), np.full(3, math.nan, np.float32)])
+def test_no_values_give_nan(values: NDArray[Any], backend: Any) -> None:
+    assert np.isnan(quantiles(values, [0.0, 0.5], backend=backend)).all()
+    assert math.isnan(mad(values, backend=backend))
+
+
+def test_no_probabilities_give_no_quantiles() -> None:
+    assert quantiles(np.array([1.0]), []).shape == (0,)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "ties", "sparse NaN"])
+def test_median_spread_and_deviation(name: str, backend: Any) -> None:
+    values = COLUMNS[name].astype(np.float64)
+    middle = np.nanmedian(values)
+    low, high = numpy_quantiles(values, [0.25, 0.75])
+    assert median(COLUMNS[name], backend=backend) == middle
+    assert interquartile_range(COLUMNS[name], backend=backend) == high - low
+    assert mad(COLUMNS[name], backend=backend) == np.nanmedian(np.abs(values - middle))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: quantiles(np.zeros(2), [50]), r"must lie in \[0, 1\], got 50"),
+        (lambda: quantiles(np.zeros(2), [math.nan]), "got nan"),
+        (lambda: quantiles(np.arange(2), [0.5]), "must be float32 or float64"),  # type: ignore[arg-type]
+        (lambda: quantiles(np.zeros((2, 2)), [0.5]), "one dimension"),
+        (lambda: quantiles(np.zeros(2), [0.5], method="nearest"), "must be 'linear'"),  # type: ignore[arg-type]
+        (lambda: Selection.start([0.5], np.float32).count(np.zeros(2)), "must be float32 like the selection"),
+        (lambda: Selection.start([0.5], np.float64).count(np.zeros(2), keep=np.ones(3, bool)), "keep must be bool"),
+        (lambda: Selection.start([], np.float64).count(np.zeros(2)), "the selection is done"),
+        (lambda: Selection.start([0.5], np.float64).values(), "0 of 64 bits are known"),
+        (lambda: Selection.start([0.5], np.float64).advance(np.zeros((2, 2), np.int64)), "histogram must have shape"),
+    ],
+)
+def test_bad_arguments_say_what_is_wrong(call: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        call()

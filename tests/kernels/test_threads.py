@@ -1,0 +1,63 @@
+"""Rows are spread over threads without a gap or an overlap, and the spread changes no result."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tamis_kernels import jaccard, ngrams, threads
+from tamis_kernels.minhash import text_signatures
+from tamis_kernels.threads import for_rows
+
+
+@settings(deadline=None, max_examples=40)
+@given(costs=st.lists(st.integers(0, 5)), many=st.integers(1, 4), least=st.integers(1, 9), lead=st.integers(0, 3))
+def test_every_row_is_in_exactly_one_run(costs: list[int], many: int, least: int, lead: int) -> None:
+    seen = np.zeros(len(costs), np.int64)
+    lock = Lock()
+
+    def kernel(first: int, last: int, step: int) -> None:
+        with lock:
+            seen[first:last] += step
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "get_num_threads", lambda: many)
+        patch.setattr(threads, "LEAST_WORK", least)
+        for_rows(kernel, lead + np.cumsum([0, *costs]), 1)
+    assert (seen == 1).all()
+
+
+def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(threads, "LEAST_WORK", 1)
+
+    def kernel(first: int, _last: int) -> None:
+        if first:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        for_rows(kernel, np.arange(9))
+
+
+@pytest.mark.parametrize("unit", ["byte", "char", "word"])
+def test_the_spread_changes_no_hash_signature_or_similarity(monkeypatch: pytest.MonkeyPatch, unit: ngrams.Unit) -> None:
+    rows = [f"zeile {i} é {'wort ' * (i % 7)}".encode() * (1 + i % 40) for i in range(120)]
+    data, offsets = np.frombuffer(b"".join(rows), np.uint8), np.cumsum([0, *map(len, rows)])
+    left, right = np.arange(119), np.arange(1, 120)
+
+    def everything() -> list[bytes]:
+        hashes, row_offsets = ngrams.hashes(data, offsets, unit=unit, ngram=2, backend="cpu")
+        sets, set_offsets = jaccard.sorted_sets(hashes, row_offsets, backend="cpu")
+        signatures = text_signatures(data, offsets, unit=unit, ngram=2, num_perm=16, backend="cpu")
+        similarities = jaccard.pairs(sets, set_offsets, left, right, backend="cpu")
+        return [array.tobytes() for array in (hashes, row_offsets, sets, set_offsets, signatures, similarities)]
+
+    monkeypatch.setattr(threads, "get_num_threads", lambda: 1)
+    alone = everything()
+    monkeypatch.setattr(threads, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(threads, "LEAST_WORK", 64)
+    assert everything() == alone
