@@ -207,6 +207,7 @@ def test_tables_decisions_recipe_and_versions_are_printed(run: Path) -> None:
     assert "numpy 2.4.6" in text
     assert "auto: no CUDA device is visible" in text
     assert "candidates 412" in text
+    assert "readings: method zscore; columns temperature; the fitted values are in scaler.json" in text
 
 
 def test_hostile_names_are_inert(run: Path) -> None:
@@ -275,6 +276,23 @@ def test_a_clean_run_without_findings_says_so(run: Path) -> None:
 def test_books_that_do_not_balance_are_pointed_out(run: Path) -> None:
     text = words_of(rewrite(run, lambda content: content["counts"].update(kept=20_100)))
     assert "do not add up: 7 records differ" in text
+
+
+def test_records_are_found_below_the_root_of_several_sources(run: Path, source: Path) -> None:
+    places = {"root": str(source), "paths": [str(source / "photos"), str(source / "other")]}
+    assert 'alt="kept: photos/a.jpg"' in rewrite(run, lambda content: content["source"].update(places))
+
+
+def test_a_table_shows_the_treatments_its_columns_had(run: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        for column in content["tables"]["readings"]["columns"]:
+            del column["imputed"]
+            column["missing"] = 53
+
+    text = words_of(rewrite(run, change))
+    assert "Nulls Missing timestamp" in text
+    assert "47 (0.2 %) 53" in text
+    assert "Imputed" not in text
 
 
 def test_a_dry_run_is_called_one(run: Path) -> None:

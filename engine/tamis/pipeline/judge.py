@@ -81,21 +81,22 @@ class Books:
     ) -> None:
         if not len(indices):
             return
-        said = [detail] * len(indices) if isinstance(detail, str) else [detail(int(index)) for index in indices]
+        size = len(indices)
         self._found.append(
             pl.DataFrame(
                 {
-                    "index": pl.Series(indices, dtype=pl.Int64),
-                    "check": self._check.name,
-                    "reason": reason,
-                    "severity": "reject",
-                    "detail": pl.Series(said, dtype=pl.String),
-                    "column": pl.lit(None, pl.String),
-                    "value": pl.lit(None, pl.String),
-                    "kept": pl.Series(kept if kept is not None else [None] * len(indices), dtype=pl.Int64),
-                    "similarity": pl.Series(similarity if similarity is not None else [None] * len(indices), dtype=pl.Float64),
+                    "index": indices,
+                    "check": [self._check.name] * size,
+                    "reason": [reason] * size,
+                    "severity": ["reject"] * size,
+                    "detail": [detail] * size if isinstance(detail, str) else [detail(int(index)) for index in indices],
+                    "column": [None] * size,
+                    "value": [None] * size,
+                    "kept": [None] * size if kept is None else kept,
+                    "similarity": [None] * size if similarity is None else similarity,
                 },
                 schema=findings.SCHEMA,
+                nan_to_null=True,
             )
         )
         self._alive[indices] = False

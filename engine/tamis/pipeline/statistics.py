@@ -110,7 +110,7 @@ def gather_shard(
             values = {name: _values(kept[name]) for name in {*argument.moments, *argument.selections}}
             total += Gathered(
                 {name: moments.accumulate(values[name], backend=plan.backend) for name in argument.moments},
-                {name: selection.count(values[name], backend=plan.backend) for name, selection in argument.selections.items()},
+                {name: selection.count(_finite(values[name]), backend=plan.backend) for name, selection in argument.selections.items()},
             )
     return total
 
@@ -122,3 +122,7 @@ def _float(dtype: pl.DataType) -> type[np.floating[Any]]:
 def _values(series: pl.Series) -> NDArray[np.floating[Any]]:
     wide = series if series.dtype == pl.Float32 else series.cast(pl.Float64)
     return wide.drop_nulls().to_numpy()
+
+
+def _finite(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    return values[np.isfinite(values)]  # as `Normalizer.fit` does: infinities are kept, never fitted to

@@ -40,7 +40,8 @@ def write_report(out: Path) -> Path:
     """
     manifest = _manifest(out)
     counts = manifest["counts"]
-    sources = [Path(path) for path in manifest["source"]["paths"]]
+    source = manifest["source"]
+    sources = [Path(path) for path in ([source["root"]] if "root" in source else source["paths"])]
     page = _template().render(
         manifest=manifest,
         counts=counts,

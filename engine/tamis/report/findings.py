@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = 5
+TREATMENTS = ("missing", "imputed")  # further counts that a column may carry
 CLUSTERS_PER_CHECK = 4
 MEMBERS_SHOWN = 4
 # how a value came to be null, in the order a reader meets it; other names follow these
@@ -45,6 +46,7 @@ class NullTable(NamedTuple):
 
     table: dict[str, Any]
     causes: list[str]
+    treatments: list[str]
     columns: list[dict[str, Any]]
 
 
@@ -85,4 +87,5 @@ def null_table(table: dict[str, Any]) -> NullTable:
     columns = table.get("columns", [])
     found = {cause for column in columns for cause, count in column.get("nulls", {}).items() if count}
     causes = [cause for cause in NULL_CAUSES if cause in found] + sorted(found - set(NULL_CAUSES))
-    return NullTable(table, causes, columns)
+    treatments = [name for name in TREATMENTS if any(name in column for column in columns)]
+    return NullTable(table, causes, treatments, columns)
