@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 
-Lane = Callable[[], object]
+Lane = Callable[..., object]  # called without arguments; lambdas bind theirs by default values
 
 
 @dataclass(slots=True)

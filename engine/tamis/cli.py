@@ -15,9 +15,8 @@ import tamis
 from tamis.errors import RecipeError, RunInterrupted, TamisError
 
 if TYPE_CHECKING:
-    from tamis_kernels.backend import BackendName
-
     from tamis.recipe import Recipe
+    from tamis_kernels.backend import BackendName
 
 app = typer.Typer(
     help="tamis sieves corpora: clean files and rows come out, with a reason for every record that was held back.",

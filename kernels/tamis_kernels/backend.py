@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
 from tamis_kernels.errors import ArgumentError, BackendUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 BackendName = Literal["auto", "cpu", "cuda", "reference"]
@@ -73,11 +74,11 @@ def _cuda() -> Backend:
     return _asked_for("cuda")
 
 
-_RESOLVERS = {
+_RESOLVERS: dict[str, Callable[[], Backend]] = {
     "auto": _auto,
-    "cpu": lambda: _asked_for("cpu"),
+    "cpu": partial(_asked_for, "cpu"),
     "cuda": _cuda,
-    "reference": lambda: _asked_for("reference"),
+    "reference": partial(_asked_for, "reference"),
 }
 
 

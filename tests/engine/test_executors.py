@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tamis.errors import SourceError, WorkerError
 from tamis.executors import Limits, LocalExecutor, Task
 

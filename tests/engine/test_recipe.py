@@ -7,6 +7,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from tamis.checks import registry
 from tamis.errors import RecipeError
 from tamis.recipe import Recipe, builtin_names, parse_settings, recipe_model
@@ -47,7 +48,7 @@ def test_every_key_has_a_description_and_a_default() -> None:
 def test_an_unknown_key_names_the_nearest_known_one_the_file_and_the_section(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("[near_duplicates]\ntreshold = 0.9\n")
-    with pytest.raises(RecipeError, match="unknown key 'near_duplicates.treshold' in \\[near_duplicates\\].*'threshold'") as caught:
+    with pytest.raises(RecipeError, match=r"unknown key 'near_duplicates.treshold' in \[near_duplicates\].*'threshold'") as caught:
         Recipe.load(file)
     assert str(file) in str(caught.value)
 

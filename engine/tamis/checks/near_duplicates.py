@@ -239,11 +239,10 @@ class NearDuplicates(Check):
         case.clusters(index[members], keeper[members], told[members])
         order = np.argsort(index[gone])
         rejected, kept, similarity = index[gone][order], keeper[gone][order], told[gone][order]
-        by_index = dict(zip(rejected.tolist(), similarity.tolist(), strict=True))
         case.reject(
             rejected,
             reason,
-            lambda i: f"similarity {by_index[i]:.3f} to the record that is kept" if verified else "equal bands, not verified",
+            "resembles the record that is kept" if verified else "shares a band with the record that is kept; not verified",
             kept=kept,
             similarity=similarity,
         )

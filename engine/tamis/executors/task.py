@@ -43,7 +43,8 @@ class Setup:
 class Task:
     """A call of a module-level function `function(setup, argument, lost, context)` in some worker.
 
-    `setup` is what the executor was last given, sent once to every worker. `lost` maps the records that killed earlier workers to the reason.
+    `setup` is what the executor was last given, sent once to every worker. `lost` maps the records that killed earlier
+    workers to the reason.
     """
 
     function: Callable[[Any, Any, Mapping[int, Loss], Context], Any]

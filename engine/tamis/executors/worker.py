@@ -55,7 +55,7 @@ def _listen(stream: BinaryIO, inbox: queue.SimpleQueue[Any]) -> None:
             inbox.put(receive(stream))
     except (EOFError, OSError):
         os._exit(0)  # the parent is gone: files are written under temporary names, nothing can be left half done
-    except Exception:  # noqa: BLE001 - a task that cannot even be unpickled: say so and die, the parent counts it
+    except Exception:
         traceback.print_exc()
         os._exit(1)
 

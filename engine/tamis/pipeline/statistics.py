@@ -125,4 +125,5 @@ def _values(series: pl.Series) -> NDArray[np.floating[Any]]:
 
 
 def _finite(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    return values[np.isfinite(values)]  # as `Normalizer.fit` does: infinities are kept, never fitted to
+    finite: NDArray[np.floating[Any]] = values[np.isfinite(values)]
+    return finite  # as `Normalizer.fit` does: infinities are kept, never fitted to
