@@ -1,0 +1,155 @@
+"""The whole path: books that balance, answers that do not depend on how they were computed, runs that survive being killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import tamis
+from tamis.errors import OutputError, SourceError
+
+SMALL = {"shards.files": 8, "shards.rows": 300, "normalize.method": "robust"}
+
+
+def outputs(out: Path) -> dict[str, bytes]:
+    """Return every file of a finished run but its state, its report and the timing in its manifest."""
+    found = {}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if path.is_file() and not name.startswith(".tamis/") and name != "report.html":
+            found[name] = path.read_bytes()
+    manifest = json.loads(found["manifest.json"])
+    del manifest["timing"]
+    found["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
+    return found
+
+
+@pytest.fixture(scope="module")
+def cleaned(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cleaned") / "out"
+    tamis.clean(sample / "corpus", out, settings=SMALL, jobs=2)
+    return out
+
+
+def test_every_record_of_the_truth_is_kept_or_rejected_once(sample: Path, cleaned: Path) -> None:
+    result = tamis.Result(cleaned)
+    truth = pl.read_parquet(sample / "truth.parquet")
+    counts = result.manifest["counts"]
+    rejected = result.rejected.collect()
+    assert counts["read"] == len(truth) == counts["kept"] + counts["rejected"]
+    assert len(rejected) == rejected["record"].n_unique() == counts["rejected"]
+    assert set(rejected["record"]) <= set(truth["record"])
+    assert rejected.select(pl.col("check", "reason", "detail").is_null().any()).row(0) == (False, False, False)
+    rows = sum(frame.select(pl.len()).collect().item() for frame in result.tables.values())
+    files = result.files.filter(pl.col("record").is_not_null()).select(pl.len()).collect().item()
+    assert rows + files == counts["kept"]
+
+
+def test_kept_files_are_those_of_the_source(sample: Path, cleaned: Path) -> None:
+    kept = [path for path in (cleaned / "clean" / "photos").rglob("*") if path.is_file()]
+    assert kept
+    assert all(path.read_bytes() == (sample / "corpus" / path.relative_to(cleaned / "clean")).read_bytes() for path in kept)
+
+
+def test_the_keeper_of_every_duplicate_is_kept(cleaned: Path) -> None:
+    rejected = tamis.Result(cleaned).rejected.collect()
+    near = rejected.filter(pl.col("check") == "near_duplicates")
+    assert len(near) > 0
+    assert not set(near["kept"]) & set(rejected["record"])
+    texts = near.filter(pl.col("reason") == "near_duplicate_text")
+    assert texts["similarity"].min() >= 0.8  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("how", [{"jobs": 1}, {"jobs": 2, "batch_size": 7}])
+def test_jobs_and_batches_leave_no_trace(sample: Path, cleaned: Path, tmp_path: Path, how: dict[str, Any]) -> None:
+    tamis.clean(sample / "corpus", tmp_path / "out", settings=SMALL, **how)
+    assert outputs(tmp_path / "out") == outputs(cleaned)
+
+
+def test_the_size_of_shards_changes_no_verdict(sample: Path, cleaned: Path, tmp_path: Path) -> None:
+    tamis.clean(sample / "corpus", tmp_path / "out", settings={"normalize.method": "robust"}, jobs=2)
+    ours, other = outputs(tmp_path / "out"), outputs(cleaned)
+    assert all(ours[name] == other[name] for name in ("rejects.parquet", "notes.parquet", "clusters.parquet", "scaler.json"))
+
+
+def test_a_run_killed_at_ten_moments_ends_as_an_undisturbed_one(sample: Path, cleaned: Path, tmp_path: Path) -> None:
+    settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
+    command = [sys.executable, "-m", "tamis", "clean", str(sample / "corpus"), "-o", str(tmp_path / "out"), "-q", "-j", "2", *settings]
+    for moment in range(10):
+        process = subprocess.Popen(command)
+        time.sleep(0.4 + 0.35 * moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if (tmp_path / "out" / "manifest.json").exists():
+            break
+    if not (tmp_path / "out" / "manifest.json").exists():
+        subprocess.run(command, check=True)
+    tamis.Result(tmp_path / "out")
+    assert outputs(tmp_path / "out") == outputs(cleaned)
+
+
+def test_check_writes_the_same_ledger_and_no_clean_corpus(sample: Path, cleaned: Path, tmp_path: Path) -> None:
+    tamis.check(sample / "corpus", tmp_path / "out", settings=SMALL, jobs=2)
+    assert not (tmp_path / "out" / "clean").exists()
+    assert (tmp_path / "out" / "rejects.parquet").read_bytes() == (cleaned / "rejects.parquet").read_bytes()
+
+
+def test_what_cannot_be_read_is_a_rejected_record(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    os.mkfifo(source / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(source / "socket"))
+        (source / "loop").symlink_to(source / "loop")
+        (source / "cut.parquet").write_bytes(b"PAR1 and no more")
+        (source / "ragged.csv").write_text("a,b\n1,2\n3\n5,6\n")
+        (source / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"<html>gone</html>")
+        manifest = tamis.clean(source, tmp_path / "out", jobs=1).manifest
+    rejected = dict(tamis.Result(tmp_path / "out").rejected.select("record", "reason").collect().iter_rows())
+    assert manifest["counts"]["read"] == 8
+    assert manifest["counts"]["kept"] == 2
+    assert rejected["pipe"] == "fifo"
+    assert rejected["ragged.csv#1"] == "ragged_row"
+    assert {"socket", "loop", "cut.parquet", "bytes:caf%E9.jpg"} < set(rejected)
+
+
+def test_folders_that_cannot_be_used_are_told(sample: Path, cleaned: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError):
+        tamis.clean(tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(OutputError, match="finished run"):
+        tamis.clean(sample / "corpus", cleaned)
+    with pytest.raises(OutputError, match="the source itself"):
+        tamis.clean(sample, sample)
+    with pytest.raises(OutputError, match="lies inside the output"):
+        tamis.clean(sample / "corpus", sample)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["clean", "x", "-o", "y", "--set", "near_duplicates.treshold=1"], 2, "'threshold'"),
+        (["clean", "nowhere", "-o", "y"], 1, "nowhere"),
+        (["clean", "x", "-o", "y", "--backend", "cuda"], 2, "pip install"),
+        (["clean", "--nonsense"], 2, "nonsense"),
+    ],
+)
+def test_errors_are_one_line_and_a_status(tmp_path: Path, words: list[str], status: int, said: str) -> None:
+    run = subprocess.run([sys.executable, "-m", "tamis", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == status
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_importing_tamis_loads_neither_polars_nor_numba() -> None:
+    code = "import sys, tamis; sys.exit(any(name in sys.modules for name in ('polars', 'numba')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
