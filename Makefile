@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 DEMO   ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types unit kernels-without-jit bench lock clean
+.PHONY: help install demo test check lint types unit bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: install  ## make a sample corpus, clean it, say where the results are
 	$(BIN)/tamis sample $(DEMO)
 	$(BIN)/tamis clean $(DEMO)/corpus -o $(DEMO)/cleaned
 
-test: install check unit kernels-without-jit  ## all checks and tests
+test: install check unit  ## all checks and tests
 
 check: lint types  ## lint and types
 
@@ -38,10 +38,6 @@ types: install
 
 unit: install
 	$(BIN)/python -m pytest -m "not gpu"
-
-kernels-without-jit: install  ## coverage of the kernels' own lines: only plain Python can be measured
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/kernels -m "not gpu and not slow" \
-		--cov=tamis_kernels --cov-report=term:skip-covered --cov-fail-under=90 --hypothesis-profile=small
 
 bench: install  ## all benchmarks against the limits and the peers that are installed
 	for bench in bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
