@@ -55,6 +55,18 @@ def test_every_record_of_the_truth_is_kept_or_rejected_once(sample: Path, cleane
     assert rows + files == counts["kept"]
 
 
+def test_each_planted_fault_is_judged_as_the_truth_expects(sample: Path, cleaned: Path) -> None:
+    gone = tamis.Result(cleaned).rejected.select("record", rejected=pl.lit(True)).collect()
+    judged = pl.read_parquet(sample / "truth.parquet").join(gone, on="record", how="left").with_columns(pl.col("rejected").fill_null(False))
+    alone = judged.filter(pl.col("group").is_null())
+    wrong = alone.filter(pl.col("rejected") != (pl.col("expected") == "reject"))
+    assert wrong.is_empty(), wrong
+    groups = judged.filter(pl.col("group").is_not_null()).group_by("group").agg(kept=(~pl.col("rejected")).sum())
+    kept = groups["kept"].to_list()
+    assert min(kept) == 1
+    assert kept.count(1) >= 0.95 * len(kept)  # an edited text may fall below the threshold
+
+
 def test_kept_files_are_those_of_the_source(sample: Path, cleaned: Path) -> None:
     kept = [path for path in (cleaned / "clean" / "photos").rglob("*") if path.is_file()]
     assert kept
