@@ -134,6 +134,13 @@ def band_components(
     return components.roots(parent, backend=backend), dict(counters)
 
 
+def sharing(keys: NDArray[np.uint64], *, backend: BackendName | Backend = "auto") -> Indices:
+    """Return the positions, rising, of keys uint64[n] that occur more than once."""
+    order, starts = groups.sort_by_key(keys, backend=backend)
+    sizes = np.diff(starts)
+    return np.sort(order[np.repeat(sizes > 1, sizes)]).astype(np.int64)
+
+
 def stars(
     roots: Indices,
     similarity: Similarity,

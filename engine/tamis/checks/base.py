@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     import numpy as np
     import polars as pl
@@ -125,34 +126,46 @@ class Observation:
     totals: Mapping[str, int] = field(default_factory=dict)
 
 
-class Case(Protocol):
-    """What `judge` sees: all evidence of the run, and the books in which it writes its verdicts.
+class Sets(Protocol):
+    """Shingle sets of some records, on disk."""
 
-    Records are numbered 0 … n-1 in source order, whatever the shards, jobs and batches were.
+    sizes: NDArray[np.int64]
+
+    def fetch(self, places: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Sorted sets of the records at these places, one after the other: (hashes, offsets)."""
+
+
+class Case(Protocol):
+    """What `judge` sees: the evidence of the run, and the books in which it writes its verdicts.
+
+    Records are numbered 0 … n-1 in source order, whatever the shards, jobs and batches were. A check that wants its memory bounded takes
+    evidence by `scan` or `parts`, and holds arrays of the records alone that it suspects.
     """
 
     @property
     def records(self) -> int:
         """How many records the run has."""
 
-    @property
-    def alive(self) -> NDArray[np.bool_]:
-        """Which records no check has rejected so far (read-only)."""
-
-    def column(self, name: str, default: Any) -> NDArray[Any]:
-        """One evidence column of this check over all records; `default` where a record has none."""
-
     def has(self, name: str) -> bool:
         """Whether any record has this evidence."""
 
-    def shingles(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Shingle hashes of these records, read from the source again: (hashes, offsets)."""
+    def scan(self, *names: str) -> Iterator[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]]:
+        """Numbers of living records, rising, and these evidence columns of theirs, some records at a time; all columns or none."""
+
+    def parts(self, *names: str) -> Iterator[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]]:
+        """As `scan`, but records of equal key are in the same part; the key is the first column, a 64-bit hash."""
+
+    def values(self, name: str, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """One evidence column of these records, whose numbers rise and which all have it."""
+
+    def sets(self, indices: NDArray[np.int64]) -> AbstractContextManager[Sets]:
+        """Shingle sets of these records, whose numbers rise, read from the source again."""
 
     def reject(
         self,
         indices: NDArray[np.int64],
         reason: str,
-        detail: Callable[[int], str] | str,
+        detail: str,
         *,
         kept: NDArray[np.int64] | None = None,
         similarity: NDArray[np.float64] | None = None,

@@ -14,7 +14,7 @@ import xxhash
 from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
-from tamis_kernels import groups
+from tamis.clustering import sharing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,13 +54,9 @@ class ExactDuplicates(Check):
 
     def judge(self, case: Case) -> None:
         """Reject every record whose key an earlier, living one has."""
-        living = np.flatnonzero(case.alive)
-        low = case.column("low", np.uint64(0))[living]
-        order, starts = groups.sort_by_key(low, backend=self.backend)
-        repeated = np.repeat(np.diff(starts) > 1, np.diff(starts))
-        suspects = np.sort(order[repeated])
-        high = case.column("high", np.uint64(0))[living][suspects]
-        _reject_repeats(case, living[suspects], high, low[suspects])
+        for index, (low, high) in case.parts("low", "high"):
+            suspects = sharing(low, backend=self.backend)
+            _reject_repeats(case, index[suspects], high[suspects], low[suspects])
 
     def _row_digests(self, batch: TableBatch) -> NDArray[np.uint64]:
         prefix = batch.group.name

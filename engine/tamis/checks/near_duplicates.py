@@ -8,6 +8,7 @@ In both, a record is rejected only if its verified similarity to a record that s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ import polars as pl
 from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
-from tamis.clustering import Clusters, band_components, stars
+from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.signatures import normalised, text_buffers
 from tamis_kernels import bands, components, hamming, jaccard, minhash, ngrams, perceptual, symbols
 
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis.checks.base import Case
+    from tamis.checks.base import Case, Sets
+    from tamis.clustering import Similarity
     from tamis.sources.schema import TableGroup
 
 
 SHORTEST_TEXT = 16  # mean bytes of a text column below which it is a label, not a text
 WINDOW_NGRAM = 4
+HASHES_AT_A_TIME = 4 << 20  # shingle hashes in memory while pairs are verified: 16 MB
 
 
 class Options(CheckOptions):
@@ -86,8 +89,9 @@ class NearDuplicates(Check):
         """Cluster the living records and reject all but the keepers."""
         if case.has("pdq_0"):
             self._judge_pictures(case)
-        if case.has("band_000"):
-            self._judge_rows(case)
+        for kind in ("text", "window"):
+            if case.has(f"{kind}_band_000"):
+                self._judge_rows(case, kind)
 
     def shingles(self, batch: TableBatch) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Return the n-gram hashes of the compared column."""
@@ -114,10 +118,13 @@ class NearDuplicates(Check):
 
     def _judge_pictures(self, case: Case) -> None:
         options: Options = self.options
-        quality = case.column("quality", np.uint8(0))
-        index = np.flatnonzero(case.alive & (quality >= max(1, options.min_quality)))
-        index = index[self._order(case, index, ("pixels", "bytes"))]
-        hashes = np.stack([case.column(f"pdq_{word}", np.uint64(0))[index] for word in range(4)], axis=1)
+        pictures = [*zip(*case.scan("quality", "pixels", "bytes", *(f"pdq_{word}" for word in range(4))), strict=True)]
+        index = np.concatenate(pictures[0])
+        quality, pixels, size, *words = (np.concatenate(column) for column in zip(*pictures[1], strict=True))
+        plain = quality < max(1, options.min_quality)
+        chosen = np.flatnonzero(~plain)
+        chosen = chosen[self._order(index[chosen], pixels[chosen], size[chosen])]
+        index, hashes = index[chosen], np.stack(words, axis=1)[chosen]
 
         def similarity(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
             return 1.0 - hamming.distances(hashes[left], hashes[right], backend=self.backend) / 256.0
@@ -125,7 +132,7 @@ class NearDuplicates(Check):
         chunks = ((left, right) for left, right, _ in hamming.pair_chunks(hashes, options.distance, backend=self.backend))
         clusters = stars(_components(len(index), chunks), similarity, 1.0 - options.distance / 256.0)
         self._enter(case, index, clusters, "near_duplicate_picture")
-        case.count(pictures_compared=len(index), pictures_too_plain=int((case.alive & (quality > 0)).sum()) - len(index))
+        case.count(pictures_compared=len(index), pictures_too_plain=int(np.count_nonzero(plain & (quality > 0))))
 
     # --- rows
 
@@ -147,40 +154,59 @@ class NearDuplicates(Check):
         count, rows = bands.optimal(options.threshold, options.num_perm)
         keys = bands.keys(signatures, bands=count, rows=rows, backend=self.backend)
         empty = (signatures == np.uint32(minhash.EMPTY_SLOT)).all(axis=1)
-        columns = {f"band_{band:03d}": pl.Series(keys[:, band]) for band in range(count)}
-        columns["length"] = pl.Series(np.where(empty, 0, np.diff(texts.offsets)).astype(np.int64))
-        columns["window"] = pl.Series(np.full(len(batch), texts.window))
-        return Observation(columns)
+        kind, something = "window" if texts.window else "text", pl.Series(~empty)
+        bare = pl.DataFrame({f"{kind}_band_{band:03d}": keys[:, band] for band in range(count)})
+        told = bare.with_columns(pl.Series("length", np.diff(texts.offsets).astype(np.int64)))
+        return Observation({name: told.select(pl.when(something).then(pl.col(name)).alias(name)).to_series() for name in told.columns})
 
-    def _judge_rows(self, case: Case) -> None:
-        length = case.column("length", np.int64(0))
-        window = case.column("window", np.False_)
-        for kind, chosen in (("text", ~window), ("window", window)):
-            index = np.flatnonzero(case.alive & (length > 0) & chosen)
-            if len(index) < 2:
-                continue
-            index = index[self._order(case, index, ("length",))]
-            self._judge_kind(case, index, f"near_duplicate_{kind}")
-
-    def _judge_kind(self, case: Case, index: NDArray[np.int64], reason: str) -> None:
+    def _judge_rows(self, case: Case, kind: str) -> None:
         options: Options = self.options
-        verified = options.verify == "exact"
+        count, _ = bands.optimal(options.threshold, options.num_perm)
+        names = [f"{kind}_band_{band:03d}" for band in range(count)]
+        suspected = np.zeros(case.records, bool)
+        compared = 0
+        for number, name in enumerate(names):
+            for index, (keys,) in case.parts(name):
+                suspected[index[sharing(keys, backend=self.backend)]] = True
+                compared += len(index) if number == 0 else 0
+        suspects = np.flatnonzero(suspected)
+        del suspected
+        case.count(rows_compared=compared, rows_suspected=len(suspects))
+        if options.verify == "exact":
+            with case.sets(suspects) as sets:
+                self._judge_suspects(case, suspects, kind, names, self._similarity(sets))
+        else:
+            self._judge_suspects(case, suspects, kind, names, lambda left, _: np.ones(len(left)))
+
+    def _judge_suspects(self, case: Case, suspects: NDArray[np.int64], kind: str, names: list[str], similarity: Similarity) -> None:
+        options: Options = self.options
+        order = self._order(suspects, case.values("length", suspects))
+        everyone = np.arange(len(suspects))
+        keys = ((case.values(name, suspects)[order], everyone) for name in names)
+
+        def compare(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+            return similarity(order[left], order[right])
+
+        roots, counters = band_components(len(suspects), keys, compare, options.threshold, hot=options.bucket_cap, backend=self.backend)
+        clusters = stars(roots, compare, options.threshold)
+        self._enter(case, suspects[order], clusters, f"near_duplicate_{kind}", verified=options.verify == "exact")
+        case.count(pairs_verified=counters["pairs"] + clusters.counters["pairs"])
+        case.count(hot_buckets=counters["hot_buckets"], unsettled=counters["unsettled"])
+
+    def _similarity(self, sets: Sets) -> Similarity:
+        """Return the exact Jaccard similarity of pairs of places, computed on a bounded number of hashes at a time."""
 
         def similarity(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
-            if not verified:
-                return np.ones(len(left))
-            members, places = np.unique(np.concatenate([left, right]), return_inverse=True)
-            hashes, offsets = jaccard.sorted_sets(*case.shingles(index[members]), backend=self.backend)
-            return jaccard.pairs(hashes, offsets, places[: len(left)], places[len(left) :], backend=self.backend)
+            found = np.empty(len(left))
+            load = np.cumsum(sets.sizes[left] + sets.sizes[right]) // HASHES_AT_A_TIME
+            cuts = [0, *(np.flatnonzero(np.diff(load)) + 1).tolist(), len(left)]
+            for start, stop in pairwise(cuts):
+                members, places = np.unique(np.concatenate([left[start:stop], right[start:stop]]), return_inverse=True)
+                first, second = places[: stop - start], places[stop - start :]
+                found[start:stop] = jaccard.pairs(*sets.fetch(members), first, second, backend=self.backend)
+            return found
 
-        everyone = np.arange(len(index))
-        count, _ = bands.optimal(options.threshold, options.num_perm)
-        keys = ((case.column(f"band_{band:03d}", np.uint64(0))[index], everyone) for band in range(count))
-        roots, counters = band_components(len(index), keys, similarity, options.threshold, hot=options.bucket_cap, backend=self.backend)
-        clusters = stars(roots, similarity, options.threshold)
-        self._enter(case, index, clusters, reason, verified=verified)
-        case.count(rows_compared=len(index), pairs_verified=counters["pairs"] + clusters.counters["pairs"])
-        case.count(hot_buckets=counters["hot_buckets"], unsettled=counters["unsettled"])
+        return similarity
 
     def _subject(self, group: TableGroup) -> tuple[str, ...] | None:
         """Return the columns of a group that are compared, or None when it has none."""
@@ -224,12 +250,11 @@ class NearDuplicates(Check):
 
     # --- both
 
-    def _order(self, case: Case, index: NDArray[np.int64], sizes: tuple[str, ...]) -> NDArray[np.int64]:
+    def _order(self, index: NDArray[np.int64], *sizes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the order in which records have the right to stay."""
         if "largest" not in self.options.keep:
-            return np.arange(len(index))
-        by = [-case.column(name, np.int64(0))[index] for name in sizes]
-        return np.lexsort((index, *reversed(by)))
+            return np.argsort(index)
+        return np.lexsort((index, *(-size for size in reversed(sizes))))
 
     def _enter(self, case: Case, index: NDArray[np.int64], clusters: Clusters, reason: str, *, verified: bool = True) -> None:
         keeper = index[clusters.keeper]

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from tamis.pipeline.plan import Plan, Shard
 
 KEY = "tamis"
@@ -75,36 +72,3 @@ def read_summary(plan: Plan, shard: Shard, stamp: str) -> dict[str, Any] | None:
         raise OutputError(message)
     summary: dict[str, Any] = told["summary"]
     return summary
-
-
-def read_column(plan: Plan, name: str, default: NDArray[Any] | np.generic) -> NDArray[Any]:
-    """Return one evidence column over all records; `default` where a record has no such evidence."""
-    import numpy as np
-
-    values = np.full(plan.records, default)
-    for shards in _families(plan):
-        files = [evidence_path(plan, shard) for shard in shards]
-        if name not in pq.read_schema(files[0]).names:
-            continue
-        start = shards[0].first
-        column = pl.scan_parquet(files).select(pl.col(name)).collect().to_series()
-        values[start : start + len(column)] = column.fill_null(default).to_numpy()
-    return values
-
-
-def has_column(plan: Plan, name: str) -> bool:
-    """Whether any record has this evidence."""
-    return any(name in pq.read_schema(evidence_path(plan, shards[0])).names for shards in _families(plan))
-
-
-def _families(plan: Plan) -> list[list[Shard]]:
-    """Return runs of shards whose evidence has the same columns."""
-    families: list[list[Shard]] = []
-    for shard in plan.shards:
-        if shard.kind == "problem":
-            continue
-        if families and (families[-1][-1].kind, families[-1][-1].group) == (shard.kind, shard.group):
-            families[-1].append(shard)
-        else:
-            families.append([shard])
-    return families

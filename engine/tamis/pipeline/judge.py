@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from tamis.pipeline import findings
-from tamis.pipeline.evidence import evidence_path, findings_path, has_column, read_column, read_findings, write_findings
+from tamis.pipeline import findings, spill
+from tamis.pipeline.evidence import findings_path, read_findings, write_findings
 from tamis.pipeline.files import whole, write_json, write_table
-from tamis.pipeline.rows import Unavailable, read_batches
+from tamis.pipeline.sets import ShingleSets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from tamis.checks.base import Check
     from tamis.pipeline.plan import Plan, Shard
 
-_SHINGLE_CACHE_BYTES = 256 << 20
-_NO_SHINGLES = np.empty(0, np.uint32)  # a record that can no longer be read resembles nothing
+_CLUSTER_ROWS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Rejection:
+    """Records that one check rejected for one reason; `kept` is -1 where no record stands for it."""
+
+    check: str
+    reason: str
+    detail: str
+    indices: NDArray[np.int64]
+    kept: NDArray[np.int64]
+    similarity: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    check: str
+    keepers: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    similarity: NDArray[np.float64]
 
 
 class Books:
     """The `Case` that one check judges: its evidence, and the run's verdicts.
 
-    The verdicts cost one byte a record; a check holds at most a few columns at once.
+    What grows with the run: one byte a record, and 24 bytes a rejection or a member of a cluster.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._alive = np.ones(plan.records, bool)
-        self._found: list[pl.DataFrame] = []
-        self._clusters: list[pl.DataFrame] = []
+        self._rejections: list[_Rejection] = []
+        self._members: list[_Members] = []
         self.counters: dict[str, dict[str, float]] = {}
         self._check: Check
-        self._sets = _ShingleSets(plan)
         for shard in plan.shards:
             rejected = read_findings(findings_path(plan, shard)).filter(pl.col("severity") == "reject")["index"].to_numpy()
             self._alive[shard.first + rejected] = False
@@ -48,66 +66,46 @@ class Books:
     def hear(self, check: Check) -> None:
         """Let a check judge."""
         self._check = check
-        self._sets.check = check
         check.judge(self)
 
     @property
     def records(self) -> int:
         return self._plan.records
 
-    @property
-    def alive(self) -> NDArray[np.bool_]:
-        view = self._alive.view()
-        view.flags.writeable = False
-        return view
-
-    def column(self, name: str, default: Any) -> NDArray[Any]:
-        return read_column(self._plan, f"{self._check.name}.{name}", default)
-
     def has(self, name: str) -> bool:
-        return has_column(self._plan, f"{self._check.name}.{name}")
+        return bool(spill.holders(self._plan, self._column(name)))
 
-    def shingles(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        return self._sets.fetch(indices)
+    def scan(self, *names: str) -> Iterator[spill.Chunk]:
+        return spill.scan(self._plan, self._alive, [self._column(name) for name in names])
+
+    def parts(self, *names: str) -> Iterator[spill.Chunk]:
+        return spill.parts(self._plan, self._alive, [self._column(name) for name in names], self._plan.state("judged", "spill"))
+
+    def values(self, name: str, indices: NDArray[np.int64]) -> NDArray[Any]:
+        chosen = np.zeros(self.records, bool)
+        chosen[indices] = True
+        return spill.gather(self._plan, chosen, [self._column(name)])[1][0]
+
+    def sets(self, indices: NDArray[np.int64]) -> ShingleSets:
+        return ShingleSets(self._plan, self._check, indices, self._plan.state("judged", "sets"))
 
     def reject(
         self,
         indices: NDArray[np.int64],
         reason: str,
-        detail: Callable[[int], str] | str,
+        detail: str,
         *,
         kept: NDArray[np.int64] | None = None,
         similarity: NDArray[np.float64] | None = None,
     ) -> None:
-        if not len(indices):
-            return
-        size = len(indices)
-        self._found.append(
-            pl.DataFrame(
-                {
-                    "index": indices,
-                    "check": [self._check.name] * size,
-                    "reason": [reason] * size,
-                    "severity": ["reject"] * size,
-                    "detail": [detail] * size if isinstance(detail, str) else [detail(int(index)) for index in indices],
-                    "column": [None] * size,
-                    "value": [None] * size,
-                    "kept": [None] * size if kept is None else kept,
-                    "similarity": [None] * size if similarity is None else similarity,
-                },
-                schema=findings.SCHEMA,
-                nan_to_null=True,
-            )
-        )
+        order = np.argsort(indices, kind="stable")
+        kept = np.full(len(indices), -1) if kept is None else kept
+        similarity = np.full(len(indices), np.nan) if similarity is None else similarity
+        self._rejections.append(_Rejection(self._check.name, reason, detail, indices[order], kept[order], similarity[order]))
         self._alive[indices] = False
 
     def clusters(self, members: NDArray[np.int64], keepers: NDArray[np.int64], similarity: NDArray[np.float64]) -> None:
-        self._clusters.append(
-            pl.DataFrame(
-                {"check": [self._check.name] * len(members), "keeper": keepers, "index": members, "similarity": similarity},
-                schema=CLUSTER_SCHEMA,
-            ).sort("keeper", "index")
-        )
+        self._members.append(_Members(self._check.name, keepers, members, similarity))
         self.count(clusters=len(np.unique(keepers)))
 
     def count(self, **counters: float) -> None:
@@ -118,63 +116,51 @@ class Books:
     def close(self) -> None:
         """Write verdicts, findings per shard, clusters and counters; the last file marks them whole."""
         plan = self._plan
-        found = pl.concat(self._found) if self._found else findings.empty()
-        found = found.sort("index", maintain_order=True)
-        starts = found["index"].search_sorted(pl.Series([shard.first for shard in plan.shards], dtype=pl.Int64)).to_list()
-        for shard, start, stop in zip(plan.shards, starts, [*starts[1:], len(found)], strict=True):
-            mine = found[start:stop].with_columns(pl.col("index") - shard.first)
-            write_findings(findings_path(plan, shard, "judged"), mine)
-        clusters = pl.concat(self._clusters) if self._clusters else pl.DataFrame(schema=CLUSTER_SCHEMA)
-        table = clusters.to_arrow()
-        write_table(plan.state("judged", "clusters.parquet"), [table], table.schema)
+        for shard in plan.shards:
+            write_findings(findings_path(plan, shard, "judged"), self._findings(shard))
+        table = pl.DataFrame(schema=CLUSTER_SCHEMA).to_arrow()
+        write_table(plan.state("judged", "clusters.parquet"), self._cluster_tables(), table.schema)
         with whole(plan.state("judged", "alive.bin")) as temporary:
             temporary.write_bytes(np.packbits(self._alive).tobytes())
         write_json(plan.state("judged", "counters.json"), self.counters)
 
+    def _column(self, name: str) -> str:
+        return f"{self._check.name}.{name}"
+
+    def _findings(self, shard: Shard) -> pl.DataFrame:
+        frames = [findings.empty()]
+        for told in self._rejections:
+            start, stop = np.searchsorted(told.indices, [shard.first, shard.first + shard.records])
+            kept, similarity = pl.Series(told.kept[start:stop]), pl.Series(told.similarity[start:stop])
+            frames.append(
+                pl.DataFrame({"index": told.indices[start:stop] - shard.first}).select(
+                    "index",
+                    check=pl.lit(told.check),
+                    reason=pl.lit(told.reason),
+                    severity=pl.lit("reject"),
+                    detail=pl.lit(told.detail),
+                    column=pl.lit(None, pl.String),
+                    value=pl.lit(None, pl.String),
+                    kept=kept.replace(-1, None),
+                    similarity=similarity.fill_nan(None),
+                )
+            )
+        return pl.concat(frames).sort("index", maintain_order=True)
+
+    def _cluster_tables(self) -> Iterator[pa.Table]:
+        """Yield the members of clusters, check by check, a keeper's members together."""
+        for check in dict.fromkeys(one.check for one in self._members):
+            mine = [one for one in self._members if one.check == check]
+            keepers, indices = np.concatenate([one.keepers for one in mine]), np.concatenate([one.indices for one in mine])
+            similarity = np.concatenate([one.similarity for one in mine])
+            order = np.lexsort((indices, keepers))
+            for start in range(0, len(order), _CLUSTER_ROWS):
+                rows = order[start : start + _CLUSTER_ROWS]
+                columns = {"keeper": keepers[rows], "index": indices[rows], "similarity": similarity[rows]}
+                yield pl.DataFrame(columns).select(pl.lit(check).alias("check"), "keeper", "index", "similarity").to_arrow()
+
 
 CLUSTER_SCHEMA: dict[str, pl.DataType] = {"check": pl.String(), "keeper": pl.Int64(), "index": pl.Int64(), "similarity": pl.Float64()}
-
-
-class _ShingleSets:
-    """Shingle sets of records, read from the source again shard by shard, with a bounded cache of what was read."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._first = np.array([shard.first for shard in plan.shards], np.int64)
-        self._cache: OrderedDict[int, NDArray[np.uint32]] = OrderedDict()
-        self._bytes = 0
-        self.check: Check
-
-    def fetch(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        wanted = np.unique(indices)
-        found = {int(index): self._cache[int(index)] for index in wanted if int(index) in self._cache}
-        missing = np.array([index for index in wanted if int(index) not in found], np.int64)
-        owners = np.searchsorted(self._first, missing, side="right") - 1
-        for owner in np.unique(owners):
-            for index, hashes in self._read(self._plan.shards[owner], missing[owners == owner]):
-                found[index] = hashes
-                self._remember(index, hashes)
-        sets = [found.get(int(index), _NO_SHINGLES) for index in indices]
-        offsets = np.zeros(len(sets) + 1, np.int64)
-        np.cumsum([len(hashes) for hashes in sets], out=offsets[1:])
-        return (np.concatenate(sets) if sets else np.empty(0, np.uint32)), offsets
-
-    def _read(self, shard: Shard, indices: NDArray[np.int64]) -> list[tuple[int, NDArray[np.uint32]]]:
-        rows = indices - shard.first + shard.start
-        result: list[tuple[int, NDArray[np.uint32]]] = []
-        with contextlib.suppress(Unavailable):
-            for batch in read_batches(self._plan, shard, None, only=rows):
-                hashes, offsets = self.check.shingles(batch)
-                numbers = batch.rows - shard.start + shard.first
-                result += [(int(numbers[i]), hashes[offsets[i] : offsets[i + 1]].copy()) for i in range(len(numbers))]
-        return result
-
-    def _remember(self, index: int, hashes: NDArray[np.uint32]) -> None:
-        self._cache[index] = hashes
-        self._bytes += hashes.nbytes + 200
-        while self._bytes > _SHINGLE_CACHE_BYTES:
-            _, old = self._cache.popitem(last=False)
-            self._bytes -= old.nbytes + 200
 
 
 def judge(plan: Plan) -> None:
@@ -196,4 +182,4 @@ def read_alive(state: Path, shard: Shard, records: int) -> NDArray[np.bool_]:
     return bits[shard.first - 8 * first_byte :][: shard.records].astype(bool)
 
 
-__all__ = ["Books", "evidence_path", "judge", "read_alive"]
+__all__ = ["Books", "judge", "read_alive"]

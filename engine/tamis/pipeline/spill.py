@@ -1,0 +1,98 @@
+"""Evidence on its way to a check: living records only, a bounded number at a time, and equal keys together.
+
+Keys are hashes, so their high bits spread records evenly over parts. Up to `PART_RECORDS` records make one part that never touches the
+disk; more are spread over files, each of which is read back once.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from tamis.pipeline.evidence import evidence_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tamis.pipeline.plan import Plan, Shard
+
+    Chunk = tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]
+
+PART_RECORDS = 1 << 18
+MOST_PARTS = 512  # open files at a time; beyond 134 million records the parts grow instead
+
+
+def holders(plan: Plan, name: str) -> list[Shard]:
+    """Return the shards whose evidence has a column; shards of one kind and group have the same columns unless nothing could be read."""
+    return [shard for shard in plan.shards if shard.kind != "problem" and name in pq.read_schema(evidence_path(plan, shard)).names]
+
+
+def scan(plan: Plan, alive: NDArray[np.bool_], names: Sequence[str]) -> Iterator[Chunk]:
+    """Yield the numbers of living records that have all of these columns, rising, with their values; a row group at a time."""
+    for shard in holders(plan, names[0]):
+        with pq.ParquetFile(evidence_path(plan, shard)) as file:
+            first = shard.first
+            for group in range(file.num_row_groups):
+                frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group, columns=list(names))))
+                there = alive[first : first + len(frame)] & ~frame.select(pl.any_horizontal(pl.all().is_null())).to_series().to_numpy()
+                places = np.flatnonzero(there)
+                chosen = frame[places] if len(places) < len(frame) else frame
+                yield first + places, tuple(chosen[name].to_numpy() for name in names)
+                first += len(frame)
+
+
+def gather(plan: Plan, alive: NDArray[np.bool_], names: Sequence[str]) -> Chunk:
+    """Return all that `scan` yields, at once."""
+    chunks = list(scan(plan, alive, names))
+    if not chunks:
+        return np.empty(0, np.int64), tuple(np.empty(0, np.uint64) for _ in names)
+    return np.concatenate([index for index, _ in chunks]), tuple(map(np.concatenate, zip(*(values for _, values in chunks), strict=True)))
+
+
+def parts(plan: Plan, alive: NDArray[np.bool_], names: Sequence[str], folder: Path) -> Iterator[Chunk]:
+    """Yield what `scan` yields, regrouped: records of equal key, the first column, are in one part; numbers rise within each."""
+    records = sum(shard.records for shard in holders(plan, names[0]))
+    bits = min(max(0, (records - 1) // PART_RECORDS).bit_length(), MOST_PARTS.bit_length() - 1)
+    if not bits:
+        yield gather(plan, alive, names)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield from _read_back(_spread(scan(plan, alive, names), bits, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _spread(chunks: Iterator[Chunk], bits: int, folder: Path) -> list[tuple[Path, np.dtype[Any]]]:
+    paths = [folder / f"{part:03d}" for part in range(1 << bits)]
+    dtype = np.dtype([("index", np.int64)])
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        for index, values in chunks:
+            dtype = np.dtype([("index", np.int64), *((str(i), column.dtype) for i, column in enumerate(values))])
+            part = (values[0] >> np.uint64(64 - bits)).astype(np.uint16)
+            order = np.argsort(part, kind="stable")
+            rows = np.empty(len(index), dtype)
+            for name, column in zip(dtype.names or (), (index, *values), strict=True):
+                rows[name] = column[order]
+            ends = np.cumsum(np.bincount(part, minlength=len(paths))).tolist()
+            for file, start, stop in zip(files, [0, *ends], ends, strict=False):
+                file.write(rows[start:stop].tobytes())
+    return [(path, dtype) for path in paths]
+
+
+def _read_back(files: list[tuple[Path, np.dtype[Any]]]) -> Iterator[Chunk]:
+    for path, dtype in files:
+        rows = np.fromfile(path, dtype)
+        path.unlink()
+        if len(rows):
+            yield rows["index"].copy(), tuple(rows[name].copy() for name in (dtype.names or ())[1:])
