@@ -1,0 +1,103 @@
+"""Evidence on its way to a verdict: bounded parts, equal keys together, and the same answer however small the parts are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tamis
+from tamis.checks import near_duplicates
+from tamis.pipeline import findings, spill
+from tamis.pipeline.evidence import write_evidence
+from tamis.pipeline.plan import Plan, Shard
+from tamis.recipe import Recipe
+
+
+def planned(out: Path, sizes: list[int]) -> Plan:
+    firsts = np.concatenate(([0], np.cumsum(sizes))).tolist()
+    shards = tuple(Shard(i, "media", first, size) for i, (first, size) in enumerate(zip(firsts, sizes, strict=False)))
+    return Plan("", str(out), Recipe.load(None), "cpu", None, False, shards, {}, {}, ())
+
+
+@settings(max_examples=30)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5),
+    spread=st.integers(1, 50),
+    part=st.integers(1, 30),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_parts_hold_every_living_record_once_and_equal_keys_together(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], spread: int, part: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    plan = planned(tmp_path_factory.mktemp("plan"), sizes)
+    vocabulary = random.integers(0, 2**64, spread, np.uint64)
+    keys, values = random.choice(vocabulary, plan.records), random.integers(0, 100, plan.records)
+    known, alive = random.random(plan.records) < 0.8, random.random(plan.records) < 0.8
+    for shard in plan.shards:
+        rows = slice(shard.first, shard.first + shard.records)
+        frame = pl.DataFrame({"key": keys[rows], "value": values[rows], "known": known[rows]})
+        columns = frame.select(pl.when("known").then("key"), "value")
+        write_evidence(plan, shard, columns, findings.empty(), {}, "stamp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spill, "PART_RECORDS", part)
+        found = list(spill.parts(plan, alive, ("key", "value"), plan.state("spill")))
+    numbers = np.concatenate([index for index, _ in found])
+    assert np.array_equal(np.sort(numbers), np.flatnonzero(alive & known))
+    owners: dict[int, int] = {}
+    for place, (index, (key, value)) in enumerate(found):
+        assert np.all(np.diff(index) > 0)
+        assert np.array_equal(key, keys[index])
+        assert np.array_equal(value, values[index])
+        assert all(owners.setdefault(one, place) == place for one in key.tolist())
+    assert not plan.state("spill").exists()
+
+
+def test_evidence_that_no_record_has_gives_nothing(tmp_path: Path) -> None:
+    plan = planned(tmp_path, [3])
+    write_evidence(plan, plan.shards[0], pl.DataFrame({"other": [1, 2, 3]}), findings.empty(), {}, "stamp")
+    assert spill.holders(plan, "key") == []
+    index, (keys,) = spill.gather(plan, np.ones(3, bool), ("key",))
+    assert index.size == keys.size == 0
+
+
+def words(text: str, size: int = 5) -> set[tuple[str, ...]]:
+    tokens = text.split()
+    return {tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1)}
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    random = np.random.default_rng(3)
+    vocabulary = [f"word{i}" for i in range(500)]
+    made = [" ".join(random.choice(vocabulary, 60)) for _ in range(60)]
+    for place in range(0, 60, 3):
+        made.append(made[place] + " and one more")
+    made += [made[5], made[6], ""]
+    path = tmp_path_factory.mktemp("texts") / "texts.ndjson"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in made))
+    return path, made
+
+
+def test_small_parts_judge_as_large_ones_do(texts: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, made = texts
+    whole = tamis.check(path, tmp_path / "whole", jobs=1)
+    monkeypatch.setattr(spill, "PART_RECORDS", 3)
+    monkeypatch.setattr(near_duplicates, "HASHES_AT_A_TIME", 50)
+    cut = tamis.check(path, tmp_path / "cut", settings={"shards.rows": 7}, jobs=1)
+    for name in ("rejects.parquet", "clusters.parquet"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    near = cut.rejected.filter(pl.col("check") == "near_duplicates").collect()
+    assert len(near) == 20
+    assert whole.manifest["checks"] == cut.manifest["checks"]
+    for record, kept, similarity in near.select("record", "kept", "similarity").iter_rows():
+        left, right = (words(made[int(one.split("#")[1])]) for one in (record, kept))
+        assert similarity == len(left & right) / len(left | right)
+        assert similarity >= 0.8
+    assert not list(tmp_path.rglob("sets"))
