@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -49,10 +50,16 @@ def summary_path(plan: Plan, shard: Shard) -> Path:
     return plan.state("applied", f"{shard.name}.json")
 
 
-def apply_shard(plan: Plan, order: Order, lost: Mapping[int, Loss], context: Context) -> dict[str, Any]:
-    """Write the clean records of one shard; return what was written."""
+def read_applied(plan: Plan, shard: Shard) -> dict[str, Any]:
+    """Return what was written of a shard: `kept`, a number, and `outputs`, one entry a file."""
+    summary: dict[str, Any] = json.loads(summary_path(plan, shard).read_text())
+    return summary
+
+
+def apply_shard(plan: Plan, order: Order, lost: Mapping[int, Loss], context: Context) -> int:
+    """Write the clean records of one shard, note what was written, and return how many records stayed."""
     shard = order.shard
-    alive = read_alive(plan.state(), shard, plan.records)
+    alive = read_alive(plan.state(), shard)
     late: list[Finding] = []
     outputs: list[dict[str, Any]] = []
     if WHOLE_SHARD in lost:
@@ -64,9 +71,8 @@ def apply_shard(plan: Plan, order: Order, lost: Mapping[int, Loss], context: Con
         outputs, late = _write_part(plan, shard, alive, order.statistics)
     write_findings(findings_path(plan, shard, "applied"), findings.frame(SOURCE, late))
     kept = int(alive.sum()) - len(late)
-    summary = {"kept": kept, "outputs": outputs}
-    write_json(summary_path(plan, shard), summary)
-    return summary
+    write_json(summary_path(plan, shard), {"kept": kept, "outputs": outputs})
+    return kept
 
 
 def _write_part(plan: Plan, shard: Shard, alive: NDArray[np.bool_], statistics: Statistics) -> tuple[list[dict[str, Any]], list[Finding]]:
@@ -161,4 +167,4 @@ def _copy(file: SourceFile, target: Path, content: bytes) -> None:
     shutil.copystat(file.path, target)
 
 
-__all__ = ["Order", "apply_shard", "summary_path", "tasks", "whole"]
+__all__ = ["Order", "apply_shard", "read_applied", "summary_path", "tasks", "whole"]

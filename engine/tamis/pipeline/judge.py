@@ -174,12 +174,11 @@ def judge(plan: Plan) -> None:
     books.close()
 
 
-def read_alive(state: Path, shard: Shard, records: int) -> NDArray[np.bool_]:
+def read_alive(state: Path, shard: Shard) -> NDArray[np.bool_]:
     """Return which records of a shard the judgement keeps."""
-    packed = np.memmap(state / "judged" / "alive.bin", np.uint8, "r") if records else np.empty(0, np.uint8)
     first_byte, last_byte = shard.first // 8, -(-(shard.first + shard.records) // 8)
-    bits = np.unpackbits(packed[first_byte:last_byte])
-    return bits[shard.first - 8 * first_byte :][: shard.records].astype(bool)
+    packed = np.fromfile(state / "judged" / "alive.bin", np.uint8, last_byte - first_byte, offset=first_byte)
+    return np.unpackbits(packed)[shard.first - 8 * first_byte :][: shard.records].astype(bool)
 
 
 __all__ = ["Books", "judge", "read_alive"]

@@ -13,6 +13,7 @@ import pyarrow as pa
 import xxhash
 
 import tamis
+from tamis.pipeline.apply import read_applied
 from tamis.pipeline.evidence import evidence_path
 from tamis.pipeline.files import digest, write_json, write_table
 from tamis.pipeline.ledger import balance
@@ -38,7 +39,7 @@ _PACKAGES = ("numpy", "numba", "polars", "pyarrow", "pillow", "simplejpeg", "xxh
 def write_books(
     ready: Prepared,
     summaries: Mapping[int, Mapping[str, Any]],
-    applied: Mapping[int, Mapping[str, Any]],
+    kept: int,
     gathered: Mapping[str, Statistics],
     tally: Tally,
     request: Request,
@@ -53,10 +54,9 @@ def write_books(
         `read = kept + rejected` does not hold.
     """
     plan, out = ready.plan, request.out
-    kept, rejected = sum(one["kept"] for one in applied.values()), sum(tally.rejected.values())
-    balance(plan.records, kept, rejected)
+    balance(plan.records, kept, sum(tally.rejected.values()))
     inputs = _write_listing(out / "inputs.parquet", _inputs(plan, ready.digests), INPUTS)
-    outputs = _write_listing(out / "outputs.parquet", _outputs(applied), OUTPUTS)
+    outputs = _write_listing(out / "outputs.parquet", _outputs(plan), OUTPUTS)
     scalers = _scalers(plan, gathered)
     if scalers:
         write_json(out / "scaler.json", scalers)
@@ -107,9 +107,10 @@ def _inputs(plan: Plan, digests: Mapping[str, str]) -> Iterator[pa.Table]:
     yield pa.table([list(column) for column in zip(*rows, strict=True)] or [[], [], []], schema=INPUTS)
 
 
-def _outputs(applied: Mapping[int, Mapping[str, Any]]) -> Iterator[pa.Table]:
-    for summary in applied.values():
-        yield pa.table({name: [one.get(name) for one in summary["outputs"]] for name in OUTPUTS.names}, schema=OUTPUTS)
+def _outputs(plan: Plan) -> Iterator[pa.Table]:
+    for shard in plan.shards:
+        written = read_applied(plan, shard)["outputs"]
+        yield pa.table({name: [one.get(name) for one in written] for name in OUTPUTS.names}, schema=OUTPUTS)
 
 
 def _write_listing(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> dict[str, Any]:

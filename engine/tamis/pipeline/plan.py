@@ -7,7 +7,7 @@ within each, records are sorted by their ids.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
@@ -76,6 +76,10 @@ class Plan:
     groups: Mapping[str, TableGroup]
     staged: Mapping[str, Staged]
     problems: tuple[Problem, ...]
+
+    def for_workers(self) -> Plan:
+        """Return the plan without its shards: a worker is sent the one it works on, and need not hold the names of all files."""
+        return replace(self, shards=())
 
     @property
     def formats(self) -> FormatOptions:

@@ -117,7 +117,7 @@ class _Run:
             ready = self._prepare()
         plan = ready.plan
         limits = plan.recipe.limits
-        self.executor.setup(plan, Limits(limits.seconds, limits.megabytes * 1_000_000))
+        self.executor.setup(plan.for_workers(), Limits(limits.seconds, limits.megabytes * 1_000_000))
         with self.clock.stage("observe"):
             summaries = self._observe(plan)
         with self.clock.stage("judge"):
@@ -127,10 +127,10 @@ class _Run:
         with self.clock.stage("statistics"):
             gathered = statistics.gather(plan, lambda tasks: self._map(tasks))
         with self.clock.stage("apply"):
-            applied = self._apply(plan, gathered)
+            kept = self._apply(plan, gathered)
         with self.clock.stage("books"):
             tally = write_ledger(plan, self.request.out)
-            manifest = write_books(ready, summaries, applied, gathered, tally, self.request, (self.backend, self.reason), self.clock)
+            manifest = write_books(ready, summaries, kept, gathered, tally, self.request, (self.backend, self.reason), self.clock)
             write_report(self.request.out)
             _tidy(plan)
         return manifest
@@ -172,22 +172,22 @@ class _Run:
             self.progress.advance(observed.records, size=outcome.value["bytes"], rejected=outcome.value["rejected"])
         return dict(sorted(done.items()))
 
-    def _apply(self, plan: Plan, gathered: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
-        import json
-
+    def _apply(self, plan: Plan, gathered: Mapping[str, Any]) -> int:
+        """Apply every shard, and return how many records stayed."""
         self.progress.stage("apply", plan.records)
-        done: dict[int, dict[str, Any]] = {}
+        kept = 0
+        todo: list[Shard] = []
         for shard in plan.shards:
-            path = apply.summary_path(plan, shard)
-            if path.exists():
-                done[shard.index] = json.loads(path.read_text())
+            if apply.summary_path(plan, shard).exists():
+                kept += apply.read_applied(plan, shard)["kept"]
                 self.progress.advance(shard.records)
-        todo = [shard for shard in plan.shards if shard.index not in done]
+            else:
+                todo.append(shard)
         for outcome in self._map(apply.tasks(todo, gathered)):
-            applied: Shard = outcome.task.argument.shard
-            done[applied.index] = outcome.value
-            self.progress.advance(applied.records, rejected=applied.records - outcome.value["kept"])
-        return dict(sorted(done.items()))
+            records = outcome.task.argument.shard.records
+            kept += outcome.value
+            self.progress.advance(records, rejected=records - outcome.value)
+        return kept
 
     def _map(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         yield from self.executor.map(tasks, stop=self.stop)

@@ -102,7 +102,7 @@ def gather_shard(
 ) -> Gathered:
     """Gather one pass over the kept rows of one shard."""
     shard = argument.shard
-    alive = read_alive(plan.state(), shard, plan.records)
+    alive = read_alive(plan.state(), shard)
     total = Gathered({}, {})
     with contextlib.suppress(Unavailable):  # apply reads the same rows next and enters the loss in the ledger
         for batch in read_batches(plan, shard, plan.batch_size):
