@@ -128,6 +128,14 @@ def test_a_group_holds_one_clean_original_and_what_was_made_from_it(truth: pl.Da
     assert set(made["group"]) == set(kept["group"])
 
 
+def test_the_summary_says_what_lies_where(sample: SampleSummary) -> None:
+    told = str(sample)
+    assert f"{sample.records:,} records" in told
+    assert str(sample.corpus) in told
+    assert str(sample.truth) in told
+    assert len(told.splitlines()) == 2
+
+
 def test_clean_pictures_decode_and_are_all_different(sample: SampleSummary, truth: pl.DataFrame) -> None:
     clean = truth.filter(pl.col("kind") == "image", pl.col("fault") == "none")["record"].to_list()
     hashes = []

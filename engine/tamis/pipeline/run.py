@@ -123,6 +123,7 @@ class _Run:
         with self.clock.stage("judge"):
             self.progress.stage("judge", plan.records)
             judge(plan)
+            self.progress.advance(plan.records)
             self._leave_if_stopped()
         with self.clock.stage("statistics"):
             gathered = statistics.gather(plan, lambda tasks: self._map(tasks))

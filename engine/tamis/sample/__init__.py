@@ -52,6 +52,14 @@ class SampleSummary:
     records: int
     faults: dict[str, int]
 
+    def __str__(self) -> str:
+        """Return what lies where, in two lines."""
+        faulty = self.records - self.faults.get("none", 0)
+        return (
+            f"Corpus:   {self.corpus}  ({self.records:,} records in {self.files:,} files, {self.bytes / 1e6:.1f} MB)\n"
+            f"Truth:    {self.truth}  ({faulty:,} records with one of {len(self.faults.keys() - {'none'})} planted faults)"
+        )
+
 
 def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int = 20_000, documents: int = 1_000) -> SampleSummary:
     """Write a corpus with planted faults and the truth about each of its records.
