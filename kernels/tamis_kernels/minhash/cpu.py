@@ -103,6 +103,18 @@ def lower(
         return
     for i in range(found):
         block[i] = fmix32(block[i])
+    lower_mixed(block, found, a, b, minima)
+
+
+@njit(cache=True, nogil=True)
+def lower_mixed(
+    block: NDArray[np.uint32],
+    found: int,
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    minima: NDArray[np.uint32],
+) -> None:
+    """Lower the minima to the least images of `block[:found]`, at least one hash that is mixed already; the block is overwritten."""
     for i in range(found, (found + HELD - 1) // HELD * HELD):
         block[i] = block[0]  # a repeat changes no minimum
     for i in range(0, found, HELD):

@@ -1,0 +1,217 @@
+"""Fast Similarity Sketching in Numba.
+
+A block of elements is mixed in one vector loop, then dealt out to the slots one by one. Once all slots are filled, ranks above the highest
+that any of them holds are squeezed out first, without a branch that could be mispredicted: on long rows that leaves a few in a hundred.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from tamis_kernels.minhash.cpu import lower_mixed
+from tamis_kernels.ngrams.cpu import BLOCK, hash_block, row_text, row_work, word_scratch
+from tamis_kernels.threads import for_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+u32, u64 = np.uint32, np.uint64
+EMPTY = u32(0xFFFFFFFF)
+LAST_TAG = u32(3 << 30)
+
+
+def signatures(
+    hashes: NDArray[np.uint32] | NDArray[np.uint64],
+    row_offsets: NDArray[np.int64],
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Write the signature of each row into `out`, which comes filled with 0xFFFFFFFF."""
+    for_rows(_signatures, row_work(row_offsets), hashes, row_offsets, mixes, a, b, out)
+
+
+def text_signatures(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    validity: NDArray[np.bool_],
+    unit: int,
+    ngram: int,
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Write the signature of each row's set of n-grams into `out`, which comes filled with 0xFFFFFFFF."""
+    for_rows(_text_signatures, row_work(offsets), data, offsets, validity, unit, ngram, mixes, a, b, out)
+
+
+@njit(cache=True, nogil=True)
+def _signatures(
+    first: int,
+    last: int,
+    hashes: NDArray[np.uint32] | NDArray[np.uint64],
+    row_offsets: NDArray[np.int64],
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    places, values = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
+    room = np.empty((4, out.shape[1]), np.uint32)
+    for row in range(first, last):
+        sketch(hashes[row_offsets[row] : row_offsets[row + 1]], mixes, a, b, places, values, room, out[row])
+
+
+@njit(cache=True, nogil=True)
+def _text_signatures(
+    first: int,
+    last: int,
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    validity: NDArray[np.bool_],
+    unit: int,
+    ngram: int,
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    places, values = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
+    room = np.empty((4, out.shape[1]), np.uint32)
+    marks = np.empty(BLOCK + ngram, np.int64)
+    scratch = word_scratch(offsets[first : last + 1], unit)
+    hashes = np.empty(BLOCK, np.uint32)
+    for row in range(first, last):
+        if not validity[row]:
+            continue
+        text, start, stop, kind = row_text(data, offsets[row], offsets[row + 1], unit, scratch)
+        held = 0  # n-grams of the row hashed so far; the rounds after the first read them again
+        while start >= 0:
+            if held + BLOCK > hashes.size:
+                longer = np.empty(2 * hashes.size + BLOCK, np.uint32)
+                longer[:held] = hashes[:held]
+                hashes = longer
+            found, start = hash_block(text, start, stop, kind, ngram, marks, hashes[held : held + BLOCK])
+            held += found
+        sketch(hashes[:held], mixes, a, b, places, values, room, out[row])
+
+
+@njit(cache=True, nogil=True)
+def sketch(
+    elements: NDArray[np.uint32] | NDArray[np.uint64],
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    places: NDArray[np.uint32],
+    values: NDArray[np.uint32],
+    room: NDArray[np.uint32],
+    slots: NDArray[np.uint32],
+) -> None:
+    """Fill the slots from one set; the rest is room to work in."""
+    if elements.size == 0:
+        return
+    highest = EMPTY
+    for number in range(3):
+        for start in range(0, elements.size, BLOCK):
+            part = elements[start : min(start + BLOCK, elements.size)]
+            spread(part, mixes[number], u32(number << 30), u64(slots.size), places, values)
+            kept = part.size if highest == EMPTY else keep_below(highest, part.size, places, values)
+            for i in range(kept):
+                place = u64(places[i])
+                slots[place] = min(slots[place], values[i])
+            highest = u32(0)
+            for slot in range(slots.size):
+                highest = max(highest, slots[slot])
+        if highest < EMPTY:
+            return
+    fill_missing(elements, mixes[3], a, b, values, room, slots)
+
+
+@njit(cache=True, nogil=True)
+def spread(
+    elements: NDArray[np.uint32] | NDArray[np.uint64],
+    mix: np.uint64,
+    tag: np.uint32,
+    size: np.uint64,
+    places: NDArray[np.uint32],
+    values: NDArray[np.uint32],
+) -> None:
+    """Write the slot and the tagged rank of each element."""
+    for i in range(elements.size):
+        mixed = splitmix64(u64(u64(elements[i]) + mix))
+        places[i] = u32(u64(u64(mixed & u64(0xFFFFFFFF)) * size) >> u64(32))
+        values[i] = u32(u32(mixed >> u64(34)) | tag)
+
+
+@njit(cache=True, nogil=True)
+def keep_below(highest: np.uint32, size: int, places: NDArray[np.uint32], values: NDArray[np.uint32]) -> int:
+    """Move the pairs whose value is below `highest` to the front and return how many there are."""
+    kept = 0
+    for i in range(size):
+        places[u64(kept)], values[u64(kept)] = places[i], values[i]
+        kept += values[i] < highest
+    return kept
+
+
+@njit(cache=True, nogil=True)
+def fill_missing(
+    elements: NDArray[np.uint32] | NDArray[np.uint64],
+    mix: np.uint64,
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    images: NDArray[np.uint32],
+    room: NDArray[np.uint32],
+    slots: NDArray[np.uint32],
+) -> None:
+    """Give every empty slot the least affine image of all elements."""
+    count = 0
+    for slot in range(slots.size):
+        count += slots[slot] == EMPTY
+    all_slots = 4 * count > slots.size  # then computing the filled ones too is cheaper than picking the others out
+    width = slots.size if all_slots else count
+    if all_slots:
+        room[0], room[1] = a, b
+    else:
+        list_empty(slots, room[3])
+        for i in range(count):
+            room[0, i], room[1, i] = a[room[3, i]], b[room[3, i]]
+    room[2, :width] = EMPTY
+    for start in range(0, elements.size, BLOCK):
+        part = elements[start : min(start + BLOCK, elements.size)]
+        for i in range(part.size):
+            images[i] = u32(splitmix64(u64(u64(part[i]) + mix)))
+        lower_mixed(images, part.size, room[0, :width], room[1, :width], room[2, :width])
+    if all_slots:
+        for slot in range(slots.size):
+            slots[slot] = tagged(room[2, slot]) if slots[slot] == EMPTY else slots[slot]
+    else:
+        for i in range(count):
+            slots[room[3, i]] = tagged(room[2, i])
+
+
+@njit(cache=True, nogil=True)
+def list_empty(slots: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
+    """Write the numbers of the empty slots to the front of `out`."""
+    count = 0
+    for slot in range(slots.size):
+        out[u64(count)] = u32(slot)
+        count += slots[slot] == EMPTY
+
+
+@njit(cache=True, nogil=True)
+def tagged(least: np.uint32) -> np.uint32:
+    """Return what a slot holds for its least affine image; never the mark of an empty slot."""
+    return min(u32(LAST_TAG | u32(least >> u32(2))), u32(EMPTY - u32(1)))
+
+
+@njit(cache=True, nogil=True)
+def splitmix64(value: np.uint64) -> np.uint64:
+    """Return the output function of SplitMix64."""
+    value = u64(u64(value ^ u64(value >> u64(30))) * u64(0xBF58476D1CE4E5B9))
+    value = u64(u64(value ^ u64(value >> u64(27))) * u64(0x94D049BB133111EB))
+    return u64(value ^ u64(value >> u64(31)))

@@ -1,0 +1,67 @@
+"""Fast Similarity Sketching in plain NumPy: the definition of right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tamis_kernels.ngrams.reference import row_ngrams, xxh32
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EMPTY = np.uint32(0xFFFFFFFF)
+
+
+def signatures(
+    hashes: NDArray[np.uint32] | NDArray[np.uint64],
+    row_offsets: NDArray[np.int64],
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Write the signature of each row into `out`, which comes filled with 0xFFFFFFFF."""
+    for row in range(out.shape[0]):
+        sketch(hashes[row_offsets[row] : row_offsets[row + 1]].astype(np.uint64), mixes, a, b, out[row])
+
+
+def text_signatures(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    validity: NDArray[np.bool_],
+    unit: int,
+    ngram: int,
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Write the signature of each row's set of n-grams into `out`, which comes filled with 0xFFFFFFFF."""
+    for row in range(out.shape[0]):
+        grams = row_ngrams(data, offsets, validity, unit, ngram, row)
+        sketch(np.array([xxh32(gram) for gram in grams], np.uint64), mixes, a, b, out[row])
+
+
+def sketch(
+    elements: NDArray[np.uint64], mixes: NDArray[np.uint64], a: NDArray[np.uint32], b: NDArray[np.uint32], slots: NDArray[np.uint32]
+) -> None:
+    """Fill the slots from one set."""
+    for number in range(3):
+        mixed = splitmix64(elements + mixes[number])
+        chosen = (mixed & np.uint64(0xFFFFFFFF)) * np.uint64(slots.size) >> np.uint64(32)
+        ranks = (mixed >> np.uint64(34)).astype(np.uint32)
+        np.minimum.at(slots, chosen.astype(np.int64), ranks | np.uint32(number << 30))
+    images = splitmix64(elements + mixes[3]).astype(np.uint32)
+    for slot in np.flatnonzero(slots == EMPTY):
+        if elements.size:
+            least = (a[slot] * images + b[slot]).min() >> np.uint32(2)
+            slots[slot] = min(np.uint32(3 << 30) | least, EMPTY - np.uint32(1))
+
+
+def splitmix64(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the output function of SplitMix64 (Steele, Lea, Flood 2014)."""
+    value = (value ^ value >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ value >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return value ^ value >> np.uint64(31)

@@ -1,0 +1,149 @@
+"""Fast Similarity Sketching: one signature a set on every backend, mergeable, and as good an estimate as MinHash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tamis_kernels import ArgumentError, minhash
+from tamis_kernels.fss import EMPTY_SLOT, merge, mixes, signatures, text_signatures
+from tamis_kernels.ngrams import Unit, hashes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import BackendName
+
+BACKENDS: tuple[BackendName, ...] = ("reference", "cpu")
+UNITS: tuple[Unit, ...] = get_args(Unit)
+SIGNED: Any = np.zeros(1, np.int64)
+
+# Worked out with Python's whole numbers by `by_hand` below, seed 1, 8 slots, the elements 0, 64, 128, 192, 256.
+GOLDEN = [340296092, 1209676893, 1113497429, 2537826971, 2408941800, 43899501, 273522646, 389864317]
+GOLDEN_MIXES = [7692698082559361259, 13287641507927168072, 2109959069025161, 5577051506714156677]
+
+
+def by_hand(elements: list[int], num_perm: int, seed: int) -> list[int]:
+    """Return the signature in plain whole numbers."""
+
+    def mixed(element: int, number: int) -> int:
+        value = (element + int(mixes(seed)[number])) % 2**64
+        value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
+        return value ^ value >> 31
+
+    a, b = minhash.permutations(num_perm, seed)
+    signature = []
+    for slot in range(num_perm):
+        values = [
+            number << 30 | mixed(element, number) >> 34
+            for number in range(3)
+            for element in elements
+            if mixed(element, number) % 2**32 * num_perm >> 32 == slot
+        ]
+        images = [(int(a[slot]) * (mixed(element, 3) % 2**32) + int(b[slot])) % 2**32 for element in elements]
+        signature.append(min(values) if values else min(3 << 30 | min(images) >> 2, 0xFFFFFFFE) if images else EMPTY_SLOT)
+    return signature
+
+
+def test_the_golden_signature_never_changes() -> None:
+    elements = [0, 64, 128, 192, 256]
+    assert mixes(1).tolist() == GOLDEN_MIXES
+    assert by_hand(elements, 8, 1) == GOLDEN
+    for backend in BACKENDS:
+        assert signatures(np.array(elements, np.uint64), np.array([0, 5]), num_perm=8, backend=backend).tolist() == [GOLDEN]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("num_perm", [1, 3, 16, 65])
+@pytest.mark.parametrize("size", [0, 1, 15, 60])
+def test_signatures_are_those_worked_out_by_hand(backend: BackendName, num_perm: int, size: int) -> None:
+    elements = np.random.default_rng(size).integers(0, 2**64, size, np.uint64)
+    found = signatures(elements, np.array([0, size]), num_perm=num_perm, seed=5, backend=backend)
+    assert found.tolist() == [by_hand(elements.tolist(), num_perm, 5)]
+
+
+@settings(max_examples=40)
+@given(
+    sizes=st.lists(st.sampled_from([0, 1, 2, 40, 127, 128, 700, 1023, 1024, 1025, 3000]), max_size=5),
+    num_perm=st.sampled_from([1, 2, 16, 128, 200]),
+    seed=st.sampled_from([0, 1, 2**32 - 1]),
+    wide=st.booleans(),
+    spread=st.sampled_from([1, 3, 2**32]),
+)
+def test_cpu_equals_the_reference(sizes: list[int], num_perm: int, seed: int, wide: bool, spread: int) -> None:
+    rows = np.cumsum([0, *sizes])
+    drawn = np.random.default_rng(len(sizes)).integers(0, spread, rows[-1], np.uint64)
+    elements: NDArray[Any] = drawn * np.uint64(2**31 + 1) if wide else drawn.astype(np.uint32)
+    found, wanted = (signatures(elements, rows, num_perm=num_perm, seed=seed, backend=backend) for backend in BACKENDS[::-1])
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@settings(max_examples=25)
+@given(rows=st.lists(st.one_of(st.binary(max_size=80), st.text(max_size=50).map(str.encode)), max_size=6), ngram=st.integers(1, 9))
+def test_texts_have_the_signatures_of_their_ngram_hashes(unit: Unit, rows: list[bytes], ngram: int) -> None:
+    data, offsets = np.frombuffer(b"".join(rows), np.uint8), np.cumsum([0, *map(len, rows)])
+    arguments: dict[str, Any] = {"validity": np.arange(len(rows)) != 1, "unit": unit, "ngram": ngram}
+    wanted = signatures(*hashes(data, offsets, backend="cpu", **arguments), num_perm=16, backend="cpu")
+    for backend in BACKENDS:
+        np.testing.assert_array_equal(text_signatures(data, offsets, num_perm=16, backend=backend, **arguments), wanted)
+
+
+def test_texts_longer_than_a_block_equal_the_reference() -> None:
+    text = " ".join(f"wört{i}" for i in range(1500)).encode()
+    data, offsets = np.frombuffer(b"ab" + text + text[:5000], np.uint8), np.cumsum([0, 2, len(text), 5000])
+    found, wanted = (text_signatures(data, offsets, num_perm=33, backend=backend) for backend in BACKENDS)
+    np.testing.assert_array_equal(found, wanted)
+
+
+@settings(max_examples=30)
+@given(left=st.lists(st.integers(0, 2**64 - 1)), right=st.lists(st.integers(0, 2**64 - 1)), chance=st.randoms())
+def test_merging_gives_the_union_whatever_order_and_repeats(left: list[int], right: list[int], chance: Any) -> None:
+    def signature(elements: list[int]) -> NDArray[np.uint32]:
+        return signatures(np.array(elements, np.uint64), np.array([0, len(elements)]), num_perm=16, backend="cpu")
+
+    both = left + right + left
+    chance.shuffle(both)
+    np.testing.assert_array_equal(merge(signature(left), signature(right)), signature(both))
+
+
+@pytest.mark.parametrize("size", [16, 64, 256, 2048])
+@pytest.mark.parametrize("similarity", [0.2, 0.5, 0.9])
+def test_the_share_of_equal_slots_estimates_jaccard_no_worse_than_minhash(size: int, similarity: float) -> None:
+    pairs, num_perm = 400, 128
+    shared = round(2 * size * similarity / (1 + similarity))
+    step = 2 * size - shared
+    starts = np.arange(pairs) * step
+    left = (starts[:, None] + np.arange(size)).ravel().astype(np.uint32)  # sequential numbers: the hard case
+    right = (starts[:, None] + step - 1 - np.arange(size)).ravel().astype(np.uint32)
+    rows = np.arange(0, pairs * size + 1, size)
+    truth = shared / step
+
+    def errors(sketch: Any) -> NDArray[np.float64]:
+        first, second = (sketch(elements, rows, num_perm=num_perm, backend="cpu") for elements in (left, right))
+        found: NDArray[np.float64] = (first == second).mean(axis=1) - truth
+        return found
+
+    found = errors(signatures)
+    deviation = np.sqrt(truth * (1 - truth) / num_perm)  # of MinHash, from theory
+    assert abs(found.mean()) < 4 * deviation / np.sqrt(pairs)
+    assert np.sqrt(np.mean(found**2)) < 1.15 * deviation  # four standard errors of an RMSE over 400 pairs
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: signatures(SIGNED, np.array([0, 1])), "hashes must be uint32"),
+        (lambda: signatures(np.zeros(1, np.uint32), np.array([0, 2])), "row_offsets must rise"),
+        (lambda: signatures(np.zeros(1, np.uint32), np.array([0, 1]), num_perm=0), "num_perm .* got 0"),
+        (lambda: text_signatures(np.zeros(1, np.uint8), np.array([0, 1]), seed=2**32), "seed"),
+    ],
+)
+def test_unfit_arguments_are_refused(call: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        call()
