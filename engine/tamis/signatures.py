@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tamis.clustering import Clusters, band_components, stars
 from tamis.errors import ColumnError, nearest
-from tamis_kernels import ArgumentError, bands, jaccard, minhash, ngrams
+from tamis_kernels import ArgumentError, bands, fss, jaccard, minhash, ngrams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tamis_kernels.backend import Backend, BackendName
     from tamis_kernels.ngrams import Unit
 
-SCHEMES = ("affine32",)
+Scheme = Literal["affine32", "fss"]
+SCHEMES = {"affine32": minhash.text_signatures, "fss": fss.text_signatures}
 VERIFICATIONS = ("exact", "signature", "none")
 TEXT_AT_A_TIME = 1 << 26  # bytes of text whose n-gram hashes are held at once while pairs are verified
 
@@ -35,7 +36,7 @@ FALSE_POSITIVE_WEIGHT, FALSE_NEGATIVE_WEIGHT = 0.05, 0.95
 
 def signatures(
     series: pl.Series,
-    scheme: Literal["affine32"] = "affine32",
+    scheme: Scheme = "affine32",
     num_perm: int = 128,
     seed: int = 1,
     unit: Unit = "byte",
@@ -50,8 +51,8 @@ def signatures(
         String or Binary.
     scheme
         `affine32`, the default scheme of datasketch 2.0: with `hashfunc=xxhash.xxh32_intdigest` its signatures of the same n-grams are
-        equal to these, and `datasketch.MinHash(scheme="affine32", seed=seed, hashvalues=row)`
-        takes them.
+        equal to these, and `datasketch.MinHash(scheme="affine32", seed=seed, hashvalues=row)` takes them. `fss`, Fast Similarity Sketching:
+        less error on small sets, faster on large ones. Signatures of different schemes cannot be compared.
     num_perm
         Slots per signature.
     seed
@@ -72,8 +73,7 @@ def signatures(
     ArgumentError
         A number, unit or scheme is out of its range.
     """
-    _one_of("scheme", scheme, SCHEMES)
-    table = signature_table(series, num_perm=num_perm, seed=seed, unit=unit, ngram=ngram, backend=backend)
+    table = signature_table(series, scheme=scheme, num_perm=num_perm, seed=seed, unit=unit, ngram=ngram, backend=backend)
     array = pa.FixedSizeListArray.from_arrays(
         pa.array(table.ravel()),
         num_perm,
@@ -92,6 +92,7 @@ def near_duplicates(
     seed: int = 1,
     *,
     normalise: bool = True,
+    scheme: Scheme = "affine32",
     verify: Literal["exact", "signature", "none"] = "exact",
     backend: BackendName | Backend = "auto",
 ) -> pl.DataFrame:
@@ -110,8 +111,8 @@ def near_duplicates(
         Least Jaccard similarity of two texts' sets of n-grams, above 0 and at most 1.
     unit, ngram
         What is compared: runs of `ngram` bytes, characters (`char`) or words.
-    num_perm, seed
-        The signatures that propose candidates.
+    num_perm, seed, scheme
+        The signatures that propose candidates; see `signatures`.
     normalise
         Compare texts in Unicode form NFKC, in lower case, and with each run of white space as one space. Binary columns are compared as
         they are.
@@ -143,10 +144,10 @@ def near_duplicates(
         A number, unit or way to verify is out of its range.
     """
     _one_of("verify", verify, VERIFICATIONS)
-    shape = bands.optimal(threshold, num_perm, FALSE_POSITIVE_WEIGHT, FALSE_NEGATIVE_WEIGHT)
+    shape = band_shape(threshold, num_perm)
     text = _texts(frame, column, normalise=normalise)
     first, distinct = _distinct(text)
-    table = signature_table(distinct, num_perm=num_perm, seed=seed, unit=unit, ngram=ngram, backend=backend)
+    table = signature_table(distinct, scheme=scheme, num_perm=num_perm, seed=seed, unit=unit, ngram=ngram, backend=backend)
     similarity: Similarity = _always
     if verify == "exact":
         similarity = TextSimilarity(distinct, unit, ngram, backend)
@@ -183,11 +184,24 @@ def normalised(text: pl.Expr) -> pl.Expr:
 
 
 def signature_table(
-    series: pl.Series, *, num_perm: int, seed: int, unit: Unit, ngram: int, backend: BackendName | Backend = "auto"
+    series: pl.Series,
+    *,
+    scheme: Scheme = "affine32",
+    num_perm: int,
+    seed: int,
+    unit: Unit,
+    ngram: int,
+    backend: BackendName | Backend = "auto",
 ) -> NDArray[np.uint32]:
     """Return the signatures of a text column as uint32[n, num_perm]; null and empty texts have the empty signature."""
+    _one_of("scheme", scheme, tuple(SCHEMES))
     data, offsets, validity = text_buffers(series)
-    return minhash.text_signatures(data, offsets, validity=validity, unit=unit, ngram=ngram, num_perm=num_perm, seed=seed, backend=backend)
+    return SCHEMES[scheme](data, offsets, validity=validity, unit=unit, ngram=ngram, num_perm=num_perm, seed=seed, backend=backend)
+
+
+def band_shape(threshold: float, num_perm: int) -> tuple[int, int]:
+    """Return how many bands of how many slots propose the pairs that are then verified: at 0.8 and 128 slots, 95 % of those at 0.8."""
+    return bands.optimal(threshold, num_perm, FALSE_POSITIVE_WEIGHT, FALSE_NEGATIVE_WEIGHT)
 
 
 def bands_of(table: NDArray[np.uint32], band_count: int, rows: int, *, backend: BackendName | Backend = "auto") -> Iterator[Band]:

@@ -88,6 +88,16 @@ def test_chunks_and_slices_change_no_signature() -> None:
     assert signatures(whole[:0]).to_list() == []
 
 
+def test_the_schemes_differ_in_their_signatures_and_agree_on_the_clusters() -> None:
+    frame = pl.DataFrame({"text": [" ".join(f"w{i * 7 % 61}" for i in range(start, start + 50)) for start in (0, 1, 200, 201, 400)]})
+    both = [near_duplicates(frame, scheme=scheme, ngram=3) for scheme in ("affine32", "fss")]
+    assert both[0].equals(both[1])
+    assert both[0]["keeper"].to_list() == [True, False, True, False, True]
+    left, right = (signatures(frame["text"], scheme=scheme, unit="word", ngram=3).to_numpy() for scheme in ("affine32", "fss"))
+    assert not np.any(left == right)
+    assert abs(np.mean(right[0] == right[1]) - both[0]["similarity"][1]) < 0.1
+
+
 def test_text_buffers_cover_the_texts() -> None:
     data, offsets, validity = text_buffers(pl.Series(["ab", None, "é"]))
     assert validity is not None
@@ -232,7 +242,7 @@ def test_a_missing_column_names_the_nearest_one() -> None:
     [
         (lambda: signatures(pl.Series("n", [1])), ColumnError, "column 'n' must be String or Binary, it is Int64"),
         (lambda: near_duplicates(pl.DataFrame({"text": [1]})), ColumnError, "must be String or Binary"),
-        (lambda: signatures(pl.Series(["a"]), scheme="legacy"), ArgumentError, "scheme must be one of affine32, got 'legacy'"),  # type: ignore[arg-type]
+        (lambda: signatures(pl.Series(["a"]), scheme="legacy"), ArgumentError, "scheme must be one of affine32, fss, got 'legacy'"),  # type: ignore[arg-type]
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), verify="yes"), ArgumentError, "verify must be one of"),  # type: ignore[arg-type]
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), threshold=1.5), ArgumentError, "threshold .* got 1.5"),
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), ngram=0), ArgumentError, "ngram .* got 0"),

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
 from tamis.clustering import Clusters, band_components, sharing, stars
-from tamis.signatures import normalised, text_buffers
+from tamis.signatures import SCHEMES, Scheme, band_shape, normalised, text_buffers
 from tamis_kernels import bands, components, hamming, jaccard, minhash, ngrams, perceptual, symbols
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tamis.sources.schema import TableGroup
 
 
-SHORTEST_TEXT = 16  # mean bytes of a text column below which it is a label, not a text
+SHORTEST_TEXT = 100  # mean characters of a column below which it holds names or titles: rows that share one are not the same row
 WINDOW_NGRAM = 4
 HASHES_AT_A_TIME = 4 << 20  # shingle hashes in memory while pairs are verified: 16 MB
 
@@ -40,11 +40,16 @@ class Options(CheckOptions):
 
     threshold: float = Field(default=0.8, gt=0, le=1, description="Least Jaccard similarity of texts and windows that are duplicates.")
     columns: tuple[str, ...] = Field(
-        default=(), description="Text columns that are compared, joined by a space; none given: the one with the most text."
+        default=(),
+        description="Text columns that are compared, joined by a space; none given: the one with the longest texts, "
+        f"where these have {SHORTEST_TEXT} characters or more on average.",
     )
     unit: Literal["byte", "char", "word"] = Field(default="word", description="What an n-gram of a text is made of.")
     ngram: int = Field(default=5, ge=1, description="Units per n-gram.")
     normalise: bool = Field(default=True, description="Whether texts are compared in NFKC, lower case and with single spaces.")
+    scheme: Scheme = Field(
+        default="affine32", description="How signatures are made: affine32 (MinHash, as datasketch) or fss (faster on long texts)."
+    )
     num_perm: int = Field(default=128, ge=16, le=1024, description="Permutations, that is slots, of a MinHash signature.")
     verify: Literal["exact", "none"] = Field(
         default="exact", description="exact: every pair is compared on the source before it counts; none: equal bands suffice."
@@ -141,7 +146,7 @@ class NearDuplicates(Check):
         if self._subject(batch.group) is None:
             return Observation()
         texts = self._compared(batch)
-        signatures = minhash.text_signatures(
+        signatures = SCHEMES[options.scheme](
             texts.data,
             texts.offsets,
             validity=texts.validity,
@@ -151,7 +156,7 @@ class NearDuplicates(Check):
             seed=self.seed,
             backend=self.backend,
         )
-        count, rows = bands.optimal(options.threshold, options.num_perm)
+        count, rows = band_shape(options.threshold, options.num_perm)
         keys = bands.keys(signatures, bands=count, rows=rows, backend=self.backend)
         empty = (signatures == np.uint32(minhash.EMPTY_SLOT)).all(axis=1)
         kind, something = "window" if texts.window else "text", pl.Series(~empty)
@@ -161,7 +166,7 @@ class NearDuplicates(Check):
 
     def _judge_rows(self, case: Case, kind: str) -> None:
         options: Options = self.options
-        count, _ = bands.optimal(options.threshold, options.num_perm)
+        count, _ = band_shape(options.threshold, options.num_perm)
         names = [f"{kind}_band_{band:03d}" for band in range(count)]
         suspected = np.zeros(case.records, bool)
         compared = 0
