@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", default=[], help="names without bench_ and .py")
     parser.add_argument("--quick", action="store_true", help="small inputs, to see that the benchmarks work")
+    parser.add_argument("--photos", type=Path, help="folder of JPEG files for the benchmark of media; synthetic ones without it")
     parser.add_argument("--out", type=Path, help="folder for what they print")
     arguments = parser.parse_args()
     found = {path.stem.removeprefix("bench_"): path for path in sorted(HERE.glob("bench_*.py"))}
@@ -35,20 +36,22 @@ def main() -> None:
     name = re.sub(r"[^a-z0-9]+", "-", f"{about['processor']} {about['cores']} cores".lower()).strip("-")
     out: Path = arguments.out or HERE / "results" / name
     out.mkdir(parents=True, exist_ok=True)
-    failed = [one for one in arguments.only or found if not run(one, found[one], out, quick=arguments.quick)]
+    options = ["--quick"] if arguments.quick else []
+    own = {"media": ["--photos", str(arguments.photos)]} if arguments.photos else {}
+    failed = [one for one in arguments.only or found if not run(one, found[one], out, [*options, *own.get(one, [])])]
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 
 
-def run(name: str, script: Path, out: Path, *, quick: bool) -> bool:
+def run(name: str, script: Path, out: Path, options: list[str]) -> bool:
     """Run one benchmark, show what it prints and write it down; return whether its results were right."""
     lines = out / f"{name}.jsonl"
     lines.unlink(missing_ok=True)
-    command = ["python", f"bench/{script.name}", *(["--quick"] if quick else [])]
+    shown = ["DIR" if "/" in option else option for option in options]
     with (out / f"{name}.txt").open("w") as file:
-        file.write(f"$ {' '.join(command)}\n# {datetime.now(UTC):%Y-%m-%d}\n")
+        file.write(f"$ python bench/{script.name} {' '.join(shown)}\n# {datetime.now(UTC):%Y-%m-%d}\n")
         process = subprocess.Popen(
-            [sys.executable, str(script), *command[2:], "--json", str(lines)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, str(script), *options, "--json", str(lines)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert process.stdout is not None
         for line in process.stdout:

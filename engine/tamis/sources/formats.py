@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tamis.sources.schema import ColumnPlan, Reading, TableGroup
 
 TEXT_MISSING_WORDS = ("NULL", "null", "(null)", "NaN", "N/A", "n/a", "#N/A", "<NA>", "#VALUE!", "#DIV/0!")
-MISSING_CODES = (-999.0, -9999.0, -99999.0, -999999.0, 1e20, 9.969209968386869e36)
+MISSING_CODES = (-999.0, -999.9, -9999.0, -99999.0, -999999.0, 1e20, 9.969209968386869e36)
 UNPARSED_SCHEMA = {"index": pl.Int64, "column": pl.String, "value": pl.String}
 
 
