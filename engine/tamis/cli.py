@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 import tamis
-from tamis.errors import RecipeError, RunInterrupted, TamisError
+from tamis.errors import ColumnError, RecipeError, RunInterrupted, TamisError
 
 if TYPE_CHECKING:
     from tamis.recipe import Recipe
@@ -190,12 +190,12 @@ def main() -> None:
     try:
         app(standalone_mode=False)
     except typer.TyperException as error:
-        sys.stderr.write(f"tamis: {error}\n")
+        sys.stderr.write(f"tamis: {error.format_message()}\n")
         sys.exit(2)
     except RunInterrupted as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(130)
-    except (RecipeError, KernelError) as error:
+    except (RecipeError, ColumnError, KernelError) as error:
         sys.stderr.write(f"tamis: {error}\n")
         sys.exit(2)
     except TamisError as error:

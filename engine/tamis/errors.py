@@ -14,11 +14,15 @@ A single bad record raises nothing: it goes to the ledger with its reason.
 
 from __future__ import annotations
 
+import errno
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the operating system says when there is no room left
 
 
 class TamisError(Exception):

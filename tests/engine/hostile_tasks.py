@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def read_all(setup: dict[int, str], argument: range, lost: Mapping[int, Loss], c
         misdeed = setup.get(record, "")
         if misdeed == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
+        elif misdeed.startswith("once "):
+            _die_the_first_time(Path(misdeed.removeprefix("once ")))
         elif misdeed == "exit":
             os._exit(3)
         elif misdeed == "hang":
@@ -36,6 +39,12 @@ def read_all(setup: dict[int, str], argument: range, lost: Mapping[int, Loss], c
             os.write(1, b"garbage on standard output\n" * 1000)
         seen.append(record)
     return seen
+
+
+def _die_the_first_time(mark: Path) -> None:
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fail(setup: object, argument: Exception, lost: object, context: object) -> None:  # noqa: ARG001

@@ -40,6 +40,11 @@ def test_a_dead_worker_costs_the_record_it_was_at(executor: LocalExecutor, misde
     assert values == {0: [0, lost, lost, 3], 4: [4, 5, 6, 7], 8: [8, lost, 10, 11]}
 
 
+def test_a_record_whose_worker_something_else_has_killed_is_read_again(executor: LocalExecutor, tmp_path: Path) -> None:
+    assert run(executor, {5: f"once {tmp_path / 'mark'}"}, ROOMY)[4] == [4, 5, 6, 7]
+    assert (tmp_path / "mark").exists()
+
+
 def test_a_hanging_record_is_given_up(executor: LocalExecutor) -> None:
     assert run(executor, {5: "hang"}, Limits(0.5, 1 << 40))[4] == [4, "decoder_timeout", 6, 7]
 

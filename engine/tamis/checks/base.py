@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,12 +29,20 @@ Kind = Literal["media", "table"]
 Severity = Literal["note", "reject"]
 
 
+_COLUMNS = "names columns of tables"
+ColumnNames = Annotated[tuple[str, ...], _COLUMNS]
+
+
 class CheckOptions(BaseModel):
     """What every section of a recipe has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     enabled: bool = Field(default=True, description="Whether the check runs.")
+
+    def named_columns(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns that the options name, by option; each must be in a table of the source."""
+        return {key: getattr(self, key) for key, field in type(self).model_fields.items() if _COLUMNS in field.metadata}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import polars as pl
 import xxhash
 from pydantic import Field
 
-from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
+from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Kind, MediaBatch, Observation, TableBatch
 from tamis.clustering import sharing
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Options(CheckOptions):
     """Options of `exact_duplicates`."""
 
-    columns: tuple[str, ...] = Field(default=(), description="Columns that make up a row's identity; none given: all.")
-    ignore: tuple[str, ...] = Field(default=(), description="Columns that do not, such as running numbers.")
+    columns: ColumnNames = Field(default=(), description="Columns that make up a row's identity; none given: all.")
+    ignore: ColumnNames = Field(default=(), description="Columns that do not, such as running numbers.")
     across_files: Literal["auto", "yes", "no"] = Field(
         default="auto",
         description="Whether rows of different table files can be duplicates; auto: not where the file's name alone tells the series, "

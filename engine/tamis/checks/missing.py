@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, Needs, Observation, TableBatch
+from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Finding, Kind, Needs, Observation, TableBatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Options(CheckOptions):
     """Options of `missing`."""
 
-    required: tuple[str, ...] = Field(default=(), description="Columns without whose value a row is rejected.")
+    required: ColumnNames = Field(default=(), description="Columns without whose value a row is rejected.")
     max_share: float = Field(
         default=1.0,
         gt=0,
@@ -32,7 +32,7 @@ class Options(CheckOptions):
         default="none", description="What a missing number becomes: it stays null, or the mean or median of the kept rows, or `constant`."
     )
     constant: float = Field(default=0.0, description="The value that impute = constant writes.")
-    columns: tuple[str, ...] = Field(default=(), description="Number columns that are imputed; none given: all.")
+    columns: ColumnNames = Field(default=(), description="Number columns that are imputed; none given: all.")
     mark: bool = Field(default=True, description="Whether a column NAME__imputed says which cells were imputed.")
 
 

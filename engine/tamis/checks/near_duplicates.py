@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
+from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Kind, MediaBatch, Observation, TableBatch
 from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.signatures import SCHEMES, Scheme, band_shape, normalised, text_buffers
 from tamis_kernels import bands, components, hamming, jaccard, minhash, ngrams, perceptual, symbols
@@ -39,7 +39,7 @@ class Options(CheckOptions):
     """Options of `near_duplicates`."""
 
     threshold: float = Field(default=0.8, gt=0, le=1, description="Least Jaccard similarity of texts and windows that are duplicates.")
-    columns: tuple[str, ...] = Field(
+    columns: ColumnNames = Field(
         default=(),
         description="Text columns that are compared, joined by a space; none given: the one with the longest texts, "
         f"where these have {SHORTEST_TEXT} characters or more on average.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
-from tamis.checks.base import Check, CheckOptions, Kind, Needs
+from tamis.checks.base import Check, CheckOptions, ColumnNames, Kind, Needs
 from tamis.normalizer import Normalizer
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Options(CheckOptions):
         default="none",
         description="zscore: mean 0, deviation 1; minmax: 0 … 1; maxabs: -1 … 1; robust: median and quartiles; log1p: log(1 + x).",
     )
-    columns: tuple[str, ...] = Field(default=(), description="Number columns that are normalised; none given: all.")
-    ignore: tuple[str, ...] = Field(default=(), description="Number columns that are left alone, such as ids and coordinates.")
+    columns: ColumnNames = Field(default=(), description="Number columns that are normalised; none given: all.")
+    ignore: ColumnNames = Field(default=(), description="Number columns that are left alone, such as ids and coordinates.")
 
 
 class Normalize(Check):

@@ -1,7 +1,8 @@
 """Local worker processes that survive what they read.
 
-One process a job. A worker that crashes, hangs or outgrows its memory is killed; the record it was at is given up with a reason, and the
-shard goes on in a fresh worker. Which worker runs which shard never matters.
+One process a job. A worker that hangs or outgrows its memory is killed; the record it was at is given up with a reason, and the shard goes
+on in a fresh worker. So it does when a worker dies, but the record is tried once more first: something else may have killed the worker.
+Which worker runs which shard never matters.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
@@ -192,7 +194,7 @@ class LocalExecutor:
                 yield Outcome(task, body)
         except EOFError:
             code = worker.process.wait()
-            self._give_up(worker, waiting, Loss("decoder_crashed", f"the process that read it died ({_exit(code)})"))
+            self._after_death(worker, waiting, Loss("decoder_crashed", f"the processes that read it died, twice ({_exit(code)})"))
             return
         if worker.task is None or worker.record is None or worker.record < 0:
             return  # limits are for single records; a negative number stands for a whole shard
@@ -202,19 +204,27 @@ class LocalExecutor:
             megabytes = self._limits.resident_bytes // 1_000_000
             self._give_up(worker, waiting, Loss("decoder_memory", f"reading it took more than {megabytes} MB ({resident // 1_000_000})"))
 
-    def _give_up(self, worker: _Worker, waiting: deque[Task], loss: Loss) -> None:
+    def _after_death(self, worker: _Worker, waiting: deque[Task], loss: Loss) -> None:
         task, record = worker.task, worker.record
-        self._bury(worker)
         if task is None:
-            return
-        if record is None:
+            self._bury(worker)
+        elif record is None:
+            self._bury(worker)
             self._silent_deaths += 1
             if self._silent_deaths > _SILENT_DEATHS_ALLOWED:
                 message = f"worker processes die before they read a record: {loss.detail}. Set TAMIS_DEBUG=1 to see what they print."
                 raise WorkerError(message)
             waiting.appendleft(task)
+        elif record in task.suspected:
+            self._give_up(worker, waiting, loss)
         else:
-            waiting.appendleft(Task(task.function, task.argument, {**task.lost, record: loss}))
+            self._bury(worker)
+            waiting.appendleft(replace(task, suspected=task.suspected | {record}))
+
+    def _give_up(self, worker: _Worker, waiting: deque[Task], loss: Loss) -> None:
+        task, record = cast("Task", worker.task), cast("int", worker.record)
+        self._bury(worker)
+        waiting.appendleft(replace(task, lost={**task.lost, record: loss}))
 
     def _bury(self, worker: _Worker) -> None:
         worker.kill()

@@ -44,12 +44,13 @@ class Task:
     """A call of a module-level function `function(setup, argument, lost, context)` in some worker.
 
     `setup` is what the executor was last given, sent once to every worker. `lost` maps the records that killed earlier
-    workers to the reason.
+    workers to the reason; `suspected` are those at which one worker died, which may not have been their fault.
     """
 
     function: Callable[[Any, Any, Mapping[int, Loss], Context], Any]
     argument: Any
     lost: Mapping[int, Loss] = field(default_factory=dict)
+    suspected: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

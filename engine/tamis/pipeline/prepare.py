@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tamis.errors import OutputError, SourceError
+import tamis
+from tamis.errors import ColumnError, OutputError, SourceError, nearest
 from tamis.executors import Context, LocalExecutor, Loss, Task
 from tamis.pipeline.choose import choose
-from tamis.pipeline.files import digest, write_json
+from tamis.pipeline.files import digest, whole, write_json
 from tamis.pipeline.plan import Plan, cut, fingerprint, format_options, state_folder
+from tamis.recipe import Recipe
 from tamis.sources.listing import Listing, Problem, SourceFile, list_source
 from tamis.sources.schema import group_tables
 from tamis.sources.staging import Staged, stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tamis.progress import Progress
-    from tamis.recipe import Recipe
+    from tamis.sources.schema import TableGroup
     from tamis_kernels.backend import BackendName
 
 
@@ -51,13 +55,15 @@ def prepare(
     listing = list_source(source, exclude=out)
     tables = [file for file in listing.files if file.kind == "table"]
     media = [file for file in listing.files if file.kind == "media"]
-    staged, problems, digests = _stage(tables, out, executor, progress, stop)
+    words = format_options(recipe or Recipe.load(None, settings=settings)).missing_words
+    staged, problems, digests = _stage(tables, words, out, executor, progress, stop)
     choice: tuple[str, ...] = ()
     if recipe is None:
         recipe, choice = choose(media, staged, settings)
     options = format_options(recipe)
     readable = [file for file in tables if file.record in staged]
     groups = {group.name: group for group in group_tables(staged.values(), options)}
+    _check_columns(recipe, groups.values())
     group_of = {record: group.name for group in groups.values() for record in group.files}
     ordered = sorted(readable, key=lambda file: (group_of[file.record], file.record))
     problems = tuple(sorted((*listing.problems, *problems), key=lambda problem: problem.record))
@@ -86,8 +92,22 @@ def _note_plan(plan: Plan) -> bool:
     return True
 
 
+def _check_columns(recipe: Recipe, groups: Collection[TableGroup]) -> None:
+    """Make sure that every column that the recipe names is in a table, if there are tables at all."""
+    known = sorted({column.name for group in groups for column in group.columns})
+    for check in recipe.checks(backend="cpu") if groups else ():
+        for key, names in check.options.named_columns().items():
+            for name in names:
+                if name not in known:
+                    message = (
+                        f"{check.name}.{key} names the column {name!r}, which no table of the source has."
+                        f"{nearest(name, known)} The columns are: {', '.join(known)}"
+                    )
+                    raise ColumnError(message)
+
+
 def _stage(
-    files: Sequence[SourceFile], out: Path, executor: LocalExecutor, progress: Progress, stop: Callable[[], bool]
+    files: Sequence[SourceFile], words: Collection[str], out: Path, executor: LocalExecutor, progress: Progress, stop: Callable[[], bool]
 ) -> tuple[dict[str, Staged], tuple[Problem, ...], dict[str, str]]:
     staged: dict[str, Staged] = {}
     problems: list[Problem] = []
@@ -97,7 +117,7 @@ def _stage(
     progress.stage("read tables", len(files))
     folder = state_folder(out) / "staged"
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = [Task(_stage_task, (file, folder / f"{number:06d}")) for number, file in enumerate(files)]
+    tasks = [Task(_stage_task, (file, folder / f"{number:06d}", frozenset(words))) for number, file in enumerate(files)]
     for outcome in executor.map(tasks, stop=stop):
         file, (result, content) = outcome.task.argument[0], outcome.value
         progress.advance(1, size=file.size)
@@ -111,17 +131,25 @@ def _stage(
 
 def _stage_task(
     setup: object,  # noqa: ARG001 - staging comes before the plan
-    argument: tuple[SourceFile, Path],
+    argument: tuple[SourceFile, Path, frozenset[str]],
     lost: Mapping[int, Loss],
     context: Context,
 ) -> tuple[Staged | Problem, str]:
-    file, target = argument
+    file, target, words = argument
     if lost:
         loss = lost[-1]
         return Problem(file.record, loss.reason, loss.detail), ""
     context.at(-1)
+    done, made_from = target.with_suffix(".done"), (tamis.__version__, file, words)
+    with contextlib.suppress(FileNotFoundError, EOFError, pickle.UnpicklingError):
+        told, result, content = pickle.loads(done.read_bytes())
+        if told == made_from:
+            return result, content
     try:
         content = digest(file.path)
     except OSError as error:
         return Problem(file.record, "unreadable_table", error.strerror or str(error)), ""
-    return stage(file, target), content
+    result = stage(file, target, words)
+    with whole(done) as temporary:
+        temporary.write_bytes(pickle.dumps((made_from, result, content)))
+    return result, content

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import time
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tamis.errors import OutputError, RunInterrupted
+from tamis.errors import DISK_FULL, OutputError, RunInterrupted
 from tamis.executors import Limits, LocalExecutor
 from tamis.pipeline import apply, observe, statistics
 from tamis.pipeline.evidence import read_summary
@@ -207,7 +206,7 @@ def _tidy(plan: Plan) -> None:
 
 
 def _output_error(error: OSError, out: Path) -> OutputError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+    if error.errno in DISK_FULL:
         return OutputError(f"no space left for {out} ({error.strerror}); free some and run it again: what is done is kept and resumed")
     return OutputError(f"{error.filename or out}: {error.strerror or error}")
 

@@ -9,7 +9,7 @@ problem of its own.
 """
 
 # A Path for each of millions of files would be slow, so paths are strings here.
-# ruff: noqa: PTH100, PTH112, PTH115, PTH116, PTH120, PTH122, PTH207, PTH208
+# ruff: noqa: PTH100, PTH112, PTH115, PTH116, PTH118, PTH120, PTH122, PTH207, PTH208
 
 from __future__ import annotations
 
@@ -161,7 +161,11 @@ def _walk(start: str, root: str, exclude: str | None) -> Iterator[SourceFile | P
         try:
             status = os.lstat(path)
             if stat.S_ISDIR(status.st_mode) or (path == root and os.path.isdir(path)):
-                if exclude is None or os.path.realpath(path) != exclude:
+                if exclude is not None and os.path.realpath(path) == exclude:
+                    continue
+                if path != start and os.path.isdir(os.path.join(path, ".tamis")):
+                    yield Problem(record_id(path, root), "tamis_output", "the output folder of another run is no part of the source")
+                else:
                     with os.scandir(path) as children:
                         pending.extend(child.path for child in children)
                 continue

@@ -18,6 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tamis.errors import DISK_FULL
 from tamis.sources.delimited import read_delimited
 from tamis.sources.listing import COMPRESSED_SUFFIXES, Problem, SourceFile
 from tamis.sources.ndjson import read_ndjson
@@ -69,6 +70,8 @@ def stage(file: SourceFile, target: Path, missing_words: Collection[str] = MISSI
             return _stage_text(file, target, suffix, words)
         return _profile_native(file, target, words)
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError, ReadFailed) as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise  # the output has no room; the table is not to blame
         return Problem(file.record, "unreadable_table", str(error))
 
 
