@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 DEMO   ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types unit bench lock clean
+.PHONY: help install demo test check lint types unit coverage bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: install  ## make a sample corpus, clean it, say where the results are
 	$(BIN)/tamis sample $(DEMO)
 	$(BIN)/tamis clean $(DEMO)/corpus -o $(DEMO)/cleaned
 
-test: install check unit  ## all checks and tests
+test: install check unit coverage  ## all checks and tests
 
 check: lint types  ## lint and types
 
@@ -39,8 +39,12 @@ types: install
 unit: install
 	$(BIN)/python -m pytest -m "not gpu"
 
+coverage: install  ## the kernels' tests with the JIT off: which lines and branches of the kernels they reach
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/kernels -m "not gpu and not slow" --quiet \
+		--cov --cov-report=term-missing:skip-covered --cov-fail-under=99
+
 bench: install  ## all benchmarks against the limits and the peers that are installed
-	for bench in bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+	$(BIN)/python bench/run.py
 
 lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

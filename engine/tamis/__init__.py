@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tamis.normalizer import Normalizer
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
-    from tamis.signatures import near_duplicates, signatures
+    from tamis.texts import near_duplicates, signatures
 
 _HOMES = {
     "tamis.api": ("Result", "check", "clean"),
@@ -43,7 +43,7 @@ _HOMES = {
     "tamis.normalizer": ("Normalizer",),
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
-    "tamis.signatures": ("near_duplicates", "signatures"),
+    "tamis.texts": ("near_duplicates", "signatures"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hostile_tasks
 import pytest
 
 from tamis.errors import SourceError, WorkerError
@@ -15,8 +15,6 @@ from tamis.executors import Limits, LocalExecutor, Task
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-sys.path.insert(0, str(Path(__file__).parent))
-import hostile_tasks
 
 ROOMY = Limits(seconds=30, resident_bytes=1 << 40)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,9 +14,10 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tamis.signatures as module
+import tamis
+import tamis.texts as module
 from tamis.errors import ColumnError
-from tamis.signatures import TextSimilarity, near_duplicates, normalised, signatures, text_buffers
+from tamis.texts import TextSimilarity, near_duplicates, normalised, signatures, text_buffers
 from tamis_kernels import ArgumentError
 
 if TYPE_CHECKING:
@@ -77,6 +79,12 @@ def test_datasketch_takes_our_signatures_and_compares_them_with_its_own() -> Non
     own = sketch((" ".join(right.split()[i : i + 3]).encode() for i in range(6)), num_perm=128, seed=1)
     assert taken[1].jaccard(own) == 1.0
     assert taken[0].jaccard(own) == taken[0].jaccard(taken[1]) == np.mean(ours[0] == ours[1])
+
+
+def test_public_functions_stay_functions_once_their_modules_are_loaded() -> None:
+    assert len(tamis.near_duplicates(pl.DataFrame({"text": ["a", "b"]}))) == 2
+    for name in tamis.__all__:
+        assert not isinstance(getattr(tamis, name), ModuleType), name
 
 
 def test_chunks_and_slices_change_no_signature() -> None:

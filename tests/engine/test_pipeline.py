@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from running import SMALL, outputs
 
 import tamis
 from tamis.errors import OutputError, SourceError
-
-SMALL = {"shards.files": 8, "shards.rows": 300, "normalize.method": "robust"}
-
-
-def outputs(out: Path) -> dict[str, bytes]:
-    """Return every file of a finished run but its state, its report and the timing in its manifest."""
-    found = {}
-    for path in sorted(out.rglob("*")):
-        name = path.relative_to(out).as_posix()
-        if path.is_file() and not name.startswith(".tamis/") and name != "report.html":
-            found[name] = path.read_bytes()
-    manifest = json.loads(found["manifest.json"])
-    del manifest["timing"]
-    found["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -92,22 +75,6 @@ def test_the_size_of_shards_changes_no_verdict(sample: Path, cleaned: Path, tmp_
     tamis.clean(sample / "corpus", tmp_path / "out", settings={"normalize.method": "robust"}, jobs=2)
     ours, other = outputs(tmp_path / "out"), outputs(cleaned)
     assert all(ours[name] == other[name] for name in ("rejects.parquet", "notes.parquet", "clusters.parquet", "scaler.json"))
-
-
-def test_a_run_killed_at_ten_moments_ends_as_an_undisturbed_one(sample: Path, cleaned: Path, tmp_path: Path) -> None:
-    settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-m", "tamis", "clean", str(sample / "corpus"), "-o", str(tmp_path / "out"), "-q", "-j", "2", *settings]
-    for moment in range(10):
-        process = subprocess.Popen(command)
-        time.sleep(0.4 + 0.35 * moment)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        if (tmp_path / "out" / "manifest.json").exists():
-            break
-    if not (tmp_path / "out" / "manifest.json").exists():
-        subprocess.run(command, check=True)
-    tamis.Result(tmp_path / "out")
-    assert outputs(tmp_path / "out") == outputs(cleaned)
 
 
 def test_check_writes_the_same_ledger_and_no_clean_corpus(sample: Path, cleaned: Path, tmp_path: Path) -> None:

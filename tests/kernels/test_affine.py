@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels import affine
@@ -25,7 +25,6 @@ def sample(shape: Any, dtype: Any = np.float64) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(deadline=None, max_examples=40)
 @given(value=NUMBERS, centre=NUMBERS, scale=NUMBERS.filter(lambda number: abs(number) > 1e-100))
 def test_each_operation_is_rounded_on_its_own(value: float, centre: float, scale: float, backend: Any) -> None:
     values = np.full(9, value)

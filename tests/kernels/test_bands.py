@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from datasketch.lsh import _optimal_param
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels import ArgumentError
@@ -35,7 +35,6 @@ def test_golden_keys_never_change(backend: BackendName) -> None:
     assert found.tolist() == [[1903319179339650933, 15031851575663107478]]
 
 
-@settings(deadline=None, max_examples=40)
 @given(n=st.integers(0, 5), bands=st.integers(1, 6), rows=st.integers(1, 6), spare=st.integers(0, 3), seed=st.integers(0, 99))
 def test_cpu_equals_the_reference(n: int, bands: int, rows: int, spare: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
@@ -60,6 +59,7 @@ def test_every_used_slot_changes_its_own_band_alone(backend: BackendName, change
     assert np.flatnonzero(found[0] != found[1]).tolist() == [changed // 4]
 
 
+@pytest.mark.slow
 def test_pairs_meet_as_often_as_the_s_curve_says() -> None:
     generator = np.random.default_rng(7)
     sets, shared = 4000, 12  # two sets of 16, 12 in common: Jaccard 12 / 20

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels import ArgumentError
@@ -37,7 +37,6 @@ def smallest_reachable(n: int, edges: Edges) -> list[int]:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(deadline=None, max_examples=50)
 @given(data=st.data(), n=st.integers(1, 25))
 def test_roots_are_the_smallest_members_in_any_order_of_edges(backend: BackendName, data: st.DataObject, n: int) -> None:
     member = st.integers(0, n - 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels import ArgumentError, minhash
@@ -67,7 +67,6 @@ def test_signatures_are_those_worked_out_by_hand(backend: BackendName, num_perm:
     assert found.tolist() == [by_hand(elements.tolist(), num_perm, 5)]
 
 
-@settings(max_examples=40)
 @given(
     sizes=st.lists(st.sampled_from([0, 1, 2, 40, 127, 128, 700, 1023, 1024, 1025, 3000]), max_size=5),
     num_perm=st.sampled_from([1, 2, 16, 128, 200]),
@@ -84,7 +83,6 @@ def test_cpu_equals_the_reference(sizes: list[int], num_perm: int, seed: int, wi
 
 
 @pytest.mark.parametrize("unit", UNITS)
-@settings(max_examples=25)
 @given(rows=st.lists(st.one_of(st.binary(max_size=80), st.text(max_size=50).map(str.encode)), max_size=6), ngram=st.integers(1, 9))
 def test_texts_have_the_signatures_of_their_ngram_hashes(unit: Unit, rows: list[bytes], ngram: int) -> None:
     data, offsets = np.frombuffer(b"".join(rows), np.uint8), np.cumsum([0, *map(len, rows)])
@@ -101,7 +99,6 @@ def test_texts_longer_than_a_block_equal_the_reference() -> None:
     np.testing.assert_array_equal(found, wanted)
 
 
-@settings(max_examples=30)
 @given(left=st.lists(st.integers(0, 2**64 - 1)), right=st.lists(st.integers(0, 2**64 - 1)), chance=st.randoms())
 def test_merging_gives_the_union_whatever_order_and_repeats(left: list[int], right: list[int], chance: Any) -> None:
     def signature(elements: list[int]) -> NDArray[np.uint32]:
@@ -112,6 +109,7 @@ def test_merging_gives_the_union_whatever_order_and_repeats(left: list[int], rig
     np.testing.assert_array_equal(merge(signature(left), signature(right)), signature(both))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [16, 64, 256, 2048])
 @pytest.mark.parametrize("similarity", [0.2, 0.5, 0.9])
 def test_the_share_of_equal_slots_estimates_jaccard_no_worse_than_minhash(size: int, similarity: float) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis_kernels import ArgumentError
+from tamis_kernels import ArgumentError, groups
 from tamis_kernels.groups import sort_by_key
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ def assert_grouped(keys: NDArray[np.uint64], backend: BackendName) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(deadline=None, max_examples=50)
 @given(keys=st.lists(st.one_of(st.integers(0, 3), st.integers(0, TOP), st.sampled_from([2**11, 2**33, 2**63, TOP]))))
 def test_order_is_stable_and_runs_are_groups(backend: BackendName, keys: list[int]) -> None:
     assert_grouped(np.array(keys, np.uint64), backend)
@@ -56,3 +55,9 @@ def test_many_keys() -> None:
 def test_other_keys_are_refused(keys: NDArray[np.uint64]) -> None:
     with pytest.raises(ArgumentError, match="keys must be uint64"):
         sort_by_key(keys)
+
+
+def test_more_keys_than_positions_can_number_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "MOST_KEYS", 2)
+    with pytest.raises(ArgumentError, match="at most 2 keys can be sorted at a time, got 3"):
+        sort_by_key(np.zeros(3, np.uint64))

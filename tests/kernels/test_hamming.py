@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels import hamming
@@ -85,6 +85,7 @@ def test_limits_beyond_the_index_compare_all(backend: BackendName) -> None:
     assert as_list(hamming.pairs(hashes, 64, backend=backend)) == near_pairs(hashes, 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_many_hashes_cross_tiles_and_steps(method: hamming.Method) -> None:
     hashes = hashes_with_neighbours(20_011, 4, flips=2, seed=3)
@@ -117,7 +118,6 @@ def test_fewer_than_two_hashes_make_no_pair(n: int, method: hamming.Method, back
 
 
 @both
-@settings(deadline=None, max_examples=40)
 @given(data=st.data(), words=st.sampled_from([1, 2, 4]))
 def test_band_keys_lose_no_pair(backend: BackendName, data: st.DataObject, words: int) -> None:
     limit = data.draw(st.integers(64 * words // 48, 31))
@@ -131,7 +131,6 @@ def test_band_keys_lose_no_pair(backend: BackendName, data: st.DataObject, words
         assert (keys[i] == keys[j]).any()
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 2**128 - 1), max_size=12), st.integers(0, 15))
 def test_any_hashes_give_the_same_pairs_on_every_path(numbers: list[int], limit: int) -> None:
     hashes = np.array([[number % 2**64, number >> 64] for number in numbers], np.uint64).reshape(-1, 2)

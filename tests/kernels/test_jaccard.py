@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels import ArgumentError
@@ -28,7 +28,6 @@ def layout(rows: list[list[int]], lead: int = 0) -> tuple[NDArray[np.uint32], ND
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(deadline=None, max_examples=50)
 @given(rows=st.lists(st.lists(element, max_size=20), min_size=1, max_size=6), lead=st.integers(0, 2))
 def test_similarity_is_that_of_python_sets(backend: BackendName, rows: list[list[int]], lead: int) -> None:
     hashes, offsets = sorted_sets(*layout(rows, lead), backend=backend)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xxhash
 from datasketch import MinHash
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels import ArgumentError
@@ -74,7 +74,6 @@ def test_signatures_of_ready_hashes_are_those_of_datasketch(backend: BackendName
 
 
 @pytest.mark.parametrize("unit", UNITS)
-@settings(deadline=None, max_examples=40)
 @given(
     rows=st.lists(st.one_of(st.binary(max_size=80), st.text(max_size=50).map(str.encode)), max_size=6),
     ngram=st.integers(1, 20),
@@ -100,7 +99,6 @@ def test_rows_longer_than_a_block_equal_the_reference(unit: Unit) -> None:
     np.testing.assert_array_equal(found, text_signatures(data, offsets, unit=unit, ngram=7, num_perm=9, backend="reference"))
 
 
-@settings(deadline=None, max_examples=30)
 @given(left=st.lists(st.integers(0, 2**32 - 1)), right=st.lists(st.integers(0, 2**32 - 1)), chance=st.randoms())
 def test_merging_gives_the_union_whatever_order_and_repeats(left: list[int], right: list[int], chance: Any) -> None:
     def signature(elements: list[int]) -> NDArray[np.uint32]:
@@ -111,6 +109,7 @@ def test_merging_gives_the_union_whatever_order_and_repeats(left: list[int], rig
     np.testing.assert_array_equal(merge(signature(left), signature(right)), signature(both))
 
 
+@pytest.mark.slow
 def test_the_share_of_equal_slots_estimates_jaccard_even_for_sequential_numbers() -> None:
     sets = np.concatenate([np.arange(0, 300), np.arange(100, 400)]).astype(np.uint32)
     left, right = signatures(sets, np.array([0, 300, 600]), num_perm=2000, backend="cpu")

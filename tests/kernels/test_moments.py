@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -73,7 +73,6 @@ def test_sums_equal_rational_arithmetic(name: str, backend: Any) -> None:
     assert moments.maximum == (finite.max() if finite.size else None)
 
 
-@settings(deadline=None, max_examples=50)
 @given(values=npst.arrays(np.float64, st.integers(0, 60), elements=st.floats(allow_nan=True, allow_infinity=True)))
 def test_any_float64_sums_exactly(values: NDArray[np.float64]) -> None:
     moments = accumulate(values, backend="cpu")
@@ -81,7 +80,6 @@ def test_any_float64_sums_exactly(values: NDArray[np.float64]) -> None:
     assert moments == accumulate(values, backend="reference")
 
 
-@settings(deadline=None, max_examples=50)
 @given(values=npst.arrays(np.float32, st.integers(0, 60), elements=st.floats(width=32)))
 def test_any_float32_sums_exactly(values: NDArray[np.float32]) -> None:
     moments = accumulate(values, backend="cpu")
@@ -202,7 +200,6 @@ def test_fixed_point_of_a_constant_is_exact(value: float) -> None:
     assert accumulate_fixed(np.full(100, value), low=value, high=value) == accumulate(np.full(100, value))
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     values=npst.arrays(np.float64, st.integers(0, 40), elements=st.floats(-1e6, 1e6)),
     cut=st.integers(0, 40),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pytest
 import xxhash
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels import ArgumentError
@@ -75,7 +75,6 @@ def expected(text: str, unit: Unit, ngram: int) -> list[int]:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("unit", UNITS)
-@settings(deadline=None, max_examples=40)
 @given(rows=st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x1c\x1d\x1e\x1f"), max_size=40)),
        ngram=st.integers(1, 9))  # fmt: skip
 def test_hashes_are_xxh32_of_the_ngrams_of_a_python_string(backend: BackendName, unit: Unit, rows: list[str], ngram: int) -> None:
@@ -86,7 +85,6 @@ def test_hashes_are_xxh32_of_the_ngrams_of_a_python_string(backend: BackendName,
 
 
 @pytest.mark.parametrize("unit", UNITS)
-@settings(deadline=None, max_examples=60)
 @given(rows=texts, ngram=st.integers(1, 40), lead=st.binary(max_size=3), chance=st.randoms(use_true_random=False))
 def test_cpu_equals_the_reference_on_any_bytes(unit: Unit, rows: list[bytes], ngram: int, lead: bytes, chance: Any) -> None:
     data, offsets = buffers(rows, lead)
@@ -98,7 +96,7 @@ def test_cpu_equals_the_reference_on_any_bytes(unit: Unit, rows: list[bytes], ng
 
 
 @pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("ngram", [1, 2, 5, 15, 16, 17, 24, 33, 1500])
+@pytest.mark.parametrize("ngram", [1, 2, 5, 15, 16, 17, 24, 33, pytest.param(1500, marks=pytest.mark.slow)])
 def test_cpu_equals_the_reference_on_tricky_texts(unit: Unit, ngram: int) -> None:
     data, offsets = buffers(TRICKY, b"\xe2\x80")
     want, want_offsets = hashes(data, offsets, unit=unit, ngram=ngram, backend="reference")

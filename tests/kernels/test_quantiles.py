@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -45,7 +45,6 @@ def test_quantiles_equal_numpy_bit_for_bit(name: str, backend: Any) -> None:
     np.testing.assert_array_equal(quantiles(values, PROBABILITIES, backend=backend), numpy_quantiles(values, PROBABILITIES))
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     values=npst.arrays(np.float64, st.integers(1, 50), elements=st.floats(-1e300, 1e300)),
     probability=st.floats(0, 1),
@@ -56,7 +55,6 @@ def test_any_quantile_of_float64_equals_numpy(values: NDArray[np.float64], proba
     assert quantiles(values, [probability], backend="reference") == expected
 
 
-@settings(deadline=None, max_examples=50)
 @given(values=npst.arrays(np.float32, st.integers(0, 50), elements=st.floats(width=32)))
 def test_backends_agree_on_any_float32(values: NDArray[np.float32]) -> None:
     reference = quantiles(values, PROBABILITIES, backend="reference")

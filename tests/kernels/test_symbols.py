@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -31,7 +31,6 @@ def test_breakpoints_are_normal_quantiles(alphabet: int) -> None:
     np.testing.assert_array_equal(BREAKPOINTS[alphabet], -BREAKPOINTS[alphabet][::-1])
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     values=npst.arrays(np.float64, st.integers(0, 40), elements=st.floats(allow_nan=True, allow_infinity=True)),
     cuts=st.lists(st.integers(0, 40), max_size=5),

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Kind, MediaBatch, Observation, TableBatch
 from tamis.clustering import Clusters, band_components, sharing, stars
-from tamis.signatures import SCHEMES, Scheme, band_shape, normalised, text_buffers
+from tamis.texts import SCHEMES, Scheme, band_shape, normalised, text_buffers
 from tamis_kernels import bands, components, hamming, jaccard, minhash, ngrams, perceptual, symbols
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from tamis.checks.base import Finding, Statistics
 from tamis.executors import Context, Loss, Task
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import evidence_path, findings_path, write_findings
-from tamis.pipeline.files import digest, whole, write_json, write_table
+from tamis.pipeline.files import UNFINISHED, digest, whole, write_json, write_table
 from tamis.pipeline.judge import read_alive
 from tamis.pipeline.observe import SOURCE, WHOLE_SHARD
 from tamis.pipeline.plan import relative_path
@@ -92,7 +92,7 @@ def _write_part(plan: Plan, shard: Shard, alive: NDArray[np.bool_], statistics: 
     clean = pl.concat(frames)
     path = Path(plan.out, "clean", "tables", shard.group, f"part-{shard.part:05d}.parquet")
     table = clean.to_arrow(compat_level=pl.CompatLevel.oldest())
-    write_table(path, [table], table.schema, compression=plan.recipe.output.compression)
+    write_table(path, [table], table.schema, compression=plan.recipe.output.compression, room=room(plan))
     return [{"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": len(clean)}], []
 
 
@@ -119,7 +119,7 @@ def _place(plan: Plan, file: SourceFile, content: bytes) -> str | None:
         return None
     target = Path(plan.out, "clean", relative_path(plan, file))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with whole_link(target) as temporary:
+    with whole_link(target, room(plan)) as temporary:
         if how == "symlink":
             temporary.symlink_to(Path(file.path).resolve())
         elif how == "copy" or not _link(file, temporary):
@@ -127,12 +127,18 @@ def _place(plan: Plan, file: SourceFile, content: bytes) -> str | None:
     return target.relative_to(plan.out).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def room(plan: Plan) -> Path:
+    """Return the folder in which files of the clean corpus are made before they take their place."""
+    return plan.state("unfinished")
+
+
 class whole_link:
     """Give a temporary name for a link or copy, and rename it into place; a target from an earlier try is replaced."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, room: Path) -> None:
         self.target = target
-        self.temporary = target.with_name(f"{target.name[:200]}.{os.getpid()}.part")
+        room.mkdir(parents=True, exist_ok=True)
+        self.temporary = room / f"{os.getpid()}{UNFINISHED}"
 
     def __enter__(self) -> Path:
         self.temporary.unlink(missing_ok=True)

@@ -16,13 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 ROW_GROUP_ROWS = 65_536
+UNFINISHED = ".part"
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; on success it is flushed to the disk and takes the real name, on failure it is removed."""
+def whole(path: Path, room: Path | None = None) -> Iterator[Path]:
+    """Give a temporary name; on success the file is flushed to the disk and takes the name `path`, on failure it is removed.
+
+    `room` is the folder of the temporary name, on the same file system; None for that of `path`. Where files of users lie, what a killed
+    run has left could not be told from them.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    room = room or path.parent
+    room.mkdir(parents=True, exist_ok=True)
+    temporary = room / f"{path.name}.{os.getpid()}{UNFINISHED}"
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -39,7 +46,13 @@ def write_json(path: Path, tree: Any) -> None:
 
 
 def write_table(
-    path: Path, tables: Iterable[pa.Table], schema: pa.Schema, *, compression: str = "zstd", metadata: Mapping[str, str] = {}
+    path: Path,
+    tables: Iterable[pa.Table],
+    schema: pa.Schema,
+    *,
+    compression: str = "zstd",
+    metadata: Mapping[str, str] = {},
+    room: Path | None = None,
 ) -> int:
     """Write tables of one schema to one Parquet file with row groups of a fixed size, so that how they were cut leaves no trace.
 
@@ -52,7 +65,7 @@ def write_table(
     schema = schema.with_metadata({**(schema.metadata or {}), **told} or None)
     rows = 0
     pending: list[pa.Table] = []
-    with whole(path) as temporary, pq.ParquetWriter(temporary, schema, compression=compression) as writer:
+    with whole(path, room) as temporary, pq.ParquetWriter(temporary, schema, compression=compression) as writer:
         for table in tables:
             pending.append(table.cast(schema))
             if sum(map(len, pending)) >= ROW_GROUP_ROWS:

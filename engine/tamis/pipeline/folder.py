@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tamis.errors import OutputError, SourceError
+from tamis.pipeline.files import UNFINISHED
 from tamis.pipeline.plan import state_folder
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def prepared(out: Path, sources: Sequence[Path], *, overwrite: bool) -> Iterator
             raise OutputError(message) from None
         if overwrite:
             clear(out)
+        _sweep(out)
         yield
 
 
@@ -75,6 +77,12 @@ def clear(out: Path) -> None:
                     _remove(child)
         elif path.exists() or path.is_symlink():
             _remove(path)
+
+
+def _sweep(out: Path) -> None:
+    """Remove the half-made files of a run that was killed; none of them lies among the files of the clean corpus."""
+    for path in (*out.glob(f"*{UNFINISHED}"), *state_folder(out).rglob(f"*{UNFINISHED}"), *state_folder(out).rglob("*.tmp")):
+        path.unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:

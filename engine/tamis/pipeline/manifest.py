@@ -46,7 +46,7 @@ def write_books(
     backend: tuple[str, str],
     clock: Clock,
 ) -> dict[str, Any]:
-    """Write inputs.parquet, outputs.parquet, scaler.json and manifest.json; return the manifest.
+    """Write inputs.parquet, outputs.parquet and scaler.json; return the manifest, which the caller writes last.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def write_books(
     for summary in summaries.values():
         totals.update(summary["totals"])
     counters = json.loads(plan.state("judged", "counters.json").read_text())
-    manifest = {
+    manifest: dict[str, Any] = {
         "tamis": {"version": tamis.__version__, "manifest": FORMAT},
         "dry_run": plan.dry_run,
         "source": {
@@ -89,7 +89,6 @@ def write_books(
         "dataset_id": xxhash.xxh3_128_hexdigest(f"{plan.recipe.digest()}|{outputs['xxh3_128']}".encode()),
         "timing": _timing(clock, plan, inputs["bytes"], request.jobs),
     }
-    write_json(out / "manifest.json", manifest)
     return manifest
 
 

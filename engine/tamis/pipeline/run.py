@@ -16,6 +16,7 @@ from tamis.errors import DISK_FULL, OutputError, RunInterrupted
 from tamis.executors import Limits, LocalExecutor
 from tamis.pipeline import apply, observe, statistics
 from tamis.pipeline.evidence import read_summary
+from tamis.pipeline.files import write_json
 from tamis.pipeline.folder import prepared
 from tamis.pipeline.interrupt import Interrupt
 from tamis.pipeline.judge import judge
@@ -131,7 +132,8 @@ class _Run:
         with self.clock.stage("books"):
             tally = write_ledger(plan, self.request.out)
             manifest = write_books(ready, summaries, kept, gathered, tally, self.request, (self.backend, self.reason), self.clock)
-            write_report(self.request.out)
+            write_report(self.request.out, manifest)
+            write_json(self.request.out / "manifest.json", manifest)  # the last file: where it is, the run is finished
             _tidy(plan)
         return manifest
 
@@ -201,7 +203,7 @@ class _Run:
 
 def _tidy(plan: Plan) -> None:
     """Remove what only an unfinished run needs; the evidence stays, it is the index of later runs."""
-    for name in ("staged", "applied"):
+    for name in ("staged", "applied", "unfinished"):
         shutil.rmtree(plan.state(name), ignore_errors=True)
 
 

@@ -21,7 +21,7 @@ REPORT, MANIFEST = "report.html", "manifest.json"
 MOST_FILES = 50
 
 
-def write_report(out: Path) -> Path:
+def write_report(out: Path, manifest: dict[str, Any] | None = None) -> Path:
     """Write `report.html` into the output folder of a finished run and return its path.
 
     The report depends on the run's files alone; what a second run of the same work may change (times, rates, the number
@@ -30,15 +30,17 @@ def write_report(out: Path) -> Path:
     Parameters
     ----------
     out
-        The output folder. `manifest.json` must be there; `rejects.parquet`, `notes.parquet` and `clusters.parquet` may be
+        The output folder. `rejects.parquet`, `notes.parquet` and `clusters.parquet` may be
         missing where there was nothing to write. Pictures of duplicates are read from the run's sources if they still exist.
+    manifest
+        What the run did; None reads `manifest.json` in the folder.
 
     Raises
     ------
     OutputError
         The folder holds no readable manifest, or the report cannot be written.
     """
-    manifest = _manifest(out)
+    manifest = manifest or _manifest(out)
     counts = manifest["counts"]
     source = manifest["source"]
     sources = [Path(path) for path in ([source["root"]] if "root" in source else source["paths"])]

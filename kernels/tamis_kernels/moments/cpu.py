@@ -48,7 +48,7 @@ def _admit(values: NDArray[Any], low: float, high: float, admitted: NDArray[Any]
     """Copy the finite values within [low, high]; count the others; return how many were copied."""
     size = 0
     for i in range(values.shape[0]):
-        value = values[i]
+        value = np.float64(values[i])  # what the bounds are
         if math.isnan(value):
             counts[NAN] += 1
         elif math.isinf(value):
@@ -56,7 +56,7 @@ def _admit(values: NDArray[Any], low: float, high: float, admitted: NDArray[Any]
         elif value < low or value > high:
             counts[OUTSIDE] += 1
         else:
-            admitted[size] = value
+            admitted[size] = values[i]
             size += 1
     return size
 
@@ -206,7 +206,7 @@ def _accumulate(
         block = values[start : start + BLOCK]
         block_bits = bits[start : start + BLOCK]
         _corners(block_bits, magnitude, corner_bits)
-        if not (corner[0] >= low and corner[1] <= high):  # NaN has the outermost keys and fails the comparison
+        if not (np.float64(corner[0]) >= low and np.float64(corner[1]) <= high):  # NaN has the outermost keys and fails the comparison
             size = _admit(block, low, high, admitted, counts)
             if size == 0:
                 continue
@@ -222,9 +222,8 @@ def _accumulate(
 
 
 def _call(values: NDArray[Any], *arguments: Any) -> None:
-    if values.size:
-        info = np.iinfo(f"i{values.itemsize}")
-        _accumulate(values, values.view(info.dtype), info.dtype.type(info.max), *arguments)
+    info = np.iinfo(f"i{values.itemsize}")
+    _accumulate(values, values.view(info.dtype), info.dtype.type(info.max), *arguments)
 
 
 def accumulate(

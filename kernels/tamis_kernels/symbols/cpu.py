@@ -29,6 +29,8 @@ def _statistics(samples: NDArray[np.float64]) -> tuple[float, float, float]:
             largest = max(largest, abs(sample))
             total += sample - first
             count += 1
+    if count == 0:
+        return math.nan, math.nan, 0.0
     mean = total / count
     total = 0.0
     for sample in samples:

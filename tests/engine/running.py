@@ -1,0 +1,42 @@
+"""What tests of whole runs share: the command, and the bytes that a run must always leave."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SMALL = {"shards.files": 8, "shards.rows": 300, "normalize.method": "robust"}
+TAMIS = [sys.executable, "-m", "tamis"]
+
+
+def command(source: Path, out: Path, *more: str, jobs: int = 2, settings: dict[str, Any] = SMALL) -> list[str]:
+    """Return the command that cleans a source in small shards."""
+    chosen = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    return [*TAMIS, "clean", str(source), "-o", str(out), "-j", str(jobs), *chosen, *more]
+
+
+def call(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run tamis and return what it said."""
+    return subprocess.run([*TAMIS, *map(str, words)], capture_output=True, text=True, check=False, **options)
+
+
+def outputs(out: Path) -> dict[str, bytes]:
+    """Return every file of a finished run but its state, its report and the timing in its manifest."""
+    found = {}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if path.is_file() and not name.startswith(".tamis/") and name != "report.html":
+            found[name] = path.read_bytes()
+    manifest = json.loads(found["manifest.json"])
+    del manifest["timing"]
+    found["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
+    return found
+
+
+def balanced(manifest: dict[str, Any]) -> bool:
+    """Whether the books of a run balance."""
+    counts = manifest["counts"]
+    return bool(counts["read"] == counts["kept"] + counts["rejected"] > 0)

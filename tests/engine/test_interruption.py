@@ -1,0 +1,125 @@
+"""Runs that are stopped, killed or out of room end as undisturbed ones once they are called again."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from running import SMALL, TAMIS, balanced, command, outputs
+
+import tamis
+
+KILLS = 10
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    subprocess.run(command(sample / "corpus", out, "-q"), check=True)  # compiles the kernels
+    start = time.monotonic()
+    subprocess.run(command(sample / "corpus", out, "-q", "--overwrite"), check=True)
+    return out, time.monotonic() - start
+
+
+def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str]) -> None:
+    while process.poll() is None and not list(folder.glob(pattern)):
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_shards_in_hand_and_says_how_to_go_on(
+    sample: Path, undisturbed: tuple[Path, float], tmp_path: Path, number: signal.Signals
+) -> None:
+    out = tmp_path / "out put"
+    process = subprocess.Popen(command(sample / "corpus", out), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    wait_for(".tamis/evidence/*.parquet", out, process)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not (out / "manifest.json").exists()
+    again = shlex.split(said.strip().splitlines()[-1].partition("To go on: ")[2])
+    assert again[0] == "tamis"
+    subprocess.run([*TAMIS, *again[1:], "-q"], check=True)
+    assert outputs(out) == outputs(undisturbed[0])
+
+
+def test_a_run_killed_at_ten_random_moments_ends_as_an_undisturbed_one(
+    sample: Path, undisturbed: tuple[Path, float], tmp_path: Path
+) -> None:
+    chance = random.Random(20)
+    finished, seconds = undisturbed
+    out = tmp_path / "out"
+    hits = 0
+    for _ in range(KILLS):
+        process = subprocess.Popen(command(sample / "corpus", out, "-q"), start_new_session=True)
+        time.sleep(seconds * chance.uniform(0.1, 0.9))
+        hits += process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+        process.wait()
+        if (out / "manifest.json").exists():
+            assert outputs(out) == outputs(finished)
+            subprocess.run(["rm", "-r", str(out)], check=True)
+    if not (out / "manifest.json").exists():
+        subprocess.run(command(sample / "corpus", out, "-q"), check=True)
+    assert hits >= KILLS // 2
+    assert outputs(out) == outputs(finished)
+    assert not list(out.rglob("*.part"))
+
+
+def test_a_worker_that_is_killed_costs_nothing(sample: Path, undisturbed: tuple[Path, float], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(command(sample / "corpus", out, "-q"), text=True)
+    wait_for(".tamis/plan.json", out, process)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert workers
+    os.kill(int(workers[0]), signal.SIGKILL)
+    assert process.wait(timeout=60) == 0
+    assert outputs(out) == outputs(undisturbed[0])
+
+
+@pytest.mark.parametrize("limit", [3_000, 30_000, 100_000])
+def test_a_full_disk_is_one_clear_error_and_the_run_goes_on_with_room(
+    sample: Path, undisturbed: tuple[Path, float], tmp_path: Path, limit: int
+) -> None:
+    def no_room() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    out = tmp_path / "out"
+    words = command(sample / "corpus", out, "-q", "--set", "output.materialise=copy")
+    full = subprocess.run(words, preexec_fn=no_room, capture_output=True, text=True, check=False)
+    assert full.returncode == 1
+    assert full.stderr.startswith("tamis: no space left for")
+    assert len(full.stderr.splitlines()) == 1
+    assert not (out / "manifest.json").exists()
+    assert not [path for path in out.rglob("*") if path.suffix in {".part", ".tmp"}]
+    subprocess.run(words, check=True)
+    ours, theirs = outputs(out), outputs(undisturbed[0])
+    assert all(ours[name] == content for name, content in theirs.items() if name != "manifest.json")
+
+
+def test_files_made_in_another_order_and_at_another_time_change_nothing(
+    sample: Path, undisturbed: tuple[Path, float], tmp_path: Path
+) -> None:
+    files = sorted(path for path in (sample / "corpus").rglob("*") if path.is_file())
+    random.Random(3).shuffle(files)
+    source = tmp_path / "corpus"
+    for second, path in enumerate(files):
+        target = source / path.relative_to(sample / "corpus")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+        os.utime(target, (second, second))
+    found = tamis.clean(source, tmp_path / "out", settings=SMALL, jobs=1, batch_size=11)
+    assert balanced(found.manifest)
+    ours, theirs = outputs(tmp_path / "out"), outputs(undisturbed[0])
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name] == content for name, content in theirs.items() if name != "manifest.json")
+    assert found.manifest["dataset_id"] == tamis.Result(undisturbed[0]).manifest["dataset_id"]

@@ -1,0 +1,139 @@
+"""The walls of the project: who may import whom, what a kernel's folder holds, how long a file may be."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tamis.checks import registry
+
+ROOT = Path(__file__).parents[1]
+KERNELS = ROOT / "kernels" / "tamis_kernels"
+ENGINE = ROOT / "engine" / "tamis"
+OPERATIONS = sorted(folder.name for folder in KERNELS.iterdir() if (folder / "__init__.py").exists())
+
+LONGEST = 420
+# Files that may be longer, each with the reason.
+LONG_FILES = {"tests/engine/test_media.py": "one builder of broken files a format, and the verdict on each"}
+
+# Where the pipeline does name a check: every table is read by the rules in `formats`, whether or not the check that counts its findings
+# runs; the manifest says of each column how many values are missing, and why cells became null; `auto` tells how to normalise.
+NAMED_CHECKS = {"plan.py": {"formats"}, "manifest.py": {"formats", "missing"}, "choose.py": {"normalize"}}
+
+# What each part of the engine may import of the others; docs/design.md draws the same.
+LAYERS = {
+    "errors": set[str](),
+    "media": {"errors"},
+    "sources": {"errors"},
+    "executors": {"errors"},
+    "sample": {"errors"},
+    "progress": {"errors"},
+    "report": {"errors"},
+    "normalizer": {"errors"},
+    "clustering": {"errors"},
+    "texts": {"errors", "clustering"},
+    "checks": {"errors", "media", "sources", "normalizer", "clustering", "texts"},
+    "recipe": {"errors", "checks"},
+    "pipeline": {"errors", "media", "sources", "executors", "checks", "recipe", "progress", "report"},
+    "api": {"errors", "recipe", "pipeline", "progress"},
+    "doctor": {"api"},
+    "cli": {"errors", "recipe", "pipeline", "progress", "api", "doctor", "sample"},
+    "__main__": {"cli"},
+}
+
+
+def tracked(suffix: str = "") -> list[Path]:
+    """Return the project's files: those that git knows, or all source files where there is no git."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode == 0 and listed.stdout:
+        files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    else:
+        files = [path for folder in ("engine", "kernels", "tests", "bench", "docs", "configs") for path in (ROOT / folder).rglob("*")]
+    return sorted(path for path in files if path.is_file() and path.name.endswith(suffix) and "__pycache__" not in path.parts)
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Return the full names of the modules that a file imports anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
+
+
+def part(path: Path) -> str:
+    """Return the part of the engine that a file belongs to."""
+    return path.relative_to(ENGINE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", sorted(KERNELS.rglob("*.py")), ids=lambda path: str(path.relative_to(KERNELS)))
+def test_kernels_need_only_numpy_and_numba(path: Path) -> None:
+    allowed = {*sys.stdlib_module_names, "numpy", "numba", "tamis_kernels"}
+    if path.name in {"cuda.py", "backend.py"}:  # backend.py asks whether CuPy is there
+        allowed |= {"cupy", "numba_cuda"}
+    assert {name.split(".")[0] for name in imports(path)} <= allowed
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_reference_and_cpu_define_the_same_functions_with_the_same_arguments(operation: str) -> None:
+    signatures = {}
+    for name in ("reference", "cpu"):
+        module = import_module(f"tamis_kernels.{operation}.{name}")
+        signatures[name] = {
+            key: tuple(inspect.signature(getattr(value, "py_func", value)).parameters)
+            for key, value in vars(module).items()
+            if callable(value) and not key.startswith("_") and getattr(value, "__module__", "") == module.__name__
+        }
+    assert signatures["cpu"]
+    public = import_module(f"tamis_kernels.{operation}")
+    source = inspect.getsource(public)
+    called = {name for name in signatures["cpu"] if re.search(rf"\.{name}\b|\bdef {name}\b", source)}
+    assert called, "no function of cpu.py is called"
+    assert {name: signatures["reference"].get(name) for name in called} == {name: signatures["cpu"][name] for name in called}
+
+
+@pytest.mark.parametrize("path", sorted(ENGINE.rglob("*.py")), ids=lambda path: str(path.relative_to(ENGINE)))
+def test_engine_imports_run_one_way(path: Path) -> None:
+    if path == ENGINE / "__init__.py":
+        return  # the list of public names
+    inside = {name.split(".")[1] for name in imports(path) if name.startswith("tamis.")} - {"__version__"}
+    assert inside - {part(path)} <= LAYERS[part(path)]
+
+
+def test_the_layers_have_no_cycle() -> None:
+    placed: set[str] = set()
+    for name, below in LAYERS.items():
+        assert below <= placed, name
+        placed.add(name)
+
+
+@pytest.mark.parametrize("path", sorted((ENGINE / "pipeline").glob("*.py")), ids=lambda path: path.name)
+def test_the_pipeline_names_no_check(path: Path) -> None:
+    assert not any(name.startswith("tamis.checks.") and not name.startswith("tamis.checks.base") for name in imports(path))
+    words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    named = {check.name for check in registry() for word in words if word == check.name or word.startswith(f"{check.name}.")}
+    assert named <= NAMED_CHECKS.get(path.name, set())
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in tracked(".py")}
+    assert {name for name, length in lengths.items() if length > LONGEST} <= set(LONG_FILES)
+
+
+def test_no_file_names_a_place_on_somebodys_machine() -> None:
+    place = re.compile(r"(?<![\w.])/(?:home|Users|work|root)/\w")
+    texts = [path for path in tracked() if path.suffix in {".py", ".md", ".toml", ".html", ".yaml", ".cuda"} or path.name == "Makefile"]
+    assert len(texts) > 50
+    found = {str(path.relative_to(ROOT)) for path in texts if place.search(path.read_text(encoding="utf-8"))}
+    assert not found - {"tests/test_architecture.py"}
