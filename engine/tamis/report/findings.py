@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
+import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,12 +69,26 @@ def clusters(path: Path) -> list[Cluster]:
     if not path.exists():
         return []
     rows = pl.scan_parquet(path)
-    sizes = rows.group_by("check", "cluster").len().sort(["check", "len", "cluster"], descending=[False, True, False])
-    largest = sizes.group_by("check", maintain_order=True).head(CLUSTERS_PER_CHECK).collect(engine="streaming")
     return [
         Cluster(check, keeper, size, _members(rows, check, keeper))
-        for check, keeper, size in largest.select("check", "cluster", "len").iter_rows()
+        for check, keeper, size in _largest(path).select("check", "cluster", "len").iter_rows()
     ]
+
+
+def _largest(path: Path) -> pl.DataFrame:
+    """Count the members of clusters, which stand together in the file, and keep the largest: there may be millions."""
+    largest = last = pl.DataFrame(schema={"check": pl.String, "cluster": pl.String, "len": pl.UInt32})
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=["check", "cluster"]):
+            sizes = pl.DataFrame(pl.from_arrow(batch)).group_by("check", "cluster", maintain_order=True).len()
+            counted = pl.concat([last, sizes]).group_by("check", "cluster", maintain_order=True).agg(pl.col("len").sum())
+            largest, last = _first_of_each(pl.concat([largest, counted[:-1]])), counted[-1:]
+    return _first_of_each(pl.concat([largest, last]))
+
+
+def _first_of_each(sizes: pl.DataFrame) -> pl.DataFrame:
+    ordered = sizes.sort(["check", "len", "cluster"], descending=[False, True, False])
+    return ordered.group_by("check", maintain_order=True).head(CLUSTERS_PER_CHECK)
 
 
 def _members(rows: pl.LazyFrame, check: str, keeper: str) -> list[dict[str, Any]]:

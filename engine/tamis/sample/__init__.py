@@ -17,6 +17,7 @@ from tamis.sample.photos import MINIMUM_IMAGES, write_photos
 from tamis.sample.sensors import MINIMUM_ROWS, write_sensors
 from tamis.sample.truth import Truth, write_truth
 from tamis.sample.windows import write_windows
+from tamis_kernels import ArgumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,4 +120,4 @@ def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int
 def _demand(name: str, value: int, least: int) -> None:
     if value < least:
         message = f"{name} must be at least {least}, got {value}"
-        raise ValueError(message)
+        raise ArgumentError(message)

@@ -1,0 +1,227 @@
+"""Sources and folders that are not what they should be: a clear line or a row of the ledger, never a traceback or a lost record."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from running import balanced, call
+
+import tamis
+from tamis.errors import ColumnError, OutputError, SourceError
+from tamis.pipeline.folder import prepared
+from tamis.progress import Silent
+
+
+def photo(seed: int) -> bytes:
+    """Return a small JPEG of soft shapes, so that every seed is another picture."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
+    target = BytesIO()
+    Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC).save(target, "JPEG")
+    return target.getvalue()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return a folder with four pictures, two of them the same, and a table of each kind."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for name, seed in (("a.jpg", 1), ("b.jpg", 2), ("c.jpg", 3), ("twin.jpg", 1)):
+        (folder / name).write_bytes(photo(seed))
+    rows = pl.DataFrame({"time": [f"2024-01-0{day}T00:00:00" for day in range(1, 6)], "value": [1.0, 2.0, 3.0, 4.0, 5.0]})
+    rows.write_csv(folder / "text.csv")
+    rows.with_columns(pl.col("value") + 10).write_parquet(folder / "native.parquet")
+    return folder
+
+
+class At(Silent):
+    """Do something to the source when a stage begins."""
+
+    def __init__(self, stage: str, act: Callable[[], object]) -> None:
+        self._stage, self._act = stage, act
+
+    def stage(self, name: str, total: int) -> None:  # noqa: ARG002 - the contract's signature
+        if name == self._stage:
+            self._act()
+
+
+def reasons(out: Path) -> dict[str, str]:
+    return dict(tamis.Result(out).rejected.select("record", "reason").collect().iter_rows())
+
+
+def vanish(path: Path) -> Callable[[], object]:
+    return path.unlink
+
+
+def change(path: Path) -> Callable[[], object]:
+    return lambda: path.write_bytes(path.read_bytes() + b"more")
+
+
+@pytest.mark.parametrize("stage", ["observe", "apply"])
+@pytest.mark.parametrize(("harm", "reason"), [(vanish, "vanished"), (change, "changed")])
+@pytest.mark.parametrize("name", ["b.jpg", "native.parquet"])
+def test_a_file_that_vanishes_or_changes_in_the_run_is_in_the_ledger(
+    source: Path, tmp_path: Path, stage: str, harm: Callable[[Path], Callable[[], object]], reason: str, name: str
+) -> None:
+    how = {"output.materialise": "copy"}
+    result = tamis.clean(source, tmp_path / "out", jobs=1, settings=how, progress=At(stage, harm(source / name)))
+    rows = {name} if name.endswith("jpg") else {f"{name}#{row}" for row in range(5)}
+    assert balanced(result.manifest)
+    assert result.manifest["counts"]["read"] == 14
+    assert reasons(tmp_path / "out") == {"twin.jpg": "exact_duplicate", **dict.fromkeys(rows, reason)}
+
+
+def test_a_keeper_lost_while_writing_leaves_its_duplicate_rejected_and_names_both(source: Path, tmp_path: Path) -> None:
+    result = tamis.clean(source, tmp_path / "out", jobs=1, progress=At("apply", (source / "a.jpg").unlink))
+    assert balanced(result.manifest)
+    assert reasons(tmp_path / "out") == {"a.jpg": "vanished", "twin.jpg": "exact_duplicate"}
+    assert result.rejected.filter(pl.col("record") == "twin.jpg").collect()["kept"].to_list() == ["a.jpg"]
+
+
+def test_a_text_table_that_changes_after_it_was_read_is_used_as_it_was(source: Path, tmp_path: Path) -> None:
+    result = tamis.clean(source, tmp_path / "out", jobs=1, progress=At("observe", (source / "text.csv").unlink))
+    assert balanced(result.manifest)
+    assert reasons(tmp_path / "out") == {"twin.jpg": "exact_duplicate"}
+
+
+def write_cut_parquet(path: Path) -> None:
+    pl.DataFrame({"a": range(100)}).write_parquet(path)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def write_cut_gzip(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"a,b\n" + b"".join(b"%d,2\n" % row for row in range(5000)))[:-20])
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "reason"),
+    [
+        ("cut.parquet", write_cut_parquet, "unreadable_table"),
+        ("cut.csv.gz", write_cut_gzip, "truncated"),
+        ("no.csv.zst", lambda path: path.write_bytes(b"not zstd at all"), "truncated"),
+        ("empty.csv", Path.touch, "empty_table"),
+        ("empty.ndjson", Path.touch, "empty_table"),
+        ("empty.parquet", Path.touch, "unreadable_table"),
+        ("empty.arrow", Path.touch, "unreadable_table"),
+        ("empty.jpg", Path.touch, "empty"),
+        ("broken link", lambda path: path.symlink_to("nowhere"), "broken_link"),
+        ("folder link", lambda path: path.symlink_to("/", target_is_directory=True), "directory_link"),
+        ("line\nbreak 'and\" quotes.jpg", Path.touch, "empty"),
+        (f"{'long' * 60}.jpg", Path.touch, "empty"),
+    ],
+)
+def test_what_cannot_be_read_has_its_reason(source: Path, tmp_path: Path, name: str, write: Callable[[Path], object], reason: str) -> None:
+    write(source / name)
+    result = tamis.check(source, tmp_path / "out", jobs=1)
+    assert balanced(result.manifest)
+    told = {record: why for record, why in reasons(tmp_path / "out").items() if record.startswith(name)}
+    assert set(told.values()) == {reason}
+
+
+def test_outputs_inside_the_source_are_not_read(source: Path) -> None:
+    first = tamis.clean(source, source / "out", jobs=1).manifest["counts"]
+    second = tamis.clean(source, source / "again", jobs=1)
+    assert (first["read"], second.manifest["counts"]["read"]) == (14, 15)
+    assert reasons(source / "again")["out"] == "tamis_output"
+
+
+def test_a_folder_in_use_is_refused(source: Path, tmp_path: Path) -> None:
+    with prepared(tmp_path / "out", [source], overwrite=False), pytest.raises(OutputError, match="another run is writing"):
+        tamis.clean(source, tmp_path / "out")
+
+
+def test_an_empty_folder_and_a_foreign_output_are_told(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.txt").touch()
+    with pytest.raises(SourceError, match="nothing to clean"):
+        tamis.clean(tmp_path / "empty", tmp_path / "out")
+    with pytest.raises(OutputError, match="holds no run of tamis"):
+        tamis.clean(source / "text.csv", tmp_path / "foreign")
+    with pytest.raises(OutputError, match="not a folder"):
+        tamis.clean(source, source / "text.csv")
+
+
+@pytest.mark.parametrize("key", ["near_duplicates.columns", "missing.required", "exact_duplicates.ignore", "normalize.columns"])
+def test_a_column_that_no_table_has_is_told_with_the_nearest(source: Path, tmp_path: Path, key: str) -> None:
+    with pytest.raises(ColumnError, match=rf"{key} names the column 'valeu'.*'value'"):
+        tamis.clean(source, tmp_path / "out", settings={key: ["valeu"]}, jobs=1)
+
+
+def test_the_command_prints_one_document_or_nothing(source: Path, tmp_path: Path) -> None:
+    told = call("clean", source, "-o", tmp_path / "one", "--json", "-j", 1)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert balanced(json.loads(told.stdout))
+    quiet = call("check", source, "-o", tmp_path / "two", "--quiet", "-j", 1)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    spoken = call("clean", source, "-o", tmp_path / "three", "-j", 1)
+    assert "14 read = 13 kept + 1 rejected" in spoken.stdout
+    assert "observe: 14 records" in spoken.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["clean", "x", "-o", "y", "--backend", "gpu"], 2, "auto, cpu, cuda"),
+        (["clean", "x", "-o", "y", "--jobs", "-2"], 2, "'--jobs'"),
+        (["clean", "x", "-o", "y", "--recipe", "imges"], 2, "'images'"),
+        (["clean", "x", "-o", "y", "--set", "near_duplicates.threshold=2"], 2, "near_duplicates.threshold"),
+        (["clean", "x", "-o", "y", "--set", "nonsense"], 2, "KEY=VALUE"),
+        (["clean", "x"], 2, "'--out'"),
+        (["recipe", "show", "text.toml"], 2, "text.toml"),
+        (["sample", "corpus", "--images", "3"], 2, "images"),
+        (["doctr"], 2, "doctr"),
+    ],
+)
+def test_wrong_commands_are_one_line(tmp_path: Path, words: list[str], status: int, said: str) -> None:
+    run = call(*words, cwd=tmp_path)
+    assert run.returncode == status
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_doctor_and_recipe_speak() -> None:
+    report = json.loads(call("doctor", "--json").stdout)
+    assert {"cores", "python", "numpy"} <= report.keys()
+    schema = json.loads(call("recipe", "schema").stdout)
+    assert "near_duplicates" in schema["properties"]
+    assert "[near_duplicates]" in call("recipe", "show", "images").stdout
+
+
+WORDS = ["-0.0", "nan", "inf", "NA", "-9999", "1,5", "3 km", "2024-01-02", "é", "", " "]
+CELLS = st.one_of(st.none(), st.floats(width=32), st.sampled_from(WORDS), st.text(max_size=6))
+
+
+@settings(max_examples=6, deadline=None)
+@given(table=st.lists(st.tuples(CELLS, CELLS, st.integers(0, 3)), min_size=1, max_size=12), batch=st.integers(1, 5))
+def test_any_table_balances(tmp_path_factory: pytest.TempPathFactory, table: list[tuple[Any, Any, int]], batch: int) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    text = [[None if cell is None else str(cell) for cell in row] for row in table]
+    pl.DataFrame(text, schema={"a": pl.String, "b": pl.String, "c": pl.String}, orient="row").write_parquet(folder / "t.parquet")
+    result = tamis.check(folder / "t.parquet", folder / "out", jobs=1, batch_size=batch)
+    rejected = result.rejected.collect()
+    assert balanced(result.manifest)
+    assert result.manifest["counts"]["read"] == len(table)
+    assert rejected["record"].n_unique() == len(rejected) == result.manifest["counts"]["rejected"]
+    shutil.rmtree(folder)
+
+
+def test_names_that_are_not_utf8_are_kept_byte_for_byte(source: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    (source / name).write_bytes(photo(9))
+    result = tamis.clean(source, tmp_path / "out", jobs=1)
+    assert balanced(result.manifest)
+    assert (tmp_path / "out" / "clean" / name).read_bytes() == photo(9)
