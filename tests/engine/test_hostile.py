@@ -24,6 +24,8 @@ from tamis.errors import ColumnError, OutputError, SourceError
 from tamis.pipeline.folder import prepared
 from tamis.progress import Silent
 
+OUTSIDE = Path(__file__)
+
 
 def photo(seed: int) -> bytes:
     """Return a small JPEG of soft shapes, so that every seed is another picture."""
@@ -87,7 +89,9 @@ def test_a_keeper_lost_while_writing_leaves_its_duplicate_rejected_and_names_bot
     result = tamis.clean(source, tmp_path / "out", jobs=1, progress=At("apply", (source / "a.jpg").unlink))
     assert balanced(result.manifest)
     assert reasons(tmp_path / "out") == {"a.jpg": "vanished", "twin.jpg": "exact_duplicate"}
-    assert result.rejected.filter(pl.col("record") == "twin.jpg").collect()["kept"].to_list() == ["a.jpg"]
+    kept, detail = result.rejected.filter(pl.col("record") == "twin.jpg").select("kept", "detail").collect().row(0)
+    assert kept == "a.jpg"
+    assert "could not be written in the end" in detail
 
 
 def test_a_text_table_that_changes_after_it_was_read_is_used_as_it_was(source: Path, tmp_path: Path) -> None:
@@ -116,6 +120,9 @@ def write_cut_gzip(path: Path) -> None:
         ("empty.parquet", Path.touch, "unreadable_table"),
         ("empty.arrow", Path.touch, "unreadable_table"),
         ("empty.jpg", Path.touch, "empty"),
+        ("empty.tsv", Path.touch, "empty_table"),
+        ("empty.jsonl", Path.touch, "empty_table"),
+        ("outside link", lambda path: path.symlink_to(OUTSIDE), "outside_source"),
         ("broken link", lambda path: path.symlink_to("nowhere"), "broken_link"),
         ("folder link", lambda path: path.symlink_to("/", target_is_directory=True), "directory_link"),
         ("line\nbreak 'and\" quotes.jpg", Path.touch, "empty"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import resource
@@ -33,6 +34,13 @@ def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str]) -> None
         time.sleep(0.01)
 
 
+def children(process: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_shards_in_hand_and_says_how_to_go_on(
     sample: Path, undisturbed: tuple[Path, float], tmp_path: Path, number: signal.Signals
@@ -62,7 +70,9 @@ def test_a_run_killed_at_ten_random_moments_ends_as_an_undisturbed_one(
         process = subprocess.Popen(command(sample / "corpus", out, "-q"), start_new_session=True)
         time.sleep(seconds * chance.uniform(0.1, 0.9))
         hits += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+        for one in [*children(process.pid), process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
         process.wait()
         if (out / "manifest.json").exists():
             assert outputs(out) == outputs(finished)
@@ -78,9 +88,9 @@ def test_a_worker_that_is_killed_costs_nothing(sample: Path, undisturbed: tuple[
     out = tmp_path / "out"
     process = subprocess.Popen(command(sample / "corpus", out, "-q"), text=True)
     wait_for(".tamis/plan.json", out, process)
-    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = children(process.pid)
     assert workers
-    os.kill(int(workers[0]), signal.SIGKILL)
+    os.kill(workers[0], signal.SIGKILL)
     assert process.wait(timeout=60) == 0
     assert outputs(out) == outputs(undisturbed[0])
 

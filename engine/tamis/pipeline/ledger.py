@@ -41,6 +41,7 @@ REJECTS = pa.schema(
 CLUSTERS = pa.schema(
     [("cluster", pa.string()), ("record", pa.string()), ("keeper", pa.bool_()), ("similarity", pa.float64()), ("check", pa.string())]
 )
+KEEPER_LOST = "; that record could not be written in the end, so that neither is in the clean corpus"
 _STAGES = ("evidence", "judged", "applied")
 
 
@@ -84,12 +85,21 @@ class Tally:
         self.by_group: Counter[str] = Counter()
 
 
+def _lost(plan: Plan) -> pl.Series:
+    """Return the numbers of the records that were to be kept and could not be written in the end."""
+    numbers = [pl.Series([], dtype=pl.Int64)]
+    for shard in plan.shards:
+        late = read_findings(findings_path(plan, shard, "applied")).filter(pl.col("severity") == "reject")
+        numbers.append(late["index"] + shard.first)
+    return pl.concat(numbers)
+
+
 def write_ledger(plan: Plan, out: Path) -> Tally:
     """Write rejects.parquet, notes.parquet and clusters.parquet, and return the counts."""
-    tally, records = Tally(), Records(plan)
+    tally, records, lost = Tally(), Records(plan), _lost(plan)
     order = {check.name: check.order for check in plan.recipe.checks(backend="cpu")}
-    write_table(out / "rejects.parquet", _rejects(plan, records, order, tally), REJECTS)
-    write_table(out / "notes.parquet", _notes(plan, records, order, tally), REJECTS)
+    write_table(out / "rejects.parquet", _rejects(plan, records, lost, order, tally), REJECTS)
+    write_table(out / "notes.parquet", _notes(plan, records, lost, order, tally), REJECTS)
     write_table(out / "clusters.parquet", _clusters(plan, records), CLUSTERS)
     return tally
 
@@ -105,7 +115,9 @@ def _split(plan: Plan, shard: Shard, order: dict[str, int]) -> tuple[pl.DataFram
     return found.filter(owns), found.filter(~owns).with_columns(severity=pl.lit("note"))
 
 
-def _rows(shard: Shard, found: pl.DataFrame, records: Records) -> pa.Table:
+def _rows(shard: Shard, found: pl.DataFrame, records: Records, lost: pl.Series) -> pa.Table:
+    orphaned = pl.col("kept").is_in(lost.implode())
+    found = found.with_columns(pl.when(orphaned).then(pl.col("detail") + KEEPER_LOST).otherwise("detail").alias("detail"))
     names = records.of_shard(shard, found["index"])
     kept = records.of_run(found["kept"])
     columns = found.select("check", "reason", "severity", "detail", "similarity", "column", "value")
@@ -113,20 +125,20 @@ def _rows(shard: Shard, found: pl.DataFrame, records: Records) -> pa.Table:
     return frame.select(REJECTS.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(REJECTS)
 
 
-def _rejects(plan: Plan, records: Records, order: dict[str, int], tally: Tally) -> Iterator[pa.Table]:
+def _rejects(plan: Plan, records: Records, lost: pl.Series, order: dict[str, int], tally: Tally) -> Iterator[pa.Table]:
     for shard in plan.shards:
         rejects, _ = _split(plan, shard, order)
         _add(tally.rejected, rejects)
         tally.by_kind[shard.kind] += len(rejects)
         tally.by_group[shard.group] += len(rejects)
-        yield _rows(shard, rejects, records)
+        yield _rows(shard, rejects, records, lost)
 
 
-def _notes(plan: Plan, records: Records, order: dict[str, int], tally: Tally) -> Iterator[pa.Table]:
+def _notes(plan: Plan, records: Records, lost: pl.Series, order: dict[str, int], tally: Tally) -> Iterator[pa.Table]:
     for shard in plan.shards:
         _, notes = _split(plan, shard, order)
         _add(tally.noted, notes)
-        yield _rows(shard, notes, records)
+        yield _rows(shard, notes, records, lost)
 
 
 def _add(counter: Counter[tuple[str, str]], found: pl.DataFrame) -> None:

@@ -143,7 +143,7 @@ def _stage_task(
     done, made_from = target.with_suffix(".done"), (tamis.__version__, file, words)
     with contextlib.suppress(FileNotFoundError, EOFError, pickle.UnpicklingError):
         told, result, content = pickle.loads(done.read_bytes())
-        if told == made_from:
+        if told == made_from and (isinstance(result, Problem) or result.path is None or Path(result.path).exists()):
             return result, content
     try:
         content = digest(file.path)

@@ -4,12 +4,12 @@ A record id is the file's path relative to the root, with `/` between its parts.
 UTF-8, or that begins with `bytes:` itself, becomes `bytes:` and the percent-quoted bytes, so that two files never share
 an id and every id can be written as text.
 
-Links to files are followed. Links to folders are not, for they can lead outside the source or back into it; each is a
-problem of its own.
+Links to files of the source are followed. Links to folders, which can lead back into the source, and to files outside of it are
+not; each is a problem of its own. A link that is named as the source is always followed.
 """
 
 # A Path for each of millions of files would be slow, so paths are strings here.
-# ruff: noqa: PTH100, PTH112, PTH115, PTH116, PTH118, PTH120, PTH122, PTH207, PTH208
+# ruff: noqa: PTH100, PTH112, PTH113, PTH115, PTH116, PTH118, PTH120, PTH122, PTH207, PTH208
 
 from __future__ import annotations
 
@@ -156,6 +156,7 @@ def _expand(start: str) -> tuple[str, list[str]]:
 def _walk(start: str, root: str, exclude: str | None) -> Iterator[SourceFile | Problem]:
     """Yield what a path is, and for a folder what lies in it."""
     pending = [start]
+    inside = os.path.join(os.path.realpath(start), "")
     while pending:
         path = pending.pop()
         try:
@@ -168,6 +169,10 @@ def _walk(start: str, root: str, exclude: str | None) -> Iterator[SourceFile | P
                 else:
                     with os.scandir(path) as children:
                         pending.extend(child.path for child in children)
+                continue
+            if stat.S_ISLNK(status.st_mode) and path != start and os.path.isfile(path) and not os.path.realpath(path).startswith(inside):
+                detail = f"the link leads to {os.readlink(path)!a}, outside the source; name that file as a source to have it read"
+                yield Problem(record_id(path, root), "outside_source", detail)
                 continue
             yield _inspect(path, root, status)
         except OSError as error:
