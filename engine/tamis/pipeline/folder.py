@@ -64,7 +64,10 @@ def prepared(out: Path, sources: Sequence[Path], *, overwrite: bool) -> Iterator
         if overwrite:
             clear(out)
         _sweep(out)
-        yield
+        try:
+            yield
+        finally:
+            _sweep(out)  # a run that fails stops its other workers wherever they are
 
 
 def clear(out: Path) -> None:

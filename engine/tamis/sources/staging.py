@@ -114,10 +114,12 @@ class _Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        for part in self._parts:
-            part.unlink(missing_ok=True)
+        try:
+            if self._writer is not None:
+                self._writer.close()
+        finally:
+            for part in self._parts:
+                part.unlink(missing_ok=True)
 
     def add(self, chunk: Chunk) -> None:
         """Add the rows of a chunk."""
