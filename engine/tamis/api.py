@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tamis_kernels.backend import BackendName
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Result:
     """A finished run, read from its output folder.
 
@@ -33,6 +33,9 @@ class Result:
     """
 
     out: Path
+
+    def __init__(self, out: str | Path) -> None:
+        object.__setattr__(self, "out", Path(out))
 
     @cached_property
     def manifest(self) -> dict[str, Any]:

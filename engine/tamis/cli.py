@@ -44,6 +44,19 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but erro
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest as JSON when done, and no progress.")]
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        _print(f"tamis {tamis.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Sieve corpora: clean files and rows come out, with a reason for every record that was held back."""
+
+
 @app.command("clean")
 def clean_command(
     source: Sources,

@@ -93,7 +93,8 @@ def canonical_rows(frame: pl.DataFrame, names: list[str], prefix: str) -> pl.Ser
 
 def _text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_float():
-        return (column + 0.0).cast(pl.String)
+        # polars adds 0.0 to a column by leaving it alone, and -0.0 would stay
+        return pl.when(column == 0.0).then(pl.lit(0.0, dtype)).otherwise(column).cast(pl.String)
     if dtype.is_temporal():
         return column.cast(pl.Int64).cast(pl.String)
     if isinstance(dtype, (pl.List, pl.Array)):

@@ -1,0 +1,39 @@
+"""Small commands, as they are typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+from running import call
+
+import tamis
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZES = ("--images", 40, "--rows", 1_200, "--documents", 200)
+
+
+def test_the_version_is_told() -> None:
+    done = call("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"tamis {tamis.__version__}\n", "")
+
+
+def test_a_sample_is_written_with_its_truth_and_the_command_that_cleans_it(tmp_path: Path) -> None:
+    done = call("sample", tmp_path / "s", *SIZES, "--seed", 3)
+    assert (done.returncode, done.stderr) == (0, "")
+    truth = pl.read_parquet(tmp_path / "s" / "truth.parquet")
+    assert len(truth) >= 40 + 1_200 + 200
+    assert f"tamis clean {tmp_path / 's' / 'corpus'} -o {tmp_path / 's' / 'cleaned'}" in done.stdout
+
+
+def test_a_sample_too_small_for_its_faults_is_one_clear_line(tmp_path: Path) -> None:
+    done = call("sample", tmp_path / "s", "--images", 4)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "tamis: images must be at least 40, got 4\n")
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_result_is_found_by_a_path_of_either_kind(sample: Path, tmp_path: Path) -> None:
+    tamis.check(sample / "corpus" / "text", tmp_path / "out", jobs=1)
+    assert tamis.Result(str(tmp_path / "out")).rejected.collect().equals(tamis.Result(tmp_path / "out").rejected.collect())
