@@ -39,6 +39,14 @@ Settings = Annotated[list[str], typer.Option("--set", "-s", metavar="KEY=VALUE",
 Backends = Annotated[str, typer.Option("--backend", "-b", metavar="auto|cpu|cuda", help="Where kernels run. The result is the same.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Worker processes; 0 for one a core. The result is the same.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=0, help="Records a worker holds at once; 0 lets each stage choose.")]
+Materialise = Annotated[
+    str,
+    typer.Option(
+        metavar="hardlink|copy|symlink|manifest",
+        help="How kept files reach clean/; short for --set output.materialise=...  By default the recipe says.",
+        show_default=False,
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest as JSON when done, and no progress.")]
@@ -66,11 +74,13 @@ def clean_command(
     backend: Backends = "auto",
     jobs: Jobs = 0,
     batch_size: BatchSize = 0,
+    materialise: Materialise = "",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Clean a corpus: media, tables (Parquet, CSV, NDJSON, Arrow), or both."""
+    settings = [*settings, f"output.materialise={materialise}"] if materialise else settings
     _run(source, out, recipe, settings, backend, jobs, batch_size, overwrite=overwrite, quiet=quiet, as_json=as_json, dry_run=False)
 
 

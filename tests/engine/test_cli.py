@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pytest
 from running import call
 
 import tamis
@@ -37,3 +39,22 @@ def test_a_sample_too_small_for_its_faults_is_one_clear_line(tmp_path: Path) -> 
 def test_a_result_is_found_by_a_path_of_either_kind(sample: Path, tmp_path: Path) -> None:
     tamis.check(sample / "corpus" / "text", tmp_path / "out", jobs=1)
     assert tamis.Result(str(tmp_path / "out")).rejected.collect().equals(tamis.Result(tmp_path / "out").rejected.collect())
+
+
+@pytest.mark.parametrize(("how", "links"), [("copy", 1), ("hardlink", 2)])
+def test_how_kept_files_reach_the_clean_corpus_is_an_option(sample: Path, tmp_path: Path, how: str, links: int) -> None:
+    picture = next((sample / "corpus" / "photos").rglob("*.png"))
+    (tmp_path / "in").mkdir()
+    shutil.copyfile(picture, tmp_path / "in" / "one.png")
+    done = call("clean", tmp_path / "in", "-o", tmp_path / "out", "--materialise", how, "-j", 1, "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out" / "clean" / "one.png").stat().st_nlink == links
+
+
+def test_a_wrong_way_of_materialising_is_one_clear_error(sample: Path, tmp_path: Path) -> None:
+    done = call("clean", sample / "corpus", "-o", tmp_path / "out", "--materialise", "teleport")
+    assert done.returncode == 2
+    assert "output.materialise" in done.stderr
+    assert "teleport" in done.stderr
+    assert "hardlink" in done.stderr
+    assert not (tmp_path / "out").exists()
