@@ -22,6 +22,7 @@ from tamis.pipeline.interrupt import Interrupt
 from tamis.pipeline.judge import judge
 from tamis.pipeline.ledger import write_ledger
 from tamis.pipeline.manifest import write_books
+from tamis.pipeline.memory import give_back
 from tamis.pipeline.prepare import prepare
 from tamis.report import write_report
 from tamis_kernels import resolve
@@ -125,12 +126,15 @@ class _Run:
             judge(plan)
             self.progress.advance(plan.records)
             self._leave_if_stopped()
+        give_back()
         with self.clock.stage("statistics"):
             gathered = statistics.gather(plan, lambda tasks: self._map(tasks))
         with self.clock.stage("apply"):
             kept = self._apply(plan, gathered)
         with self.clock.stage("books"):
+            give_back()
             tally = write_ledger(plan, self.request.out)
+            give_back()
             manifest = write_books(ready, summaries, kept, gathered, tally, self.request, (self.backend, self.reason), self.clock)
             write_report(self.request.out, manifest)
             write_json(self.request.out / "manifest.json", manifest)  # the last file: where it is, the run is finished
