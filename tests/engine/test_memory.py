@@ -18,5 +18,5 @@ def test_memory_in_use_stays_as_it_is() -> None:
 
 
 def test_a_system_without_malloc_trim_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     give_back()
