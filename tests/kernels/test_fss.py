@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from tamis_kernels import ArgumentError, minhash
 from tamis_kernels.fss import EMPTY_SLOT, merge, mixes, signatures, text_signatures
-from tamis_kernels.ngrams import Unit, hashes
+from tamis_kernels.ngram_keys import keys
+from tamis_kernels.ngram_keys.cpu import HELD
+from tamis_kernels.ngrams import Unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,12 +86,21 @@ def test_cpu_equals_the_reference(sizes: list[int], num_perm: int, seed: int, wi
 
 @pytest.mark.parametrize("unit", UNITS)
 @given(rows=st.lists(st.one_of(st.binary(max_size=80), st.text(max_size=50).map(str.encode)), max_size=6), ngram=st.integers(1, 9))
-def test_texts_have_the_signatures_of_their_ngram_hashes(unit: Unit, rows: list[bytes], ngram: int) -> None:
+def test_texts_have_the_signatures_of_their_ngram_keys(unit: Unit, rows: list[bytes], ngram: int) -> None:
     data, offsets = np.frombuffer(b"".join(rows), np.uint8), np.cumsum([0, *map(len, rows)])
     arguments: dict[str, Any] = {"validity": np.arange(len(rows)) != 1, "unit": unit, "ngram": ngram}
-    wanted = signatures(*hashes(data, offsets, backend="cpu", **arguments), num_perm=16, backend="cpu")
+    wanted = signatures(*keys(data, offsets, backend="cpu", **arguments), num_perm=16, backend="cpu")
     for backend in BACKENDS:
         np.testing.assert_array_equal(text_signatures(data, offsets, num_perm=16, backend=backend, **arguments), wanted)
+
+
+@pytest.mark.parametrize("num_perm", [1, 500, 20_000])  # whose slots are full after round 0, after round 0 or 1, and never
+def test_texts_longer_than_what_is_held_are_read_again_round_by_round(num_perm: int) -> None:
+    text = np.random.default_rng(7).integers(0, 256, HELD + 100, np.uint8)
+    few = np.tile(text[:400], 2 * HELD // 400)  # long, but with few distinct n-grams
+    for data in (text, few):
+        found, wanted = (text_signatures(data, np.array([0, data.size]), num_perm=num_perm, backend=backend) for backend in BACKENDS)
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_texts_longer_than_a_block_equal_the_reference() -> None:

@@ -50,7 +50,7 @@ def union(
     if left.dtype != np.int64 or right.dtype != np.int64 or left.ndim != 1 or left.shape != right.shape:
         message = f"left and right must be int64[edges], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
         raise ArgumentError(message)
-    if left.size and (min(left.min(), right.min()) < 0 or max(left.max(), right.max()) >= parent.size):
+    if left.size and max(left.view(np.uint64).max(), right.view(np.uint64).max()) >= parent.size:  # a negative one is huge
         message = f"the edges must join members 0 … {parent.size - 1}, got {min(left.min(), right.min())} … {max(left.max(), right.max())}"
         raise ArgumentError(message)
     implementation("components", backend).union(parent, frozen(left), frozen(right))
@@ -65,11 +65,10 @@ def roots(parent: NDArray[np.int64], *, backend: BackendName | Backend = "auto")
         `parent` has another dtype or shape, or is not what `union` leaves.
     """
     _check_parent(parent)
-    if bool(np.any(parent > np.arange(parent.size))) or bool(np.any(parent < 0)):
+    out = np.empty(parent.size, np.int64)
+    if not implementation("components", backend).roots(frozen(parent), out):
         message = "parent must hold, for each member, a member with no higher index; start from numpy.arange(n)"
         raise ArgumentError(message)
-    out = np.empty_like(parent)
-    implementation("components", backend).roots(frozen(parent), out)
     return out
 
 

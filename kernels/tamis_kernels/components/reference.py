@@ -16,10 +16,13 @@ def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.
         parent[high] = low
 
 
-def roots(parent: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    """Write the root of each member."""
+def roots(parent: NDArray[np.int64], out: NDArray[np.int64]) -> bool:
+    """Write the root of each member; return False where a parent is no lower member."""
+    if not all(0 <= above <= member for member, above in enumerate(parent.tolist())):
+        return False
     for member in range(out.size):
         out[member] = _root(parent, member)
+    return True
 
 
 def _root(parent: NDArray[np.int64], member: int) -> int:

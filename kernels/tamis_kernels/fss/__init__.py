@@ -87,8 +87,8 @@ def text_signatures(
 ) -> NDArray[np.uint32]:
     """Return the signature of each text's set of n-grams.
 
-    The result is that of `tamis_kernels.ngrams.hashes`, whose parameters `data`, `offsets`, `validity`, `unit` and `ngram` these are,
-    followed by `signatures`. The hashes have 32 bits: two different n-grams of a text of n share one with probability n / 2³².
+    The result is that of `tamis_kernels.ngram_keys.keys`, whose parameters `data`, `offsets`, `validity`, `unit` and `ngram` these are,
+    followed by `signatures`.
 
     Returns
     -------

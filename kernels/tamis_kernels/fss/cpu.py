@@ -12,7 +12,8 @@ import numpy as np
 from numba import njit
 
 from tamis_kernels.minhash.cpu import lower_mixed
-from tamis_kernels.ngrams.cpu import BLOCK, hash_block, row_text, row_work, word_scratch
+from tamis_kernels.ngram_keys.cpu import HELD, next_keys, unit_of_row, unit_room
+from tamis_kernels.ngrams.cpu import BLOCK, row_work
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
@@ -83,22 +84,31 @@ def _text_signatures(
 ) -> None:
     places, values = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
     room = np.empty((4, out.shape[1]), np.uint32)
-    marks = np.empty(BLOCK + ngram, np.int64)
-    scratch = word_scratch(offsets[first : last + 1], unit)
-    hashes = np.empty(BLOCK, np.uint32)
+    marks, words, white = unit_room(unit, ngram)
+    keys = np.empty(HELD, np.uint64)
     for row in range(first, last):
         if not validity[row]:
             continue
-        text, start, stop, kind = row_text(data, offsets[row], offsets[row + 1], unit, scratch)
-        held = 0  # n-grams of the row hashed so far; the rounds after the first read them again
-        while start >= 0:
-            if held + BLOCK > hashes.size:
-                longer = np.empty(2 * hashes.size + BLOCK, np.uint32)
-                longer[:held] = hashes[:held]
-                hashes = longer
-            found, start = hash_block(text, start, stop, kind, ngram, marks, hashes[held : held + BLOCK])
-            held += found
-        sketch(hashes[:held], mixes, a, b, places, values, room, out[row])
+        start, stop = offsets[row], offsets[row + 1]
+        kind = unit_of_row(data, start, stop, unit)
+        found, rest = next_keys(data, start, stop, kind, ngram, marks, words, white, keys)
+        if rest < 0:
+            sketch(keys[:found], mixes, a, b, places, values, room, out[row])
+            continue
+        for number in range(4):  # too long to be held whole: each round reads the text again, but round 0 alone fills nearly all slots
+            at, highest = start, EMPTY
+            if number == 3:
+                begin_missing(a, b, room, out[row])
+            while at >= 0:
+                found, at = next_keys(data, at, stop, kind, ngram, marks, words, white, keys)
+                if number == 3:
+                    lower_missing(keys[:found], mixes[3], values, room, out[row])
+                else:
+                    highest = deal(keys[:found], mixes[number], number, highest, places, values, out[row])
+            if number == 3:
+                end_missing(room, out[row])
+            elif highest < EMPTY:
+                break
 
 
 @njit(cache=True, nogil=True)
@@ -115,21 +125,52 @@ def sketch(
     """Fill the slots from one set; the rest is room to work in."""
     if elements.size == 0:
         return
-    highest = EMPTY
-    for number in range(3):
-        for start in range(0, elements.size, BLOCK):
-            part = elements[start : min(start + BLOCK, elements.size)]
-            spread(part, mixes[number], u32(number << 30), u64(slots.size), places, values)
-            kept = part.size if highest == EMPTY else keep_below(highest, part.size, places, values)
-            for i in range(kept):
-                place = u64(places[i])
-                slots[place] = min(slots[place], values[i])
+    if 3 * elements.size < slots.size:
+        deal_few(elements, mixes, slots)
+    else:
+        for number in range(3):
+            if deal(elements, mixes[number], number, EMPTY, places, values, slots) < EMPTY:
+                return
+    begin_missing(a, b, room, slots)
+    lower_missing(elements, mixes[3], values, room, slots)
+    end_missing(room, slots)
+
+
+@njit(cache=True, nogil=True)
+def deal(
+    elements: NDArray[np.uint32] | NDArray[np.uint64],
+    mix: np.uint64,
+    number: int,
+    highest: np.uint32,
+    places: NDArray[np.uint32],
+    values: NDArray[np.uint32],
+    slots: NDArray[np.uint32],
+) -> np.uint32:
+    """Deal elements out in round `number`; take and return what no slot exceeds, 0xFFFFFFFF while one may be empty."""
+    can_fill = (number + 1) * elements.size >= slots.size
+    for start in range(0, elements.size, BLOCK):
+        part = elements[start : min(start + BLOCK, elements.size)]
+        spread(part, mix, u32(number << 30), u64(slots.size), places, values)
+        kept = part.size if highest == EMPTY else keep_below(highest, part.size, places, values)
+        for i in range(kept):
+            place = u64(places[u64(i)])
+            slots[place] = min(slots[place], values[u64(i)])
+        if can_fill:
             highest = u32(0)
             for slot in range(slots.size):
                 highest = max(highest, slots[slot])
-        if highest < EMPTY:
-            return
-    fill_missing(elements, mixes[3], a, b, values, room, slots)
+    return highest
+
+
+@njit(cache=True, nogil=True)
+def deal_few(elements: NDArray[np.uint32] | NDArray[np.uint64], mixes: NDArray[np.uint64], slots: NDArray[np.uint32]) -> None:
+    """Deal elements out in all three rounds, which cannot fill the slots: there is nothing to look for in between."""
+    size = u64(slots.size)
+    for i in range(elements.size):
+        for number in range(3):
+            mixed = splitmix64(u64(u64(elements[i]) + mixes[number]))
+            place = u64(u64(mixed & u64(0xFFFFFFFF)) * size) >> u64(32)
+            slots[place] = min(slots[place], u32(u32(mixed >> u64(34)) | u32(number << 30)))
 
 
 @njit(cache=True, nogil=True)
@@ -158,35 +199,55 @@ def keep_below(highest: np.uint32, size: int, places: NDArray[np.uint32], values
     return kept
 
 
+# The three that follow give every empty slot the least affine image of all elements. `room` holds, slot by slot, a, b, the least image
+# and, in the last row, which slot that is; where more than a quarter is empty all slots take part, as picking some out costs more.
+
+
 @njit(cache=True, nogil=True)
-def fill_missing(
+def count_empty(slots: NDArray[np.uint32]) -> int:
+    """Return how many slots are empty."""
+    count = 0
+    for slot in range(slots.size):
+        count += slots[slot] == EMPTY
+    return count
+
+
+@njit(cache=True, nogil=True)
+def begin_missing(a: NDArray[np.uint32], b: NDArray[np.uint32], room: NDArray[np.uint32], slots: NDArray[np.uint32]) -> None:
+    """Write down which images are wanted."""
+    count = count_empty(slots)
+    for slot in range(slots.size):
+        room[0, slot], room[1, slot], room[2, slot] = a[slot], b[slot], EMPTY
+    if 4 * count > slots.size:
+        return
+    list_empty(slots, room[3])
+    for i in range(count):
+        room[0, i], room[1, i] = a[room[3, i]], b[room[3, i]]
+
+
+@njit(cache=True, nogil=True)
+def lower_missing(
     elements: NDArray[np.uint32] | NDArray[np.uint64],
     mix: np.uint64,
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
     images: NDArray[np.uint32],
     room: NDArray[np.uint32],
     slots: NDArray[np.uint32],
 ) -> None:
-    """Give every empty slot the least affine image of all elements."""
-    count = 0
-    for slot in range(slots.size):
-        count += slots[slot] == EMPTY
-    all_slots = 4 * count > slots.size  # then computing the filled ones too is cheaper than picking the others out
-    width = slots.size if all_slots else count
-    if all_slots:
-        room[0], room[1] = a, b
-    else:
-        list_empty(slots, room[3])
-        for i in range(count):
-            room[0, i], room[1, i] = a[room[3, i]], b[room[3, i]]
-    room[2, :width] = EMPTY
+    """Lower the wanted images by those of the elements."""
+    count = count_empty(slots)
+    width = slots.size if 4 * count > slots.size else count
     for start in range(0, elements.size, BLOCK):
         part = elements[start : min(start + BLOCK, elements.size)]
         for i in range(part.size):
             images[i] = u32(splitmix64(u64(u64(part[i]) + mix)))
         lower_mixed(images, part.size, room[0, :width], room[1, :width], room[2, :width])
-    if all_slots:
+
+
+@njit(cache=True, nogil=True)
+def end_missing(room: NDArray[np.uint32], slots: NDArray[np.uint32]) -> None:
+    """Fill the empty slots."""
+    count = count_empty(slots)
+    if 4 * count > slots.size:
         for slot in range(slots.size):
             slots[slot] = tagged(room[2, slot]) if slots[slot] == EMPTY else slots[slot]
     else:

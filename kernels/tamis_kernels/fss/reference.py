@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.ngrams.reference import row_ngrams, xxh32
+from tamis_kernels.ngram_keys.reference import row_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +40,7 @@ def text_signatures(
 ) -> None:
     """Write the signature of each row's set of n-grams into `out`, which comes filled with 0xFFFFFFFF."""
     for row in range(out.shape[0]):
-        grams = row_ngrams(data, offsets, validity, unit, ngram, row)
-        sketch(np.array([xxh32(gram) for gram in grams], np.uint64), mixes, a, b, out[row])
+        sketch(np.array(row_keys(data, offsets, validity, unit, ngram, row), np.uint64), mixes, a, b, out[row])
 
 
 def sketch(

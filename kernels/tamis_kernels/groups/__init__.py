@@ -52,6 +52,7 @@ def sort_by_key(
         raise ArgumentError(message)
     order = np.empty(keys.size, np.uint32)
     ordered = np.empty(keys.size, np.uint64)
-    implementation("groups", backend).sort_by_key(frozen(keys), order, ordered)
-    heads = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-    return order, np.concatenate(([0], heads, [keys.size] if keys.size else [])).astype(np.int64)
+    groups = implementation("groups", backend).sort_by_key(frozen(keys), order, ordered)
+    starts = np.full(groups + 1, keys.size, np.int64)
+    implementation("groups", backend).run_starts(frozen(ordered), starts[:groups])
+    return order, starts
