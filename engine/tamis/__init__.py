@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tamis.api import Result, check, clean
+    from tamis.deduplicate import near_duplicates
     from tamis.errors import (
         ColumnError,
         InvariantError,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tamis.normalizer import Normalizer
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
-    from tamis.texts import near_duplicates, signatures
+    from tamis.texts import signatures
 
 _HOMES = {
     "tamis.api": ("Result", "check", "clean"),
@@ -43,7 +44,8 @@ _HOMES = {
     "tamis.normalizer": ("Normalizer",),
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
-    "tamis.texts": ("near_duplicates", "signatures"),
+    "tamis.deduplicate": ("near_duplicates",),
+    "tamis.texts": ("signatures",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -70,11 +72,13 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for: `import tamis` alone loads neither polars nor numba."""
+    import importlib
+
+    if name == "namespace":
+        return importlib.import_module("tamis.namespace")
     if name not in _HOME_OF:
         message = f"module 'tamis' has no attribute {name!r}"
         raise AttributeError(message)
-    import importlib
-
     return getattr(importlib.import_module(_HOME_OF[name]), name)
 
 

@@ -102,6 +102,7 @@ def clean(
     backend: BackendName = "auto",
     jobs: int | None = None,
     batch_size: int | None = None,
+    against: str | Path | Sequence[str | Path] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
@@ -123,6 +124,8 @@ def clean(
         Worker processes; None for one a core. The result is the same for any number.
     batch_size
         Records that a worker holds at once; None lets each stage choose. The result is the same for any size.
+    against
+        Output folders of finished runs: what they kept stays, and records equal or nearly equal to it go. Only their evidence is read.
     overwrite
         Whether a finished or other run in `out` is replaced.
     progress
@@ -133,7 +136,7 @@ def clean(
     TamisError
         See `tamis.errors`. A bad record raises nothing: it is in `Result.rejected`.
     """
-    return _run(source, out, recipe, settings, backend, jobs, batch_size, progress, overwrite=overwrite, dry_run=False)
+    return _run(source, out, recipe, settings, backend, jobs, batch_size, against, progress, overwrite=overwrite, dry_run=False)
 
 
 def check(
@@ -145,11 +148,12 @@ def check(
     backend: BackendName = "auto",
     jobs: int | None = None,
     batch_size: int | None = None,
+    against: str | Path | Sequence[str | Path] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
     """Do what `clean` does but write no clean corpus: ledger, clusters, manifest and report only."""
-    return _run(source, out, recipe, settings, backend, jobs, batch_size, progress, overwrite=overwrite, dry_run=True)
+    return _run(source, out, recipe, settings, backend, jobs, batch_size, against, progress, overwrite=overwrite, dry_run=True)
 
 
 def _run(
@@ -160,6 +164,7 @@ def _run(
     backend: BackendName,
     jobs: int | None,
     batch_size: int | None,
+    against: str | Path | Sequence[str | Path],
     progress: Progress | None,
     *,
     overwrite: bool,
@@ -173,6 +178,7 @@ def _run(
         backend=backend,
         jobs=jobs if jobs is not None else cores(),
         batch_size=batch_size,
+        against=tuple(str(one) for one in ([against] if isinstance(against, (str, Path)) else against)),
         overwrite=overwrite,
         dry_run=dry_run,
     )

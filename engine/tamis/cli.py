@@ -47,6 +47,10 @@ Materialise = Annotated[
         show_default=False,
     ),
 ]
+Against = Annotated[
+    list[str],
+    typer.Option("--against", metavar="DIR", help="Output folder of a finished run: what it kept is not kept again. May be repeated."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest as JSON when done, and no progress.")]
@@ -75,13 +79,16 @@ def clean_command(
     jobs: Jobs = 0,
     batch_size: BatchSize = 0,
     materialise: Materialise = "",
+    against: Against = [],  # noqa: B006
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Clean a corpus: media, tables (Parquet, CSV, NDJSON, Arrow), or both."""
     settings = [*settings, f"output.materialise={materialise}"] if materialise else settings
-    _run(source, out, recipe, settings, backend, jobs, batch_size, overwrite=overwrite, quiet=quiet, as_json=as_json, dry_run=False)
+    _run(
+        source, out, recipe, settings, backend, jobs, batch_size, against, overwrite=overwrite, quiet=quiet, as_json=as_json, dry_run=False
+    )
 
 
 @app.command("check")
@@ -93,12 +100,13 @@ def check_command(
     backend: Backends = "auto",
     jobs: Jobs = 0,
     batch_size: BatchSize = 0,
+    against: Against = [],  # noqa: B006
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Do what clean does, but write no clean corpus: ledger, clusters, manifest and report only."""
-    _run(source, out, recipe, settings, backend, jobs, batch_size, overwrite=overwrite, quiet=quiet, as_json=as_json, dry_run=True)
+    _run(source, out, recipe, settings, backend, jobs, batch_size, against, overwrite=overwrite, quiet=quiet, as_json=as_json, dry_run=True)
 
 
 @app.command("sample")
@@ -159,6 +167,7 @@ def _run(
     backend: str,
     jobs: int,
     batch_size: int,
+    against: list[str],
     *,
     overwrite: bool,
     quiet: bool,
@@ -180,6 +189,7 @@ def _run(
         backend=cast("BackendName", backend),  # `resolve` tells a wrong name
         jobs=jobs or cores(),
         batch_size=batch_size or None,
+        against=tuple(against),
         overwrite=overwrite,
         dry_run=dry_run,
         resume_line=shlex.join(["tamis", *(word for word in sys.argv[1:] if word != "--overwrite")]),

@@ -146,6 +146,7 @@ def stars(
     similarity: Similarity,
     threshold: float,
     *,
+    settled: int = 0,
     pairs_at_a_time: int = PAIRS_AT_A_TIME,
 ) -> Clusters:
     """Choose keepers such that every record that goes is similar enough to the one that stays for it.
@@ -157,6 +158,8 @@ def stars(
     ----------
     roots
         int64[n], the component of each record, as `band_components` returns it.
+    settled
+        Records below this number stay whatever they resemble, and may be kept for others.
     similarity, threshold, pairs_at_a_time
         As in `band_components`.
     """
@@ -172,7 +175,7 @@ def stars(
             break
         compared += members.size
         found = _compare(similarity, anchors, members, pairs_at_a_time)
-        taken = found >= threshold
+        taken = (found >= threshold) & (members >= settled)
         keeper[members[taken]] = anchors[taken]
         values[members[taken]] = found[taken]
         values[anchors[taken]] = 1.0

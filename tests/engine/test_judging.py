@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tamis
-from tamis.checks import near_duplicates
+from tamis import sets
 from tamis.pipeline import findings, spill
-from tamis.pipeline.evidence import write_evidence
+from tamis.pipeline.evidence import evidence_path, write_evidence
 from tamis.pipeline.plan import Plan, Shard
 from tamis.recipe import Recipe
 
@@ -23,6 +23,10 @@ def planned(out: Path, sizes: list[int]) -> Plan:
     firsts = np.concatenate(([0], np.cumsum(sizes))).tolist()
     shards = tuple(Shard(i, "media", first, size) for i, (first, size) in enumerate(zip(firsts, sizes, strict=False)))
     return Plan("", str(out), Recipe.load(None), "cpu", None, False, shards, {}, {}, ())
+
+
+def shelf(plan: Plan) -> list[spill.Held]:
+    return [spill.Held(shard.first, shard.records, evidence_path(plan, shard)) for shard in plan.shards]
 
 
 @settings(max_examples=30)
@@ -47,7 +51,7 @@ def test_parts_hold_every_living_record_once_and_equal_keys_together(
         write_evidence(plan, shard, columns, findings.empty(), {}, "stamp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "PART_RECORDS", part)
-        found = list(spill.parts(plan, alive, ("key", "value"), plan.state("spill")))
+        found = list(spill.parts(shelf(plan), alive, ("key", "value"), plan.state("spill")))
     numbers = np.concatenate([index for index, _ in found])
     assert np.array_equal(np.sort(numbers), np.flatnonzero(alive & known))
     owners: dict[int, int] = {}
@@ -62,8 +66,8 @@ def test_parts_hold_every_living_record_once_and_equal_keys_together(
 def test_evidence_that_no_record_has_gives_nothing(tmp_path: Path) -> None:
     plan = planned(tmp_path, [3])
     write_evidence(plan, plan.shards[0], pl.DataFrame({"other": [1, 2, 3]}), findings.empty(), {}, "stamp")
-    assert spill.holders(plan, "key") == []
-    index, (keys,) = spill.gather(plan, np.ones(3, bool), ("key",))
+    assert spill.holders(shelf(plan), "key") == []
+    index, (keys,) = spill.gather(shelf(plan), np.ones(3, bool), ("key",))
     assert index.size == keys.size == 0
 
 
@@ -89,7 +93,7 @@ def test_small_parts_judge_as_large_ones_do(texts: tuple[Path, list[str]], tmp_p
     path, made = texts
     whole = tamis.check(path, tmp_path / "whole", jobs=1)
     monkeypatch.setattr(spill, "PART_RECORDS", 3)
-    monkeypatch.setattr(near_duplicates, "HASHES_AT_A_TIME", 50)
+    monkeypatch.setattr(sets, "HASHES_AT_A_TIME", 50)
     cut = tamis.check(path, tmp_path / "cut", settings={"shards.rows": 7}, jobs=1)
     for name in ("rejects.parquet", "clusters.parquet"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tamis
-import tamis.texts as module
+import tamis.deduplicate as module
+import tamis.sets
+from tamis.deduplicate import byte_count, near_duplicates
 from tamis.errors import ColumnError
-from tamis.texts import TextSimilarity, near_duplicates, normalised, signatures, text_buffers
+from tamis.texts import normalised, signatures, text_buffers
 from tamis_kernels import ArgumentError
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def planted(seed: int, originals: int) -> list[str]:
 @pytest.mark.parametrize("dtype", [pl.String, pl.Binary])
 def test_signatures_are_those_datasketch_makes(dtype: type[pl.DataType]) -> None:
     series = pl.Series("text", TEXTS, dtype=pl.String).cast(dtype)
-    found = signatures(series, num_perm=64, seed=7)
+    found = signatures(series, "affine32", num_perm=64, seed=7)
     assert (found.name, found.dtype) == ("text", pl.Array(pl.UInt32, 64))
     for text, row in zip(TEXTS, found.to_list(), strict=True):
         if text is None:
@@ -74,7 +76,7 @@ def test_signatures_are_those_datasketch_makes(dtype: type[pl.DataType]) -> None
 
 def test_datasketch_takes_our_signatures_and_compares_them_with_its_own() -> None:
     left, right = "one two three four five six seven eight", "one two three four five six seven nine"
-    ours = signatures(pl.Series([left, right]), unit="word", ngram=3).to_numpy()
+    ours = signatures(pl.Series([left, right]), "affine32", unit="word", ngram=3).to_numpy()
     taken = [MinHash(seed=1, scheme="affine32", hashvalues=row) for row in ours]
     own = sketch((" ".join(right.split()[i : i + 3]).encode() for i in range(6)), num_perm=128, seed=1)
     assert taken[1].jaccard(own) == 1.0
@@ -203,7 +205,7 @@ def test_believing_every_candidate_reports_no_similarity() -> None:
     texts = [" ".join(original), " ".join([*original, "more"]), " ".join(original)]
     result = near_duplicates(pl.DataFrame({"text": texts}), verify="none")
     assert result["cluster"].to_list() == [0, 0, 0]
-    assert result["similarity"].to_list() == [1.0, None, 1.0]
+    assert result["similarity"].to_list() == [1.0, None, None]
 
 
 def test_empty_frames_give_empty_answers() -> None:
@@ -231,13 +233,45 @@ def test_any_texts_get_sound_answers(texts: list[str | None]) -> None:
             assert similarity == jaccard(tidy[row], tidy[cluster], ngram=2)
 
 
-@pytest.mark.parametrize("budget", [1, 20, 1 << 20])
-def test_how_much_text_is_held_at_once_changes_no_similarity(monkeypatch: pytest.MonkeyPatch, budget: int) -> None:
-    monkeypatch.setattr(module, "TEXT_AT_A_TIME", budget)
-    texts = pl.Series(["a b c d", "a b c e", None, "x"])
-    similarity = TextSimilarity(texts, "word", 1)
-    left, right = np.array([0, 0, 1, 2, 3]), np.array([1, 0, 3, 2, 2])
-    assert similarity(left, right).tolist() == [3 / 5, 1.0, 0.0, 0.0, 0.0]
+@pytest.mark.parametrize(("rows", "hashes", "memory"), [(1, 1, 1), (7, 50, "2KB"), (1 << 16, 1 << 20, "1GB")])
+@pytest.mark.parametrize("verify", ["exact", "signature", "none"])
+def test_how_much_is_held_at_once_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, verify: Verification, rows: int, hashes: int, memory: int | str
+) -> None:
+    frame = pl.DataFrame({"text": [*planted(seed=9, originals=30), None, ""]})
+    expected = near_duplicates(frame, verify=verify)
+    monkeypatch.setattr(module, "ROWS_AT_A_TIME", rows)
+    monkeypatch.setattr(tamis.sets, "HASHES_AT_A_TIME", hashes)
+    assert near_duplicates(frame.lazy(), verify=verify, memory=memory).equals(expected)
+
+
+@pytest.mark.parametrize("scheme", ["fss", "affine32"])
+@pytest.mark.parametrize("dtype", [pl.List(pl.Int64), pl.List(pl.UInt32), pl.Array(pl.UInt64, 40)])
+def test_lists_of_integers_are_compared_as_sets(dtype: pl.DataType, scheme: Any) -> None:
+    one, other = list(range(40)), list(range(1000, 1040))
+    rows: list[list[int] | None] = [one, one[::-1], [*one[:-1], 77], other, [*other[:38], 5, 5], None]
+    frame = pl.DataFrame({"ids": rows}, schema={"ids": pl.List(pl.Int64)}).select(pl.col("ids").cast(dtype))
+    result = near_duplicates(frame, "ids", scheme=scheme)
+    assert result["cluster"].to_list() == [0, 0, 0, 3, 3, None]
+    assert result["similarity"].to_list() == [1.0, 1.0, 39 / 41, 1.0, 38 / 41, None]
+
+
+def test_negative_and_missing_members_of_lists_and_empty_lists() -> None:
+    frame = pl.DataFrame({"ids": [[-1, -2, None, 3], [3, -2, -1], [], [], [None]]}, schema={"ids": pl.List(pl.Int32)})
+    assert near_duplicates(frame, "ids")["cluster"].to_list() == [0, 0, None, None, None]
+
+
+def test_a_goal_chooses_bands_for_these_records() -> None:
+    frame = pl.DataFrame({"text": planted(seed=8, originals=100)})
+    exact = near_duplicates(frame, threshold=0.7, recall=0.999)
+    assert not exact["keeper"].all()
+    believed = near_duplicates(frame, threshold=0.7, recall=0.9, precision=0.5, verify="none")
+    assert believed["keeper"].sum() == pytest.approx(exact["keeper"].sum(), abs=5)
+
+
+@pytest.mark.parametrize(("text", "size"), [("1", 1), (7, 7), ("500MB", 500_000_000), ("2 GiB", 2**31), ("1.5kb", 1500), ("3b", 3)])
+def test_memory_is_given_in_the_usual_units(text: int | str, size: int) -> None:
+    assert byte_count(text) == size
 
 
 def test_a_missing_column_names_the_nearest_one() -> None:
@@ -250,10 +284,15 @@ def test_a_missing_column_names_the_nearest_one() -> None:
     [
         (lambda: signatures(pl.Series("n", [1])), ColumnError, "column 'n' must be String or Binary, it is Int64"),
         (lambda: near_duplicates(pl.DataFrame({"text": [1]})), ColumnError, "must be String or Binary"),
-        (lambda: signatures(pl.Series(["a"]), scheme="legacy"), ArgumentError, "scheme must be one of affine32, fss, got 'legacy'"),  # type: ignore[arg-type]
+        (lambda: signatures(pl.Series(["a"]), scheme="legacy"), ArgumentError, "scheme must be one of fss, affine32, got 'legacy'"),  # type: ignore[arg-type]
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), verify="yes"), ArgumentError, "verify must be one of"),  # type: ignore[arg-type]
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), threshold=1.5), ArgumentError, "threshold .* got 1.5"),
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), ngram=0), ArgumentError, "ngram .* got 0"),
+        (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), memory="much"), ArgumentError, "memory must be .* got 'much'"),
+        (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), memory=0), ArgumentError, "memory must be .* got 0"),
+        (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), recall=1.0), ArgumentError, "recall must lie between 0 and 1, got 1.0"),
+        (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), precision=0.5), ArgumentError, "precision needs a recall"),
+        (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), recall=0.999999, num_perm=8), ArgumentError, "cannot be reached"),
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), num_perm=0), ArgumentError, "num_perm .* got 0"),
     ],
 )

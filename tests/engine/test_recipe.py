@@ -29,7 +29,7 @@ def test_each_shipped_recipe_loads_and_survives_a_round_trip_through_toml(name: 
 
 
 def test_the_shipped_recipes_are_those_that_the_documents_name() -> None:
-    assert builtin_names() == ["images", "sensors", "text"]
+    assert builtin_names() == ["images", "sensors", "text", "text_datatrove", "text_dolma3", "text_nemo_curator", "text_sedd"]
 
 
 def test_every_check_has_a_section() -> None:

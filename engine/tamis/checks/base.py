@@ -137,10 +137,8 @@ class Observation:
 class Sets(Protocol):
     """Shingle sets of some records, on disk."""
 
-    sizes: NDArray[np.int64]
-
-    def fetch(self, places: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Sorted sets of the records at these places, one after the other: (hashes, offsets)."""
+    def jaccard(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Exact Jaccard similarity of pairs of places."""
 
 
 class Case(Protocol):
@@ -152,7 +150,11 @@ class Case(Protocol):
 
     @property
     def records(self) -> int:
-        """How many records the run has."""
+        """How many records there are; from `own` on they are those that earlier runs have kept, which are never rejected."""
+
+    @property
+    def own(self) -> int:
+        """How many records the run itself has."""
 
     def has(self, name: str) -> bool:
         """Whether any record has this evidence."""
@@ -231,6 +233,8 @@ class Check:
         What it looks at.
     summary
         One sentence for `tamis recipe schema` and the report.
+    verdict_keys
+        Options that change verdicts but not what evidence means: runs that differ in them alone can be judged against each other.
     """
 
     name: ClassVar[str]
@@ -238,6 +242,7 @@ class Check:
     kinds: ClassVar[frozenset[Kind]]
     summary: ClassVar[str]
     Options: ClassVar[type[CheckOptions]] = CheckOptions
+    verdict_keys: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, options: CheckOptions, *, seed: int = 1, backend: BackendName = "auto") -> None:
         self.options: Any = options
@@ -267,6 +272,11 @@ class Check:
     def fitted(self, group: TableGroup, statistics: Statistics) -> dict[str, Any] | None:
         """Return what `apply` used, JSON-safe, for `scaler.json`; None when there is nothing to keep."""
         raise NotImplementedError
+
+    @property
+    def remembers(self) -> bool:
+        """Whether its evidence holds all that a later run needs to be judged against this one."""
+        return True
 
     @classmethod
     def has(cls, hook: str) -> bool:

@@ -59,7 +59,7 @@ class ExactDuplicates(Check):
             _reject_repeats(case, index[suspects], high[suspects], low[suspects])
 
     def _row_digests(self, batch: TableBatch) -> NDArray[np.uint64]:
-        prefix = batch.group.name
+        prefix = ",".join(sorted(column.name.casefold() for column in batch.group.columns))  # the same in every run, unlike a group's name
         if not self._across_files(batch.group):
             prefix += f"|{batch.source}"
         texts = canonical_rows(batch.frame, self._identity(batch.group), prefix)
@@ -110,14 +110,14 @@ def _text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 def _reject_repeats(case: Case, suspects: NDArray[np.int64], high: NDArray[np.uint64], low: NDArray[np.uint64]) -> None:
     """Reject all but the first of the records with equal keys; `suspects` rises."""
-    order = np.lexsort((suspects, high, low))
+    order = np.lexsort((suspects, suspects < case.own, high, low))  # what an earlier run kept comes first
     index, high, low = suspects[order], high[order], low[order]
     begins = np.ones(len(index), bool)
     begins[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
     keeper = index[begins][np.cumsum(begins) - 1]
-    sizes = np.bincount(np.cumsum(begins) - 1, minlength=1)
-    clustered = np.repeat(sizes > 1, sizes) if len(index) else np.zeros(0, bool)
+    gone = ~begins & (index < case.own)
+    clustered = np.isin(keeper, keeper[gone])
     case.clusters(index[clustered], keeper[clustered], np.ones(int(clustered.sum())))
-    copies = np.sort(index[~begins])
-    kept = keeper[~begins][np.argsort(index[~begins])]
+    copies = np.sort(index[gone])
+    kept = keeper[gone][np.argsort(index[gone])]
     case.reject(copies, "exact_duplicate", "equal to the record that is kept", kept=kept, similarity=np.ones(len(copies)))

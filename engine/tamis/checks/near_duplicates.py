@@ -7,18 +7,20 @@ In both, a record is rejected only if its verified similarity to a record that s
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Kind, MediaBatch, Observation, TableBatch
+from tamis.checks.keep import check_rules, columns_of, rank_names, ranks
 from tamis.clustering import Clusters, band_components, sharing, stars
-from tamis.texts import SCHEMES, Scheme, band_shape, normalised, text_buffers
-from tamis_kernels import bands, components, hamming, jaccard, minhash, ngrams, perceptual, symbols
+from tamis.goals import certain_shape, estimated_recall, meeting
+from tamis.texts import SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
+from tamis_kernels import bands, components, hamming, minhash, ngram_keys, perceptual, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 
 SHORTEST_TEXT = 100  # mean characters of a column below which it holds names or titles: rows that share one are not the same row
 WINDOW_NGRAM = 4
-HASHES_AT_A_TIME = 4 << 20  # shingle hashes in memory while pairs are verified: 16 MB
+MOST_PIXELS, MOST_BYTES = 2**31 - 1, 2**32 - 1
+RESEMBLES = "resembles the record that is kept"
+SEEMS_TO = "resembles the record that is kept, as far as their signatures tell"
+SHARES_A_BAND = "shares a band with the record that is kept; not verified"
 
 
 class Options(CheckOptions):
@@ -48,21 +53,62 @@ class Options(CheckOptions):
     ngram: int = Field(default=5, ge=1, description="Units per n-gram.")
     normalise: bool = Field(default=True, description="Whether texts are compared in NFKC, lower case and with single spaces.")
     scheme: Scheme = Field(
-        default="affine32", description="How signatures are made: affine32 (MinHash, as datasketch) or fss (faster on long texts)."
+        default="fss", description="How signatures are made: fss (Fast Similarity Sketching) or affine32 (MinHash, as datasketch makes it)."
     )
     num_perm: int = Field(default=128, ge=16, le=1024, description="Permutations, that is slots, of a MinHash signature.")
-    verify: Literal["exact", "none"] = Field(
-        default="exact", description="exact: every pair is compared on the source before it counts; none: equal bands suffice."
+    recall: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the pairs at the threshold that must meet in a band; those above it meet more surely. 0: what suits the "
+        "threshold, 95 % at 0.8.",
+    )
+    bands: int = Field(default=0, ge=0, description="Bands, in place of those that the threshold or the recall asks for; 0: as they ask.")
+    rows: int = Field(default=0, ge=0, description="Slots a band, with `bands`.")
+    verify: Literal["exact", "signature", "none"] = Field(
+        default="exact",
+        description="exact: a pair counts only after its n-grams were compared, read from the source again; signature: after their "
+        "signatures were; none: an equal band suffices. Records of earlier runs are compared by signature.",
     )
     windows: bool = Field(default=True, description="Whether numeric list columns are compared as sensor windows.")
     segments: int = Field(default=32, ge=4, description="Segments a window is averaged into.")
     alphabet: Literal[8, 16] = Field(default=8, description="Symbols a segment's mean is quantised to.")
     distance: int = Field(default=31, ge=0, le=31, description="Most differing bits, of 256, between the hashes of duplicate pictures.")
     min_quality: int = Field(default=50, ge=0, le=100, description="PDQ quality below which a picture is too plain to be compared.")
-    keep: tuple[Literal["largest", "first"], ...] = Field(
-        default=("largest", "first"), description="Which record stays: the largest (pixels, characters, then bytes), the first by id."
+    keep: tuple[str, ...] = Field(
+        default=("largest", "first"),
+        description="Which record stays, by rules in order: largest or smallest (pixels, then bytes; or the length of the text), "
+        "fullest (fewest nulls), source:PATTERN (a file, a folder or a glob), earliest:COLUMN, latest:COLUMN, lowest:COLUMN, "
+        "highest:COLUMN, at last the first by id. Nulls come last.",
+    )
+    remember: bool = Field(
+        default=True, description="Whether a later run can compare with this one: costs a byte of evidence per slot of a row's signature."
     )
     bucket_cap: int = Field(default=10_000, ge=2, description="Records of equal band above which a bucket is cut; cuts are counted.")
+
+    def shape(self) -> tuple[int, int]:
+        """Return how many bands of how many slots there are."""
+        if self.bands:
+            return self.bands, self.rows
+        return certain_shape(self.threshold, self.num_perm, self.recall) if self.recall else band_shape(self.threshold, self.num_perm)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if bool(self.bands) != bool(self.rows) or self.bands * self.rows > self.num_perm:
+            message = f"{self.bands} bands of {self.rows} slots do not fit {self.num_perm}; give both bands and rows, or neither"
+            raise ValueError(message)
+        self.shape()
+        return self
+
+    @field_validator("keep")
+    @classmethod
+    def _rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        check_rules(rules)
+        return rules
+
+    def named_columns(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns that the options name, those of the rules among them."""
+        return super().named_columns() | {"keep": columns_of(self.keep)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +131,13 @@ class NearDuplicates(Check):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"media", "table"})
     summary = "Pictures, texts and sensor windows that are almost the same: one stays, each removal is verified."
     Options = Options
+    verdict_keys: ClassVar[frozenset[str]] = frozenset({"verify", "keep", "remember", "bucket_cap"})
+
+    @property
+    def remembers(self) -> bool:
+        """Whether evidence holds signatures."""
+        options: Options = self.options
+        return options.remember or options.verify == "signature"
 
     def observe(self, batch: Batch) -> Observation:
         """Note the perceptual hash of pictures, the band keys of rows."""
@@ -101,9 +154,10 @@ class NearDuplicates(Check):
     def shingles(self, batch: TableBatch) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Return the n-gram hashes of the compared column."""
         compared = self._compared(batch)
-        return ngrams.hashes(
+        keys, offsets = ngram_keys.keys(
             compared.data, compared.offsets, validity=compared.validity, unit=compared.unit, ngram=compared.ngram, backend=self.backend
         )
+        return folded(keys), offsets
 
     # --- pictures
 
@@ -117,26 +171,28 @@ class NearDuplicates(Check):
             hashes[places], quality[places] = perceptual.pdq_batch(pixels, shapes, backend=self.backend)
         columns = {f"pdq_{word}": pl.Series(hashes[:, word]) for word in range(4)}
         columns["quality"] = pl.Series(quality)
-        columns["pixels"] = pl.Series([one.width * one.height for one in batch.inspections], dtype=pl.Int64)
-        columns["bytes"] = pl.Series(batch.sizes)
-        return Observation(columns)
+        pixels_of = np.array([one.width * one.height for one in batch.inspections], np.int64)
+        size = (np.minimum(pixels_of, MOST_PIXELS) << 32) | np.minimum(batch.sizes, MOST_BYTES)
+        return Observation(columns | ranks(self.options.keep, batch, size))
 
     def _judge_pictures(self, case: Case) -> None:
         options: Options = self.options
-        pictures = [*zip(*case.scan("quality", "pixels", "bytes", *(f"pdq_{word}" for word in range(4))), strict=True)]
+        names = rank_names(options.keep)
+        pictures = [*zip(*case.scan("quality", *(f"pdq_{word}" for word in range(4)), *names), strict=True)]
         index = np.concatenate(pictures[0])
-        quality, pixels, size, *words = (np.concatenate(column) for column in zip(*pictures[1], strict=True))
+        quality, *columns = (np.concatenate(column) for column in zip(*pictures[1], strict=True))
         plain = quality < max(1, options.min_quality)
         chosen = np.flatnonzero(~plain)
-        chosen = chosen[self._order(index[chosen], pixels[chosen], size[chosen])]
-        index, hashes = index[chosen], np.stack(words, axis=1)[chosen]
+        chosen = chosen[_order(case, index[chosen], [column[chosen] for column in columns[4:]])]
+        index, hashes = index[chosen], np.stack(columns[:4], axis=1)[chosen]
 
         def similarity(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
             return 1.0 - hamming.distances(hashes[left], hashes[right], backend=self.backend) / 256.0
 
         chunks = ((left, right) for left, right, _ in hamming.pair_chunks(hashes, options.distance, backend=self.backend))
-        clusters = stars(_components(len(index), chunks), similarity, 1.0 - options.distance / 256.0)
-        self._enter(case, index, clusters, "near_duplicate_picture")
+        settled = int(np.count_nonzero(index >= case.own))
+        clusters = stars(_components(len(index), chunks), similarity, 1.0 - options.distance / 256.0, settled=settled)
+        _enter(case, index, clusters, "near_duplicate_picture", RESEMBLES)
         case.count(pictures_compared=len(index), pictures_too_plain=int(np.count_nonzero(plain & (quality > 0))))
 
     # --- rows
@@ -156,17 +212,19 @@ class NearDuplicates(Check):
             seed=self.seed,
             backend=self.backend,
         )
-        count, rows = band_shape(options.threshold, options.num_perm)
+        count, rows = options.shape()
         keys = bands.keys(signatures, bands=count, rows=rows, backend=self.backend)
         empty = (signatures == np.uint32(minhash.EMPTY_SLOT)).all(axis=1)
         kind, something = "window" if texts.window else "text", pl.Series(~empty)
-        bare = pl.DataFrame({f"{kind}_band_{band:03d}": keys[:, band] for band in range(count)})
-        told = bare.with_columns(pl.Series("length", np.diff(texts.offsets).astype(np.int64)))
+        told = pl.DataFrame({f"{kind}_band_{band:03d}": keys[:, band] for band in range(count)})
+        told = told.with_columns(**ranks(options.keep, batch, np.diff(texts.offsets).astype(np.int64)))
+        if self.remembers:
+            told = told.with_columns(pl.Series("sketch", short_signatures(signatures)))
         return Observation({name: told.select(pl.when(something).then(pl.col(name)).alias(name)).to_series() for name in told.columns})
 
     def _judge_rows(self, case: Case, kind: str) -> None:
         options: Options = self.options
-        count, _ = band_shape(options.threshold, options.num_perm)
+        count, _ = options.shape()
         names = [f"{kind}_band_{band:03d}" for band in range(count)]
         suspected = np.zeros(case.records, bool)
         compared = 0
@@ -177,15 +235,13 @@ class NearDuplicates(Check):
         suspects = np.flatnonzero(suspected)
         del suspected
         case.count(rows_compared=compared, rows_suspected=len(suspects))
-        if options.verify == "exact":
-            with case.sets(suspects) as sets:
-                self._judge_suspects(case, suspects, kind, names, self._similarity(sets))
-        else:
-            self._judge_suspects(case, suspects, kind, names, lambda left, _: np.ones(len(left)))
+        own = suspects[suspects < case.own]
+        with case.sets(own) if options.verify == "exact" else nullcontext() as sets:
+            self._judge_suspects(case, suspects, kind, names, self._similarity(case, suspects, sets))
 
     def _judge_suspects(self, case: Case, suspects: NDArray[np.int64], kind: str, names: list[str], similarity: Similarity) -> None:
         options: Options = self.options
-        order = self._order(suspects, case.values("length", suspects))
+        order = _order(case, suspects, [case.values(name, suspects) for name in rank_names(options.keep)])
         everyone = np.arange(len(suspects))
         keys = ((case.values(name, suspects)[order], everyone) for name in names)
 
@@ -193,22 +249,43 @@ class NearDuplicates(Check):
             return similarity(order[left], order[right])
 
         roots, counters = band_components(len(suspects), keys, compare, options.threshold, hot=options.bucket_cap, backend=self.backend)
-        clusters = stars(roots, compare, options.threshold)
-        self._enter(case, suspects[order], clusters, f"near_duplicate_{kind}", verified=options.verify == "exact")
+        clusters = stars(roots, compare, options.threshold, settled=int(np.count_nonzero(suspects >= case.own)))
+        index = suspects[order]
+        if options.verify == "none":
+            clusters.similarity[:] = np.nan
+        detail = {"exact": RESEMBLES, "signature": SEEMS_TO, "none": SHARES_A_BAND}[options.verify]
+        _enter(case, index, clusters, f"near_duplicate_{kind}", detail, earlier=detail if options.verify == "none" else SEEMS_TO)
+        self._tell_recall(case, kind, clusters)
         case.count(pairs_verified=counters["pairs"] + clusters.counters["pairs"])
         case.count(hot_buckets=counters["hot_buckets"], unsettled=counters["unsettled"])
 
-    def _similarity(self, sets: Sets) -> Similarity:
-        """Return the exact Jaccard similarity of pairs of places, computed on a bounded number of hashes at a time."""
+    def _tell_recall(self, case: Case, kind: str, clusters: Clusters) -> None:
+        """Count what the bands were to find at the threshold, and what share of the pairs there are they found, as far as can be told."""
+        options: Options = self.options
+        shape = options.shape()
+        case.count(**{f"{kind}_recall_at_threshold": float(meeting(np.array([options.threshold]), *shape)[0])})
+        found = clusters.similarity[clusters.keeper != np.arange(len(clusters.keeper))]
+        estimate = estimated_recall(found, *shape)
+        if estimate is not None:
+            told = {"recall": estimate.share, "recall_low": estimate.low, "recall_high": estimate.high}
+            case.count(**{f"{kind}_{name}": round(value, 6) for name, value in told.items()})
+
+    def _similarity(self, case: Case, suspects: NDArray[np.int64], sets: Sets | None) -> Similarity:
+        """Return the similarity of pairs of suspects, exact where both are of this run and there are sets to tell it."""
+        options: Options = self.options
+        if options.verify == "none":
+            return lambda left, _: np.ones(len(left))
+        own = int(np.searchsorted(suspects, case.own))
+        everyone = sets is None or own < len(suspects)
+        estimate = SignatureSimilarity(case.values("sketch", suspects)) if everyone else None
 
         def similarity(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+            known = np.zeros(len(left), bool) if sets is None else (left < own) & (right < own)
             found = np.empty(len(left))
-            load = np.cumsum(sets.sizes[left] + sets.sizes[right]) // HASHES_AT_A_TIME
-            cuts = [0, *(np.flatnonzero(np.diff(load)) + 1).tolist(), len(left)]
-            for start, stop in pairwise(cuts):
-                members, places = np.unique(np.concatenate([left[start:stop], right[start:stop]]), return_inverse=True)
-                first, second = places[: stop - start], places[stop - start :]
-                found[start:stop] = jaccard.pairs(*sets.fetch(members), first, second, backend=self.backend)
+            if sets is not None:
+                found[known] = sets.jaccard(left[known], right[known])
+            if estimate is not None:
+                found[~known] = estimate(left[~known], right[~known])
             return found
 
         return similarity
@@ -253,29 +330,23 @@ class NearDuplicates(Check):
         validity = (joined != joined[:, :1]).any(axis=1)  # a constant window says nothing, and resembles every other
         return Compared(joined.ravel(), offsets, validity, "byte", WINDOW_NGRAM, window=True)
 
-    # --- both
 
-    def _order(self, index: NDArray[np.int64], *sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the order in which records have the right to stay."""
-        if "largest" not in self.options.keep:
-            return np.argsort(index)
-        return np.lexsort((index, *(-size for size in reversed(sizes))))
+def _order(case: Case, index: NDArray[np.int64], ranks: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return the order in which records have the right to stay: those of earlier runs first, for they are kept already."""
+    return np.lexsort((index, *reversed(ranks), index < case.own))
 
-    def _enter(self, case: Case, index: NDArray[np.int64], clusters: Clusters, reason: str, *, verified: bool = True) -> None:
-        keeper = index[clusters.keeper]
-        gone = clusters.keeper != np.arange(len(index))
-        members = np.isin(clusters.keeper, clusters.keeper[gone])
-        told = clusters.similarity if verified else np.full(len(index), np.nan)
-        case.clusters(index[members], keeper[members], told[members])
-        order = np.argsort(index[gone])
-        rejected, kept, similarity = index[gone][order], keeper[gone][order], told[gone][order]
-        case.reject(
-            rejected,
-            reason,
-            "resembles the record that is kept" if verified else "shares a band with the record that is kept; not verified",
-            kept=kept,
-            similarity=similarity,
-        )
+
+def _enter(case: Case, index: NDArray[np.int64], clusters: Clusters, reason: str, detail: str, *, earlier: str | None = None) -> None:
+    """Enter clusters with a record of this run in them, and reject those of its records that are no keepers."""
+    keeper = index[clusters.keeper]
+    gone = np.flatnonzero((clusters.keeper != np.arange(len(index))) & (index < case.own))
+    members = np.isin(clusters.keeper, clusters.keeper[gone])
+    case.clusters(index[members], keeper[members], clusters.similarity[members])
+    gone = gone[np.argsort(index[gone])]
+    of_earlier = keeper[gone] >= case.own
+    for some, said in ((gone[~of_earlier], detail), (gone[of_earlier], earlier or detail)):
+        if len(some):
+            case.reject(index[some], reason, said, kept=keeper[some], similarity=clusters.similarity[some])
 
 
 def _components(records: int, pairs: Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> NDArray[np.int64]:

@@ -10,17 +10,19 @@ import numpy as np
 import polars as pl
 
 from tamis.pipeline import findings, spill
-from tamis.pipeline.evidence import findings_path, read_findings, write_findings
+from tamis.pipeline.evidence import evidence_path, findings_path, read_findings, write_findings
 from tamis.pipeline.files import whole, write_json, write_table
-from tamis.pipeline.sets import ShingleSets
+from tamis.pipeline.sets import read_sets
+from tamis.sets import ShingleSets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from tamis.checks.base import Check
+    from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
 
 _CLUSTER_ROWS = 1 << 16
@@ -52,9 +54,18 @@ class Books:
     What grows with the run: one byte a record, and 24 bytes a rejection or a member of a cluster.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, earlier: Sequence[Earlier] = ()) -> None:
         self._plan = plan
-        self._alive = np.ones(plan.records, bool)
+        self._shelf = [
+            spill.Held(shard.first, shard.records, evidence_path(plan, shard)) for shard in plan.shards if shard.kind != "problem"
+        ]
+        first = plan.records
+        for run in earlier:
+            for old in run.shards:
+                if old.kind != "problem":
+                    self._shelf.append(spill.Held(first, old.records, old.evidence))
+                first += old.records
+        self._alive = np.concatenate([np.ones(plan.records, bool), *(run.kept for run in earlier)])
         self._rejections: list[_Rejection] = []
         self._members: list[_Members] = []
         self.counters: dict[str, dict[str, float]] = {}
@@ -70,24 +81,29 @@ class Books:
 
     @property
     def records(self) -> int:
+        return len(self._alive)
+
+    @property
+    def own(self) -> int:
         return self._plan.records
 
     def has(self, name: str) -> bool:
-        return bool(spill.holders(self._plan, self._column(name)))
+        return bool(spill.holders(self._shelf, self._column(name)))
 
     def scan(self, *names: str) -> Iterator[spill.Chunk]:
-        return spill.scan(self._plan, self._alive, [self._column(name) for name in names])
+        return spill.scan(self._shelf, self._alive, [self._column(name) for name in names])
 
     def parts(self, *names: str) -> Iterator[spill.Chunk]:
-        return spill.parts(self._plan, self._alive, [self._column(name) for name in names], self._plan.state("judged", "spill"))
+        return spill.parts(self._shelf, self._alive, [self._column(name) for name in names], self._plan.state("judged", "spill"))
 
     def values(self, name: str, indices: NDArray[np.int64]) -> NDArray[Any]:
         chosen = np.zeros(self.records, bool)
         chosen[indices] = True
-        return spill.gather(self._plan, chosen, [self._column(name)])[1][0]
+        return spill.gather(self._shelf, chosen, [self._column(name)])[1][0]
 
     def sets(self, indices: NDArray[np.int64]) -> ShingleSets:
-        return ShingleSets(self._plan, self._check, indices, self._plan.state("judged", "sets"))
+        chunks = read_sets(self._plan, self._check, indices)
+        return ShingleSets(chunks, len(indices), self._plan.state("judged", "sets"), self._check.backend)
 
     def reject(
         self,
@@ -121,7 +137,7 @@ class Books:
         table = pl.DataFrame(schema=CLUSTER_SCHEMA).to_arrow()
         write_table(plan.state("judged", "clusters.parquet"), self._cluster_tables(), table.schema)
         with whole(plan.state("judged", "alive.bin")) as temporary:
-            temporary.write_bytes(np.packbits(self._alive).tobytes())
+            temporary.write_bytes(np.packbits(self._alive[: self.own]).tobytes())
         write_json(plan.state("judged", "counters.json"), self.counters)
 
     def _column(self, name: str) -> str:
@@ -163,11 +179,11 @@ class Books:
 CLUSTER_SCHEMA: dict[str, pl.DataType] = {"check": pl.String(), "keeper": pl.Int64(), "index": pl.Int64(), "similarity": pl.Float64()}
 
 
-def judge(plan: Plan) -> None:
-    """Let every check judge in its order, unless they already have."""
+def judge(plan: Plan, earlier: Sequence[Earlier] = ()) -> None:
+    """Let every check judge in its order, unless they already have; what earlier runs kept stands above all."""
     if plan.state("judged", "counters.json").exists():
         return
-    books = Books(plan)
+    books = Books(plan, earlier)
     for check in plan.recipe.checks(backend=plan.backend):
         if check.has("judge"):
             books.hear(check)

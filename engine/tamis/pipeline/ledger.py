@@ -18,9 +18,10 @@ from tamis.pipeline.evidence import findings_path, read_findings
 from tamis.pipeline.files import write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
 
 REJECTS = pa.schema(
@@ -48,9 +49,11 @@ _STAGES = ("evidence", "judged", "applied")
 class Records:
     """Names of records by number."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, earlier: Sequence[Earlier] = ()) -> None:
         self._plan = plan
-        self._first = np.array([shard.first for shard in plan.shards], np.int64)
+        self._earlier = [(run, shard) for run in earlier for shard in run.shards]
+        sizes = [shard.records for shard in plan.shards] + [shard.records for _, shard in self._earlier]
+        self._first = np.cumsum([0, *sizes])[:-1]
 
     def of_shard(self, shard: Shard, positions: pl.Series) -> pl.DataFrame:
         """Return record, source and row of the records at these positions of a shard."""
@@ -69,8 +72,12 @@ class Records:
         owners = np.searchsorted(self._first, known.to_numpy(), side="right") - 1
         ids = [pl.Series([], dtype=pl.String)]
         for owner in np.unique(owners).tolist():
-            shard = self._plan.shards[owner]
-            ids.append(self.of_shard(shard, known.filter(pl.Series(owners == owner)) - shard.first)["record"])
+            positions = known.filter(pl.Series(owners == owner)) - int(self._first[owner])
+            if owner < len(self._plan.shards):
+                ids.append(self.of_shard(self._plan.shards[owner], positions)["record"])
+            else:
+                run, shard = self._earlier[owner - len(self._plan.shards)]
+                ids.append(run.names(shard, positions))
         lookup = pl.DataFrame({"number": known, "record": pl.concat(ids)})
         return numbers.to_frame("number").join(lookup, on="number", how="left", maintain_order="left")["record"]
 
@@ -94,9 +101,9 @@ def _lost(plan: Plan) -> pl.Series:
     return pl.concat(numbers)
 
 
-def write_ledger(plan: Plan, out: Path) -> Tally:
+def write_ledger(plan: Plan, out: Path, earlier: Sequence[Earlier] = ()) -> Tally:
     """Write rejects.parquet, notes.parquet and clusters.parquet, and return the counts."""
-    tally, records, lost = Tally(), Records(plan), _lost(plan)
+    tally, records, lost = Tally(), Records(plan, earlier), _lost(plan)
     order = {check.name: check.order for check in plan.recipe.checks(backend="cpu")}
     write_table(out / "rejects.parquet", _rejects(plan, records, lost, order, tally), REJECTS)
     write_table(out / "notes.parquet", _notes(plan, records, lost, order, tally), REJECTS)

@@ -67,6 +67,7 @@ def write_books(
     manifest: dict[str, Any] = {
         "tamis": {"version": tamis.__version__, "manifest": FORMAT},
         "dry_run": plan.dry_run,
+        "against": list(plan.against),
         "source": {
             "paths": [str(one) for one in ([request.source] if not isinstance(request.source, (list, tuple)) else request.source)],
             "root": plan.root,

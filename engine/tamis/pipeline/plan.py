@@ -76,6 +76,7 @@ class Plan:
     groups: Mapping[str, TableGroup]
     staged: Mapping[str, Staged]
     problems: tuple[Problem, ...]
+    against: tuple[str, ...] = ()
 
     def for_workers(self) -> Plan:
         """Return the plan without its shards: a worker is sent the one it works on, and need not hold the names of all files."""
@@ -170,6 +171,8 @@ def fingerprint(plan: Plan) -> str:
         hasher.update(f"{shard.kind}|{shard.records}|{shard.start}|{shard.stop}|{shard.group}".encode())
         for file in shard.files:
             hasher.update(f"{file.record}|{file.size}|{file.mtime_ns}".encode("utf-8", "surrogateescape"))
+    for folder in plan.against:
+        hasher.update(f"against {folder}".encode("utf-8", "surrogateescape"))
     for problem in plan.problems:
         hasher.update(f"{problem.record}|{problem.reason}".encode("utf-8", "surrogateescape"))
     return hasher.hexdigest()

@@ -47,6 +47,7 @@ def prepare(
     backend: BackendName,
     batch_size: int | None,
     dry_run: bool,
+    against: Sequence[str] = (),
     executor: LocalExecutor,
     progress: Progress,
     stop: Callable[[], bool],
@@ -68,7 +69,7 @@ def prepare(
     ordered = sorted(readable, key=lambda file: (group_of[file.record], file.record))
     problems = tuple(sorted((*listing.problems, *problems), key=lambda problem: problem.record))
     shards = cut(media, [(file, staged[file.record], group_of[file.record]) for file in ordered], len(problems), recipe.shards)
-    plan = Plan(str(listing.root), str(out), recipe, backend, batch_size, dry_run, shards, groups, staged, problems)
+    plan = Plan(str(listing.root), str(out), recipe, backend, batch_size, dry_run, shards, groups, staged, problems, tuple(against))
     if plan.records == 0:
         message = f"{source}: there is no record to clean"
         raise SourceError(message)

@@ -15,6 +15,7 @@ import polars as pl
 from tamis.errors import DISK_FULL, OutputError, RunInterrupted
 from tamis.executors import Limits, LocalExecutor
 from tamis.pipeline import apply, observe, statistics
+from tamis.pipeline.earlier import load_earlier, write_index
 from tamis.pipeline.evidence import read_summary
 from tamis.pipeline.files import write_json
 from tamis.pipeline.folder import prepared
@@ -51,6 +52,7 @@ class Request:
     batch_size: int | None = None
     overwrite: bool = False
     dry_run: bool = False
+    against: tuple[str, ...] = ()
     resume_line: str = "run it again with the same arguments"
 
 
@@ -117,13 +119,14 @@ class _Run:
         with self.clock.stage("plan"):
             ready = self._prepare()
         plan = ready.plan
+        earlier = load_earlier(plan.against, plan.recipe)
         limits = plan.recipe.limits
         self.executor.setup(plan.for_workers(), Limits(limits.seconds, limits.megabytes * 1_000_000))
         with self.clock.stage("observe"):
             summaries = self._observe(plan)
         with self.clock.stage("judge"):
             self.progress.stage("judge", plan.records)
-            judge(plan)
+            judge(plan, earlier)
             self.progress.advance(plan.records)
             self._leave_if_stopped()
         give_back()
@@ -133,10 +136,11 @@ class _Run:
             kept = self._apply(plan, gathered)
         with self.clock.stage("books"):
             give_back()
-            tally = write_ledger(plan, self.request.out)
+            tally = write_ledger(plan, self.request.out, earlier)
             give_back()
             manifest = write_books(ready, summaries, kept, gathered, tally, self.request, (self.backend, self.reason), self.clock)
             write_report(self.request.out, manifest)
+            write_index(plan)
             write_json(self.request.out / "manifest.json", manifest)  # the last file: where it is, the run is finished
             _tidy(plan)
         return manifest
@@ -151,6 +155,7 @@ class _Run:
             backend=self.backend,
             batch_size=request.batch_size,
             dry_run=request.dry_run,
+            against=request.against,
             executor=self.executor,
             progress=self.progress,
             stop=self.stop,

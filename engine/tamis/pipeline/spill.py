@@ -7,22 +7,19 @@ disk; more are spread over files, each of which is read back once.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from tamis.pipeline.evidence import evidence_path
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    from tamis.pipeline.plan import Plan, Shard
 
     Chunk = tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]
 
@@ -30,16 +27,25 @@ PART_RECORDS = 1 << 18
 MOST_PARTS = 512  # open files at a time; beyond 134 million records the parts grow instead
 
 
-def holders(plan: Plan, name: str) -> list[Shard]:
-    """Return the shards whose evidence has a column; shards of one kind and group have the same columns unless nothing could be read."""
-    return [shard for shard in plan.shards if shard.kind != "problem" and name in pq.read_schema(evidence_path(plan, shard)).names]
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A run of records whose evidence lies in one file."""
+
+    first: int
+    records: int
+    path: Path
 
 
-def scan(plan: Plan, alive: NDArray[np.bool_], names: Sequence[str]) -> Iterator[Chunk]:
+def holders(shelf: Sequence[Held], name: str) -> list[Held]:
+    """Return the runs whose evidence has a column; those of one kind and group have the same columns unless nothing could be read."""
+    return [held for held in shelf if name in pq.read_schema(held.path).names]
+
+
+def scan(shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str]) -> Iterator[Chunk]:
     """Yield the numbers of living records that have all of these columns, rising, with their values; a row group at a time."""
-    for shard in holders(plan, names[0]):
-        with pq.ParquetFile(evidence_path(plan, shard)) as file:
-            first = shard.first
+    for held in holders(shelf, names[0]):
+        with pq.ParquetFile(held.path) as file:
+            first = held.first
             for group in range(file.num_row_groups):
                 frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group, columns=list(names))))
                 there = alive[first : first + len(frame)] & ~frame.select(pl.any_horizontal(pl.all().is_null())).to_series().to_numpy()
@@ -49,25 +55,25 @@ def scan(plan: Plan, alive: NDArray[np.bool_], names: Sequence[str]) -> Iterator
                 first += len(frame)
 
 
-def gather(plan: Plan, alive: NDArray[np.bool_], names: Sequence[str]) -> Chunk:
+def gather(shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str]) -> Chunk:
     """Return all that `scan` yields, at once."""
-    chunks = list(scan(plan, alive, names))
+    chunks = list(scan(shelf, alive, names))
     if not chunks:
         return np.empty(0, np.int64), tuple(np.empty(0, np.uint64) for _ in names)
     return np.concatenate([index for index, _ in chunks]), tuple(map(np.concatenate, zip(*(values for _, values in chunks), strict=True)))
 
 
-def parts(plan: Plan, alive: NDArray[np.bool_], names: Sequence[str], folder: Path) -> Iterator[Chunk]:
+def parts(shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str], folder: Path) -> Iterator[Chunk]:
     """Yield what `scan` yields, regrouped: records of equal key, the first column, are in one part; numbers rise within each."""
-    records = sum(shard.records for shard in holders(plan, names[0]))
+    records = sum(held.records for held in holders(shelf, names[0]))
     bits = min(max(0, (records - 1) // PART_RECORDS).bit_length(), MOST_PARTS.bit_length() - 1)
     if not bits:
-        yield gather(plan, alive, names)
+        yield gather(shelf, alive, names)
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        yield from _read_back(_spread(scan(plan, alive, names), bits, folder))
+        yield from _read_back(_spread(scan(shelf, alive, names), bits, folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -85,7 +85,7 @@ def next_keys(
     white: NDArray[np.uint8],
     out: NDArray[np.uint64],
 ) -> tuple[int, int]:
-    """Write the keys of the next n-grams of `text[first:stop]`, at most `out.size`; return how many, and where the next starts (-1: none)."""
+    """Write the keys of the next n-grams of `text[first:stop]`, at most `out.size`; return how many, and where the next starts or -1."""
     if first >= stop:
         return 0, -1
     if unit == BYTE:
