@@ -65,7 +65,7 @@ def near_duplicates(
     frame
         A frame; a LazyFrame is streamed, twice when pairs are verified exactly, and must give the same rows each time.
     column
-        Its column: String or Binary, compared by n-grams, or lists of integers, which are compared as sets.
+        Its column: String or Binary, compared by n-grams, or lists of integers or strings, ready tokens, which are compared as sets.
     threshold
         Least Jaccard similarity of two sets, above 0 and at most 1.
     unit, ngram
@@ -108,7 +108,7 @@ def near_duplicates(
     Raises
     ------
     ColumnError
-        There is no such column, or it holds neither texts nor lists of integers.
+        There is no such column, or it holds neither texts nor lists of tokens.
     ArgumentError
         A number, unit or way to verify is out of its range, or no bands reach the goal.
     """
@@ -159,7 +159,7 @@ class Source:
     normalise: bool = True
 
     def check(self) -> None:
-        """Refuse a column that is not there or holds neither texts nor lists of integers."""
+        """Refuse a column that is not there or holds neither texts nor lists of tokens."""
         schema = self.frame.collect_schema()
         if self.column not in schema:
             message = (
@@ -170,7 +170,7 @@ class Source:
         if dtype not in (pl.String, pl.Binary) and not _is_token_list(dtype):
             message = (
                 f"column {self.column!r} must be String or Binary, it is {dtype}; cast it first, for example with .cast(pl.String), "
-                "or give lists of integers"
+                "or give lists of integers or strings"
             )
             raise ColumnError(message)
 
@@ -312,11 +312,11 @@ def _in_range(keys: NDArray[np.uint64], part: int, bits: int) -> NDArray[np.int6
 
 def _is_token_list(dtype: pl.DataType) -> bool:
     inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else None
-    return inner is not None and inner.is_integer()
+    return inner is not None and (inner.is_integer() or inner == pl.String)
 
 
 def _tokens(series: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return lists of integers as (tokens, offsets); a null list is empty, a null in a list is left out."""
+    """Return lists of tokens as (64-bit keys, offsets); a null list is empty, a null in a list is left out."""
     lists = series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
     if lists.null_count():
         lists = lists.fill_null([])
@@ -326,6 +326,9 @@ def _tokens(series: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         tokens = lists.explode(empty_as_null=False)
     offsets = np.zeros(len(lists) + 1, np.int64)
     np.cumsum(lists.list.len().to_numpy(), out=offsets[1:])
+    if tokens.dtype == pl.String:
+        data, bounds, _ = text_buffers(tokens)
+        return ngram_keys.token_keys(data, bounds), offsets
     return tokens.to_numpy().astype(np.uint64), offsets
 
 

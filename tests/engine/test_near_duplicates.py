@@ -261,6 +261,13 @@ def test_negative_and_missing_members_of_lists_and_empty_lists() -> None:
     assert near_duplicates(frame, "ids")["cluster"].to_list() == [0, 0, None, None, None]
 
 
+def test_lists_of_strings_are_ready_tokens() -> None:
+    tokens = [[f"t{number}" for number in range(30)], [f"t{number}" for number in range(30, 0, -1)], ["x"], None, [], ["x", None, "x"]]
+    result = near_duplicates(pl.DataFrame({"tokens": tokens}), "tokens")
+    assert result["cluster"].to_list() == [0, 0, 2, None, None, 2]
+    assert result["similarity"].to_list() == [1.0, 29 / 31, 1.0, None, None, 1.0]
+
+
 def test_a_goal_chooses_bands_for_these_records() -> None:
     frame = pl.DataFrame({"text": planted(seed=8, originals=100)})
     exact = near_duplicates(frame, threshold=0.7, recall=0.999)

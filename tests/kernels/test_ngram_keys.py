@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels import ArgumentError, ngrams
-from tamis_kernels.ngram_keys import keys
+from tamis_kernels.ngram_keys import keys, token_keys
 from tamis_kernels.ngram_keys.cpu import HELD, SCANNED
 from tamis_kernels.ngram_keys.reference import bytes_key, chain, words_key
 from tamis_kernels.ngrams import Unit
@@ -88,6 +88,12 @@ def test_there_are_as_many_keys_as_distinct_ngrams_of_a_large_vocabulary() -> No
 
 def test_a_chain_depends_on_the_order_and_number_of_its_pieces() -> None:
     assert len({chain(pieces, 2) for pieces in ([1, 2], [2, 1], [1, 2, 0], [1], [3, 0])}) == 5
+
+
+@given(st.lists(st.binary(max_size=40)))
+def test_tokens_are_keyed_whole(rows: list[bytes]) -> None:
+    found, wanted = (token_keys(*arrow(rows), backend=backend).tolist() for backend in BACKENDS)
+    assert found == wanted == [bytes_key(row) for row in rows]
 
 
 def test_unfit_arguments_are_refused() -> None:

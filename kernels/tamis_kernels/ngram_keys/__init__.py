@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tamis_kernels.backend import Backend, BackendName
     from tamis_kernels.ngrams import Unit
 
-__all__ = ["keys"]
+__all__ = ["keys", "token_keys"]
 
 
 def keys(
@@ -65,3 +65,34 @@ def keys(
     out = np.empty(int(row_offsets[-1]), np.uint64)
     implementation("ngram_keys", backend).keys(data, offsets, valid, code, ngram, row_offsets, out)
     return out, row_offsets
+
+
+def token_keys(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int32] | NDArray[np.int64],
+    *,
+    backend: BackendName | Backend = "auto",
+) -> NDArray[np.uint64]:
+    """Return the key of each text as a whole, for texts that are ready tokens.
+
+    Parameters
+    ----------
+    data, offsets
+        As in `tamis_kernels.ngrams.hashes`.
+    backend
+        Where to run.
+
+    Returns
+    -------
+    uint64[rows]
+        The chain of each text's bytes; that of an empty text is 0.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype, shape or value.
+    """
+    data, offsets, _, _ = text_arguments(data, offsets, None, "byte", 1)
+    out = np.empty(offsets.size - 1, np.uint64)
+    implementation("ngram_keys", backend).token_keys(data, offsets, out)
+    return out

@@ -37,6 +37,18 @@ def keys(
     for_rows(_keys, row_work(offsets), data, offsets, validity, unit, ngram, row_offsets, out)
 
 
+def token_keys(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+    """Write the key of each text as a whole."""
+    for_rows(_token_keys, row_work(offsets), data, offsets, out)
+
+
+@njit(cache=True, nogil=True)
+def _token_keys(first: int, last: int, data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+    for row in range(first, last):
+        start, stop = offsets[row], offsets[row + 1]
+        out[row] = bytes_key(data, start, stop) if start < stop else u64(0)
+
+
 @njit(cache=True, nogil=True)
 def _keys(
     first: int,

@@ -31,6 +31,12 @@ def keys(
         out[row_offsets[row] : row_offsets[row + 1]] = row_keys(data, offsets, validity, unit, ngram, row)
 
 
+def token_keys(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+    """Write the key of each text as a whole."""
+    for row in range(out.size):
+        out[row] = bytes_key(data[offsets[row] : offsets[row + 1]].tobytes())
+
+
 def row_keys(
     data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_], unit: int, ngram: int, row: int
 ) -> list[int]:
