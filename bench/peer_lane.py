@@ -50,19 +50,6 @@ def fastsketchlsh_hashed(folder: Path) -> Callable[[], object]:
     return lambda: sketch.batch_csr(tokens, offsets.astype(np.uint64), prehashed=True, num_threads=1)
 
 
-def datasketch_hashed(folder: Path) -> Callable[[], object]:
-    from datasketch import MinHash
-
-    tokens, offsets = flat(folder)
-    rows = [tokens[offsets[i] : offsets[i + 1]].astype(np.uint32).tolist() for i in range(offsets.size - 1)]
-
-    def run() -> None:
-        for row in rows:
-            MinHash(SLOTS, hashfunc=int).update_batch(row)
-
-    return run
-
-
 def rensa_lists(folder: Path) -> Callable[[], object]:
     from rensa import RMinHash
 
@@ -80,19 +67,6 @@ def fastsketchlsh_lists(folder: Path) -> Callable[[], object]:
 
     rows, sketch = lists(folder), FastSimilaritySketch(SLOTS, 1)
     return lambda: sketch.batch(rows, num_threads=1)
-
-
-def datasketch_lists(folder: Path) -> Callable[[], object]:
-    import xxhash
-    from datasketch import MinHash
-
-    rows = [[token.encode() for token in row] for row in lists(folder)]
-
-    def run() -> None:
-        for row in rows:
-            MinHash(SLOTS, hashfunc=xxhash.xxh32_intdigest).update_batch(row)
-
-    return run
 
 
 def daft_raw(folder: Path) -> Callable[[], object]:

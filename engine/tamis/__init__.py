@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tamis.normalizer import Normalizer
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
+    from tamis.sketches import Signatures
     from tamis.texts import signatures
 
 _HOMES = {
@@ -45,6 +46,7 @@ _HOMES = {
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
     "tamis.deduplicate": ("near_duplicates",),
+    "tamis.sketches": ("Signatures",),
     "tamis.texts": ("signatures",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -58,6 +60,7 @@ __all__ = [
     "RecipeError",
     "Result",
     "RunInterrupted",
+    "Signatures",
     "SourceError",
     "TamisError",
     "WorkerError",

@@ -14,6 +14,7 @@ from tamis.errors import SourceError
 from tamis.pipeline.run import Request, run
 from tamis.progress import Silent
 from tamis.recipe import Recipe
+from tamis.sizes import byte_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,6 +104,7 @@ def clean(
     jobs: int | None = None,
     batch_size: int | None = None,
     against: str | Path | Sequence[str | Path] = (),
+    memory: int | str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
@@ -126,6 +128,8 @@ def clean(
         Records that a worker holds at once; None lets each stage choose. The result is the same for any size.
     against
         Output folders of finished runs: what they kept stays, and records equal or nearly equal to it go. Only their evidence is read.
+    memory
+        What all processes together may take, in bytes or as text (`2GB`): fewer workers run where it is scarce. The result is the same.
     overwrite
         Whether a finished or other run in `out` is replaced.
     progress
@@ -136,7 +140,7 @@ def clean(
     TamisError
         See `tamis.errors`. A bad record raises nothing: it is in `Result.rejected`.
     """
-    return _run(source, out, recipe, settings, backend, jobs, batch_size, against, progress, overwrite=overwrite, dry_run=False)
+    return _run(source, out, recipe, settings, backend, jobs, batch_size, against, memory, progress, overwrite=overwrite, dry_run=False)
 
 
 def check(
@@ -149,11 +153,12 @@ def check(
     jobs: int | None = None,
     batch_size: int | None = None,
     against: str | Path | Sequence[str | Path] = (),
+    memory: int | str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
     """Do what `clean` does but write no clean corpus: ledger, clusters, manifest and report only."""
-    return _run(source, out, recipe, settings, backend, jobs, batch_size, against, progress, overwrite=overwrite, dry_run=True)
+    return _run(source, out, recipe, settings, backend, jobs, batch_size, against, memory, progress, overwrite=overwrite, dry_run=True)
 
 
 def _run(
@@ -165,6 +170,7 @@ def _run(
     jobs: int | None,
     batch_size: int | None,
     against: str | Path | Sequence[str | Path],
+    memory: int | str | None,
     progress: Progress | None,
     *,
     overwrite: bool,
@@ -178,6 +184,7 @@ def _run(
         backend=backend,
         jobs=jobs if jobs is not None else cores(),
         batch_size=batch_size,
+        memory=None if memory is None else byte_count(memory),
         against=tuple(str(one) for one in ([against] if isinstance(against, (str, Path)) else against)),
         overwrite=overwrite,
         dry_run=dry_run,

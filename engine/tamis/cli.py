@@ -51,6 +51,9 @@ Against = Annotated[
     list[str],
     typer.Option("--against", metavar="DIR", help="Output folder of a finished run: what it kept is not kept again. May be repeated."),
 ]
+Memory = Annotated[
+    str, typer.Option("--memory", metavar="SIZE", help="What all processes may take, such as 2GB: fewer workers where it is scarce.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest as JSON when done, and no progress.")]
@@ -80,6 +83,7 @@ def clean_command(
     batch_size: BatchSize = 0,
     materialise: Materialise = "",
     against: Against = [],  # noqa: B006
+    memory: Memory = "",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -87,7 +91,19 @@ def clean_command(
     """Clean a corpus: media, tables (Parquet, CSV, NDJSON, Arrow), or both."""
     settings = [*settings, f"output.materialise={materialise}"] if materialise else settings
     _run(
-        source, out, recipe, settings, backend, jobs, batch_size, against, overwrite=overwrite, quiet=quiet, as_json=as_json, dry_run=False
+        source,
+        out,
+        recipe,
+        settings,
+        backend,
+        jobs,
+        batch_size,
+        against,
+        memory,
+        overwrite=overwrite,
+        quiet=quiet,
+        as_json=as_json,
+        dry_run=False,
     )
 
 
@@ -101,12 +117,27 @@ def check_command(
     jobs: Jobs = 0,
     batch_size: BatchSize = 0,
     against: Against = [],  # noqa: B006
+    memory: Memory = "",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Do what clean does, but write no clean corpus: ledger, clusters, manifest and report only."""
-    _run(source, out, recipe, settings, backend, jobs, batch_size, against, overwrite=overwrite, quiet=quiet, as_json=as_json, dry_run=True)
+    _run(
+        source,
+        out,
+        recipe,
+        settings,
+        backend,
+        jobs,
+        batch_size,
+        against,
+        memory,
+        overwrite=overwrite,
+        quiet=quiet,
+        as_json=as_json,
+        dry_run=True,
+    )
 
 
 @app.command("sample")
@@ -168,6 +199,7 @@ def _run(
     jobs: int,
     batch_size: int,
     against: list[str],
+    memory: str,
     *,
     overwrite: bool,
     quiet: bool,
@@ -178,6 +210,7 @@ def _run(
     from tamis.pipeline.run import Request, run
     from tamis.progress import make_progress
     from tamis.recipe import Recipe, parse_settings
+    from tamis.sizes import byte_count
 
     settings = parse_settings(assignments)
     loaded = Recipe.load(None if recipe == "auto" else recipe, settings=settings)
@@ -190,6 +223,7 @@ def _run(
         jobs=jobs or cores(),
         batch_size=batch_size or None,
         against=tuple(against),
+        memory=byte_count(memory) if memory else None,
         overwrite=overwrite,
         dry_run=dry_run,
         resume_line=shlex.join(["tamis", *(word for word in sys.argv[1:] if word != "--overwrite")]),

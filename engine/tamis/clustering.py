@@ -16,7 +16,7 @@ from tamis_kernels import components, groups
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -73,7 +73,7 @@ def band_components(
         Number of records.
     bands
         One (keys uint64[m], records int64[m]) per band, records rising; a record without a key in this band is left out. Bands are taken
-        one at a time, so a generator keeps only one in memory.
+        in turn, so a generator keeps only three in memory: the first, this one and the next.
     similarity
         Called with two int64[p], returns float64[p]; NaN is similar to nothing.
     threshold
@@ -81,7 +81,8 @@ def band_components(
     rounds
         Most rounds in a bucket.
     hot
-        A bucket with more members than this gets one round only, and is counted.
+        A bucket with more members than this is counted, and after one round is parted by the keys of the next band (of the first, after the
+        last); a part that is still as large is left at that.
     pairs_at_a_time
         Most pairs in one call of `similarity`; bounds memory, never changes the result.
     backend
@@ -104,7 +105,7 @@ def band_components(
         raise ArgumentError(message)
     parent = np.arange(n)
     counters: Counter[str] = Counter(pairs=0, hot_buckets=0, unsettled=0)
-    for keys, records in bands:
+    for (keys, records), salt in _with_next(bands):
         _check_band(n, keys, records)
         order, starts = groups.sort_by_key(keys, backend=backend)
         sizes = np.diff(starts)
@@ -114,9 +115,10 @@ def band_components(
         members, bucket = records[order[shared]], bucket[shared]
         for number in range(rounds):
             if number == 1:
-                cool = sizes[bucket] <= hot
-                counters["unsettled"] += _not_alone(bucket[~cool])
-                members, bucket = members[cool], bucket[cool]
+                heat = sizes[bucket] > hot
+                if heat.any():
+                    members, bucket, left = _split_hot(members, bucket, heat, salt, hot, backend)
+                    counters["unsettled"] += left
             anchors, members, bucket = _against_best(members, bucket)
             if not members.size:
                 break
@@ -132,6 +134,37 @@ def band_components(
         else:
             counters["unsettled"] += _not_alone(bucket)
     return components.roots(parent, backend=backend), dict(counters)
+
+
+def _with_next(bands: Iterable[Band]) -> Iterator[tuple[Band, Band]]:
+    """Yield each band and the one after it; after the last comes the first."""
+    first = previous = None
+    for band in bands:
+        if previous is None:
+            first = band
+        else:
+            yield previous, band
+        previous = band
+    if first is not None and previous is not None:
+        yield previous, first
+
+
+def _split_hot(
+    members: Indices, bucket: Indices, heat: NDArray[np.bool_], salt: Band, hot: int, backend: BackendName | Backend
+) -> tuple[Indices, Indices, int]:
+    """Part the hot buckets by another band's keys; return members, their new buckets, and how many are left out as too many or unknown."""
+    keys, records = salt
+    place = np.minimum(np.searchsorted(records, members[heat]), max(0, records.size - 1))
+    known = records[place] == members[heat] if records.size else np.zeros(place.size, np.bool_)
+    some, mixed = members[heat][known], keys[place[known]] ^ (bucket[heat][known].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    order, starts = groups.sort_by_key(mixed, backend=backend)
+    sizes = np.diff(starts)
+    part = np.repeat(np.arange(sizes.size), sizes)
+    small = sizes[part] <= hot
+    free = int(bucket.max()) + 1
+    members = np.concatenate([members[~heat], some[order[small]]])
+    bucket = np.concatenate([bucket[~heat], free + part[small]])
+    return members, bucket, int(np.count_nonzero(heat)) - int(np.count_nonzero(small))
 
 
 def sharing(keys: NDArray[np.uint64], *, backend: BackendName | Backend = "auto") -> Indices:

@@ -17,6 +17,7 @@ from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.errors import ColumnError, nearest
 from tamis.goals import chosen_shape, sampled_histogram
 from tamis.sets import ShingleSets
+from tamis.sizes import byte_count
 from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
 from tamis_kernels import ArgumentError, jaccard, minhash, ngram_keys
 from tamis_kernels import bands as band_keys
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 VERIFICATIONS = ("exact", "signature", "none")
 ROWS_AT_A_TIME = 1 << 16
 KEY_BYTES = 40  # in memory for each key that is grouped
-UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
 def near_duplicates(
@@ -269,27 +269,6 @@ class Spool:
     def _read(self, name: str, dtype: Any) -> NDArray[Any]:
         path = self._folder / name
         return np.memmap(path, dtype, "r") if path.exists() and path.stat().st_size else np.empty(0, dtype)
-
-
-def byte_count(size: int | str) -> int:
-    """Return a size in bytes, given as such or as text: `500MB`, `2 GiB`.
-
-    Raises
-    ------
-    ArgumentError
-        It is no size.
-    """
-    text = str(size).strip().upper()
-    figure = text.rstrip("BKMGTI").strip()
-    unit = text.removeprefix(figure).strip()
-    try:
-        found = int(float(figure) * UNITS[unit])
-    except (ValueError, KeyError, OverflowError):
-        found = 0
-    if found < 1:
-        message = f"memory must be a number of bytes or a text such as 500MB or 2GB, got {size!r}"
-        raise ArgumentError(message)
-    return found
 
 
 def _clusters(n: int, keys: Iterator[Any], similarity: Similarity, threshold: float, backend: BackendName | Backend) -> Clusters:

@@ -151,16 +151,28 @@ def test_a_pair_already_joined_is_not_compared_again() -> None:
     assert counters["pairs"] == 1
 
 
-def test_a_hot_bucket_gets_one_round_and_is_counted() -> None:
+def test_a_hot_bucket_is_parted_by_the_next_band_and_counted() -> None:
     table = np.eye(6)
     table[0, 1] = table[1, 0] = table[4, 5] = table[5, 4] = 1.0
     everyone = (np.zeros(6, np.uint64), np.arange(6))
-    roots, counters = band_components(6, [everyone], lookup(table), THRESHOLD, hot=5)
-    assert roots.tolist() == [0, 0, 2, 3, 4, 5]
-    assert counters == {"pairs": 5, "hot_buckets": 1, "unsettled": 4}
-    roots, counters = band_components(6, [everyone], lookup(table), THRESHOLD, hot=6)
+    for hot, roots_wanted, hot_buckets, unsettled in (
+        (3, [0, 0, 2, 3, 4, 5], 1, 4),
+        (5, [0, 0, 2, 3, 4, 4], 1, 0),
+        (6, [0, 0, 2, 3, 4, 4], 0, 0),
+    ):
+        roots, counters = band_components(6, [everyone], lookup(table), THRESHOLD, hot=hot)
+        assert roots.tolist() == roots_wanted
+        assert (counters["hot_buckets"], counters["unsettled"]) == (hot_buckets, unsettled)
+    parting = (np.array([1, 1, 2, 2], np.uint64), np.array([2, 3, 4, 5]))
+    roots, counters = band_components(6, [everyone, parting], lookup(table), THRESHOLD, hot=3, rounds=2)
     assert roots.tolist() == [0, 0, 2, 3, 4, 4]
-    assert counters["hot_buckets"] == 0
+    assert counters["unsettled"] == 0
+    unknown = (np.array([1, 1], np.uint64), np.array([4, 5]))
+    _, counters = band_components(6, [everyone, unknown], lookup(table), THRESHOLD, hot=3)
+    assert counters["unsettled"] == 2
+    nobody = (np.empty(0, np.uint64), np.empty(0, np.int64))
+    _, counters = band_components(6, [everyone, nobody], lookup(table), THRESHOLD, hot=3)
+    assert counters["unsettled"] == 4
 
 
 def test_members_left_when_the_rounds_are_over_are_counted() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from tamis.pipeline.memory import give_back
+import tamis
+from tamis.errors import OutputError
+from tamis.pipeline.memory import give_back, workers_within
 
 
 def test_memory_in_use_stays_as_it_is() -> None:
@@ -20,3 +23,17 @@ def test_memory_in_use_stays_as_it_is() -> None:
 def test_a_system_without_malloc_trim_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     give_back()
+
+
+@pytest.mark.parametrize(("memory", "jobs", "workers"), [(None, 7, 7), (10**12, 7, 7), (2_000_000_000, 8, 2), (1_100_000_000, 4, 1)])
+def test_fewer_workers_run_where_memory_is_scarce(memory: int | None, jobs: int, workers: int) -> None:
+    assert workers_within(memory, jobs) == workers
+
+
+def test_a_budget_is_kept_and_told(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("a,b\n1,2\n3,4\n")
+    result = tamis.clean(tmp_path / "in", tmp_path / "out", jobs=4, memory="1.2GB")
+    assert result.manifest["timing"]["jobs"] == 1
+    with pytest.raises(OutputError, match=r"--memory 500MB is too little.*give 1\.1GB or more"):
+        tamis.clean(tmp_path / "in", tmp_path / "out", memory="500MB", overwrite=True)

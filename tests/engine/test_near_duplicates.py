@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 import tamis
 import tamis.deduplicate as module
 import tamis.sets
-from tamis.deduplicate import byte_count, near_duplicates
+from tamis.deduplicate import near_duplicates
 from tamis.errors import ColumnError
+from tamis.sizes import byte_count
 from tamis.texts import normalised, signatures, text_buffers
 from tamis_kernels import ArgumentError
 

@@ -49,6 +49,11 @@ class Options(CheckOptions):
         description="Text columns that are compared, joined by a space; none given: the one with the longest texts, "
         f"where these have {SHORTEST_TEXT} characters or more on average.",
     )
+    tagged: bool = Field(
+        default=False,
+        description="Whether a row is the set of the words of its columns, each told apart by its column, as fits records of many short "
+        "fields; unit and ngram are not used then. With no columns given, all.",
+    )
     unit: Literal["byte", "char", "word"] = Field(default="word", description="What an n-gram of a text is made of.")
     ngram: int = Field(default=5, ge=1, description="Units per n-gram.")
     normalise: bool = Field(default=True, description="Whether texts are compared in NFKC, lower case and with single spaces.")
@@ -293,8 +298,9 @@ class NearDuplicates(Check):
     def _subject(self, group: TableGroup) -> tuple[str, ...] | None:
         """Return the columns of a group that are compared, or None when it has none."""
         options: Options = self.options
-        named = tuple(column.name for column in group.columns if column.name in options.columns)
-        if options.columns:
+        everything = options.tagged and not options.columns
+        named = tuple(column.name for column in group.columns if everything or column.name in options.columns)
+        if options.columns or options.tagged:
             return named or None
         texts = [column for column in group.columns if column.kind == "text" and column.mean_length >= SHORTEST_TEXT]
         if texts:
@@ -309,6 +315,9 @@ class NearDuplicates(Check):
         kinds = {column.kind for column in batch.group.columns if column.name in names}
         if kinds == {"window"}:
             return self._windows(batch.frame.select(names))
+        if options.tagged:
+            data, offsets, validity = text_buffers(_tagged(batch.frame.select(names), normalise=options.normalise))
+            return Compared(data, offsets, validity, "word", 1, window=False)
         joined = batch.frame.select(pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator=" ", ignore_nulls=True))
         series = joined.to_series()
         if options.normalise:
@@ -329,6 +338,20 @@ class NearDuplicates(Check):
         offsets = np.arange(len(frame) + 1, dtype=np.int64) * joined.shape[1]
         validity = (joined != joined[:, :1]).any(axis=1)  # a constant window says nothing, and resembles every other
         return Compared(joined.ravel(), offsets, validity, "byte", WINDOW_NGRAM, window=True)
+
+
+def _tagged(frame: pl.DataFrame, *, normalise: bool) -> pl.Series:
+    """Return each row as words `number of the column=word`, null where all columns are."""
+    parts = []
+    for number, (name, dtype) in enumerate(frame.schema.items()):
+        text = (
+            pl.col(name).cast(pl.String)
+            if not isinstance(dtype, pl.List | pl.Array)
+            else pl.col(name).cast(pl.List(pl.String)).list.join(" ")
+        )
+        text = normalised(text) if normalise else text
+        parts.append(text.str.replace_all(r"(\S+)", f"{number}=${{1}}"))
+    return frame.select(pl.concat_str(parts, separator=" ", ignore_nulls=True).alias("record")).to_series()
 
 
 def _order(case: Case, index: NDArray[np.int64], ranks: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from tamis.pipeline.apply import read_applied
 from tamis.pipeline.evidence import evidence_path
 from tamis.pipeline.files import digest, write_json, write_table
 from tamis.pipeline.ledger import balance
+from tamis.pipeline.memory import workers_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +89,7 @@ def write_books(
         "inputs": inputs,
         "outputs": outputs,
         "dataset_id": xxhash.xxh3_128_hexdigest(f"{plan.recipe.digest()}|{outputs['xxh3_128']}".encode()),
-        "timing": _timing(clock, plan, inputs["bytes"], request.jobs),
+        "timing": _timing(clock, plan, inputs["bytes"], workers_within(request.memory, request.jobs)),
     }
     return manifest
 

@@ -1,10 +1,12 @@
-"""Memory that is free but still held."""
+"""How much memory a run takes, and memory that is free but still held."""
 
 from __future__ import annotations
 
 import ctypes
 
 import pyarrow as pa
+
+from tamis.errors import OutputError
 
 
 def give_back() -> None:
@@ -16,3 +18,27 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
     if trim is not None:
         trim(0)
+
+
+FIRST_PROCESS, WORKER = 600_000_000, 500_000_000  # bytes; the largest measured were 530 MB and 441 MB, at ten million rows
+
+
+def workers_within(memory: int | None, jobs: int) -> int:
+    """Return how many workers, at most `jobs`, fit into a budget beside the first process; None is no budget.
+
+    What a run holds depends on its records only a little, and on its workers wholly.
+
+    Raises
+    ------
+    OutputError
+        Not even one fits.
+    """
+    if memory is None:
+        return jobs
+    if memory < FIRST_PROCESS + WORKER:
+        message = (
+            f"--memory {memory / 1e6:.0f}MB is too little: the first process takes up to {FIRST_PROCESS / 1e6:.0f} MB "
+            f"and a worker {WORKER / 1e6:.0f} MB; give {(FIRST_PROCESS + WORKER) / 1e9:.1f}GB or more"
+        )
+        raise OutputError(message)
+    return min(jobs, (memory - FIRST_PROCESS) // WORKER)

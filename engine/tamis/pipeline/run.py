@@ -23,7 +23,7 @@ from tamis.pipeline.interrupt import Interrupt
 from tamis.pipeline.judge import judge
 from tamis.pipeline.ledger import write_ledger
 from tamis.pipeline.manifest import write_books
-from tamis.pipeline.memory import give_back
+from tamis.pipeline.memory import give_back, workers_within
 from tamis.pipeline.prepare import prepare
 from tamis.report import write_report
 from tamis_kernels import resolve
@@ -53,6 +53,7 @@ class Request:
     overwrite: bool = False
     dry_run: bool = False
     against: tuple[str, ...] = ()
+    memory: int | None = None
     resume_line: str = "run it again with the same arguments"
 
 
@@ -91,7 +92,7 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
         with (
             prepared(request.out, sources, overwrite=request.overwrite),
             Interrupt(progress) as stop,
-            LocalExecutor(request.jobs) as executor,
+            LocalExecutor(workers_within(request.memory, request.jobs)) as executor,
         ):
             return _Run(request, progress, executor, stop, backend.name, backend.reason).go()
     except OSError as error:

@@ -1,0 +1,169 @@
+"""Signatures that know what they are made of: comparing or merging those that do not match is an error, also after a trip to disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tamis.errors import ColumnError
+from tamis.texts import SCHEMES, Scheme, signature_table
+from tamis_kernels import ArgumentError, minhash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.ngrams import Unit
+
+KEY = b"tamis.signatures"
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """MinHash signatures of some records, and what they are made of.
+
+    Attributes
+    ----------
+    values
+        uint32[n, k]; a record without elements has all slots at 2³² - 1.
+    scheme, seed
+        How elements become slots.
+    shingle
+        What the elements are, such as `word-5`; empty where that is not known, and then not compared.
+    """
+
+    values: NDArray[np.uint32]
+    scheme: Scheme
+    seed: int
+    shingle: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what are no signatures."""
+        if self.scheme not in SCHEMES:
+            message = f"scheme must be one of {', '.join(SCHEMES)}, got {self.scheme!r}"
+            raise ArgumentError(message)
+        if self.values.dtype != np.uint32 or self.values.ndim != 2:
+            message = f"values must be uint32[n, k], got {self.values.dtype}{list(self.values.shape)}"
+            raise ArgumentError(message)
+
+    @classmethod
+    def of(
+        cls,
+        texts: pl.Series,
+        scheme: Scheme = "fss",
+        num_perm: int = 128,
+        seed: int = 1,
+        unit: Unit = "byte",
+        ngram: int = 5,
+        backend: BackendName | Backend = "auto",
+    ) -> Self:
+        """Return the signatures of texts; see `tamis.signatures`."""
+        table = signature_table(texts, scheme=scheme, num_perm=num_perm, seed=seed, unit=unit, ngram=ngram, backend=backend)
+        return cls(table, scheme, seed, f"{unit}-{ngram}")
+
+    @classmethod
+    def from_datasketch(cls, sketches: Iterable[Any], shingle: str = "") -> Self:
+        """Take over `datasketch.MinHash` objects of scheme `affine32` and one seed.
+
+        Raises
+        ------
+        ArgumentError
+            There are none, or they are of another scheme, or of several seeds or lengths.
+        """
+        given = list(sketches)
+        kinds = {(str(one.scheme), int(one.seed), len(one.hashvalues)) for one in given}
+        if len(kinds) != 1 or next(iter(kinds))[0] != "affine32":
+            told = ", ".join(f"scheme {scheme}, seed {seed}, {slots} slots" for scheme, seed, slots in sorted(kinds)) or "none"
+            message = f"datasketch.MinHash objects of scheme affine32, one seed and one length are needed, got {told}"
+            raise ArgumentError(message)
+        return cls(np.stack([one.hashvalues for one in given]).astype(np.uint32), "affine32", next(iter(kinds))[1], shingle)
+
+    def to_datasketch(self) -> list[Any]:
+        """Return `datasketch.MinHash` objects, which `MinHashLSH` and `MinHashLSHForest` take.
+
+        Raises
+        ------
+        ArgumentError
+            The scheme is one that datasketch does not know.
+        """
+        from datasketch import MinHash
+
+        if self.scheme != "affine32":
+            message = f"datasketch knows no scheme {self.scheme!r}; make the signatures with scheme='affine32'"
+            raise ArgumentError(message)
+        return [MinHash(seed=self.seed, scheme="affine32", hashvalues=row) for row in self.values]
+
+    def jaccard(self, other: Signatures) -> NDArray[np.float64]:
+        """Return the estimated similarity of each record to the record in the same place of the other, float64[n].
+
+        Raises
+        ------
+        ArgumentError
+            The two do not match.
+        """
+        self._match(other)
+        equal: NDArray[np.float64] = (self.values == other.values).mean(axis=1, dtype=np.float64)
+        return equal
+
+    def merge(self, other: Signatures) -> Signatures:
+        """Return the signatures of the unions, record by record: the slot-wise minimum.
+
+        Raises
+        ------
+        ArgumentError
+            The two do not match.
+        """
+        self._match(other)
+        return Signatures(minhash.merge(self.values, other.values), self.scheme, self.seed, self.shingle or other.shingle)
+
+    def write_parquet(self, path: str | Path) -> None:
+        """Write one column `signature`, and in the file's metadata what the signatures are made of."""
+        told = json.dumps({"scheme": self.scheme, "seed": self.seed, "shingle": self.shingle})
+        column = pa.FixedSizeListArray.from_arrays(pa.array(self.values.ravel()), self.values.shape[1])
+        pq.write_table(pa.table({"signature": column}).replace_schema_metadata({KEY: told}), path)
+
+    @classmethod
+    def read_parquet(cls, path: str | Path) -> Self:
+        """Read what `write_parquet` wrote.
+
+        Raises
+        ------
+        ColumnError
+            The file holds no signatures of tamis.
+        """
+        table = pq.read_table(path)
+        if KEY not in (table.schema.metadata or {}):
+            message = f"{path} holds no signatures: its metadata lacks {KEY.decode()}, which Signatures.write_parquet writes"
+            raise ColumnError(message)
+        column = table["signature"].combine_chunks()
+        values = column.values.to_numpy().reshape(len(column), column.type.list_size)
+        return cls(values, **json.loads(table.schema.metadata[KEY]))
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.values)
+
+    def _match(self, other: Signatures) -> None:
+        pairs: list[tuple[str, object, object]] = [
+            ("scheme", self.scheme, other.scheme),
+            ("seed", self.seed, other.seed),
+            ("shape", self.values.shape, other.values.shape),
+        ]
+        if self.shingle and other.shingle:
+            pairs.append(("shingle", self.shingle, other.shingle))
+        for name, one, theirs in pairs:
+            if one != theirs:
+                message = f"signatures with {name} {one} and {theirs} cannot be compared or merged; make both alike"
+                raise ArgumentError(message)
+
+
+__all__ = ["Signatures"]
