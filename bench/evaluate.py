@@ -19,6 +19,7 @@ import evaluate_duplicates
 import evaluate_integrity
 import evaluate_records
 import evaluate_sensors
+import evaluate_similarity
 from evaluate_common import Setting
 from harness import machine
 
@@ -27,6 +28,7 @@ PARTS = {
     "integrity": evaluate_integrity.evaluate,
     "duplicates": evaluate_duplicates.evaluate,
     "records": evaluate_records.evaluate,
+    "similarity": evaluate_similarity.evaluate,
     "sensors": evaluate_sensors.evaluate,
     "sample": evaluate_corpus.evaluate_sample,
 }

@@ -39,7 +39,7 @@ def keys(
 
 def token_keys(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
     """Write the key of each text as a whole."""
-    for_rows(_token_keys, row_work(offsets), data, offsets, out)
+    for_rows(_token_keys, offsets, data, offsets, out)
 
 
 @njit(cache=True, nogil=True)
