@@ -36,12 +36,16 @@ def test_breakpoints_are_normal_quantiles(alphabet: int) -> None:
     cuts=st.lists(st.integers(0, 40), max_size=5),
     segments=st.integers(1, 9),
     alphabet=st.sampled_from([8, 16]),
+    margin=st.sampled_from([0.0, -0.25, 1e300]),
 )
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_backends_agree_on_any_ragged_windows(values: NDArray[np.float64], cuts: list[int], segments: int, alphabet: int) -> None:
+def test_backends_agree_on_any_ragged_windows(
+    values: NDArray[np.float64], cuts: list[int], segments: int, alphabet: int, margin: float
+) -> None:
     offsets = np.array([0, *sorted(min(cut, values.size) for cut in cuts), values.size])
     got, reference = (
-        words(values, offsets=offsets, segments=segments, alphabet=alphabet, backend=backend) for backend in ("cpu", "reference")
+        words(values, offsets=offsets, segments=segments, alphabet=alphabet, margin=margin, backend=backend)
+        for backend in ("cpu", "reference")
     )
     np.testing.assert_array_equal(got, reference)
 
@@ -95,6 +99,15 @@ def test_ragged_windows_equal_windows_alone(backend: Any) -> None:
         np.testing.assert_array_equal(together[i], alone[0])
 
 
+def test_a_margin_moves_what_lies_within_it_of_an_end_and_nothing_else() -> None:
+    windows = waves(200, 64)
+    low, plain, high = (words(windows, segments=16, margin=margin).astype(int) for margin in (-0.1, 0.0, 0.1))
+    assert (low <= plain).all()
+    assert (plain <= high).all()
+    assert 0.05 < (low < high).mean() < 0.5
+    assert (high - low).max() == 1
+
+
 def test_no_windows_give_no_words() -> None:
     assert words(np.empty((0, 5)), segments=3).shape == (0, 3)
 
@@ -104,6 +117,7 @@ def test_no_windows_give_no_words() -> None:
     [
         (lambda: words(np.zeros((1, 2), np.int64), segments=1), "float32 or float64"),
         (lambda: words(np.zeros((1, 2)), segments=0), "at least 1, got 0"),
+        (lambda: words(np.zeros((1, 2)), segments=1, margin=np.nan), "margin must be finite, got nan"),
         (lambda: words(np.zeros((1, 2)), segments=1, alphabet=7), "one of 8, 16, got 7"),
         (lambda: words(np.zeros(2), segments=1), "without offsets"),
         (lambda: words(np.zeros((1, 2)), segments=1, offsets=np.array([0, 2])), "with offsets"),

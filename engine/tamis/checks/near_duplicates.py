@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,7 @@ from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Kind, Med
 from tamis.checks.keep import check_rules, columns_of, rank_names, ranks
 from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.goals import certain_shape, estimated_recall, meeting
-from tamis.texts import SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
+from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
 from tamis_kernels import bands, components, hamming, minhash, ngram_keys, perceptual, symbols
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
     from tamis.checks.base import Case, Sets
     from tamis.clustering import Similarity
     from tamis.sources.schema import TableGroup
+    from tamis_kernels.backend import BackendName
 
 
 SHORTEST_TEXT = 100  # mean characters of a column below which it holds names or titles: rows that share one are not the same row
-WINDOW_NGRAM = 4
+DOUBT = 0.25  # standard deviations: a segment this near to an interval's end has the symbols of both sides
 MOST_PIXELS, MOST_BYTES = 2**31 - 1, 2**32 - 1
 RESEMBLES = "resembles the record that is kept"
 SEEMS_TO = "resembles the record that is kept, as far as their signatures tell"
@@ -118,14 +120,40 @@ class Options(CheckOptions):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What is compared of a batch of rows: bytes in Arrow layout, and what an n-gram of them is."""
+    """What is compared of a batch of rows: texts in Arrow layout, and what an n-gram of them is."""
 
     data: NDArray[np.uint8]
     offsets: NDArray[np.int64]
     validity: NDArray[np.bool_] | None
     unit: Literal["byte", "char", "word"]
     ngram: int
-    window: bool
+    kind: ClassVar[str] = "text"
+
+    def signatures(self, scheme: str, **arguments: Any) -> NDArray[np.uint32]:
+        """Return the rows' signatures."""
+        return SCHEMES[scheme](self.data, self.offsets, validity=self.validity, unit=self.unit, ngram=self.ngram, **arguments)
+
+    def shingles(self, backend: BackendName) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Return the rows' shingle hashes and offsets."""
+        keys, offsets = ngram_keys.keys(self.data, self.offsets, validity=self.validity, unit=self.unit, ngram=self.ngram, backend=backend)
+        return folded(keys), offsets
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What is compared of a batch of windows: sets of tokens."""
+
+    tokens: NDArray[np.uint64]
+    offsets: NDArray[np.int64]
+    kind: ClassVar[str] = "window"
+
+    def signatures(self, scheme: str, **arguments: Any) -> NDArray[np.uint32]:
+        """Return the rows' signatures."""
+        return TOKEN_SCHEMES[scheme](self.tokens, self.offsets, **arguments)
+
+    def shingles(self, backend: BackendName) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:  # noqa: ARG002 - as texts have it
+        """Return the rows' tokens, folded, and offsets."""
+        return folded(self.tokens), self.offsets
 
 
 class NearDuplicates(Check):
@@ -158,11 +186,7 @@ class NearDuplicates(Check):
 
     def shingles(self, batch: TableBatch) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Return the n-gram hashes of the compared column."""
-        compared = self._compared(batch)
-        keys, offsets = ngram_keys.keys(
-            compared.data, compared.offsets, validity=compared.validity, unit=compared.unit, ngram=compared.ngram, backend=self.backend
-        )
-        return folded(keys), offsets
+        return self._compared(batch).shingles(self.backend)
 
     # --- pictures
 
@@ -206,23 +230,14 @@ class NearDuplicates(Check):
         options: Options = self.options
         if self._subject(batch.group) is None:
             return Observation()
-        texts = self._compared(batch)
-        signatures = SCHEMES[options.scheme](
-            texts.data,
-            texts.offsets,
-            validity=texts.validity,
-            unit=texts.unit,
-            ngram=texts.ngram,
-            num_perm=options.num_perm,
-            seed=self.seed,
-            backend=self.backend,
-        )
-        count, rows = options.shape()
-        keys = bands.keys(signatures, bands=count, rows=rows, backend=self.backend)
+        rows = self._compared(batch)
+        signatures = rows.signatures(options.scheme, num_perm=options.num_perm, seed=self.seed, backend=self.backend)
+        count, slots = options.shape()
+        keys = bands.keys(signatures, bands=count, rows=slots, backend=self.backend)
         empty = (signatures == np.uint32(minhash.EMPTY_SLOT)).all(axis=1)
-        kind, something = "window" if texts.window else "text", pl.Series(~empty)
+        kind, something = rows.kind, pl.Series(~empty)
         told = pl.DataFrame({f"{kind}_band_{band:03d}": keys[:, band] for band in range(count)})
-        told = told.with_columns(**ranks(options.keep, batch, np.diff(texts.offsets).astype(np.int64)))
+        told = told.with_columns(**ranks(options.keep, batch, np.diff(rows.offsets).astype(np.int64)))
         if self.remembers:
             told = told.with_columns(pl.Series("sketch", short_signatures(signatures)))
         return Observation({name: told.select(pl.when(something).then(pl.col(name)).alias(name)).to_series() for name in told.columns})
@@ -308,8 +323,8 @@ class NearDuplicates(Check):
         windows = [column.name for column in group.columns if column.kind == "window"] if options.windows else []
         return tuple(windows) or None
 
-    def _compared(self, batch: TableBatch) -> Compared:
-        """Return what is compared of each row, as bytes."""
+    def _compared(self, batch: TableBatch) -> Compared | Tokens:
+        """Return what is compared of each row."""
         options: Options = self.options
         names = self._subject(batch.group) or ()
         kinds = {column.kind for column in batch.group.columns if column.name in names}
@@ -317,27 +332,32 @@ class NearDuplicates(Check):
             return self._windows(batch.frame.select(names))
         if options.tagged:
             data, offsets, validity = text_buffers(_tagged(batch.frame.select(names), normalise=options.normalise))
-            return Compared(data, offsets, validity, "word", 1, window=False)
+            return Compared(data, offsets, validity, "word", 1)
         joined = batch.frame.select(pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator=" ", ignore_nulls=True))
         series = joined.to_series()
         if options.normalise:
             series = joined.select(normalised(pl.col(series.name))).to_series()
         data, offsets, validity = text_buffers(series)
-        return Compared(data, offsets, validity, options.unit, options.ngram, window=False)
+        return Compared(data, offsets, validity, options.unit, options.ngram)
 
-    def _windows(self, frame: pl.DataFrame) -> Compared:
-        """Return windows as words of one symbol a segment, the columns' words end to end."""
+    def _windows(self, frame: pl.DataFrame) -> Tokens:
+        """Return windows as sets of tokens: column, segment, and each symbol that the segment may have."""
         options: Options = self.options
-        words = []
-        for series in frame:
+        tokens, known = [], []
+        places = np.arange(options.segments, dtype=np.uint64)
+        for number, series in enumerate(frame):
             lists = series.cast(pl.List(pl.Float64)).fill_null([])
             values = lists.explode(empty_as_null=False).to_numpy().astype(np.float64)
             offsets = np.concatenate([[0], np.cumsum(lists.list.len().to_numpy())]).astype(np.int64)
-            words.append(symbols.words(values, offsets=offsets, segments=options.segments, alphabet=options.alphabet, backend=self.backend))
-        joined = np.concatenate(words, axis=1)
-        offsets = np.arange(len(frame) + 1, dtype=np.int64) * joined.shape[1]
-        validity = (joined != joined[:, :1]).any(axis=1)  # a constant window says nothing, and resembles every other
-        return Compared(joined.ravel(), offsets, validity, "byte", WINDOW_NGRAM, window=True)
+            shape: dict[str, Any] = {"segments": options.segments, "alphabet": options.alphabet, "backend": self.backend}
+            word = partial(symbols.words, values, offsets=offsets, **shape)
+            low, plain, high = (word(margin=margin).astype(np.int16) for margin in (-DOUBT, 0.0, DOUBT))
+            changes = (plain != plain[:, :1]).any(axis=1)  # a constant window says nothing, and resembles every other
+            for step in range(int((high - low).max(initial=0)) + 1):
+                tokens.append((np.uint64(number) << np.uint64(32)) | (places << np.uint64(8)) | (low + step).astype(np.uint64))
+                known.append((low + step <= high) & changes[:, None])
+        joined, there = np.concatenate(tokens, axis=1), np.concatenate(known, axis=1)
+        return Tokens(joined[there], np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int64))
 
 
 def _tagged(frame: pl.DataFrame, *, normalise: bool) -> pl.Series:

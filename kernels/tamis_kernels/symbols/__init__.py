@@ -6,6 +6,7 @@ each average is replaced by the number of its interval among intervals that are 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,7 @@ def words(
     segments: int,
     alphabet: int = 8,
     offsets: NDArray[np.int64] | None = None,
+    margin: float = 0.0,
     backend: BackendName | Backend = "auto",
 ) -> NDArray[np.uint8]:
     """Return one word of symbols per window.
@@ -63,6 +65,9 @@ def words(
         8 or 16: how many symbols there are.
     offsets
         ndarray of shape (n_windows + 1,), integers: window i is windows[offsets[i]:offsets[i + 1]].
+    margin
+        Finite, in standard deviations: added to each average before it is replaced. What lies within it of an interval's end has other
+        symbols at `margin` and `-margin`, and is in doubt.
     backend
         Where to run.
 
@@ -82,6 +87,9 @@ def words(
     if segments < 1:
         message = f"segments must be at least 1, got {segments}"
         raise ArgumentError(message)
+    if not math.isfinite(margin):
+        message = f"margin must be finite, got {margin}"
+        raise ArgumentError(message)
     if alphabet not in BREAKPOINTS:
         message = f"alphabet must be one of {', '.join(map(str, BREAKPOINTS))}, got {alphabet}"
         raise ArgumentError(message)
@@ -97,7 +105,7 @@ def words(
         _check_offsets(offsets, windows.size)
     out = np.empty((offsets.size - 1, segments), np.uint8)
     values = np.ascontiguousarray(windows, np.float64).reshape(-1)
-    implementation("symbols", backend).words(values, offsets.astype(np.int64), BREAKPOINTS[alphabet], out)
+    implementation("symbols", backend).words(values, offsets.astype(np.int64), BREAKPOINTS[alphabet], float(margin), out)
     return out
 
 

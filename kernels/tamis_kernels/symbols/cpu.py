@@ -42,7 +42,9 @@ def _statistics(samples: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def words(values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: NDArray[np.float64], out: NDArray[np.uint8]) -> None:
+def words(
+    values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: NDArray[np.float64], margin: float, out: NDArray[np.uint8]
+) -> None:
     """Fill out, shape (n_windows, n_segments), with the symbols of the windows values[offsets[i]:offsets[i + 1]]."""
     segments = out.shape[1]
     for window in range(out.shape[0]):
@@ -59,7 +61,7 @@ def words(values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: 
                     count += 1
             out[window, segment] = EMPTY
             if count > 0:
-                level = (total / count - mean) / std if std > 0 else 0.0
+                level = ((total / count - mean) / std if std > 0 else 0.0) + margin
                 symbol = 0
                 for breakpoint_ in breakpoints:
                     symbol += breakpoint_ <= level

@@ -17,14 +17,16 @@ EMPTY = 255
 FLAT = 2.0**-40
 
 
-def words(values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: NDArray[np.float64], out: NDArray[np.uint8]) -> None:
+def words(
+    values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: NDArray[np.float64], margin: float, out: NDArray[np.uint8]
+) -> None:
     """Fill out, shape (n_windows, n_segments), with the symbols of the windows values[offsets[i]:offsets[i + 1]]."""
     for window in range(len(out)):
         samples = values[offsets[window] : offsets[window + 1]].tolist()
-        _word(samples, breakpoints.tolist(), out[window])
+        _word(samples, breakpoints.tolist(), margin, out[window])
 
 
-def _word(samples: list[float], breakpoints: list[float], word: NDArray[np.uint8]) -> None:
+def _word(samples: list[float], breakpoints: list[float], margin: float, word: NDArray[np.uint8]) -> None:
     finite = [sample for sample in samples if math.isfinite(sample)]
     word[:] = EMPTY
     if not finite:
@@ -39,7 +41,7 @@ def _word(samples: list[float], breakpoints: list[float], word: NDArray[np.uint8
         end = max(start + 1, (segment + 1) * len(samples) // len(word))
         part = [sample - first for sample in samples[start:end] if math.isfinite(sample)]
         if part:
-            level = 0.0 if not std > FLAT * largest else (_sum(part) / len(part) - mean) / std
+            level = (0.0 if not std > FLAT * largest else (_sum(part) / len(part) - mean) / std) + margin
             word[segment] = sum(limit <= level for limit in breakpoints)
 
 
