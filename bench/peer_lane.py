@@ -141,15 +141,15 @@ def tamis_affine32_hashed(folder: Path) -> Callable[[], object]:
 def tamis_lists(folder: Path) -> Callable[[], object]:
     import pyarrow as pa
 
-    from tamis_kernels import fss, ngram_keys
+    from tamis_kernels import fss
 
     rows = pa.array(lists(folder))  # lists of strings in one Arrow array, as a Parquet file gives them
 
     def run() -> object:
         _, bounds, _, offsets, data = rows.buffers()
         ends = np.frombuffer(offsets, np.int32)[: len(rows.values) + 1]
-        keys = ngram_keys.token_keys(np.frombuffer(data, np.uint8), ends)
-        return fss.signatures(keys, np.frombuffer(bounds, np.int32)[: len(rows) + 1].astype(np.int64), num_perm=SLOTS)
+        tokens, starts = np.frombuffer(data, np.uint8), np.frombuffer(bounds, np.int32)[: len(rows) + 1]
+        return fss.token_signatures(tokens, ends, starts, num_perm=SLOTS)
 
     return run
 

@@ -1,4 +1,4 @@
-"""Sensor windows: copies with another gain, offset, a little noise or a sample of delay are found; unlike ones, constant and empty are not."""
+"""Sensor windows: copies with another gain, offset, a little noise or a sample of delay are found; unlike, constant and empty ones not."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def gone(tmp_path: Path, windows: NDArray[np.float64]) -> int:
     """Clean windows and return how many go."""
     (tmp_path / "in").mkdir()
     pl.DataFrame({"signal": windows.tolist()}, schema={"signal": pl.List(pl.Float64)}).write_parquet(tmp_path / "in" / "w.parquet")
-    result = tamis.clean(
-        tmp_path / "in", tmp_path / "out", settings={f"near_duplicates.{key}": value for key, value in settings.items()}, jobs=1
-    )
+    result = tamis.clean(tmp_path / "in", tmp_path / "out", jobs=1)
     reasons = result.rejected.group_by("reason").len().collect()
     assert set(reasons["reason"]) <= {"near_duplicate_window"}
     return int(reasons["len"].sum())

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels import ArgumentError, minhash
-from tamis_kernels.fss import EMPTY_SLOT, merge, mixes, signatures, text_signatures
-from tamis_kernels.ngram_keys import keys
+from tamis_kernels.fss import EMPTY_SLOT, merge, mixes, signatures, text_signatures, token_signatures
+from tamis_kernels.ngram_keys import keys, token_keys
 from tamis_kernels.ngram_keys.cpu import HELD
 from tamis_kernels.ngrams import Unit
 
@@ -101,6 +101,16 @@ def test_texts_longer_than_what_is_held_are_read_again_round_by_round(num_perm: 
     for data in (text, few):
         found, wanted = (text_signatures(data, np.array([0, data.size]), num_perm=num_perm, backend=backend) for backend in BACKENDS)
         np.testing.assert_array_equal(found, wanted)
+
+
+@given(rows=st.lists(st.lists(st.binary(max_size=20), max_size=40), max_size=5))
+def test_rows_of_tokens_have_the_signatures_of_their_keys(rows: list[list[bytes]]) -> None:
+    tokens = [token for row in rows for token in row]
+    data, offsets = np.frombuffer(b"".join(tokens), np.uint8), np.cumsum([0, *map(len, tokens)])
+    starts = np.cumsum([0, *map(len, rows)])
+    wanted = signatures(token_keys(data, offsets), starts, num_perm=16, backend="cpu")
+    for backend in BACKENDS:
+        np.testing.assert_array_equal(token_signatures(data, offsets, starts, num_perm=16, backend=backend), wanted)
 
 
 def test_texts_longer_than_a_block_equal_the_reference() -> None:

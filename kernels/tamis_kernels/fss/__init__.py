@@ -107,10 +107,49 @@ def text_signatures(
     return out
 
 
+def token_signatures(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int32] | NDArray[np.int64],
+    row_offsets: NDArray[np.int32] | NDArray[np.int64],
+    *,
+    num_perm: int = 128,
+    seed: int = 1,
+    backend: BackendName | Backend = "auto",
+) -> NDArray[np.uint32]:
+    """Return the signature of each row of ready tokens, as a list of strings has them in Arrow.
+
+    The result is that of `tamis_kernels.ngram_keys.token_keys`, followed by `signatures`; the keys are never all in memory.
+
+    Parameters
+    ----------
+    data, offsets
+        The tokens, as in `tamis_kernels.ngrams.hashes`.
+    row_offsets
+        int32 or int64 [rows + 1]: row i has the tokens `row_offsets[i]` to `row_offsets[i + 1] - 1`.
+    num_perm, seed, backend
+        As in `signatures`.
+
+    Returns
+    -------
+    uint32[rows, num_perm]
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype, shape or value.
+    """
+    data, offsets, _, _ = text_arguments(data, offsets, None, "byte", 1)
+    row_offsets = row_bounds("row_offsets", row_offsets, offsets.size - 1)
+    a, b = permutations(num_perm, seed)
+    out = np.full((row_offsets.size - 1, num_perm), EMPTY_SLOT, np.uint32)
+    implementation("fss", backend).token_signatures(data, offsets, row_offsets, mixes(seed), a, b, out)
+    return out
+
+
 @cache
 def mixes(seed: int) -> NDArray[np.uint64]:
     """Return what is added to an element before it is mixed: uint64[4], one for each round and one for the affine images."""
     return frozen(np.random.RandomState(seed).randint(0, 2**64, ROUNDS + 1, dtype=np.uint64))
 
 
-__all__ = ["EMPTY_SLOT", "ROUNDS", "merge", "mixes", "signatures", "text_signatures"]
+__all__ = ["EMPTY_SLOT", "ROUNDS", "merge", "mixes", "signatures", "text_signatures", "token_signatures"]

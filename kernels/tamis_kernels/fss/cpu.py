@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from tamis_kernels.minhash.cpu import lower_mixed
-from tamis_kernels.ngram_keys.cpu import HELD, next_keys, unit_of_row, unit_room
+from tamis_kernels.ngram_keys.cpu import HELD, bytes_key, next_keys, unit_of_row, unit_room
 from tamis_kernels.ngrams.cpu import BLOCK, row_work
 from tamis_kernels.threads import for_rows
 
@@ -49,6 +49,44 @@ def text_signatures(
 ) -> None:
     """Write the signature of each row's set of n-grams into `out`, which comes filled with 0xFFFFFFFF."""
     for_rows(_text_signatures, row_work(offsets), data, offsets, validity, unit, ngram, mixes, a, b, out)
+
+
+def token_signatures(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    row_offsets: NDArray[np.int64],
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Write the signature of each row of tokens into `out`, which comes filled with 0xFFFFFFFF."""
+    for_rows(_token_signatures, row_work(row_offsets), data, offsets, row_offsets, mixes, a, b, out)
+
+
+@njit(cache=True, nogil=True)
+def _token_signatures(
+    first: int,
+    last: int,
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    row_offsets: NDArray[np.int64],
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    places, values = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
+    room = np.empty((4, out.shape[1]), np.uint32)
+    keys = np.empty(0, np.uint64)
+    for row in range(first, last):
+        start, size = row_offsets[row], row_offsets[row + 1] - row_offsets[row]
+        if size > keys.size:
+            keys = np.empty(2 * size, np.uint64)
+        for i in range(size):
+            begin, end = offsets[start + i], offsets[start + i + 1]
+            keys[u64(i)] = bytes_key(data, begin, end) if begin < end else u64(0)
+        sketch(keys[:size], mixes, a, b, places, values, room, out[row])
 
 
 @njit(cache=True, nogil=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.ngram_keys.reference import row_keys
+from tamis_kernels.ngram_keys.reference import row_keys, token_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +41,21 @@ def text_signatures(
     """Write the signature of each row's set of n-grams into `out`, which comes filled with 0xFFFFFFFF."""
     for row in range(out.shape[0]):
         sketch(np.array(row_keys(data, offsets, validity, unit, ngram, row), np.uint64), mixes, a, b, out[row])
+
+
+def token_signatures(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    row_offsets: NDArray[np.int64],
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Write the signature of each row of tokens into `out`, which comes filled with 0xFFFFFFFF."""
+    keys = np.empty(offsets.size - 1, np.uint64)
+    token_keys(data, offsets, keys)
+    signatures(keys, row_offsets, mixes, a, b, out)
 
 
 def sketch(
