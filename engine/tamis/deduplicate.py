@@ -49,6 +49,7 @@ def near_duplicates(
     normalise: bool = True,
     scheme: Scheme = "fss",
     verify: Literal["exact", "signature", "none"] = "exact",
+    measure: Literal["jaccard", "containment"] = "jaccard",
     recall: float | None = None,
     precision: float | None = None,
     bands: tuple[int, int] | None = None,
@@ -78,6 +79,9 @@ def near_duplicates(
     verify
         `exact`: the Jaccard similarity of the sets. `signature`: the share of equal slots, which estimates it. `none`: believe every
         shared band; quick, and wrong about many pairs.
+    measure
+        What must reach the threshold: the Jaccard similarity, or, with `verify="exact"`, the share of the smaller set that is in the other.
+        Candidates are found by Jaccard either way.
     recall
         Share of the pairs at or above the threshold that are to meet in a band, 0 to 1; bands are then chosen from a histogram of
         similarities, sampled from these very records. None for the shape that finds 95 % at the threshold itself.
@@ -115,6 +119,9 @@ def near_duplicates(
     if verify not in VERIFICATIONS:
         message = f"verify must be one of {', '.join(VERIFICATIONS)}, got {verify!r}"
         raise ArgumentError(message)
+    if measure not in ("jaccard", "containment") or (measure == "containment" and verify != "exact"):
+        message = f"measure must be jaccard, or containment with verify='exact'; got {measure!r} with verify={verify!r}"
+        raise ArgumentError(message)
     _check_goal(recall, precision, bands)
     if scheme not in SCHEMES:
         message = f"scheme must be one of {', '.join(SCHEMES)}, got {scheme!r}"
@@ -135,7 +142,8 @@ def near_duplicates(
         keys = ((np.ascontiguousarray(spool.keys(band)[suspects]), np.arange(suspects.size)) for band in range(shape[0]))
         if verify == "exact":
             with ShingleSets(source.sets(suspects), suspects.size, Path(folder) / "sets", backend) as sets:
-                clusters = _clusters(suspects.size, keys, sets.jaccard, threshold, backend)
+                similarity: Similarity = sets.containment if measure == "containment" else sets.jaccard
+                clusters = _clusters(suspects.size, keys, similarity, threshold, backend)
         else:
             similarity = spool.estimate(suspects, num_perm) if verify == "signature" else _always
             clusters = _clusters(suspects.size, keys, similarity, threshold, backend)

@@ -84,3 +84,9 @@ class ShingleSets:
             first, second = places[: stop - start], places[stop - start :]
             found[start:stop] = jaccard.pairs(*self.fetch(members), first, second, backend=self._backend)
         return found
+
+    def containment(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return which share of the smaller set of each pair of places is in the other; 0 where one is empty."""
+        jaccard_, sizes = self.jaccard(left, right), (self.sizes[left], self.sizes[right])
+        shared = np.rint(jaccard_ * (sizes[0] + sizes[1]) / (1.0 + jaccard_))  # exact: a rounding error is far below a half
+        return shared / np.maximum(1, np.minimum(*sizes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -269,6 +270,26 @@ def test_lists_of_strings_are_ready_tokens() -> None:
     assert result["similarity"].to_list() == [1.0, 29 / 31, 1.0, None, None, 1.0]
 
 
+def test_containment_finds_what_lies_within_another() -> None:
+    whole = words(11, 100)
+    frame = pl.DataFrame({"text": [" ".join(whole), " ".join(whole[:70]), " ".join(words(12, 70))]})
+    assert near_duplicates(frame)["cluster"].null_count() == 3
+    result = near_duplicates(frame, measure="containment", bands=(64, 2))
+    assert result["cluster"].to_list() == [0, 0, None]
+    assert result["similarity"].to_list() == [1.0, 1.0, None]
+
+
+def test_containment_in_the_recipe(tmp_path: Path) -> None:
+    whole = words(11, 100)
+    (tmp_path / "in").mkdir()
+    pl.DataFrame({"text": [" ".join(whole), " ".join(whole[:70]), " ".join(words(12, 70))]}).write_parquet(tmp_path / "in" / "t.parquet")
+    settings_ = {"near_duplicates.measure": "containment", "near_duplicates.bands": 64, "near_duplicates.rows": 2}
+    result = tamis.clean(tmp_path / "in", tmp_path / "out", settings=settings_, jobs=1)
+    assert result.rejected.select("row", "similarity").collect().rows() == [(1, 1.0)]
+    with pytest.raises(tamis.RecipeError, match="needs verify = exact"):
+        tamis.Recipe.load(None, settings={"near_duplicates.measure": "containment", "near_duplicates.verify": "none"})
+
+
 def test_a_goal_chooses_bands_for_these_records() -> None:
     frame = pl.DataFrame({"text": planted(seed=8, originals=100)})
     exact = near_duplicates(frame, threshold=0.7, recall=0.999)
@@ -298,6 +319,7 @@ def test_a_missing_column_names_the_nearest_one() -> None:
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), ngram=0), ArgumentError, "ngram .* got 0"),
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), memory="much"), ArgumentError, "memory must be .* got 'much'"),
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), memory=0), ArgumentError, "memory must be .* got 0"),
+        (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), verify="none", measure="containment"), ArgumentError, "measure must be"),
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), recall=1.0), ArgumentError, "recall must lie between 0 and 1, got 1.0"),
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), precision=0.5), ArgumentError, "precision needs a recall"),
         (lambda: near_duplicates(pl.DataFrame({"text": ["a"]}), recall=0.999999, num_perm=8), ArgumentError, "cannot be reached"),

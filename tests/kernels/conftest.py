@@ -6,6 +6,9 @@ import numba
 import pytest
 from hypothesis import settings
 
+from tamis_kernels.fss import cpu as fss_cpu
+from tamis_kernels.ngram_keys import cpu as keys_cpu
+
 INTERPRETED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]  # set when numba is imported
 if INTERPRETED:
     settings.load_profile("small")
@@ -16,3 +19,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if INTERPRETED:
         for item in items:
             item.add_marker(pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered in:RuntimeWarning"))
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how many n-gram keys are held at a time; few where kernels are interpreted, which would take minutes for all."""
+    if INTERPRETED:
+        for module in (fss_cpu, keys_cpu):
+            monkeypatch.setattr(module, "HELD", 64)
+    return keys_cpu.HELD

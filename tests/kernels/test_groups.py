@@ -61,3 +61,12 @@ def test_more_keys_than_positions_can_number_are_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr(groups, "MOST_KEYS", 2)
     with pytest.raises(ArgumentError, match="at most 2 keys can be sorted at a time, got 3"):
         sort_by_key(np.zeros(3, np.uint64))
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("step", [1, 2**20, 2**39])
+def test_keys_that_are_not_spread_out_are_sorted_all_the_same(backend: BackendName, step: int) -> None:
+    keys = np.arange(400, dtype=np.uint64)[::-1] // np.uint64(2) * np.uint64(step)
+    order, starts = sort_by_key(keys, backend=backend)
+    assert order.tolist() == np.argsort(keys, kind="stable").tolist()
+    assert starts.tolist() == list(range(0, 401, 2))

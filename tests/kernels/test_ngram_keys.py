@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tamis_kernels import ArgumentError, ngrams
 from tamis_kernels.ngram_keys import keys, token_keys
-from tamis_kernels.ngram_keys.cpu import HELD, SCANNED
+from tamis_kernels.ngram_keys.cpu import SCANNED
 from tamis_kernels.ngram_keys.reference import bytes_key, chain, words_key
 from tamis_kernels.ngrams import Unit
 
@@ -57,9 +57,9 @@ def test_cpu_equals_the_reference(unit: Unit, rows: list[bytes], ngram: int) -> 
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("ngram", [1, 3, 9])
-def test_rows_longer_than_what_is_held_at_a_time(unit: Unit, ngram: int) -> None:
-    words = ["w" * (1 + i % 13) + WHITE[i % len(WHITE)] for i in range(HELD + 3 * ngram)]
-    data, offsets = arrow(["".join(words).encode(), b"", b"x" * (2 * SCANNED), "é".encode() * (HELD + ngram - 1)])
+def test_rows_longer_than_what_is_held_at_a_time(held: int, unit: Unit, ngram: int) -> None:
+    words = ["w" * (1 + i % 13) + WHITE[i % len(WHITE)] for i in range(held + 3 * ngram)]
+    data, offsets = arrow(["".join(words).encode(), b"", b"x" * (2 * SCANNED), "é".encode() * (held + ngram - 1)])
     found, wanted = (keys(data, offsets, unit=unit, ngram=ngram, backend=backend) for backend in BACKENDS[::-1])
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -76,6 +76,7 @@ def test_bytes_that_fit_a_piece_never_share_a_key(grams: set[bytes]) -> None:
     assert len({bytes_key(gram) for gram in grams}) == len(grams)
 
 
+@pytest.mark.slow
 def test_there_are_as_many_keys_as_distinct_ngrams_of_a_large_vocabulary() -> None:
     text = " ".join(f"{i} {i * 7919 % 100_003}" for i in range(100_000)).encode()
     found = keys(*arrow([text]), unit="word", ngram=2, backend="cpu")[0]

@@ -140,6 +140,9 @@ class Sets(Protocol):
     def jaccard(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """Exact Jaccard similarity of pairs of places."""
 
+    def containment(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Share of the smaller set that is in the other, of pairs of places."""
+
 
 class Case(Protocol):
     """What `judge` sees: the evidence of the run, and the books in which it writes its verdicts.

@@ -77,6 +77,11 @@ class Options(CheckOptions):
         description="exact: a pair counts only after its n-grams were compared, read from the source again; signature: after their "
         "signatures were; none: an equal band suffices. Records of earlier runs are compared by signature.",
     )
+    measure: Literal["jaccard", "containment"] = Field(
+        default="jaccard",
+        description="What must reach the threshold: the Jaccard similarity, or the share of the smaller set that is in the other, which "
+        "needs verify = exact. Candidates are found by Jaccard either way: more and shorter bands find more of what is contained.",
+    )
     windows: bool = Field(default=True, description="Whether numeric list columns are compared as sensor windows.")
     segments: int = Field(default=32, ge=4, description="Segments a window is averaged into.")
     alphabet: Literal[8, 16] = Field(default=8, description="Symbols a segment's mean is quantised to.")
@@ -103,6 +108,9 @@ class Options(CheckOptions):
     def _possible(self) -> Self:
         if bool(self.bands) != bool(self.rows) or self.bands * self.rows > self.num_perm:
             message = f"{self.bands} bands of {self.rows} slots do not fit {self.num_perm}; give both bands and rows, or neither"
+            raise ValueError(message)
+        if self.measure == "containment" and self.verify != "exact":
+            message = f"measure = containment needs verify = exact: {self.verify} cannot tell it"
             raise ValueError(message)
         self.shape()
         return self
@@ -164,7 +172,7 @@ class NearDuplicates(Check):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"media", "table"})
     summary = "Pictures, texts and sensor windows that are almost the same: one stays, each removal is verified."
     Options = Options
-    verdict_keys: ClassVar[frozenset[str]] = frozenset({"verify", "keep", "remember", "bucket_cap"})
+    verdict_keys: ClassVar[frozenset[str]] = frozenset({"verify", "measure", "keep", "remember", "bucket_cap"})
 
     @property
     def remembers(self) -> bool:
@@ -282,6 +290,8 @@ class NearDuplicates(Check):
     def _tell_recall(self, case: Case, kind: str, clusters: Clusters) -> None:
         """Count what the bands were to find at the threshold, and what share of the pairs there are they found, as far as can be told."""
         options: Options = self.options
+        if options.measure == "containment":
+            return  # how surely a pair meets hangs on its Jaccard similarity
         shape = options.shape()
         case.count(**{f"{kind}_recall_at_threshold": float(meeting(np.array([options.threshold]), *shape)[0])})
         found = clusters.similarity[clusters.keeper != np.arange(len(clusters.keeper))]
@@ -303,7 +313,8 @@ class NearDuplicates(Check):
             known = np.zeros(len(left), bool) if sets is None else (left < own) & (right < own)
             found = np.empty(len(left))
             if sets is not None:
-                found[known] = sets.jaccard(left[known], right[known])
+                measure = sets.containment if options.measure == "containment" else sets.jaccard
+                found[known] = measure(left[known], right[known])
             if estimate is not None:
                 found[~known] = estimate(left[~known], right[~known])
             return found
