@@ -88,7 +88,8 @@ def _chunk(data: bytes, columns: dict[str, str]) -> Chunk:
             bad.append(BadRow(row, "bad_json", str(error), text[:RAW_LIMIT].strip()))
         row += 1
     new = [key for key in cells.columns if key not in columns]
-    columns.update(zip(new, unique_names(new, [*RESERVED_COLUMNS, *columns.values()]), strict=True))
+    names = unique_names(new, [*RESERVED_COLUMNS, *columns.values()], first=len(columns) + 1)
+    columns.update(zip(new, names, strict=True))
     return Chunk(row, dict(zip(columns.values(), cells.arrays(row), strict=True)), bad)
 
 

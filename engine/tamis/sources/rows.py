@@ -42,11 +42,11 @@ class Chunk:
     bad: list[BadRow]
 
 
-def unique_names(names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
-    """Strip the names, name the empty ones `column_<n>`, and number those that are there already."""
+def unique_names(names: Sequence[str], taken: Sequence[str] = (), *, first: int = 1) -> list[str]:
+    """Strip the names, name the empty ones `column_<n>`, counted from `first`, and number those that are there already."""
     seen = set(taken)
     out: list[str] = []
-    for number, name in enumerate(names, 1):
+    for number, name in enumerate(names, first):
         base = candidate = name.strip() or f"column_{number}"
         repeat = 1
         while candidate in seen:
