@@ -1,7 +1,8 @@
 """The walk in Numba: several symbols a lookup, two files in one loop.
 
 One bit stream is a chain of dependent steps: look up, shift, look up. Two of them side by side fill the gaps in each other's chain, and
-the common step has no branch that depends on the data. A step that the lookup does not settle is walked by `_symbol`, a symbol at a time.
+the common step has no branch that depends on the data. What the lookup does not settle, `_settle` does: codes longer than it
+sees, and the last coefficients of full blocks.
 """
 
 from __future__ import annotations
@@ -29,21 +30,22 @@ from tamis_kernels.jpeg.header import (
     prepare_lookup,
     sixteen,
 )
-from tamis_kernels.jpeg.tables import INDEX, LARGEST, MOST_BITS, SMALLEST, WIDTH
+from tamis_kernels.jpeg.tables import INDEX, LARGEST, MOST_BITS, SMALLEST, WIDTH, one_entry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Where a lane stands in its file, int64[STATE]. MCUs are counted within the scan, BEFORE are those of earlier scans.
-BIT, K, SLOT, BLOCK, STOP, END_BIT, SLOTS, FILE, AT, TOTAL, STEP, COLUMNS, BEFORE, BEGIN, END, PARTS, NEXT = range(17)
-STATE = 17
-SLACK = 64  # bytes behind the last one that a window may reach
+BIT, K, SLOT, BLOCK, STOP, END_BIT, SLOTS, FILE, AT, TOTAL, STEP, COLUMNS, BEFORE, BEGIN, END, PARTS, NEXT, TROUBLE = range(18)
+STATE = 18
+SLACK = 128  # bytes behind the last one that copies and windows may reach
 IDLE = -1
 
 _ONE, _SEVEN, _EIGHT = np.uint64(1), np.uint64(7), np.uint64(8)
 _BYTE = np.uint64(3)
 _SHIFT = np.uint64(64 - WIDTH)
 _BITS = np.uint64(31)
+_WIDTH = np.uint64(WIDTH)
 
 
 class Lane(NamedTuple):
@@ -86,35 +88,39 @@ def _window(data: NDArray[np.uint8], bit: np.uint64) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def _unstuff(data: NDArray[np.uint8], begin: int, out: NDArray[np.uint8]) -> tuple[int, int]:
-    """Copy the bytes up to the next marker without stuffed zeros; return how many they are, and where the marker or the file's end is."""
+    """Copy the bytes up to the next marker without stuffed zeros; return how many they are, and where the marker or the file's end is.
+
+    Bytes are copied 64 at a time, at 28 GB/s, wherever none of them is 0xFF; `out` has room for as many behind its end.
+    """
     place, size = begin, 0
     while place < data.size:
-        while place + 32 < data.size:
-            stuffed = False
-            for step in range(32):
-                stuffed |= data[place + step] == 0xFF
-            if stuffed:
-                break
-            for step in range(32):
-                out[size + step] = data[place + step]
-            place += 32
-            size += 32
-        stop = min(place + 32, data.size)
-        while place < stop:
-            if data[place] != 0xFF:
-                out[size] = data[place]
-                size += 1
-                place += 1
-            elif place + 1 >= data.size:
-                return size, data.size
-            elif data[place + 1] == 0xFF:
-                place += 1
-            elif data[place + 1] != 0:
-                return size, place
-            else:
-                out[size] = 0xFF
-                size += 1
-                place += 2
+        stop = min(place + 64, data.size)
+        if stop == place + 64:
+            source, target = data[place:stop], out[size : size + 64]
+            largest = np.uint8(0)
+            for step in range(64):
+                target[step] = source[step]
+                largest = max(largest, source[step])
+            if largest != 0xFF:
+                place += 64
+                size += 64
+                continue
+        while place < stop and data[place] != 0xFF:
+            out[size] = data[place]
+            size += 1
+            place += 1
+        if place == stop:
+            continue
+        if place + 1 >= data.size:
+            return size, data.size
+        if data[place + 1] == 0xFF:
+            place += 1
+        elif data[place + 1] != 0:
+            return size, place
+        else:
+            out[size] = 0xFF
+            size += 1
+            place += 2
     return size, place
 
 
@@ -133,15 +139,33 @@ def _place(data: NDArray[np.uint8], begin: int, count: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _settle(window: np.uint64, table: int, k: int, codes: NDArray[np.int64], symbols: NDArray[np.uint8]) -> int:
+    """Return the entry of the one symbol that begins a window, by its canonical code; minus a fault where it may not stand there."""
+    bits = np.int64(window >> np.uint64(48))
+    for length in range(1, 17):
+        code = bits >> (16 - length)
+        if code <= codes[table, LARGEST, length]:
+            symbol = np.int64(symbols[table, codes[table, INDEX, length] + code - codes[table, SMALLEST, length]])
+            entry = one_entry(symbol, length, k == 0)
+            if entry < 0:
+                return -the.BAD_CODE
+            after = k + (entry >> 9 & 63)
+            if after > 64:
+                return -the.TOO_MANY_COEFFICIENTS
+            return entry | 1 << 15 if after == 64 else entry
+    return -the.BAD_CODE
+
+
+@njit(cache=True, nogil=True)
 def _run_two(a: Lane, b: Lane) -> None:
-    """Pass symbols in both lanes until one of them ends or meets what the lookup does not settle."""
+    """Pass symbols in both lanes until one of them comes to its last block, to the last bits of its interval, or to a fault."""
     data0, lookup0, starts0, bases0, state0 = a.bytes, a.frame.lookup, a.starts, a.bases, a.state
     data1, lookup1, starts1, bases1, state1 = b.bytes, b.frame.lookup, b.starts, b.bases, b.state
     bit0, k0, slot0, block0 = np.uint64(state0[BIT]), state0[K], np.uint64(state0[SLOT]), np.uint64(state0[BLOCK])
     bit1, k1, slot1, block1 = np.uint64(state1[BIT]), state1[K], np.uint64(state1[SLOT]), np.uint64(state1[BLOCK])
     stop0, slots0 = np.uint64(state0[STOP]), np.uint64(state0[SLOTS])
     stop1, slots1 = np.uint64(state1[STOP]), np.uint64(state1[SLOTS])
-    base0, base1 = bases0[2 * slot0 + np.uint64(k0 > 0)], bases1[2 * slot1 + np.uint64(k1 > 0)]
+    base0, base1 = bases0[slot0 + slot0 + np.uint64(k0 > 0)], bases1[slot1 + slot1 + np.uint64(k1 > 0)]
     more = True
     while more:
         rounds = min(state0[END_BIT] - np.int64(bit0), state1[END_BIT] - np.int64(bit1)) // (2 * MOST_BITS)
@@ -152,7 +176,14 @@ def _run_two(a: Lane, b: Lane) -> None:
             for _half in range(2):
                 entry0, entry1 = np.int64(lookup0[base0 + (window0 >> _SHIFT)]), np.int64(lookup1[base1 + (window1 >> _SHIFT)])
                 next0, next1 = k0 + (entry0 >> 9 & 63), k1 + (entry1 >> 9 & 63)
-                if (entry0 | entry1 | (63 - next0) | (63 - next1)) < 0:
+                if (entry0 | (63 - next0)) < 0:
+                    entry0 = _settle(window0, np.int64(base0 >> _WIDTH), k0, a.frame.codes, a.frame.symbols)
+                    next0 = k0 + (entry0 >> 9 & 63)
+                if (entry1 | (63 - next1)) < 0:
+                    entry1 = _settle(window1, np.int64(base1 >> _WIDTH), k1, b.frame.codes, b.frame.symbols)
+                    next1 = k1 + (entry1 >> 9 & 63)
+                if (entry0 | entry1) < 0:
+                    state0[TROUBLE], state1[TROUBLE] = max(0, -entry0), max(0, -entry1)
                     more = False
                     break
                 length0, length1 = np.uint64(entry0) & _BITS, np.uint64(entry1) & _BITS
@@ -184,16 +215,21 @@ def _run_two(a: Lane, b: Lane) -> None:
 
 @njit(cache=True, nogil=True)
 def _run_one(a: Lane) -> None:
-    """Pass symbols in one lane until it ends or meets what the lookup does not settle."""
+    """Do the same in one lane, with no other to fill the gaps."""
     data, lookup, starts, bases, state = a.bytes, a.frame.lookup, a.starts, a.bases, a.state
     bit, k, slot, block = np.uint64(state[BIT]), state[K], np.uint64(state[SLOT]), np.uint64(state[BLOCK])
     stop, slots = np.uint64(state[STOP]), np.uint64(state[SLOTS])
-    base = bases[2 * slot + np.uint64(k > 0)]
+    base = bases[slot + slot + np.uint64(k > 0)]
     while np.int64(bit) + MOST_BITS <= state[END_BIT] and block < stop:
-        entry = np.int64(lookup[base + (_window(data, bit) >> _SHIFT)])
+        window = _window(data, bit)
+        entry = np.int64(lookup[base + (window >> _SHIFT)])
         after = k + (entry >> 9 & 63)
         if (entry | (63 - after)) < 0:
-            break
+            entry = _settle(window, np.int64(base >> _WIDTH), k, a.frame.codes, a.frame.symbols)
+            if entry < 0:
+                state[TROUBLE] = -entry
+                break
+            after = k + (entry >> 9 & 63)
         end = entry >> 15
         bit += np.uint64(entry) & _BITS
         starts[block + _ONE] = bit
@@ -206,43 +242,38 @@ def _run_one(a: Lane) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _decode(lane: Lane, table: int, bit: int, end: int) -> tuple[int, int]:
-    """Return the symbol that begins at `bit` and the length of its code; the symbol is minus a fault where there is none."""
-    bits = int(_window(lane.bytes, np.uint64(bit)) >> np.uint64(48))
-    codes = lane.frame.codes[table]
-    for length in range(1, min(16, end - bit) + 1):
-        code = bits >> (16 - length)
-        if code <= codes[LARGEST, length]:
-            return int(lane.frame.symbols[table, codes[INDEX, length] + code - codes[SMALLEST, length]]), length
-    return -(the.BAD_CODE if end - bit >= 16 else the.MISSING_DATA), 0
+def _finish(lane: Lane) -> int:
+    """Pass the last symbols of an interval, where its end may come within each; return a fault, or `NONE`."""
+    state, frame = lane.state, lane.frame
+    while state[BLOCK] < state[STOP]:
+        left = state[END_BIT] - state[BIT]
+        table = np.int64(lane.bases[2 * state[SLOT] + (state[K] > 0)] >> _WIDTH)
+        entry = _settle(_window(lane.bytes, np.uint64(state[BIT])), table, state[K], frame.codes, frame.symbols)
+        length = _code_length(lane, table)
+        if length > left or (length == 0 and left < 16):
+            return the.MISSING_DATA
+        if entry < 0:
+            return -entry
+        if (entry & 31) > left:
+            return the.MISSING_DATA
+        end = entry >> 15
+        state[BIT] += entry & 31
+        state[K] = 0 if end else state[K] + (entry >> 9 & 63)
+        state[BLOCK] += end
+        state[SLOT] = (state[SLOT] + end) % state[SLOTS]
+        if end:
+            lane.starts[state[BLOCK]] = state[BIT]
+    return the.NONE
 
 
 @njit(cache=True, nogil=True)
-def _symbol(lane: Lane) -> int:
-    """Pass one symbol with every check; return a fault, or `NONE`."""
-    state = lane.state
-    k = state[K]
-    table = int(lane.bases[2 * state[SLOT] + (k > 0)]) >> WIDTH
-    symbol, length = _decode(lane, table, state[BIT], state[END_BIT])
-    if symbol < 0:
-        return -symbol
-    run, size = (0, symbol) if k == 0 else (symbol >> 4, symbol & 15)
-    ends = k > 0 and symbol == the.END_OF_BLOCK
-    if size > (the.LARGEST_DC if k == 0 else the.LARGEST_AC) or (k > 0 and size == 0 and not ends and symbol != the.ZERO_RUN):
-        return the.BAD_CODE
-    k += 0 if ends else run + 1
-    if k > 64:
-        return the.TOO_MANY_COEFFICIENTS
-    if state[BIT] + length + size > state[END_BIT]:
-        return the.MISSING_DATA
-    state[BIT] += length + size
-    state[K] = k
-    if ends or k == 64:
-        state[K] = 0
-        state[BLOCK] += 1
-        state[SLOT] = (state[SLOT] + 1) % state[SLOTS]
-        lane.starts[state[BLOCK]] = state[BIT]
-    return the.NONE
+def _code_length(lane: Lane, table: int) -> int:
+    """Return the length of the code that comes next; 0 where there is none."""
+    bits = np.int64(_window(lane.bytes, np.uint64(lane.state[BIT])) >> np.uint64(48))
+    for length in range(1, 17):
+        if bits >> (16 - length) <= lane.frame.codes[table, LARGEST, length]:
+            return length
+    return 0
 
 
 @njit(cache=True, nogil=True)
@@ -297,45 +328,59 @@ def _load(data: NDArray[np.uint8], lane: Lane) -> None:
     state = lane.state
     size, state[END] = _unstuff(data, state[BEGIN], lane.bytes)
     lane.bytes[size : size + 8] = 0
-    state[BIT] = state[K] = state[SLOT] = state[BLOCK] = lane.starts[0] = 0
+    state[BIT] = state[K] = state[SLOT] = state[BLOCK] = state[TROUBLE] = lane.starts[0] = 0
     state[END_BIT] = 8 * size
     blocks = min(state[STEP], state[TOTAL] - state[AT]) * state[SLOTS]
     state[STOP] = min(blocks, 4 * size + 1)  # no more blocks than this can be in these bytes
 
 
 @njit(cache=True, nogil=True)
-def _draw(lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8], good: int) -> int:
-    """Draw the DC terms of the interval's first MCUs, and return how many of these have terms that can be."""
-    state, parts = lane.state, lane.frame.components
+def _sum_up(lane: Lane, mcus: int) -> int:
+    """Turn where each block begins into its DC term, dequantised; return how many MCUs come before the first term that cannot be."""
+    state, starts, lookup, data, codes = lane.state, lane.starts, lane.frame.lookup, lane.bytes, lane.frame.codes
+    slots = state[SLOTS]
+    part, quantiser = np.zeros(10, np.int64), np.zeros(10, np.int64)
+    for slot in range(slots):
+        part[slot] = lane.order[slot, 0]
+        quantiser[slot] = lane.frame.quantisers[lane.frame.components[part[slot], TABLE]]
     last = np.zeros(4, np.int64)
-    level = np.zeros(10, np.int64)
-    for mcu in range(good):
-        for slot in range(state[SLOTS]):
-            part = lane.order[slot, 0]
-            bit = lane.starts[mcu * state[SLOTS] + slot]
-            window = _window(lane.bytes, np.uint64(bit))
+    block = 0
+    for mcu in range(mcus):
+        for slot in range(slots):
+            window = _window(data, np.uint64(starts[block]))
             base = lane.bases[2 * slot]
-            entry = int(lane.frame.lookup[base + (window >> _SHIFT)])
-            if entry >= 0:
-                size = entry >> 5 & 15
-                length = (entry & 31) - size
-            else:
-                size, length = _decode(lane, int(base) >> WIDTH, bit, state[END_BIT])
-            value = int(((window << np.uint64(length)) >> _ONE) >> np.uint64(63 - size))
-            last[part] += value - (1 << size) + 1 if size and value < 1 << (size - 1) else value
-            quantiser = lane.frame.quantisers[parts[part, TABLE]]
-            level[slot] = last[part] * quantiser
-            if abs(level[slot]) > 1024 + quantiser:
+            entry = np.int64(lookup[base + (window >> _SHIFT)])
+            if entry < 0:
+                entry = _settle(window, np.int64(base >> _WIDTH), 0, codes, lane.frame.symbols)
+            size = entry >> 5 & 15
+            value = np.int64(((window << np.uint64((entry & 31) - size)) >> _ONE) >> np.uint64(63 - size))
+            value -= ((1 << size) - 1) * (value < (1 << size) >> 1)
+            last[part[slot]] += value
+            level = last[part[slot]] * quantiser[slot]
+            if abs(level) > 1024 + quantiser[slot]:
                 return mcu
-        for slot in range(state[SLOTS]):
-            part = lane.order[slot, 0]
-            across, down = (parts[part, ACROSS], parts[part, DOWN]) if state[PARTS] > 1 else (1, 1)
-            y = (state[AT] + mcu) // state[COLUMNS] * down + lane.order[slot, 1]
-            x = (state[AT] + mcu) % state[COLUMNS] * across + lane.order[slot, 2]
-            if y < parts[part, HIGH] and x < parts[part, WIDE]:
-                shade = ((level[slot] + 4) >> 3) + 128
-                planes[parts[part, ORIGIN] + y * parts[part, WIDE] + x] = min(255, max(0, shade))
-    return good
+            starts[block] = level
+            block += 1
+    return mcus
+
+
+@njit(cache=True, nogil=True)
+def _draw(lane: Lane, planes: NDArray[np.uint8], mcus: int) -> None:
+    """Draw the DC terms of the interval's first MCUs."""
+    state = lane.state
+    for slot in range(state[SLOTS]):
+        part = lane.frame.components[lane.order[slot, 0]]
+        across, down = (part[ACROSS], part[DOWN]) if state[PARTS] > 1 else (1, 1)
+        picture = planes[part[ORIGIN] : part[ORIGIN] + part[HIGH] * part[WIDE]].reshape(part[HIGH], part[WIDE])
+        row, column = state[AT] // state[COLUMNS], state[AT] % state[COLUMNS]
+        for mcu in range(mcus):
+            y, x = row * down + lane.order[slot, 1], column * across + lane.order[slot, 2]
+            if y < part[HIGH] and x < part[WIDE]:
+                picture[y, x] = min(255, max(0, ((lane.starts[mcu * state[SLOTS] + slot] + 4) >> 3) + 128))
+            column += 1
+            if column == state[COLUMNS]:
+                column = 0
+                row += 1
 
 
 @njit(cache=True, nogil=True)
@@ -360,7 +405,8 @@ def _conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], pla
     length = min(state[STEP], state[TOTAL] - state[AT])
     before, end = state[BEFORE] + state[AT], state[END]
     done = state[BLOCK] // state[SLOTS]
-    good = _draw(lane, facts, planes, done)
+    good = _sum_up(lane, done)
+    _draw(lane, planes, good)
     if good < done:
         note(facts, the.DC_RANGE, state[BEGIN], before + good)
     elif fault == the.MISSING_DATA:
@@ -466,11 +512,12 @@ def walk_files(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
         else:
             _run_two(a, b)
         for lane in (a, b):
-            one = lane.state[FILE]
-            if one == IDLE:
+            one, state = lane.state[FILE], lane.state
+            if one == IDLE or (
+                state[TROUBLE] == the.NONE and state[BLOCK] < state[STOP] and state[END_BIT] - state[BIT] >= 2 * MOST_BITS
+            ):
                 continue
-            fault = the.NONE if lane.state[BLOCK] == lane.state[STOP] else _symbol(lane)
-            if fault != the.NONE or lane.state[BLOCK] == lane.state[STOP]:
-                span = planes[4 * offsets[one] : 4 * offsets[one + 1]]
-                _conclude(data[offsets[one] : offsets[one + 1]], lane, facts[one], span, fault)
-                coming = _feed(lane, coming, data, offsets, facts, planes)
+            fault = state[TROUBLE] or _finish(lane)
+            span = planes[4 * offsets[one] : 4 * offsets[one + 1]]
+            _conclude(data[offsets[one] : offsets[one + 1]], lane, facts[one], span, fault)
+            coming = _feed(lane, coming, data, offsets, facts, planes)

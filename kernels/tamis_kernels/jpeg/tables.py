@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WIDTH = 11
 """Bits that the lookup sees. On photos 10 to 12 are equally fast; 8 tables of 2,048 entries take 64 KB."""
 
-MOST_BITS = WIDTH + the.LARGEST_DC  # that one entry passes: a last code of WIDTH bits, and its magnitude
+MOST_BITS = 16 + the.LARGEST_DC  # that one entry passes; two of them fit into a window of 57 bits
 UNSETTLED = np.int32(-1)
 
 # What `codes` holds, int64[8, 3, 17], by table and length.
@@ -43,7 +43,7 @@ def canonical(counts: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _one(symbol: int, length: int, is_dc: bool) -> int:
+def one_entry(symbol: int, length: int, is_dc: bool) -> int:
     """Return the entry of one symbol."""
     if is_dc:
         if symbol > the.LARGEST_DC:
@@ -66,7 +66,7 @@ def build(counts: NDArray[np.int64], symbols: NDArray[np.uint8], codes: NDArray[
     single[:] = UNSETTLED
     for length in range(1, WIDTH + 1):
         for number in range(counts[length]):
-            entry = _one(int(symbols[codes[INDEX, length] + number]), length, is_dc)
+            entry = one_entry(int(symbols[codes[INDEX, length] + number]), length, is_dc)
             start = (codes[SMALLEST, length] + number) << (WIDTH - length)
             for place in range(start, start + (1 << (WIDTH - length))):
                 single[place] = entry
