@@ -20,11 +20,13 @@ from tamis_kernels.jpeg import layout as _the
 from tamis_kernels.jpeg.layout import FAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
 __all__ = ["FAULTS", "Walk", "walk", "walk_many"]
+
+_GROUP_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,34 @@ def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Bac
     walks
         One for each file, in their order.
     """
-    offsets = np.concatenate([[0], np.cumsum([len(file) for file in files])]).astype(np.int64)
-    data = np.frombuffer(b"".join(files), np.uint8)
-    facts = np.zeros((len(files), _the.FACTS), np.int64)
-    planes = np.empty(4 * data.size, np.uint8)  # two bits a block at least, so four blocks a byte at most
-    implementation("jpeg", backend).walk_files(data, offsets, facts, planes)
-    return [_walk(row, planes[4 * start :]) for row, start in zip(facts.tolist(), offsets[:-1].tolist(), strict=True)]
+    walks: list[Walk] = []
+    module = implementation("jpeg", backend)
+    buffer, planes = np.empty(0, np.uint8), np.empty(0, np.uint8)
+    for group in _groups(files):
+        offsets = np.concatenate([[0], np.cumsum([len(file) for file in group])]).astype(np.int64)
+        if offsets[-1] > buffer.size:
+            buffer = np.empty(max(offsets[-1], _GROUP_BYTES), np.uint8)
+            planes = np.empty(4 * buffer.size, np.uint8)  # two bits a block at least, so four blocks a byte at most
+        for file, start, stop in zip(group, offsets[:-1], offsets[1:], strict=True):
+            buffer[start:stop] = np.frombuffer(file, np.uint8)
+        facts = np.zeros((len(group), _the.FACTS), np.int64)
+        module.walk_files(buffer[: offsets[-1]], offsets, facts, planes)
+        walks += [_walk(row, planes[4 * start :]) for row, start in zip(facts.tolist(), offsets[:-1].tolist(), strict=True)]
+    return walks
+
+
+def _groups(files: Sequence[bytes | memoryview]) -> Iterator[list[bytes | memoryview]]:
+    """Part files into groups that fit into a buffer, which is used again: fresh memory for 300 photos took a fifth of the time."""
+    group: list[bytes | memoryview] = []
+    size = 0
+    for file in files:
+        if group and size + len(file) > _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += len(file)
+    if group:
+        yield group
 
 
 def _walk(row: list[int], planes: NDArray[np.uint8]) -> Walk:

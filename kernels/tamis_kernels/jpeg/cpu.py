@@ -7,7 +7,7 @@ sees, and the last coefficients of full blocks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -69,6 +69,12 @@ def _new_lane(longest: int) -> Lane:
         np.zeros(20, np.uint64),
         np.zeros((10, 3), np.int64),
     )
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _signed(word: Any) -> int:
+    """Return a machine word as a number that may fall below 0."""
+    return np.int64(word)  # type: ignore[return-value]  # numba knows one 64-bit integer
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -141,11 +147,11 @@ def _place(data: NDArray[np.uint8], begin: int, count: int) -> int:
 @njit(cache=True, nogil=True)
 def _settle(window: np.uint64, table: int, k: int, codes: NDArray[np.int64], symbols: NDArray[np.uint8]) -> int:
     """Return the entry of the one symbol that begins a window, by its canonical code; minus a fault where it may not stand there."""
-    bits = np.int64(window >> np.uint64(48))
+    bits = _signed(window >> np.uint64(48))
     for length in range(1, 17):
         code = bits >> (16 - length)
         if code <= codes[table, LARGEST, length]:
-            symbol = np.int64(symbols[table, codes[table, INDEX, length] + code - codes[table, SMALLEST, length]])
+            symbol = _signed(symbols[table, codes[table, INDEX, length] + code - codes[table, SMALLEST, length]])
             entry = one_entry(symbol, length, k == 0)
             if entry < 0:
                 return -the.BAD_CODE
@@ -168,19 +174,19 @@ def _run_two(a: Lane, b: Lane) -> None:
     base0, base1 = bases0[slot0 + slot0 + np.uint64(k0 > 0)], bases1[slot1 + slot1 + np.uint64(k1 > 0)]
     more = True
     while more:
-        rounds = min(state0[END_BIT] - np.int64(bit0), state1[END_BIT] - np.int64(bit1)) // (2 * MOST_BITS)
+        rounds = min(state0[END_BIT] - _signed(bit0), state1[END_BIT] - _signed(bit1)) // (2 * MOST_BITS)
         if rounds <= 0:
             break
         for _ in range(rounds):
             window0, window1 = _window(data0, bit0), _window(data1, bit1)
             for _half in range(2):
-                entry0, entry1 = np.int64(lookup0[base0 + (window0 >> _SHIFT)]), np.int64(lookup1[base1 + (window1 >> _SHIFT)])
+                entry0, entry1 = _signed(lookup0[base0 + (window0 >> _SHIFT)]), _signed(lookup1[base1 + (window1 >> _SHIFT)])
                 next0, next1 = k0 + (entry0 >> 9 & 63), k1 + (entry1 >> 9 & 63)
                 if (entry0 | (63 - next0)) < 0:
-                    entry0 = _settle(window0, np.int64(base0 >> _WIDTH), k0, a.frame.codes, a.frame.symbols)
+                    entry0 = _settle(window0, _signed(base0 >> _WIDTH), k0, a.frame.codes, a.frame.symbols)
                     next0 = k0 + (entry0 >> 9 & 63)
                 if (entry1 | (63 - next1)) < 0:
-                    entry1 = _settle(window1, np.int64(base1 >> _WIDTH), k1, b.frame.codes, b.frame.symbols)
+                    entry1 = _settle(window1, _signed(base1 >> _WIDTH), k1, b.frame.codes, b.frame.symbols)
                     next1 = k1 + (entry1 >> 9 & 63)
                 if (entry0 | entry1) < 0:
                     state0[TROUBLE], state1[TROUBLE] = max(0, -entry0), max(0, -entry1)
@@ -220,12 +226,12 @@ def _run_one(a: Lane) -> None:
     bit, k, slot, block = np.uint64(state[BIT]), state[K], np.uint64(state[SLOT]), np.uint64(state[BLOCK])
     stop, slots = np.uint64(state[STOP]), np.uint64(state[SLOTS])
     base = bases[slot + slot + np.uint64(k > 0)]
-    while np.int64(bit) + MOST_BITS <= state[END_BIT] and block < stop:
+    while _signed(bit) + MOST_BITS <= state[END_BIT] and block < stop:
         window = _window(data, bit)
-        entry = np.int64(lookup[base + (window >> _SHIFT)])
+        entry = _signed(lookup[base + (window >> _SHIFT)])
         after = k + (entry >> 9 & 63)
         if (entry | (63 - after)) < 0:
-            entry = _settle(window, np.int64(base >> _WIDTH), k, a.frame.codes, a.frame.symbols)
+            entry = _settle(window, _signed(base >> _WIDTH), k, a.frame.codes, a.frame.symbols)
             if entry < 0:
                 state[TROUBLE] = -entry
                 break
@@ -247,7 +253,7 @@ def _finish(lane: Lane) -> int:
     state, frame = lane.state, lane.frame
     while state[BLOCK] < state[STOP]:
         left = state[END_BIT] - state[BIT]
-        table = np.int64(lane.bases[2 * state[SLOT] + (state[K] > 0)] >> _WIDTH)
+        table = _signed(lane.bases[2 * state[SLOT] + (state[K] > 0)] >> _WIDTH)
         entry = _settle(_window(lane.bytes, np.uint64(state[BIT])), table, state[K], frame.codes, frame.symbols)
         length = _code_length(lane, table)
         if length > left or (length == 0 and left < 16):
@@ -269,7 +275,7 @@ def _finish(lane: Lane) -> int:
 @njit(cache=True, nogil=True)
 def _code_length(lane: Lane, table: int) -> int:
     """Return the length of the code that comes next; 0 where there is none."""
-    bits = np.int64(_window(lane.bytes, np.uint64(lane.state[BIT])) >> np.uint64(48))
+    bits = _signed(_window(lane.bytes, np.uint64(lane.state[BIT])) >> np.uint64(48))
     for length in range(1, 17):
         if bits >> (16 - length) <= lane.frame.codes[table, LARGEST, length]:
             return length
@@ -349,11 +355,11 @@ def _sum_up(lane: Lane, mcus: int) -> int:
         for slot in range(slots):
             window = _window(data, np.uint64(starts[block]))
             base = lane.bases[2 * slot]
-            entry = np.int64(lookup[base + (window >> _SHIFT)])
+            entry = _signed(lookup[base + (window >> _SHIFT)])
             if entry < 0:
-                entry = _settle(window, np.int64(base >> _WIDTH), 0, codes, lane.frame.symbols)
+                entry = _settle(window, _signed(base >> _WIDTH), 0, codes, lane.frame.symbols)
             size = entry >> 5 & 15
-            value = np.int64(((window << np.uint64((entry & 31) - size)) >> _ONE) >> np.uint64(63 - size))
+            value = _signed(((window << np.uint64((entry & 31) - size)) >> _ONE) >> np.uint64(63 - size))
             value -= ((1 << size) - 1) * (value < (1 << size) >> 1)
             last[part[slot]] += value
             level = last[part[slot]] * quantiser[slot]
@@ -513,9 +519,7 @@ def walk_files(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
             _run_two(a, b)
         for lane in (a, b):
             one, state = lane.state[FILE], lane.state
-            if one == IDLE or (
-                state[TROUBLE] == the.NONE and state[BLOCK] < state[STOP] and state[END_BIT] - state[BIT] >= 2 * MOST_BITS
-            ):
+            if one == IDLE or (state[TROUBLE] == the.NONE and state[BLOCK] < state[STOP] and state[END_BIT] - state[BIT] >= 2 * MOST_BITS):
                 continue
             fault = state[TROUBLE] or _finish(lane)
             span = planes[4 * offsets[one] : 4 * offsets[one + 1]]

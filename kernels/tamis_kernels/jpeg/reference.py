@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -211,7 +212,7 @@ def _read_frame(picture: _Picture, place: int, stop: int) -> None:
         raise _Fault(the.UNSUPPORTED, place)
     if data[body] != 8 or facts[the.WIDTH] == 0 or not 1 <= count <= 4 or stop != body + 6 + 3 * count:
         raise _Fault(the.BAD_FRAME, place)
-    components = []
+    components: list[_Component] = []
     for at in range(body + 6, stop, 3):
         one = _Component(data[at], data[at + 1] >> 4, data[at + 1] & 15, data[at + 2])
         if not (1 <= one.across <= 4 and 1 <= one.down <= 4) or one.table > 3 or one.number in [other.number for other in components]:
@@ -219,8 +220,8 @@ def _read_frame(picture: _Picture, place: int, stop: int) -> None:
         components.append(one)
     most_across, most_down = max(one.across for one in components), max(one.down for one in components)
     for number, one in enumerate(components):
-        one.width = -(-(-(-int(facts[the.WIDTH]) * one.across // most_across)) // 8)
-        one.height = -(-(-(-int(facts[the.HEIGHT]) * one.down // most_down)) // 8)
+        one.width = ceil(ceil(int(facts[the.WIDTH]) * one.across / most_across) / 8)
+        one.height = ceil(ceil(int(facts[the.HEIGHT]) * one.down / most_down) / 8)
         facts[the.SIDES + 2 * number : the.SIDES + 2 * number + 2] = one.height, one.width
         facts[the.SAMPLING + number] = 16 * one.across + one.down
     blocks = sum(one.height * one.width for one in components)

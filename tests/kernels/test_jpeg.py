@@ -1,0 +1,215 @@
+"""The JPEG walker: reference and CPU alike on whole and on broken files, and bit for bit with libjpeg where a file is whole."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pytest
+import simplejpeg
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tamis_kernels import jpeg
+from tamis_kernels.jpeg import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BackendName = Literal["reference", "cpu"]
+BACKENDS: tuple[BackendName, ...] = ("reference", "cpu")
+SIZES = [(1, 1), (8, 8), (9, 17), (40, 33)]
+
+
+@cache
+def picture(
+    width: int, height: int, mode: str = "RGB", quality: int = 75, subsampling: int = 2, restart: int = 0, optimize: int = 0
+) -> bytes:
+    rng = np.random.default_rng([width, height, quality])
+    y, x = np.mgrid[0:height, 0:width]
+    levels = 128 + 60 * np.sin(x / 7)[..., None] + y[..., None] + rng.normal(0, 20, (height, width, 4))
+    image = Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8), "CMYK").convert(mode)
+    target = io.BytesIO()
+    options = {"subsampling": subsampling} if mode == "RGB" else {}
+    image.save(target, "JPEG", quality=quality, optimize=bool(optimize), restart_marker_blocks=restart, **options)
+    return target.getvalue()
+
+
+@cache
+def pictures() -> tuple[bytes, ...]:
+    """Return whole files of every kind that Pillow writes and the walk knows."""
+    found = []
+    for width, height in SIZES:
+        for quality in (5, 75, 100):
+            for restart in (0, 3):
+                for optimize in (0, 1):
+                    found += [
+                        picture(width, height, "L", quality, 0, restart, optimize),
+                        picture(width, height, "CMYK", quality, 0, restart, optimize),
+                    ]
+                    found += [picture(width, height, "RGB", quality, sub, restart, optimize) for sub in (0, 1, 2)]
+    return tuple(found)
+
+
+def told(walk: jpeg.Walk) -> list[object]:
+    """Return all that a walk tells, to be compared."""
+    fields = [name for name in jpeg.Walk.__dataclass_fields__ if name != "planes"]
+    return [*((name, getattr(walk, name)) for name in fields), [plane.tolist() for plane in walk.planes]]
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2) + body
+
+
+def replaced(data: bytes, old: bytes, new: bytes) -> bytes:
+    assert data.count(old) == 1
+    return data.replace(old, new)
+
+
+def scan_start(data: bytes) -> int:
+    return jpeg.walk(data, backend="reference").scan
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_whole_files_are_whole_and_their_picture_is_that_of_libjpeg(backend: BackendName) -> None:
+    files = pictures()
+    for data, walk in zip(files, jpeg.walk_many(files, backend=backend), strict=True):
+        assert (walk.fault, walk.bad_mcus, walk.junk, walk.zero_pads, walk.mcu) == ("none", 0, 0, 0, -1)
+        assert walk.end == len(data)
+        if walk.components in (1, 3):
+            eighth = simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8, strict=True)[:, :, 0]
+            assert walk.luma is not None
+            np.testing.assert_array_equal(walk.luma, eighth)
+            height, width, *_ = simplejpeg.decode_jpeg_header(data)
+            assert (walk.width, walk.height) == (width, height)
+
+
+def test_cpu_and_reference_tell_the_same_of_whole_files() -> None:
+    files = pictures()
+    for own, defined in zip(jpeg.walk_many(files, backend="cpu"), jpeg.walk_many(files, backend="reference"), strict=True):
+        assert told(own) == told(defined)
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> bytes:
+    """A whole file with a few bytes changed, flipped, dropped, put in, zeroed or cut off, in its scan or anywhere."""
+    data = bytearray(draw(st.sampled_from(pictures())))
+    least = draw(st.sampled_from([0, 2, bytes(data).index(b"\xff\xda") + 8]))
+    for _ in range(draw(st.integers(1, 3))):
+        if least >= len(data):
+            break
+        place = draw(st.integers(least, len(data) - 1))
+        match draw(st.sampled_from(["set", "flip", "drop", "insert", "zero", "marker", "cut"])):
+            case "set":
+                data[place] = draw(st.integers(0, 255))
+            case "flip":
+                data[place] ^= 1 << draw(st.integers(0, 7))
+            case "drop":
+                del data[place : place + draw(st.integers(1, 30))]
+            case "insert":
+                data[place:place] = draw(st.binary(min_size=1, max_size=8))
+            case "zero":
+                size = min(draw(st.integers(1, 64)), len(data) - place)
+                data[place : place + size] = bytes(size)
+            case "marker":
+                data[place:place] = bytes([0xFF, draw(st.sampled_from([0xFF, 0xD0, 0xD3, 0xD8, 0xD9, 0xDA, 0xDD, 0x01, 0xC2, 0xDC]))])
+            case _:
+                del data[place:]
+    return bytes(data)
+
+
+@given(files=st.lists(st.one_of(broken(), st.binary(max_size=40), st.binary(max_size=60).map(lambda rest: b"\xff\xd8" + rest)), max_size=5))
+def test_cpu_and_reference_tell_the_same_of_broken_files(files: list[bytes]) -> None:
+    own, defined = (jpeg.walk_many(files, backend=backend) for backend in BACKENDS)
+    assert [told(walk) for walk in own] == [told(walk) for walk in defined]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_company_of_a_file_changes_nothing(backend: BackendName) -> None:
+    files = [*pictures()[::7], b"", b"\xff\xd8", pictures()[3][:-40]]
+    alone = [told(jpeg.walk(data, backend=backend)) for data in files]
+    assert [told(walk) for walk in jpeg.walk_many(files, backend=backend)] == alone
+    assert [told(walk) for walk in jpeg.walk_many(files[::-1], backend=backend)] == alone[::-1]
+    assert jpeg.walk_many([], backend=backend) == []
+
+
+FAULTY: dict[str, Callable[[bytes], bytes]] = {
+    "not_jpeg": lambda data: b"\x89PNG" + data,
+    "truncated": lambda data: data[:-1],
+    "bad_segment": lambda data: data[:2] + b"\xff\xe5\x00\x01" + data[2:],
+    "bad_quantisation_table": lambda data: data[:2] + segment(0xDB, b"\x00" + bytes(64)) + data[2:],
+    "bad_huffman_table": lambda data: data[:2] + segment(0xC4, b"\x00\x03" + bytes(15) + b"abc") + data[2:],
+    "bad_frame": lambda data: replaced(data, b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x09"),
+    "bad_scan": lambda data: data[: scan_start(data) - 2] + b"\x3e" + data[scan_start(data) - 1 :],
+    "leftover_data": lambda data: data[:-2] + b"\x55\x55" + data[-2:],
+    "missing_data": lambda data: data[: scan_start(data) + 60] + data[-2:],
+    "restart_order": lambda data: replaced(data, b"\xff\xd1", b"\xff\xd5"),
+    "unexpected_marker": lambda data: data[:2] + data,
+    "missing_component": lambda data: data[:2] + b"\xff\xd9",
+    "too_few_bytes": lambda data: replaced(data, (33).to_bytes(2) + (40).to_bytes(2), b"\xff\xff\xff\xff"),
+    "unsupported": lambda data: replaced(data, b"\xff\xc0\x00\x11\x08", b"\xff\xc2\x00\x11\x08"),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("fault", FAULTY)
+def test_each_fault_has_its_name(fault: str, backend: BackendName) -> None:
+    assert jpeg.walk(FAULTY[fault](picture(40, 33, restart=3)), backend=backend).fault == fault
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_faults_that_need_a_scan_of_their_own(backend: BackendName) -> None:
+    """One grey block, coded by hand: DC codes 00 (size 0) and 01 (size 11), AC codes 0 (end of block), 10 (ZRL), 110 (run 0, size 1)."""
+    tables = segment(0xC4, b"\x00" + bytes([0, 2]) + bytes(14) + b"\x00\x0b")
+    tables += segment(0xC4, b"\x10" + bytes([1, 1, 1]) + bytes(13) + b"\x00\xf0\x01")
+    frame = segment(0xC0, b"\x08\x00\x08\x00\x08\x01\x01\x11\x00")
+    head = b"\xff\xd8" + segment(0xDB, b"\x00" + b"\x10" * 64) + tables + frame + segment(0xDA, b"\x01\x01\x00\x00\x3f\x00")
+
+    def fault(bits: str) -> str:
+        bits += "1" * (-len(bits) % 8)
+        body = int(bits, 2).to_bytes(len(bits) // 8).replace(b"\xff", b"\xff\x00")
+        return jpeg.walk(head + body + b"\xff\xd9", backend=backend).fault
+
+    assert fault("00011111") == "none"
+    assert fault("00011011") == "pad_bits"
+    assert fault("00000000") == "none"
+    assert jpeg.walk(head + b"\x00\xff\xd9", backend=backend).zero_pads == 1
+    assert fault("0111111111111011") == "dc_range"
+    sixteen_zeros, one, end = "10", "1101", "0"
+    assert fault("00" + sixteen_zeros + one * 47) == "none"  # all 63 coefficients, hence no end of the block
+    assert fault("00" + sixteen_zeros + one * 46 + end + "11111") == "none"
+    assert fault("00" + sixteen_zeros * 4 + "111111") == "too_many_coefficients"
+    assert fault("00" + one * 3 + "1" * 18) == "bad_code"
+    assert fault("00" + one * 3 + "1" * 10) == "missing_data"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_damage_is_placed_and_costs_no_more_than_its_restart_interval(backend: BackendName) -> None:
+    data = picture(40, 33, restart=3)
+    whole = jpeg.walk(data, backend=backend)
+    marker = data.index(b"\xff\xd1")
+    walk = jpeg.walk(data[: marker - 6] + data[marker:], backend=backend)
+    assert (walk.fault, walk.place) == ("missing_data", marker - 6)
+    assert 3 <= walk.mcu < 6
+    assert walk.bad_mcus == 6 - walk.mcu
+    assert walk.mcus == whole.mcus == 9
+    assert walk.luma is not None
+    assert whole.luma is not None
+    assert (walk.luma != whole.luma).any()
+    np.testing.assert_array_equal(walk.luma[:2, :6], whole.luma[:2, :6])  # the first interval's MCUs
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_lies_beside_the_picture_is_told_and_is_no_fault(backend: BackendName) -> None:
+    data = picture(40, 33)
+    walk = jpeg.walk(data[:2] + b"junk\xff\x00more" + data[2:] + b"trailing", backend=backend)
+    assert (walk.fault, walk.junk_at, walk.junk, walk.end) == ("none", 2, 10, len(data) + 10)
+    filled = jpeg.walk(data[:2] + b"\xff\xff\xff" + data[2:], backend=backend)
+    assert (filled.fault, filled.junk) == ("none", 0)
+
+
+def test_faults_are_numbered_as_they_are_named() -> None:
+    assert [getattr(layout, name.upper()) for name in layout.FAULTS] == list(range(len(layout.FAULTS)))
