@@ -23,8 +23,8 @@ from harness import Report
 from numpy.typing import NDArray
 from PIL import Image
 
-from tamis.media import inspect
-from tamis_kernels import perceptual
+from tamis.media import Inspection, inspect, walk_jpegs
+from tamis_kernels import jpeg, perceptual
 
 _INDEX = np.arange(32)
 _DCT = np.cos(np.pi / 64 * _INDEX[:8, None] * (2 * _INDEX[None, :] + 1))
@@ -46,13 +46,32 @@ def synthetic_photo(seed: int) -> bytes:
     return target.getvalue()
 
 
+def hash_of(report: Inspection) -> tuple[NDArray[np.uint64], int]:
+    assert report.gray is not None
+    pixels, shapes = perceptual.pack([report.gray])
+    hashes, qualities = perceptual.pdq_batch(pixels, shapes, extents=np.array([report.extent]), backend="cpu")
+    return hashes[0], int(qualities[0])
+
+
+def one_pass(files: list[bytes]) -> list[tuple[str, bytes]]:
+    """Do what a run does with a batch of files: walk them, inspect, hash the picture and the content."""
+    seen = [inspect(data, name="a.jpg", walk=walk) for data, walk in zip(files, walk_jpegs(files), strict=True)]
+    pixels, shapes = perceptual.pack([one.gray for one in seen if one.gray is not None])
+    perceptual.pdq_batch(pixels, shapes, extents=np.array([one.extent for one in seen if one.gray is not None]), backend="cpu")
+    return [(one.grade, xxhash.xxh3_128_digest(data)) for one, data in zip(seen, files, strict=True)]
+
+
+def batches(paths: list[Path]) -> list[list[Path]]:
+    return [paths[start : start + 32] for start in range(0, len(paths), 32)]
+
+
 def everything(path: Path) -> tuple[str, bytes, bytes, int]:
     data = path.read_bytes()
     report = inspect(data, name=path.name)
     if report.gray is None:
         return report.grade, xxhash.xxh3_128_digest(data), b"", 0
-    words, quality = perceptual.pdq(report.gray, backend="cpu")
-    return report.grade, xxhash.xxh3_128_digest(data), words.tobytes(), quality
+    hashes, quality = hash_of(report)
+    return report.grade, xxhash.xxh3_128_digest(data), hashes.tobytes(), int(quality)
 
 
 def integrity(path: Path) -> str:
@@ -65,6 +84,12 @@ def strict_gray(path: Path) -> object:
 
 def strict_eighth(path: Path) -> object:
     return simplejpeg.decode_jpeg(path.read_bytes(), "GRAY", min_height=1, min_width=1, min_factor=8, strict=True)
+
+
+def same_eighth(data: bytes) -> bool:
+    eighth = simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8, strict=True)[:, :, 0]
+    luma = jpeg.walk(data, backend="cpu").luma
+    return luma is not None and np.array_equal(luma, eighth)
 
 
 def pillow_load(path: Path) -> object:
@@ -85,12 +110,11 @@ def pillow_pdqhash(path: Path) -> object:
         return pdqhash.compute(np.asarray(image.convert("RGB")))
 
 
-def distances(photos: Iterable[bytes], picture: Callable[[bytes], NDArray[np.uint8]]) -> NDArray[np.int64]:
-    """Measure, per photo, the bits between our hash of a grey picture and the original PDQ's of the full colours."""
+def distances(photos: Iterable[bytes], hashed: Callable[[bytes], NDArray[np.uint64]]) -> NDArray[np.int64]:
+    """Measure, per photo, the bits between our hash and the original PDQ's of the full colours."""
     found = []
     for data in photos:
-        words = perceptual.pdq(picture(data), backend="cpu")[0]
-        bits = np.unpackbits(words.view(np.uint8), bitorder="little")
+        bits = np.unpackbits(hashed(data).view(np.uint8), bitorder="little")
         found.append(np.count_nonzero(bits != pdqhash.compute(simplejpeg.decode_jpeg(data))[0][::-1]))
     return np.array(found)
 
@@ -103,16 +127,6 @@ def same_pixels(photos: Iterable[bytes]) -> NDArray[np.int64]:
         bits = np.unpackbits(words.view(np.uint8), bitorder="little")
         found.append(np.count_nonzero(bits != pdqhash.compute(np.repeat(gray, 3, axis=2))[0][::-1]))
     return np.array(found)
-
-
-def reduced(factor: int) -> Callable[[bytes], NDArray[np.uint8]]:
-    def decode(data: bytes) -> NDArray[np.uint8]:
-        height, width, *_ = simplejpeg.decode_jpeg_header(data)
-        sides = {"min_height": -(-height // factor), "min_width": -(-width // factor)}
-        picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "GRAY", **sides)
-        return picture[:, :, 0]
-
-    return decode
 
 
 def print_distances(what: str, found: NDArray[np.int64]) -> None:
@@ -172,15 +186,16 @@ def run(report: Report, paths: list[Path]) -> None:
     same = same_pixels(photos)
     report.check("the hash is the original's on the same pixels, but for float32 rounding", same.max() <= 2 and same.mean() < 0.1)
     print_distances("from the same grey pixels", same)
-    print_distances("from the grey picture that inspect returns", distances(photos, lambda data: _gray(data)))
-    for factor in (2, 4, 8):
-        print_distances(f"from the grey picture at 1/{factor} scale", distances(photos, reduced(factor)))
+    large = [data for data in photos if min(simplejpeg.decode_jpeg_header(data)[:2]) >= 256]
+    print_distances("as inspect gives the picture", distances(photos, lambda data: hash_of(inspect(data, name="a.jpg"))[0]))
+    print_distances("the same, short side of 256 and more", distances(large, lambda data: hash_of(inspect(data, name="a.jpg"))[0]))
+    report.check("the walk's picture is libjpeg's at 1/8 scale, bit for bit", all(map(same_eighth, photos)))
     print_detection([data for data in photos if len(data) > 20_000][:: max(1, len(photos) // 60)])
 
     limit = max(rate(paths, strict_eighth) for _ in range(3))
     note = "entropy decoding alone: the strict decoder at 1/8 scale, one thread, best of 3"
     one_thread = {
-        "integrity + PDQ + xxh3, one read": everything,
+        "the same, file by file": everything,
         "integrity alone": integrity,
         "simplejpeg strict, gray, full": strict_gray,
         "simplejpeg strict, gray, 1/8": strict_eighth,
@@ -190,7 +205,13 @@ def run(report: Report, paths: list[Path]) -> None:
     }
     rows = report.time(
         "one thread",
-        {name: lambda one=one: [one(path) for path in paths] for name, one in one_thread.items()},
+        {
+            "one pass: walk, integrity, quality, PDQ, xxh3": lambda: [
+                one_pass([path.read_bytes() for path in some]) for some in batches(paths)
+            ],
+            "the walk alone": lambda: [jpeg.walk_many([path.read_bytes() for path in some], backend="cpu") for some in batches(paths)],
+            **{name: lambda one=one: [one(path) for path in paths] for name, one in one_thread.items()},
+        },
         work=len(paths),
         unit="images",
         limit=limit,
@@ -203,7 +224,10 @@ def run(report: Report, paths: list[Path]) -> None:
         report.time(
             f"{cores} threads",
             {
-                "integrity + PDQ + xxh3, one read": lambda: list(pool.map(everything, paths, chunksize=8)),
+                "one pass": lambda: list(pool.map(lambda some: one_pass([path.read_bytes() for path in some]), batches(paths))),
+                "the walk alone": lambda: list(
+                    pool.map(lambda some: jpeg.walk_many([path.read_bytes() for path in some], backend="cpu"), batches(paths))
+                ),
                 "simplejpeg strict, gray, full": lambda: list(pool.map(strict_gray, paths, chunksize=8)),
             },
             work=len(paths),
@@ -211,12 +235,6 @@ def run(report: Report, paths: list[Path]) -> None:
             limit=limit * cores,
             limit_note=note + f", times {cores}",
         )
-
-
-def _gray(data: bytes) -> NDArray[np.uint8]:
-    gray = inspect(data, name="a.jpg").gray
-    assert gray is not None
-    return gray
 
 
 def main() -> None:

@@ -177,9 +177,12 @@ def _joined(setting: Setting, files: list[Path], variant: Variant | None, name: 
 
 
 def _hash(data: bytes) -> NDArray[np.uint64]:
-    gray = inspect(data, name="photo.jpg").gray
-    assert gray is not None
-    return perceptual.pdq(gray, backend="cpu")[0]
+    report = inspect(data, name="photo.jpg")
+    assert report.gray is not None
+    pixels, shapes = perceptual.pack([report.gray])
+    hashes, _ = perceptual.pdq_batch(pixels, shapes, extents=np.array([report.extent]), backend="cpu")
+    found: NDArray[np.uint64] = hashes[0]
+    return found
 
 
 def _pairs(n: int) -> int:

@@ -75,6 +75,23 @@ def scan_start(jpeg: bytes) -> int:
     return jpeg.index(b"\xff\xda") + 14
 
 
+def means(levels: NDArray[Any]) -> NDArray[Any]:
+    """Return the means of cells of 8 x 8 pixels, at the border of those that are there."""
+    height, width = levels.shape
+    sums = np.add.reduceat(np.add.reduceat(levels.astype(float), np.arange(0, height, 8), axis=0), np.arange(0, width, 8), axis=1)
+    rows, columns = (np.diff([*range(0, size, 8), size]) for size in levels.shape)
+    found: NDArray[Any] = sums / np.outer(rows, columns)
+    return found
+
+
+def hash_of(report: Inspection) -> NDArray[np.uint64]:
+    assert report.gray is not None
+    pixels, shapes = perceptual.pack([report.gray])
+    hashes, _ = perceptual.pdq_batch(pixels, shapes, extents=np.array([report.extent]), backend="cpu")
+    found: NDArray[np.uint64] = hashes[0]
+    return found
+
+
 # Whole pictures
 
 
@@ -87,7 +104,8 @@ def test_a_whole_picture_is_ok(format_name: str) -> None:
     assert report.gray.dtype == np.uint8
     if format_name != "ICO":
         assert (report.height, report.width) == (300, 400)
-        assert np.abs(report.gray.astype(int) - scene() @ [0.299, 0.587, 0.114]).mean() < 25
+        assert report.extent == (300, 400)
+        assert np.abs(report.gray - means(scene() @ [0.299, 0.587, 0.114])).mean() < 10
 
 
 @pytest.mark.parametrize("options", JPEG_OPTIONS)
@@ -116,7 +134,7 @@ def test_sixteen_bits_keep_their_upper_byte() -> None:
     levels = scene()[:, :, 0]
     report = judge(encoded(Image.fromarray(levels.astype(np.uint16) * 257), "PNG"))
     assert report.gray is not None
-    assert (report.gray == levels).all()
+    assert np.abs(report.gray - means(levels)).max() <= 0.5
 
 
 def test_float_pictures_are_scaled_to_their_range() -> None:
@@ -152,16 +170,16 @@ def test_no_picture_is_kept_unless_wanted() -> None:
         assert (report.grade, report.gray, report.frames) == ("ok", None, 1)
 
 
-@pytest.mark.parametrize("format_name", ["JPEG", "PNG"])
-def test_a_large_picture_is_reduced_by_a_power_of_two(format_name: str) -> None:
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, None], ids=["baseline", "progressive", "4:4:4", "PNG"])
+def test_a_large_picture_is_kept_as_means_of_eight_by_eight_pixels(options: dict[str, Any] | None) -> None:
     image = Image.fromarray(scene(100, 130)).resize((1290, 1030), Image.Resampling.BICUBIC)
-    report = judge(encoded(image, format_name))
+    report = judge(encoded(image, "PNG" if options is None else "JPEG", **(options or {})))
     assert report.gray is not None
-    assert (report.height, report.width) == (1030, 1290)
-    assert report.gray.shape in {(257, 322), (258, 323)}
+    assert (report.height, report.width) == report.extent == (1030, 1290)
+    assert report.gray.shape == (129, 162)
+    assert np.abs(report.gray - means(np.asarray(image.convert("L"))))[:128, :161].max() < 4
     full = perceptual.pdq(np.asarray(image.convert("L")), backend="cpu")[0]
-    small = perceptual.pdq(report.gray, backend="cpu")[0]
-    assert np.bitwise_count(full ^ small).sum() <= 31
+    assert np.bitwise_count(full ^ hash_of(report)).sum() <= 10
 
 
 # Orientation
@@ -192,9 +210,8 @@ def test_orientation_does_not_change_the_picture(orientation: int, format_name: 
     assert report.gray is not None
     assert plain.gray is not None
     assert report.gray.shape == plain.gray.shape
-    distance = np.bitwise_count(perceptual.pdq(report.gray, backend="cpu")[0] ^ perceptual.pdq(plain.gray, backend="cpu")[0]).sum()
     if format_name == "JPEG":
-        assert distance <= 6  # the blocks lie otherwise
+        assert np.bitwise_count(hash_of(report) ^ hash_of(plain)).sum() <= 20  # the blocks lie otherwise, and with them their means
     else:
         assert (report.gray == plain.gray).all()
 
@@ -274,7 +291,8 @@ def test_damage_within_a_jpeg_is_found(damage: Callable[[bytes], bytes], options
     report = judge(data[:start] + damage(data[start:]))
     assert report.grade == "damaged"
     assert report.reason in {"corrupt_data", "truncated"}
-    assert "begins at byte" in report.detail
+    assert "byte" in report.detail
+    assert 0 <= report.lost <= 1
 
 
 @pytest.mark.parametrize("place", [20, 40, 5000, -20, -6])
@@ -544,5 +562,5 @@ def test_a_decoder_that_runs_out_of_memory_costs_one_file(monkeypatch: pytest.Mo
         raise MemoryError
 
     monkeypatch.setattr("tamis.media.jpeg.simplejpeg.decode_jpeg", fail)
-    report = judge(picture("JPEG"))
+    report = judge(picture("JPEG", progressive=True))
     assert (report.grade, report.reason, report.detail) == ("undecodable", "decoder_error", "MemoryError: ")

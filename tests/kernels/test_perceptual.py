@@ -177,3 +177,38 @@ def test_shapes_that_do_not_add_up_are_refused() -> None:
         perceptual.pdq_batch(np.zeros(20, np.uint8), np.array([20]))
     with pytest.raises(ArgumentError, match="end to end"):
         perceptual.pdq_batch(np.zeros((4, 5), np.uint8), np.array([[4, 5]]))
+
+
+def cells(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the means of 8 x 8 pixels, those at the border of what is there."""
+    height, width = luma.shape
+    rows, columns = np.arange(0, height, 8), np.arange(0, width, 8)
+    sums = np.add.reduceat(np.add.reduceat(luma.astype(np.int64), rows, axis=0), columns, axis=1)
+    means: NDArray[np.uint8] = np.rint(sums / np.outer(np.diff([*rows, height]), np.diff([*columns, width]))).astype(np.uint8)
+    return means
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (375, 500), (1000, 257)])
+def test_the_means_of_cells_hash_nearly_as_all_pixels_do(shape: tuple[int, int]) -> None:
+    for seed in range(4):
+        luma = scene(*shape, seed=seed)
+        pixels, shapes = perceptual.pack([cells(luma)])
+        found, _ = perceptual.pdq_batch(pixels, shapes, extents=np.array([shape]), backend="cpu")
+        assert np.count_nonzero(bits(found[0]) != bits(perceptual.pdq(luma, backend="cpu")[0])) <= 20
+
+
+@given(height=st.integers(1, 90), width=st.integers(1, 90), seed=st.integers(0, 3))
+def test_cells_hash_alike_on_both_backends(height: int, width: int, seed: int) -> None:
+    luma = scene(height, width, seed)
+    pixels, shapes = perceptual.pack([cells(luma), luma])
+    extents = np.array([[height, width], [height, width]])
+    own, defined = (perceptual.pdq_batch(pixels, shapes, extents=extents, backend=backend) for backend in BACKENDS)
+    np.testing.assert_array_equal(own[0], defined[0])
+    np.testing.assert_array_equal(own[1], defined[1])
+
+
+def test_extents_that_do_not_fit_are_refused() -> None:
+    pixels, shapes = perceptual.pack([scene(10, 10)])
+    for extents in ([[10, 11]], [[81, 80]], [[72, 80]], [[10, 80]]):
+        with pytest.raises(ArgumentError, match="eight times"):
+            perceptual.pdq_batch(pixels, shapes, extents=np.array(extents))

@@ -205,7 +205,8 @@ class NearDuplicates(Check):
         if seen:
             pixels, shapes = perceptual.pack([one.gray for _, one in seen if one.gray is not None])
             places = [i for i, _ in seen]
-            hashes[places], quality[places] = perceptual.pdq_batch(pixels, shapes, backend=self.backend)
+            extents = np.array([one.extent for _, one in seen], np.int64)
+            hashes[places], quality[places] = perceptual.pdq_batch(pixels, shapes, extents=extents, backend=self.backend)
         columns = {f"pdq_{word}": pl.Series(hashes[:, word]) for word in range(4)}
         columns["quality"] = pl.Series(quality)
         pixels_of = np.array([one.width * one.height for one in batch.inspections], np.int64)

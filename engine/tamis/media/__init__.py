@@ -1,7 +1,7 @@
 """Sniffing, grading and decoding of media files."""
 
-from tamis.media.decode import inspect
+from tamis.media.decode import inspect, walk_jpegs
 from tamis.media.inspection import GRADES, Grade, Inspection, Limits
 from tamis.media.sniff import MediaType, sniff
 
-__all__ = ["GRADES", "Grade", "Inspection", "Limits", "MediaType", "inspect", "sniff"]
+__all__ = ["GRADES", "Grade", "Inspection", "Limits", "MediaType", "inspect", "sniff", "walk_jpegs"]

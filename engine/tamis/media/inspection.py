@@ -63,7 +63,11 @@ class Inspection:
     orientation
         EXIF orientation 1 … 8; 1 where none is given.
     gray
-        Upright grey picture, uint8[height, width], reduced by a power of two to no less than 256 pixels on the short side.
+        Upright grey picture, uint8[height, width]: all pixels, or, where the short side has 256 and more, means of cells of 8 x 8 pixels.
+    extent
+        Height and width in pixels of the upright picture that `gray` holds.
+    lost
+        Share of a damaged picture's area that is lost, as far as it is known; else 0.
     mean, std
         Of the grey levels 0 … 255, from an even sample of the pixels.
     entropy
@@ -81,16 +85,19 @@ class Inspection:
     mode: str = ""
     orientation: int = 1
     gray: NDArray[np.uint8] | None = None
+    extent: tuple[int, int] = (0, 0)
+    lost: float = 0.0
     mean: float = 0.0
     std: float = 0.0
     entropy: float = 0.0
 
 
 class FaultError(Exception):
-    """A finding that ends an inspection: the file's grade, a reason code and the detail."""
+    """A finding that ends an inspection: the file's grade, a reason code, the detail, and what share of the picture is lost."""
 
-    def __init__(self, *, grade: Grade, reason: str, detail: str) -> None:
+    def __init__(self, *, grade: Grade, reason: str, detail: str, lost: float = 0.0) -> None:
         super().__init__(detail)
+        self.lost = lost
         self.grade: Grade = grade
         self.reason = reason
 

@@ -1,4 +1,4 @@
-"""JPEG: a walk over the header's segments, then one strict decode of the grey picture (ITU-T T.81)."""
+"""JPEG: what its header says, what the walk over its data means, and libjpeg for the kinds that the walk does not know (ITU-T T.81)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tamis.media.inspection import FaultError, Limits, check_pixels
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from tamis_kernels.jpeg import Walk
 
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE_MARKERS = frozenset((0x01, *range(0xD0, 0xD8)))
@@ -140,6 +142,50 @@ def check_size(header: Header, data: bytes, limits: Limits) -> None:
     if pixels > _LARGE and 8 * len(data) < MIN_BITS_PER_PIXEL * pixels:
         detail = f"declares {header.width} x {header.height} pixels in {len(data)} bytes: {8 * len(data) / pixels:.4f} bits per pixel"
         raise FaultError(grade="bomb", reason="too_few_bytes", detail=detail)
+
+
+_IN_THE_DATA = {
+    "truncated": "the file ends within the picture",
+    "bad_code": "no code of the table stands there",
+    "too_many_coefficients": "a block has more than 64 coefficients",
+    "dc_range": "a block is brighter or darker than a picture can be",
+    "missing_data": "the data end before the picture does",
+    "leftover_data": "data are left over behind the last block",
+    "restart_order": "the restart marker there is not the one that is due",
+    "pad_bits": "the last byte is not padded as it must be",
+}
+"""Faults of a walk that are in the picture's data. Of what it finds in the header libjpeg is asked as well, which knows more kinds."""
+
+
+def check_walk(walk: Walk, size: int) -> None:
+    """Raise where a walk found damage in the picture's data.
+
+    Raises
+    ------
+    FaultError
+        With the byte, the group of blocks (MCU) and the share of the picture that is lost.
+    """
+    if walk.fault not in _IN_THE_DATA or not walk.mcus:
+        return
+    lost = walk.bad_mcus / walk.mcus
+    what = _IN_THE_DATA[walk.fault]
+    if walk.fault == "truncated":
+        what = f"ends at byte {size} within the picture's data, which begins at byte {walk.scan}"
+        detail = f"{what}: {lost:.1%} of the picture is lost" if walk.bad_mcus else f"{what}: only the end marker is missing"
+        raise FaultError(grade="damaged", reason="truncated", detail=detail, lost=lost)
+    share = f"{lost:.1%} of the picture is lost" if lost else "where in the picture the damage lies cannot be told"
+    detail = f"{what}: byte {walk.place}, block group {walk.mcu} of {walk.mcus}; {share}"
+    raise FaultError(grade="damaged", reason="corrupt_data", detail=detail, lost=lost)
+
+
+def luma(walk: Walk, data: bytes) -> NDArray[np.uint8] | None:
+    """Return the grey picture at 1/8 scale where the first component is one: not of CMYK, nor of red, green and blue."""
+    if walk.components not in (1, 3):
+        return None
+    adobe = data.find(b"Adobe", 0, walk.scan)
+    if walk.components == 3 and adobe >= 0 and data[adobe + 11 : adobe + 12] == b"\0":
+        return None
+    return walk.luma
 
 
 def decode_gray(data: bytes, header: Header, reduction: int) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ import xxhash
 import tamis
 from tamis.checks.base import Batch, Finding, MediaBatch
 from tamis.executors import Context, Loss, Task
-from tamis.media import Inspection, Limits, inspect
+from tamis.media import Limits, inspect, walk_jpegs
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import write_evidence
 from tamis.pipeline.plan import fingerprint
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tamis.sources.listing import SourceFile
 
 MEDIA_BATCH = 32
+MEDIA_BYTES = 1 << 24  # of files held at a time, more if one alone is larger
 SOURCE = "source"
 WHOLE_SHARD = -1
 NOWHERE = np.empty(0, np.int64)
@@ -131,35 +132,41 @@ def _table_steps(plan: Plan, shard: Shard) -> Iterator[Step]:
 
 
 def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Context) -> Iterator[Step]:
-    size = plan.batch_size or MEDIA_BATCH
-    for start in range(0, len(shard.files), size):
-        unread: list[Finding] = []
-        read: list[tuple[int, SourceFile, bytes, Inspection]] = []
-        total = 0
-        for position in range(start, min(start + size, len(shard.files))):
-            file = shard.files[position]
-            if position in lost:
-                unread.append(Finding(position, lost[position].reason, "reject", lost[position].detail))
-                continue
-            context.at(position)
-            try:
-                data = _read(plan, file)
-            except Unavailable as error:
-                unread.append(Finding(position, error.reason, "reject", error.detail))
-                continue
-            total += len(data)
-            limits = Limits(max_pixels=plan.recipe.limits.pixels)
-            read.append((position, file, xxhash.xxh3_128_digest(data), inspect(data, name=file.record, limits=limits)))
-        if not read:
-            yield Step(None, NOWHERE, unread, total)
+    """Yield the files some at a time: as many as a batch has, or fewer where they are large."""
+    unread: list[Finding] = []
+    read: list[tuple[int, SourceFile, bytes]] = []
+    for position, file in enumerate(shard.files):
+        if position in lost:
+            unread.append(Finding(position, lost[position].reason, "reject", lost[position].detail))
             continue
-        batch = MediaBatch(
-            records=[file.record for _, file, _, _ in read],
-            sizes=np.array([file.size for _, file, _, _ in read], np.int64),
-            digests=[digest for _, _, digest, _ in read],
-            inspections=[inspection for _, _, _, inspection in read],
-        )
-        yield Step(batch, np.array([position for position, _, _, _ in read], np.int64), unread, total)
+        context.at(position)
+        try:
+            read.append((position, file, _read(plan, file)))
+        except Unavailable as error:
+            unread.append(Finding(position, error.reason, "reject", error.detail))
+        if len(read) >= (plan.batch_size or MEDIA_BATCH) or sum(len(data) for _, _, data in read) >= MEDIA_BYTES:
+            yield _inspected(plan, read, unread, context)
+            read, unread = [], []
+    yield _inspected(plan, read, unread, context)
+
+
+def _inspected(plan: Plan, read: Sequence[tuple[int, SourceFile, bytes]], unread: list[Finding], context: Context) -> Step:
+    """Inspect files that were read."""
+    if not read:
+        return Step(None, NOWHERE, unread)
+    limits = Limits(max_pixels=plan.recipe.limits.pixels)
+    walks = walk_jpegs([data for _, _, data in read])
+    inspections = []
+    for (position, file, data), walk in zip(read, walks, strict=True):
+        context.at(position)
+        inspections.append(inspect(data, name=file.record, limits=limits, walk=walk))
+    batch = MediaBatch(
+        records=[file.record for _, file, _ in read],
+        sizes=np.array([file.size for _, file, _ in read], np.int64),
+        digests=[xxhash.xxh3_128_digest(data) for _, _, data in read],
+        inspections=inspections,
+    )
+    return Step(batch, np.array([position for position, _, _ in read], np.int64), unread, sum(len(data) for _, _, data in read))
 
 
 def _read(plan: Plan, file: SourceFile) -> bytes:

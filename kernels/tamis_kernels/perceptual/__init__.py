@@ -66,7 +66,7 @@ def pdq(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendName |
     """
     pixels, scale = _levels(luma)
     out = np.zeros(4, np.uint64)
-    quality = implementation("perceptual", backend).hash_one(pixels, scale, _COSINES, out)
+    quality = implementation("perceptual", backend).hash_one(pixels, scale, *luma.shape, _COSINES, out)
     return out, int(quality)
 
 
@@ -93,7 +93,7 @@ def dihedral(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendN
     """
     pixels, scale = _levels(luma)
     out = np.zeros((8, 4), np.uint64)
-    quality = implementation("perceptual", backend).hash_dihedral(pixels, scale, _COSINES, out)
+    quality = implementation("perceptual", backend).hash_dihedral(pixels, scale, *luma.shape, _COSINES, out)
     return out, int(quality)
 
 
@@ -105,7 +105,11 @@ def pack(pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDAr
 
 
 def pdq_batch(
-    pixels: NDArray[np.uint8], shapes: NDArray[np.int64], *, backend: BackendName | Backend = "auto"
+    pixels: NDArray[np.uint8],
+    shapes: NDArray[np.int64],
+    *,
+    extents: NDArray[np.int64] | None = None,
+    backend: BackendName | Backend = "auto",
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
     """Hash many pictures at once, on all cores.
 
@@ -115,6 +119,11 @@ def pdq_batch(
         uint8[sum of height · width]: the pictures' rows, end to end.
     shapes
         int64[n, 2]: height and width of each picture.
+    extents
+        int64[n, 2]: the size that the picture has where its values are means of cells of 8 x 8 pixels, as the walk over a JPEG gives
+        them; the shape itself, as by default, where they are pixels.
+        Between the means the picture is drawn by Catmull-Rom's cubic. Of photos of 256 pixels and more on the short side the hash is
+        8 bits of 256 from that of all pixels, in the mean.
     backend
         Where to run; see `tamis_kernels.backend`.
 
@@ -126,7 +135,7 @@ def pdq_batch(
     Raises
     ------
     ArgumentError
-        The shapes do not add up to the pixels.
+        The shapes do not add up to the pixels, or an extent is neither its picture's shape nor one of which it holds the cells.
     """
     if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes.size and shapes.min() < 0):
         message = f"shapes must be int64[n, 2] of heights and widths, got shape {shapes.shape}"
@@ -141,7 +150,13 @@ def pdq_batch(
     hashes = np.zeros((len(shapes), 4), np.uint64)
     qualities = np.zeros(len(shapes), np.uint8)
     module = implementation("perceptual", backend)
-    module.hash_batch(np.ascontiguousarray(pixels), offsets, np.ascontiguousarray(shapes, np.int64), _COSINES, hashes, qualities)
+    shapes = np.ascontiguousarray(shapes, np.int64)
+    extents = shapes if extents is None else np.ascontiguousarray(extents, np.int64)
+    fits = extents.shape == shapes.shape and bool(((extents == shapes).all(1) | ((extents + 7) // 8 == shapes).all(1)).all())
+    if not fits:
+        message = f"extents must be the shapes, or eight times as large, the last cell cut off or not: got {extents} for {shapes}"
+        raise ArgumentError(message)
+    module.hash_batch(np.ascontiguousarray(pixels), offsets, shapes, extents, _COSINES, hashes, qualities)
     return hashes, qualities
 
 

@@ -57,16 +57,53 @@ def _tent(size: int, starts: NDArray[np.int64], weights: NDArray[np.float64]) ->
 
 
 @njit(cache=True, nogil=True)
-def _blocks(pixels: NDArray[np.uint8], scale: int) -> NDArray[np.float64]:
+def _cubic(cells: int, size: int, starts: NDArray[np.int64], tent: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+    """Turn the tent's weights of pixels into weights of cells of 8 pixels, between which Catmull-Rom's cubic draws the pixels."""
+    exact = np.zeros(weights.shape[1], np.int64)
+    for block in range(BLOCKS):
+        first = max(0, (2 * starts[block] - 7) // 16 - 1)
+        exact[:] = 0
+        for tap in range(tent.shape[1]):
+            weight = int(tent[block, tap])
+            if weight == 0:
+                continue
+            place = 2 * (starts[block] + tap) - 7
+            cell = place // 16
+            t = place - 16 * cell
+            exact[min(cells - 1, max(0, cell - 1)) - first] += weight * (-(t**3) + 32 * t**2 - 256 * t)
+            exact[min(cells - 1, max(0, cell)) - first] += weight * (3 * t**3 - 80 * t**2 + 8192)
+            exact[min(cells - 1, cell + 1) - first] += weight * (-3 * t**3 + 64 * t**2 + 256 * t)
+            exact[min(cells - 1, cell + 2) - first] += weight * (t**3 - 16 * t**2)
+        total = 0
+        for tap in range(exact.size):
+            rounded = (exact[tap] + (1 << 12)) >> 13
+            weights[block, tap] = rounded
+            total += rounded
+        weights[block, (2 * block + 1) * size // (2 * BLOCKS) // 8 - first] += (1 << 20) - total
+        starts[block] = first
+
+
+@njit(cache=True, nogil=True)
+def _weights(size: int, cells: int, starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Fill, per block, the first cell it weighs, and return the weights from there on; a cell is a pixel or stands for 8 of them."""
+    reach = 2 * ((size + 127) // 128) + 1  # two windows of half a block reach over at most this many pixels
+    tent = np.zeros((BLOCKS, reach))
+    _tent(size, starts, tent)
+    if cells == size:
+        return tent
+    weights = np.zeros((BLOCKS, reach // 8 + 5))
+    _cubic(cells, size, starts, tent, weights)
+    return weights
+
+
+@njit(cache=True, nogil=True)
+def _blocks(pixels: NDArray[np.uint8], scale: int, extent: tuple[int, int]) -> NDArray[np.float64]:
     """Filter and decimate: float64[64, 64] in units of 2⁻¹⁶ grey levels."""
     height, width = pixels.shape
-    # Two windows of half a block reach over at most this many pixels.
-    row_weights = np.zeros((BLOCKS, 2 * ((height + 127) // 128) + 1))
-    column_weights = np.zeros((BLOCKS, 2 * ((width + 127) // 128) + 1))
     row_starts = np.zeros(BLOCKS, np.int64)
     column_starts = np.zeros(BLOCKS, np.int64)
-    _tent(height, row_starts, row_weights)
-    _tent(width, column_starts, column_weights)
+    row_weights = _weights(extent[0], height, row_starts)
+    column_weights = _weights(extent[1], width, column_starts)
     blocks = np.empty((BLOCKS, BLOCKS))
     line = np.empty(width)
     for row in range(BLOCKS):
@@ -129,23 +166,25 @@ def _set_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> Non
 
 
 @njit(cache=True, nogil=True)
-def hash_one(pixels: NDArray[np.uint8], scale: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
+def hash_one(pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
     """Write the hash of one picture into `out` and return its quality; one pixel level is `scale` sixteenths of a grey level."""
     out[:] = 0
-    if min(pixels.shape) < SMALLEST_SIDE:
+    if min(height, width) < SMALLEST_SIDE:
         return 0
-    blocks = _blocks(pixels, scale)
+    blocks = _blocks(pixels, scale, (height, width))
     _set_bits(_coefficients(blocks, cosines), out)
     return _quality(blocks)
 
 
 @njit(cache=True, nogil=True)
-def hash_dihedral(pixels: NDArray[np.uint8], scale: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
+def hash_dihedral(
+    pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]
+) -> int:
     """Write the hashes of the eight turned and flipped pictures into the rows of `out` and return the quality."""
     out[:] = 0
-    if min(pixels.shape) < SMALLEST_SIDE:
+    if min(height, width) < SMALLEST_SIDE:
         return 0
-    blocks = _blocks(pixels, scale)
+    blocks = _blocks(pixels, scale, (height, width))
     coefficients = _coefficients(blocks, cosines)
     turned = np.empty(256)
     for variant in range(8):
@@ -164,6 +203,7 @@ def hash_batch(
     pixels: NDArray[np.uint8],
     offsets: NDArray[np.int64],
     shapes: NDArray[np.int64],
+    extents: NDArray[np.int64],
     cosines: NDArray[np.float64],
     hashes: NDArray[np.uint64],
     qualities: NDArray[np.uint8],
@@ -171,4 +211,4 @@ def hash_batch(
     """Hash each of the pictures that lie end to end in `pixels`."""
     for number in prange(len(shapes)):
         picture = pixels[offsets[number] : offsets[number + 1]].reshape((shapes[number, 0], shapes[number, 1]))
-        qualities[number] = hash_one(picture, 16, cosines, hashes[number])
+        qualities[number] = hash_one(picture, 16, extents[number, 0], extents[number, 1], cosines, hashes[number])

@@ -48,6 +48,27 @@ def _tent(size: int) -> NDArray[np.float64]:
     return weights
 
 
+def _cubic(size: int, cells: int) -> NDArray[np.float64]:
+    """Return float64[size, cells]: the weight, in units of 2⁻¹³, of each cell of 8 pixels in each pixel, by Catmull-Rom's cubic."""
+    weights = np.zeros((size, cells))
+    for pixel in range(size):
+        cell, t = divmod(2 * pixel - 7, 16)  # the pixel's centre, in sixteenths of a cell behind the cell's
+        taps = (-(t**3) + 32 * t**2 - 256 * t, 3 * t**3 - 80 * t**2 + 8192, -3 * t**3 + 64 * t**2 + 256 * t, t**3 - 16 * t**2)
+        for step, weight in enumerate(taps, -1):
+            weights[pixel, min(cells - 1, max(0, cell + step))] += weight
+    return weights
+
+
+def _weights(size: int, cells: int) -> NDArray[np.float64]:
+    """Return float64[64, cells]: the weight, in units of 2⁻²⁰, of each cell in each block; a cell is a pixel or stands for 8 of them."""
+    if cells == size:
+        return _tent(size)
+    weights = (_tent(size) @ _cubic(size, cells) + 2**12) // 2**13
+    for block in range(BLOCKS):
+        weights[block, (2 * block + 1) * size // (2 * BLOCKS) // 8] += 2**20 - weights[block].sum()
+    return weights
+
+
 def _quality(blocks: NDArray[np.float64]) -> int:
     """Return the sum of the gradients between neighbouring blocks, each cut to whole percents of the range, scaled to 0 … 100."""
     gradients = 0
@@ -56,22 +77,24 @@ def _quality(blocks: NDArray[np.float64]) -> int:
     return min(100, gradients // 90)
 
 
-def hash_one(pixels: NDArray[np.uint8], scale: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
+def hash_one(pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
     """Write the hash of one picture into `out` and return its quality; one pixel level is `scale` sixteenths of a grey level."""
     out[:] = 0
-    if min(pixels.shape) < SMALLEST_SIDE:
+    if min(height, width) < SMALLEST_SIDE:
         return 0
-    coefficients, quality = _transform(pixels, scale, cosines)
+    coefficients, quality = _transform(pixels, scale, height, width, cosines)
     _set_bits(coefficients, out)
     return quality
 
 
-def hash_dihedral(pixels: NDArray[np.uint8], scale: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
+def hash_dihedral(
+    pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]
+) -> int:
     """Write the hashes of the eight turned and flipped pictures into the rows of `out` and return the quality."""
     out[:] = 0
-    if min(pixels.shape) < SMALLEST_SIDE:
+    if min(height, width) < SMALLEST_SIDE:
         return 0
-    coefficients, quality = _transform(pixels, scale, cosines)
+    coefficients, quality = _transform(pixels, scale, height, width, cosines)
     signs = np.where(np.arange(16) % 2 == 0, -1.0, 1.0)  # a flipped axis turns the sign of its odd frequencies 1, 3, …
     for variant, (transposed, rows_flipped, columns_flipped) in enumerate(VARIANTS):
         turned = coefficients * (signs[:, None] if rows_flipped else 1) * (signs if columns_flipped else 1)
@@ -79,10 +102,11 @@ def hash_dihedral(pixels: NDArray[np.uint8], scale: int, cosines: NDArray[np.flo
     return quality
 
 
-def _transform(pixels: NDArray[np.uint8], scale: int, cosines: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+def _transform(
+    pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], int]:
     """Return the 16 x 16 coefficients and the quality."""
-    height, width = pixels.shape
-    filtered = _tent(height) @ (pixels.astype(np.float64) * scale) @ _tent(width).T
+    filtered = _weights(height, pixels.shape[0]) @ (pixels.astype(np.float64) * scale) @ _weights(width, pixels.shape[1]).T
     blocks = np.floor(filtered / 2**28 + 0.5)  # in units of 2⁻¹⁶ grey levels
     rows = np.floor(cosines @ blocks / 2**20 + 0.5)
     return rows @ cosines.T, _quality(blocks)
@@ -101,6 +125,7 @@ def hash_batch(
     pixels: NDArray[np.uint8],
     offsets: NDArray[np.int64],
     shapes: NDArray[np.int64],
+    extents: NDArray[np.int64],
     cosines: NDArray[np.float64],
     hashes: NDArray[np.uint64],
     qualities: NDArray[np.uint8],
@@ -108,4 +133,4 @@ def hash_batch(
     """Hash each of the pictures that lie end to end in `pixels`."""
     for number, (height, width) in enumerate(shapes):
         picture = pixels[offsets[number] : offsets[number + 1]].reshape(height, width)
-        qualities[number] = hash_one(picture, 16, cosines, hashes[number])
+        qualities[number] = hash_one(picture, 16, extents[number, 0], extents[number, 1], cosines, hashes[number])
