@@ -127,6 +127,102 @@ def test_cpu_and_reference_tell_the_same_of_broken_files(files: list[bytes]) -> 
     assert [told(walk) for walk in own] == [told(walk) for walk in defined]
 
 
+def changed(rng: np.random.Generator) -> bytes:
+    """As `broken`, from a seed."""
+    data = bytearray(pictures()[int(rng.integers(len(pictures())))])
+    least = 2 if rng.random() < 0.4 else bytes(data).index(b"\xff\xda") + 8
+    for _ in range(int(rng.integers(1, 4))):
+        place = int(rng.integers(min(least, len(data) - 1), len(data)))
+        match int(rng.integers(5)):
+            case 0:
+                data[place] = int(rng.integers(256))
+            case 1:
+                data[place] ^= 1 << int(rng.integers(8))
+            case 2:
+                del data[place : place + int(rng.integers(1, 30))]
+            case 3:
+                data[place:place] = rng.bytes(int(rng.integers(1, 9)))
+            case _:
+                del data[max(place, 9) :]
+    return bytes(data)
+
+
+def test_cpu_and_reference_tell_the_same_of_a_thousand_broken_files() -> None:
+    rng = np.random.default_rng(1)
+    files = [changed(rng) for _ in range(1_000)]
+    own, defined = (jpeg.walk_many(files, backend=backend) for backend in BACKENDS)
+    assert [told(walk) for walk in own] == [told(walk) for walk in defined]
+    assert len({walk.fault for walk in own}) >= 14
+
+
+def at_scan(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    start = scan_start(data)
+    return data[:start] + change(data[start:])
+
+
+def first(data: bytes, segments: bytes) -> bytes:
+    return data[:2] + segments + data[2:]
+
+
+ODD: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "a lone 0xFF ends the file": ("truncated", lambda data: data[:-1]),
+    "0xFF ends the header": ("truncated", lambda _: b"\xff\xd8\xff"),
+    "a marker ends the file": ("truncated", lambda _: b"\xff\xd8\xff\xe0"),
+    "TEM and RST in the header": ("none", lambda data: first(data, b"\xff\x01\xff\xd3")),
+    "fill bytes in the scan": ("none", lambda data: at_scan(data, lambda scan: scan[:-2] + b"\xff\xff" + scan[-2:])),
+    "a restart marker too many": ("unexpected_marker", lambda data: data[:-2] + b"\xff\xd3" + data[-2:]),
+    "a short restart interval": ("bad_segment", lambda data: first(data, segment(0xDD, b"\x01"))),
+    "quantisers of 16 bits": ("none", lambda data: first(data, segment(0xDB, b"\x13" + b"\x01\x02" * 64))),
+    "a zero quantiser of 16 bits": ("bad_quantisation_table", lambda data: first(data, segment(0xDB, b"\x13" + b"\x00\x00" * 64))),
+    "quantisers number 5": ("bad_quantisation_table", lambda data: first(data, segment(0xDB, b"\x05" + b"\x01" * 64))),
+    "codes of class 2": ("bad_huffman_table", lambda data: first(data, segment(0xC4, b"\x20" + bytes(16)))),
+    "too many codes": ("bad_huffman_table", lambda data: first(data, segment(0xC4, b"\x00" + b"\xff" * 16 + bytes(9)))),
+    "no codes at all": ("none", lambda data: first(data, segment(0xC4, b"\x13" + bytes(16)))),
+    "twelve bits": ("unsupported", lambda data: replaced(data, b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c")),
+    "a short frame": ("bad_frame", lambda data: first(data, segment(0xC0, b"\x08"))),
+    "two frames": ("bad_frame", lambda data: at_scan(data, lambda scan: scan[:-2] + segment(0xC0, bytes(15)) + scan[-2:])),
+    "five components": ("bad_frame", lambda data: first(data, segment(0xC0, b"\x08\x00\x08\x00\x08\x05" + bytes(15)))),
+    "a component twice": ("bad_frame", lambda data: first(data, segment(0xC0, b"\x08\x00\x08\x00\x08\x02" + b"\x01\x11\x00" * 2))),
+    "no sampling": ("bad_frame", lambda data: first(data, segment(0xC0, b"\x08\x00\x08\x00\x08\x01\x01\x01\x00"))),
+    "a scan before the frame": ("bad_scan", lambda data: first(data, segment(0xDA, b"\x01\x01\x00\x00\x3f\x00"))),
+    "a scan of another component": ("bad_scan", lambda data: replaced(data, b"\x03\x01\x00\x02\x11", b"\x03\x07\x00\x02\x11")),
+    "a scan of one component twice": ("bad_scan", lambda data: replaced(data, b"\x03\x01\x00\x02\x11", b"\x03\x01\x00\x01\x11")),
+    "a scan of unknown codes": ("bad_scan", lambda data: replaced(data, b"\x03\x01\x00\x02\x11", b"\x03\x01\x20\x02\x11")),
+    "a scan of an unknown table": ("bad_scan", lambda data: replaced(data, b"\x01\x22\x00\x02\x11", b"\x01\x22\x03\x02\x11")),
+    "more than ten blocks": ("bad_scan", lambda data: replaced(data, b"\x01\x22\x00\x02\x11", b"\x01\x44\x00\x02\x11")),
+    "another scan of all": ("bad_scan", lambda data: at_scan(data, lambda scan: scan[:-2] + data[scan_start(data) - 14 : -2] + scan[-2:])),
+    "nothing but zeros": ("missing_data", lambda data: at_scan(data, lambda scan: bytes(9) + scan[-2:])),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ODD)
+def test_odd_headers_and_ends(name: str, backend: BackendName) -> None:
+    fault, change = ODD[name]
+    data = change(picture(40, 33, restart=3))
+    walk = jpeg.walk(data, backend=backend)
+    assert walk.fault == fault
+    assert told(walk) == told(jpeg.walk(data, backend="reference"))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_picture_in_scans_of_one_component_each(backend: BackendName) -> None:
+    """Three grey pictures, coded apart, become the components of one: each scan is walked by itself."""
+    greys = [picture(40, 33, "L", quality, restart=4) for quality in (75, 75, 75)]
+    whole = jpeg.walk(greys[0], backend=backend)
+    frame = segment(0xC0, b"\x08" + (33).to_bytes(2) + (40).to_bytes(2) + b"\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00")
+    head = greys[0][: greys[0].index(b"\xff\xc0")] + frame
+    rest = greys[0][greys[0].index(b"\xff\xc0") + 13 : scan_start(greys[0]) - 10]
+    body = greys[0][scan_start(greys[0]) : -2]
+    scans = b"".join(segment(0xDA, bytes([1, number, 0, 0, 63, 0])) + body for number in (1, 2, 3))
+    walk = jpeg.walk(head + rest + scans + b"\xff\xd9", backend=backend)
+    assert (walk.fault, walk.mcus) == ("none", 3 * whole.mcus)
+    for plane in walk.planes:
+        np.testing.assert_array_equal(plane, whole.planes[0])
+    missing = jpeg.walk(head + rest + scans[: len(scans) // 3] + b"\xff\xd9", backend=backend)
+    assert missing.fault == "missing_component"
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_company_of_a_file_changes_nothing(backend: BackendName) -> None:
     files = [*pictures()[::7], b"", b"\xff\xd8", pictures()[3][:-40]]

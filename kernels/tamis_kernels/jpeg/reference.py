@@ -250,10 +250,10 @@ def _scan(picture: _Picture, place: int, stop: int) -> int:
         chosen.append((number, dc, ac))
     if (data[stop - 3], data[stop - 2], data[stop - 1]) != (0, 63, 0):
         raise _Fault(the.BAD_SCAN, place)
-    facts[the.SCAN] = facts[the.SCAN] or stop
     order, columns, rows = _mcu(picture, chosen)
     if len(order) > 10:
         raise _Fault(the.BAD_SCAN, place)
+    facts[the.SCAN] = facts[the.SCAN] or stop
     total, before = columns * rows, int(facts[the.MCUS])
     facts[the.MCUS] += total
     step = picture.interval or total
