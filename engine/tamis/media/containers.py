@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 
-from tamis.media.inspection import FaultError
+from tamis.media import streams
+from tamis.media.inspection import Container, FaultError
 
 _PNG_SIGNATURE = 8
 _PNG_CHUNK_OVERHEAD = 12
@@ -13,22 +13,6 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _INFLATED_PIECE = 1 << 20
 _GIF_EXTENSION, _GIF_PICTURE, _GIF_TRAILER = 0x21, 0x2C, 0x3B
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """What the walk over a container found.
-
-    Attributes
-    ----------
-    data
-        The content to decode: the file, less the parts that are broken but not needed.
-    note
-        Reason and detail of a benign finding; None where there is none.
-    """
-
-    data: bytes
-    note: tuple[str, str] | None = None
 
 
 def declared_size(data: bytes, format_name: str) -> tuple[int, int]:
@@ -217,4 +201,8 @@ WALKS = {
     "mov": walk_boxes,
     "heic": walk_boxes,
     "avif": walk_boxes,
+    "ogg": streams.walk_ogg,
+    "flac": streams.walk_flac,
+    "mkv": streams.walk_matroska,
+    "webm": streams.walk_matroska,
 }

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tamis.media import jpeg, raster
-from tamis.media.containers import WALKS, Container, declared_size
-from tamis.media.inspection import FaultError, Inspection, Limits, check_pixels
+from tamis.media.containers import WALKS, declared_size
+from tamis.media.inspection import Container, FaultError, Inspection, Limits, check_pixels
 from tamis.media.sniff import HEAD_BYTES, MediaType, extension_disagrees, sniff
 from tamis_kernels.jpeg import walk_many
 

@@ -92,6 +92,22 @@ class Inspection:
     entropy: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What the walk over a container found.
+
+    Attributes
+    ----------
+    data
+        The content to decode: the file, less the parts that are broken but not needed.
+    note
+        Reason and detail of a benign finding; None where there is none.
+    """
+
+    data: bytes
+    note: tuple[str, str] | None = None
+
+
 class FaultError(Exception):
     """A finding that ends an inspection: the file's grade, a reason code, the detail, and what share of the picture is lost."""
 

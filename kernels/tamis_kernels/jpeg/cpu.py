@@ -1,13 +1,8 @@
-"""The walk in Numba: several symbols a lookup, two files in one loop.
-
-One bit stream is a chain of dependent steps: look up, shift, look up. Two of them side by side fill the gaps in each other's chain, and
-the common step has no branch that depends on the data. What the lookup does not settle, `_settle` does: codes longer than it
-sees, and the last coefficients of full blocks.
-"""
+"""The walk in Numba: files are fed to two lanes, interval by interval, and what their bits were is entered and drawn."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
@@ -23,263 +18,49 @@ from tamis_kernels.jpeg.header import (
     SCANNED,
     TABLE,
     WIDE,
-    Frame,
-    new_frame,
     next_scan,
     note,
     prepare_lookup,
     sixteen,
 )
-from tamis_kernels.jpeg.tables import INDEX, LARGEST, MOST_BITS, SMALLEST, WIDTH, one_entry
+from tamis_kernels.jpeg.lane import (
+    AT,
+    BEFORE,
+    BEGIN,
+    BIT,
+    BLOCK,
+    COLUMNS,
+    END,
+    END_BIT,
+    FILE,
+    IDLE,
+    NEXT,
+    ONE,
+    PARTS,
+    SHIFT,
+    SLOT,
+    SLOTS,
+    STEP,
+    STOP,
+    TABLE_BITS,
+    TOTAL,
+    TROUBLE,
+    K,
+    Lane,
+    bits_from,
+    finish,
+    new_lane,
+    place_of,
+    run_one,
+    run_two,
+    settle,
+    signed,
+    unstuff,
+)
+from tamis_kernels.jpeg.tables import MOST_BITS, WIDTH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# Where a lane stands in its file, int64[STATE]. MCUs are counted within the scan, BEFORE are those of earlier scans.
-BIT, K, SLOT, BLOCK, STOP, END_BIT, SLOTS, FILE, AT, TOTAL, STEP, COLUMNS, BEFORE, BEGIN, END, PARTS, NEXT, TROUBLE = range(18)
-STATE = 18
-SLACK = 128  # bytes behind the last one that copies and windows may reach
-IDLE = -1
-
-_ONE, _SEVEN, _EIGHT = np.uint64(1), np.uint64(7), np.uint64(8)
-_BYTE = np.uint64(3)
-_SHIFT = np.uint64(64 - WIDTH)
-_BITS = np.uint64(31)
-_WIDTH = np.uint64(WIDTH)
-
-
-class Lane(NamedTuple):
-    """A file under way."""
-
-    state: NDArray[np.int64]  # [STATE]
-    frame: Frame
-    bytes: NDArray[np.uint8]  # of the restart interval, without stuffed zeros
-    starts: NDArray[np.int64]  # the bit at which each of its blocks begins
-    bases: NDArray[np.uint64]  # [2 * 10], where the lookups of each block of an MCU begin: DC, AC
-    order: NDArray[np.int64]  # [10, 3], component, row and column of each block of an MCU
-
-
-@njit(cache=True, nogil=True)
-def _new_lane(longest: int) -> Lane:
-    return Lane(
-        np.full(STATE, IDLE, np.int64),
-        new_frame(),
-        np.empty(longest + SLACK, np.uint8),
-        np.empty(4 * longest + 16, np.int64),
-        np.zeros(20, np.uint64),
-        np.zeros((10, 3), np.int64),
-    )
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _signed(word: Any) -> int:
-    """Return a machine word as a number that may fall below 0."""
-    return np.int64(word)  # type: ignore[return-value]  # numba knows one 64-bit integer
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _window(data: NDArray[np.uint8], bit: np.uint64) -> np.uint64:
-    """Return the bits from `bit` on, 57 of them at least, from the highest down."""
-    at = bit >> _BYTE
-    word = np.uint64(data[at]) << np.uint64(56)
-    word |= np.uint64(data[at + np.uint64(1)]) << np.uint64(48)
-    word |= np.uint64(data[at + np.uint64(2)]) << np.uint64(40)
-    word |= np.uint64(data[at + np.uint64(3)]) << np.uint64(32)
-    word |= np.uint64(data[at + np.uint64(4)]) << np.uint64(24)
-    word |= np.uint64(data[at + np.uint64(5)]) << np.uint64(16)
-    word |= np.uint64(data[at + np.uint64(6)]) << np.uint64(8)
-    word |= np.uint64(data[at + np.uint64(7)])
-    return word << (bit & _SEVEN)
-
-
-@njit(cache=True, nogil=True)
-def _unstuff(data: NDArray[np.uint8], begin: int, out: NDArray[np.uint8]) -> tuple[int, int]:
-    """Copy the bytes up to the next marker without stuffed zeros; return how many they are, and where the marker or the file's end is.
-
-    Bytes are copied 64 at a time, at 28 GB/s, wherever none of them is 0xFF; `out` has room for as many behind its end.
-    """
-    place, size = begin, 0
-    while place < data.size:
-        stop = min(place + 64, data.size)
-        if stop == place + 64:
-            source, target = data[place:stop], out[size : size + 64]
-            largest = np.uint8(0)
-            for step in range(64):
-                target[step] = source[step]
-                largest = max(largest, source[step])
-            if largest != 0xFF:
-                place += 64
-                size += 64
-                continue
-        while place < stop and data[place] != 0xFF:
-            out[size] = data[place]
-            size += 1
-            place += 1
-        if place == stop:
-            continue
-        if place + 1 >= data.size:
-            return size, data.size
-        if data[place + 1] == 0xFF:
-            place += 1
-        elif data[place + 1] != 0:
-            return size, place
-        else:
-            out[size] = 0xFF
-            size += 1
-            place += 2
-    return size, place
-
-
-@njit(cache=True, nogil=True)
-def _place(data: NDArray[np.uint8], begin: int, count: int) -> int:
-    """Return where in the file the unstuffed byte number `count` of an interval is."""
-    place = begin
-    while True:
-        if data[place] == 0xFF and data[place + 1] == 0xFF:
-            place += 1
-            continue
-        if count == 0:
-            return place
-        place += 2 if data[place] == 0xFF else 1
-        count -= 1
-
-
-@njit(cache=True, nogil=True)
-def _settle(window: np.uint64, table: int, k: int, codes: NDArray[np.int64], symbols: NDArray[np.uint8]) -> int:
-    """Return the entry of the one symbol that begins a window, by its canonical code; minus a fault where it may not stand there."""
-    bits = _signed(window >> np.uint64(48))
-    for length in range(1, 17):
-        code = bits >> (16 - length)
-        if code <= codes[table, LARGEST, length]:
-            symbol = _signed(symbols[table, codes[table, INDEX, length] + code - codes[table, SMALLEST, length]])
-            entry = one_entry(symbol, length, k == 0)
-            if entry < 0:
-                return -the.BAD_CODE
-            after = k + (entry >> 9 & 63)
-            if after > 64:
-                return -the.TOO_MANY_COEFFICIENTS
-            return entry | 1 << 15 if after == 64 else entry
-    return -the.BAD_CODE
-
-
-@njit(cache=True, nogil=True)
-def _run_two(a: Lane, b: Lane) -> None:
-    """Pass symbols in both lanes until one of them comes to its last block, to the last bits of its interval, or to a fault."""
-    data0, lookup0, starts0, bases0, state0 = a.bytes, a.frame.lookup, a.starts, a.bases, a.state
-    data1, lookup1, starts1, bases1, state1 = b.bytes, b.frame.lookup, b.starts, b.bases, b.state
-    bit0, k0, slot0, block0 = np.uint64(state0[BIT]), state0[K], np.uint64(state0[SLOT]), np.uint64(state0[BLOCK])
-    bit1, k1, slot1, block1 = np.uint64(state1[BIT]), state1[K], np.uint64(state1[SLOT]), np.uint64(state1[BLOCK])
-    stop0, slots0 = np.uint64(state0[STOP]), np.uint64(state0[SLOTS])
-    stop1, slots1 = np.uint64(state1[STOP]), np.uint64(state1[SLOTS])
-    base0, base1 = bases0[slot0 + slot0 + np.uint64(k0 > 0)], bases1[slot1 + slot1 + np.uint64(k1 > 0)]
-    more = True
-    while more:
-        rounds = min(state0[END_BIT] - _signed(bit0), state1[END_BIT] - _signed(bit1)) // (2 * MOST_BITS)
-        if rounds <= 0:
-            break
-        for _ in range(rounds):
-            window0, window1 = _window(data0, bit0), _window(data1, bit1)
-            for _half in range(2):
-                entry0, entry1 = _signed(lookup0[base0 + (window0 >> _SHIFT)]), _signed(lookup1[base1 + (window1 >> _SHIFT)])
-                next0, next1 = k0 + (entry0 >> 9 & 63), k1 + (entry1 >> 9 & 63)
-                if (entry0 | (63 - next0)) < 0:
-                    entry0 = _settle(window0, _signed(base0 >> _WIDTH), k0, a.frame.codes, a.frame.symbols)
-                    next0 = k0 + (entry0 >> 9 & 63)
-                if (entry1 | (63 - next1)) < 0:
-                    entry1 = _settle(window1, _signed(base1 >> _WIDTH), k1, b.frame.codes, b.frame.symbols)
-                    next1 = k1 + (entry1 >> 9 & 63)
-                if (entry0 | entry1) < 0:
-                    state0[TROUBLE], state1[TROUBLE] = max(0, -entry0), max(0, -entry1)
-                    more = False
-                    break
-                length0, length1 = np.uint64(entry0) & _BITS, np.uint64(entry1) & _BITS
-                end0, end1 = entry0 >> 15, entry1 >> 15
-                bit0 += length0
-                bit1 += length1
-                window0 <<= length0
-                window1 <<= length1
-                starts0[block0 + _ONE] = bit0  # stands only if the block ends here
-                starts1[block1 + _ONE] = bit1
-                block0 += np.uint64(end0)
-                block1 += np.uint64(end1)
-                k0 = next0 & (end0 - 1)
-                k1 = next1 & (end1 - 1)
-                slot0 += np.uint64(end0)
-                slot1 += np.uint64(end1)
-                slot0 = np.uint64(0) if slot0 == slots0 else slot0
-                slot1 = np.uint64(0) if slot1 == slots1 else slot1
-                base0 = bases0[slot0 + slot0 + np.uint64(1 - end0)]
-                base1 = bases1[slot1 + slot1 + np.uint64(1 - end1)]
-                if (block0 == stop0) | (block1 == stop1):
-                    more = False
-                    break
-            if not more:
-                break
-    state0[BIT], state0[K], state0[SLOT], state0[BLOCK] = bit0, k0, slot0, block0
-    state1[BIT], state1[K], state1[SLOT], state1[BLOCK] = bit1, k1, slot1, block1
-
-
-@njit(cache=True, nogil=True)
-def _run_one(a: Lane) -> None:
-    """Do the same in one lane, with no other to fill the gaps."""
-    data, lookup, starts, bases, state = a.bytes, a.frame.lookup, a.starts, a.bases, a.state
-    bit, k, slot, block = np.uint64(state[BIT]), state[K], np.uint64(state[SLOT]), np.uint64(state[BLOCK])
-    stop, slots = np.uint64(state[STOP]), np.uint64(state[SLOTS])
-    base = bases[slot + slot + np.uint64(k > 0)]
-    while _signed(bit) + MOST_BITS <= state[END_BIT] and block < stop:
-        window = _window(data, bit)
-        entry = _signed(lookup[base + (window >> _SHIFT)])
-        after = k + (entry >> 9 & 63)
-        if (entry | (63 - after)) < 0:
-            entry = _settle(window, _signed(base >> _WIDTH), k, a.frame.codes, a.frame.symbols)
-            if entry < 0:
-                state[TROUBLE] = -entry
-                break
-            after = k + (entry >> 9 & 63)
-        end = entry >> 15
-        bit += np.uint64(entry) & _BITS
-        starts[block + _ONE] = bit
-        block += np.uint64(end)
-        k = after & (end - 1)
-        slot += np.uint64(end)
-        slot = np.uint64(0) if slot == slots else slot
-        base = bases[slot + slot + np.uint64(1 - end)]
-    state[BIT], state[K], state[SLOT], state[BLOCK] = bit, k, slot, block
-
-
-@njit(cache=True, nogil=True)
-def _finish(lane: Lane) -> int:
-    """Pass the last symbols of an interval, where its end may come within each; return a fault, or `NONE`."""
-    state, frame = lane.state, lane.frame
-    while state[BLOCK] < state[STOP]:
-        left = state[END_BIT] - state[BIT]
-        table = _signed(lane.bases[2 * state[SLOT] + (state[K] > 0)] >> _WIDTH)
-        entry = _settle(_window(lane.bytes, np.uint64(state[BIT])), table, state[K], frame.codes, frame.symbols)
-        length = _code_length(lane, table)
-        if length > left or (length == 0 and left < 16):
-            return the.MISSING_DATA
-        if entry < 0:
-            return -entry
-        if (entry & 31) > left:
-            return the.MISSING_DATA
-        end = entry >> 15
-        state[BIT] += entry & 31
-        state[K] = 0 if end else state[K] + (entry >> 9 & 63)
-        state[BLOCK] += end
-        state[SLOT] = (state[SLOT] + end) % state[SLOTS]
-        if end:
-            lane.starts[state[BLOCK]] = state[BIT]
-    return the.NONE
-
-
-@njit(cache=True, nogil=True)
-def _code_length(lane: Lane, table: int) -> int:
-    """Return the length of the code that comes next; 0 where there is none."""
-    bits = _signed(_window(lane.bytes, np.uint64(lane.state[BIT])) >> np.uint64(48))
-    for length in range(1, 17):
-        if bits >> (16 - length) <= lane.frame.codes[table, LARGEST, length]:
-            return length
-    return 0
 
 
 @njit(cache=True, nogil=True)
@@ -332,7 +113,7 @@ def _begin_scan(data: NDArray[np.uint8], place: int, lane: Lane, facts: NDArray[
 def _load(data: NDArray[np.uint8], lane: Lane) -> None:
     """Make the next restart interval ready."""
     state = lane.state
-    size, state[END] = _unstuff(data, state[BEGIN], lane.bytes)
+    size, state[END] = unstuff(data, state[BEGIN], lane.bytes)
     lane.bytes[size : size + 8] = 0
     state[BIT] = state[K] = state[SLOT] = state[BLOCK] = state[TROUBLE] = lane.starts[0] = 0
     state[END_BIT] = 8 * size
@@ -353,13 +134,13 @@ def _sum_up(lane: Lane, mcus: int) -> int:
     block = 0
     for mcu in range(mcus):
         for slot in range(slots):
-            window = _window(data, np.uint64(starts[block]))
+            window = bits_from(data, np.uint64(starts[block]))
             base = lane.bases[2 * slot]
-            entry = _signed(lookup[base + (window >> _SHIFT)])
+            entry = signed(lookup[base + (window >> SHIFT)])
             if entry < 0:
-                entry = _settle(window, _signed(base >> _WIDTH), 0, codes, lane.frame.symbols)
+                entry = settle(window, signed(base >> TABLE_BITS), 0, codes, lane.frame.symbols)
             size = entry >> 5 & 15
-            value = _signed(((window << np.uint64((entry & 31) - size)) >> _ONE) >> np.uint64(63 - size))
+            value = signed(((window << np.uint64((entry & 31) - size)) >> ONE) >> np.uint64(63 - size))
             value -= ((1 << size) - 1) * (value < (1 << size) >> 1)
             last[part[slot]] += value
             level = last[part[slot]] * quantiser[slot]
@@ -395,13 +176,13 @@ def _check_rest(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], m
     state = lane.state
     left = state[END_BIT] - state[BIT]
     if left >= 8:
-        note(facts, the.LEFTOVER_DATA, _place(data, state[BEGIN], (state[BIT] + 7) // 8), mcu)
+        note(facts, the.LEFTOVER_DATA, place_of(data, state[BEGIN], (state[BIT] + 7) // 8), mcu)
     elif left > 0:
-        pad = int(_window(lane.bytes, np.uint64(state[BIT])) >> np.uint64(64 - left))
+        pad = int(bits_from(lane.bytes, np.uint64(state[BIT])) >> np.uint64(64 - left))
         if pad == 0:
             facts[the.ZERO_PADS] += 1
         elif pad != (1 << left) - 1:
-            note(facts, the.PAD_BITS, _place(data, state[BEGIN], state[BIT] // 8), mcu)
+            note(facts, the.PAD_BITS, place_of(data, state[BEGIN], state[BIT] // 8), mcu)
 
 
 @njit(cache=True, nogil=True)
@@ -418,7 +199,7 @@ def _conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], pla
     elif fault == the.MISSING_DATA:
         note(facts, the.TRUNCATED if end >= data.size else fault, end, before + good)
     elif fault != the.NONE:
-        note(facts, fault, _place(data, state[BEGIN], state[BIT] // 8), before + good)
+        note(facts, fault, place_of(data, state[BEGIN], state[BIT] // 8), before + good)
     else:
         _check_rest(data, lane, facts, before + length)
     facts[the.BAD] += length - good
@@ -439,7 +220,7 @@ def _conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], pla
     state[AT] = state[TOTAL]
     while end < data.size and the.RST0 <= data[end + 1] < the.SOI:
         note(facts, the.UNEXPECTED_MARKER, end, state[BEFORE] + state[TOTAL])
-        end = _unstuff(data, end + 2, lane.bytes)[1]
+        end = unstuff(data, end + 2, lane.bytes)[1]
     state[NEXT] = end
 
 
@@ -507,21 +288,21 @@ def walk_files(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
     longest = 0
     for one in range(len(facts)):
         longest = max(longest, offsets[one + 1] - offsets[one])
-    a, b = _new_lane(longest), _new_lane(longest)
+    a, b = new_lane(longest), new_lane(longest)
     coming = _feed(a, 0, data, offsets, facts, planes)
     coming = _feed(b, coming, data, offsets, facts, planes)
     while a.state[FILE] != IDLE or b.state[FILE] != IDLE:
         if a.state[FILE] == IDLE:
-            _run_one(b)
+            run_one(b)
         elif b.state[FILE] == IDLE:
-            _run_one(a)
+            run_one(a)
         else:
-            _run_two(a, b)
+            run_two(a, b)
         for lane in (a, b):
             one, state = lane.state[FILE], lane.state
             if one == IDLE or (state[TROUBLE] == the.NONE and state[BLOCK] < state[STOP] and state[END_BIT] - state[BIT] >= 2 * MOST_BITS):
                 continue
-            fault = state[TROUBLE] or _finish(lane)
+            fault = state[TROUBLE] or finish(lane)
             span = planes[4 * offsets[one] : 4 * offsets[one + 1]]
             _conclude(data[offsets[one] : offsets[one + 1]], lane, facts[one], span, fault)
             coming = _feed(lane, coming, data, offsets, facts, planes)

@@ -1,0 +1,225 @@
+"""Sound and film whose own page, frame and element lengths tell whether they are whole, without decoding: Ogg, FLAC, Matroska."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from tamis.media.inspection import Container, FaultError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_OGG_PAGE = 27
+_FIRST, _LAST = 0x02, 0x04
+_STREAMINFO = 34
+_EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
+_SHORTEST_BLOCK = 16
+_TAGS = (b"TAG", b"APE")
+
+
+def _table(polynomial: int, bits: int) -> NDArray[np.uint32]:
+    """Return the table of a checksum that takes the highest bit first."""
+    table = np.zeros(256, np.uint32)
+    for byte in range(256):
+        value = byte << (bits - 8)
+        for _ in range(8):
+            value = (value << 1) ^ (polynomial if value >> (bits - 1) else 0)
+            value &= (1 << bits) - 1
+        table[byte] = value
+    return table
+
+
+_CRC32, _CRC16, _CRC8 = _table(0x04C11DB7, 32), _table(0x8005, 16), _table(0x07, 8)
+
+
+@njit(cache=True, nogil=True)
+def _page_checksum(data: NDArray[np.uint8], start: int, stop: int, table: NDArray[np.uint32]) -> int:
+    """Return the CRC-32 of an Ogg page, its own field taken as zeros."""
+    crc = np.uint32(0)
+    for place in range(start, stop):
+        byte = np.uint32(0) if start + 22 <= place < start + 26 else np.uint32(data[place])
+        crc = np.uint32(crc << np.uint32(8)) ^ table[(crc >> np.uint32(24)) ^ byte]
+    return int(crc)
+
+
+def walk_ogg(data: bytes) -> Container:
+    """Follow the pages: their checksums, their numbers, and a last page for every stream (RFC 3533).
+
+    Raises
+    ------
+    FaultError
+        The file is cut off, a page is broken or missing, or a stream has no last page.
+    """
+    pages = np.frombuffer(data, np.uint8)
+    place, size = 0, len(data)
+    due: dict[bytes, int] = {}  # by stream, the number of its next page
+    ended: set[bytes] = set()
+    while place < size:
+        if not b"OggS".startswith(data[place : place + 4]):
+            if place and due.keys() <= ended:
+                return Container(data, ("trailing_bytes", f"{size - place} bytes follow the last page at byte {place}"))
+            raise FaultError(grade="damaged", reason="bad_page", detail=f"no page begins at byte {place}")
+        table_end = place + _OGG_PAGE + (data[place + 26] if place + _OGG_PAGE <= size else 0)
+        end = table_end + sum(data[place + _OGG_PAGE : table_end])
+        if place + _OGG_PAGE > size or end > size:
+            raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {size} within the page at byte {place}")
+        told = int.from_bytes(data[place + 22 : place + 26], "little")
+        if _page_checksum(pages, place, end, _CRC32) != told:
+            raise FaultError(grade="damaged", reason="bad_checksum", detail=f"the checksum of the page at byte {place} is wrong")
+        flags, stream, number = data[place + 5], data[place + 14 : place + 18], int.from_bytes(data[place + 18 : place + 22], "little")
+        if not flags & _FIRST and number != due.get(stream, 0):
+            detail = f"the page at byte {place} has the number {number} where {due.get(stream, 0)} is due"
+            raise FaultError(grade="damaged", reason="missing_pages", detail=detail)
+        due[stream] = number + 1
+        (ended.add if flags & _LAST else ended.discard)(stream)
+        place = end
+    if not due.keys() <= ended:
+        raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {size} without the last page of a stream")
+    return Container(data)
+
+
+@njit(cache=True, nogil=True)
+def _frame(data: NDArray[np.uint8], place: int, crc8: NDArray[np.uint32]) -> tuple[int, int]:
+    """Return the length of the FLAC frame header at a place and how many samples its frame has; zeros where there is none."""
+    if place + 6 > data.size or data[place] != 0xFF or data[place + 1] & 0xFE != 0xF8 or data[place + 3] & 1:
+        return 0, 0
+    code, rate = int(data[place + 2]) >> 4, int(data[place + 2]) & 15
+    if code == 0 or rate == 15 or int(data[place + 3]) >> 4 > 10:
+        return 0, 0
+    first = int(data[place + 4])
+    more = 0
+    while more < 7 and first & (0x80 >> more):
+        more += 1
+    if more == 1 or more > 7 or first == 0xFF:
+        return 0, 0
+    length = 4 + max(1, more)
+    wide = (1 if code == 6 else 2 if code == 7 else 0) + (1 if rate == 12 else 2 if rate in (13, 14) else 0)
+    if place + length + wide >= data.size:
+        return 0, 0
+    samples = 192 if code == 1 else 576 << (code - 2) if code < 6 else 256 << (code - 8) if code >= 8 else int(data[place + length]) + 1
+    if code == 7:
+        samples = (int(data[place + length]) << 8 | int(data[place + length + 1])) + 1
+    length += wide
+    crc = np.uint32(0)
+    for at in range(place, place + length):
+        crc = crc8[crc ^ np.uint32(data[at])]
+    return (length + 1, samples) if crc == data[place + length] else (0, 0)
+
+
+@njit(cache=True, nogil=True)
+def _follow(data: NDArray[np.uint8], begin: int, total: int, crc16: NDArray[np.uint32], crc8: NDArray[np.uint32]) -> tuple[int, int, bool]:
+    """Follow FLAC frames, each of which ends where its checksum comes to 0.
+
+    Returns where the frames end or the first broken one begins, the samples up to there, and whether that is an end.
+    """
+    place, samples = begin, 0
+    while place < data.size and (total == 0 or samples < total):
+        header, block = _frame(data, place, crc8)
+        if header == 0:
+            return place, samples, total == 0 and samples > 0
+        crc, end = np.uint32(0), 0
+        for at in range(place, data.size):
+            crc = np.uint32((crc << np.uint32(8)) & np.uint32(0xFFFF)) ^ crc16[(crc >> np.uint32(8)) ^ np.uint32(data[at])]
+            if crc == 0 and at > place + header:
+                done = at + 1 == data.size or (total > 0 and samples + block >= total)
+                tag = at + 3 < data.size and (data[at + 1] == 0x54 or data[at + 1] == 0x41) and total == 0
+                if done or tag or _frame(data, at + 1, crc8)[0]:
+                    end = at + 1
+                    break
+        if end == 0:
+            return place, samples, False
+        place, samples = end, samples + block
+    return place, samples, True
+
+
+def walk_flac(data: bytes) -> Container:
+    """Check the stream's header, and every frame's two checksums and place (RFC 9639).
+
+    Raises
+    ------
+    FaultError
+        The header cannot be, a frame is broken, or samples are missing.
+    """
+    place, size, last = 4, len(data), False
+    info = data[8 : 8 + _STREAMINFO]
+    if len(info) < _STREAMINFO or data[4] & 127 or int.from_bytes(data[5:8]) != _STREAMINFO:
+        raise FaultError(grade="damaged", reason="bad_header", detail="begins with no whole block of stream information")
+    smallest, largest, rate = int.from_bytes(info[:2]), int.from_bytes(info[2:4]), int.from_bytes(info[10:13]) >> 4
+    total = int.from_bytes(info[13:18]) & (1 << 36) - 1
+    if not _SHORTEST_BLOCK <= smallest <= largest or rate == 0:
+        detail = f"the stream information tells blocks of {smallest} to {largest} samples at {rate} Hz, which cannot be"
+        raise FaultError(grade="damaged", reason="bad_header", detail=detail)
+    while not last:
+        if place + 4 > size:
+            raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {size}, before the sound begins")
+        last = bool(data[place] & 128)
+        place += 4 + int.from_bytes(data[place + 1 : place + 4])
+    frames = np.frombuffer(data, np.uint8)
+    begin = place
+    while begin < size and not _frame(frames, begin, _CRC8)[0]:
+        begin = data.find(b"\xff", begin + 1)
+        begin = size if begin < 0 else begin
+    end, samples, whole = _follow(frames, begin, total, _CRC16, _CRC8)
+    if samples == 0 and not (whole and total == 0):
+        raise FaultError(
+            grade="damaged", reason="truncated", detail=f"ends at byte {size} without a whole frame; the sound begins at byte {place}"
+        )
+    if not whole or samples < total:
+        known = f" of {total}" if total else ""
+        later = data.find(b"\xff", end + 1)
+        while later >= 0 and not _frame(frames, later, _CRC8)[0]:
+            later = data.find(b"\xff", later + 1)
+        if later < 0:
+            raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {size} after {samples}{known} samples")
+        raise FaultError(
+            grade="damaged", reason="corrupt_data", detail=f"the frame at byte {end}, after {samples}{known} samples, is broken"
+        )
+    if begin > place:
+        return Container(data, ("junk_in_header", f"{begin - place} bytes at byte {place} belong to no block"))
+    if end < size:
+        return Container(data, ("trailing_bytes", f"{size - end} bytes follow the last frame at byte {end}"))
+    return Container(data)
+
+
+def _number(data: bytes, place: int, *, keep_mark: bool) -> tuple[int, int]:
+    """Return a variable-length number of EBML and its length; the length is 0 where none stands there."""
+    first = data[place] if place < len(data) else 0
+    length = 9 - first.bit_length()
+    if first == 0 or place + length > len(data):
+        return 0, 0
+    value = int.from_bytes(data[place : place + length])
+    return (value if keep_mark else value & (1 << 7 * length) - 1), length
+
+
+def walk_matroska(data: bytes) -> Container:
+    """Follow the outermost elements and those of the segment to the end of the file (RFC 8794 and 9559; MKV, WebM).
+
+    A recording that streamed may leave the size of its segment or cluster open; what lies in there is not followed.
+
+    Raises
+    ------
+    FaultError
+        An element is longer than what is left of the file.
+    """
+    place, size = 0, len(data)
+    while place < size:
+        kind, kind_length = _number(data, place, keep_mark=True)
+        length, length_length = _number(data, place + kind_length, keep_mark=False) if kind_length else (0, 0)
+        if not length_length:
+            if place == 0 or data[place:].strip(b"\0"):
+                raise FaultError(grade="damaged", reason="truncated", detail=f"no element begins at byte {place} of {size}")
+            return Container(data, ("trailing_bytes", f"{size - place} zeros follow the last element at byte {place}"))
+        body = place + kind_length + length_length
+        if length == (1 << 7 * length_length) - 1:
+            if kind != _SEGMENT:
+                return Container(data)
+            place = body
+            continue
+        if body + length > size:
+            detail = f"ends at byte {size} within the element {kind:#x} at byte {place}, which declares {length} bytes"
+            raise FaultError(grade="damaged", reason="truncated", detail=detail)
+        place = body if kind == _SEGMENT else body + length
+    return Container(data)
