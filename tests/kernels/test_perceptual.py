@@ -145,6 +145,29 @@ def test_a_tiny_picture_has_no_eight_hashes(backend: BackendName) -> None:
     assert quality == 0
 
 
+@both
+def test_forms_derived_from_the_hash_are_near_those_of_the_coefficients(backend: BackendName) -> None:
+    exact = [perceptual.dihedral(scene(200, 300, seed=seed), backend=backend)[0] for seed in range(8)]
+    derived = perceptual.turned(np.stack([forms[0] for forms in exact]), backend=backend)
+    assert np.bitwise_count(derived ^ np.stack(exact)).sum(axis=2).max() <= 40
+    assert (derived[:, [0, 6]] == np.stack(exact)[:, [0, 6]]).all()  # no sign turned: nothing is lost
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2**64 - 1)] * 4), max_size=6))
+def test_derived_forms_keep_distances_and_turn_back(words: list[tuple[int, ...]]) -> None:
+    hashes = np.array(words, np.uint64).reshape(len(words), 4)
+    forms = perceptual.turned(hashes, backend="cpu")
+    assert np.array_equal(forms, perceptual.turned(hashes, backend="reference"))
+    for form, back in enumerate((0, 3, 2, 1, 4, 5, 6, 7)):
+        again = perceptual.turned(np.ascontiguousarray(forms[:, form]), backend="cpu")[:, back]
+        assert np.array_equal(again, hashes)
+
+
+def test_only_hashes_are_turned() -> None:
+    with pytest.raises(ArgumentError, match=r"uint64\[n, 4\]"):
+        perceptual.turned(np.zeros((2, 3), np.uint64))
+
+
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32), st.sampled_from([1, 2, 256]))
 def test_backends_agree_on_every_bit(height: int, width: int, seed: int, levels: int) -> None:
     luma = (np.random.default_rng(seed).integers(0, levels, (height, width)) * (255 // max(levels - 1, 1))).astype(np.uint8)

@@ -18,14 +18,13 @@ from pydantic import Field, field_validator, model_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Kind, MediaBatch, Observation, TableBatch
 from tamis.checks.keep import check_rules, columns_of, rank_names, ranks
+from tamis.checks.near_pictures import RESEMBLES, PictureRule, enter, judge_pictures, observe_pictures, standing
 from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.goals import certain_shape, estimated_recall, meeting
 from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
-from tamis_kernels import bands, components, hamming, minhash, ngram_keys, perceptual, symbols
+from tamis_kernels import bands, minhash, ngram_keys, symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from tamis.checks.base import Case, Sets
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
 SHORTEST_TEXT = 100  # mean characters of a column below which it holds names or titles: rows that share one are not the same row
 DOUBT = 0.25  # standard deviations: a segment this near to an interval's end has the symbols of both sides
-MOST_PIXELS, MOST_BYTES = 2**31 - 1, 2**32 - 1
-RESEMBLES = "resembles the record that is kept"
 SEEMS_TO = "resembles the record that is kept, as far as their signatures tell"
 SHARES_A_BAND = "shares a band with the record that is kept; not verified"
 
@@ -86,6 +83,10 @@ class Options(CheckOptions):
     segments: int = Field(default=32, ge=4, description="Segments a window is averaged into.")
     alphabet: Literal[8, 16] = Field(default=8, description="Symbols a segment's mean is quantised to.")
     distance: int = Field(default=31, ge=0, le=31, description="Most differing bits, of 256, between the hashes of duplicate pictures.")
+    orientations: Literal["dihedral", "as_is"] = Field(
+        default="dihedral",
+        description="Whether a picture is also found turned by quarters and mirrored (its eight dihedral forms), or only as it is.",
+    )
     min_quality: int = Field(default=50, ge=0, le=100, description="PDQ quality below which a picture is too plain to be compared.")
     keep: tuple[str, ...] = Field(
         default=("largest", "first"),
@@ -172,7 +173,7 @@ class NearDuplicates(Check):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"media", "table"})
     summary = "Pictures, texts and sensor windows that are almost the same: one stays, each removal is verified."
     Options = Options
-    verdict_keys: ClassVar[frozenset[str]] = frozenset({"verify", "measure", "keep", "remember", "bucket_cap"})
+    verdict_keys: ClassVar[frozenset[str]] = frozenset({"verify", "measure", "keep", "remember", "bucket_cap", "orientations"})
 
     @property
     def remembers(self) -> bool:
@@ -182,12 +183,15 @@ class NearDuplicates(Check):
 
     def observe(self, batch: Batch) -> Observation:
         """Note the perceptual hash of pictures, the band keys of rows."""
-        return self._observe_pictures(batch) if isinstance(batch, MediaBatch) else self._observe_rows(batch)
+        return observe_pictures(batch, self.options.keep, self.backend) if isinstance(batch, MediaBatch) else self._observe_rows(batch)
 
     def judge(self, case: Case) -> None:
         """Cluster the living records and reject all but the keepers."""
         if case.has("pdq_0"):
-            self._judge_pictures(case)
+            options: Options = self.options
+            dihedral = options.orientations == "dihedral"
+            rule = PictureRule(options.distance, options.min_quality, rank_names(options.keep), dihedral=dihedral)
+            judge_pictures(case, rule, self.backend)
         for kind in ("text", "window"):
             if case.has(f"{kind}_band_000"):
                 self._judge_rows(case, kind)
@@ -195,43 +199,6 @@ class NearDuplicates(Check):
     def shingles(self, batch: TableBatch) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Return the n-gram hashes of the compared column."""
         return self._compared(batch).shingles(self.backend)
-
-    # --- pictures
-
-    def _observe_pictures(self, batch: MediaBatch) -> Observation:
-        seen = [(i, one) for i, one in enumerate(batch.inspections) if one.gray is not None and one.grade in {"ok", "benign", "misnamed"}]
-        hashes = np.zeros((len(batch), 4), np.uint64)
-        quality = np.zeros(len(batch), np.uint8)
-        if seen:
-            pixels, shapes = perceptual.pack([one.gray for _, one in seen if one.gray is not None])
-            places = [i for i, _ in seen]
-            extents = np.array([one.extent for _, one in seen], np.int64)
-            hashes[places], quality[places] = perceptual.pdq_batch(pixels, shapes, extents=extents, backend=self.backend)
-        columns = {f"pdq_{word}": pl.Series(hashes[:, word]) for word in range(4)}
-        columns["quality"] = pl.Series(quality)
-        pixels_of = np.array([one.width * one.height for one in batch.inspections], np.int64)
-        size = (np.minimum(pixels_of, MOST_PIXELS) << 32) | np.minimum(batch.sizes, MOST_BYTES)
-        return Observation(columns | ranks(self.options.keep, batch, size))
-
-    def _judge_pictures(self, case: Case) -> None:
-        options: Options = self.options
-        names = rank_names(options.keep)
-        pictures = [*zip(*case.scan("quality", *(f"pdq_{word}" for word in range(4)), *names), strict=True)]
-        index = np.concatenate(pictures[0])
-        quality, *columns = (np.concatenate(column) for column in zip(*pictures[1], strict=True))
-        plain = quality < max(1, options.min_quality)
-        chosen = np.flatnonzero(~plain)
-        chosen = chosen[_order(case, index[chosen], [column[chosen] for column in columns[4:]])]
-        index, hashes = index[chosen], np.stack(columns[:4], axis=1)[chosen]
-
-        def similarity(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
-            return 1.0 - hamming.distances(hashes[left], hashes[right], backend=self.backend) / 256.0
-
-        chunks = ((left, right) for left, right, _ in hamming.pair_chunks(hashes, options.distance, backend=self.backend))
-        settled = int(np.count_nonzero(index >= case.own))
-        clusters = stars(_components(len(index), chunks), similarity, 1.0 - options.distance / 256.0, settled=settled)
-        _enter(case, index, clusters, "near_duplicate_picture", RESEMBLES)
-        case.count(pictures_compared=len(index), pictures_too_plain=int(np.count_nonzero(plain & (quality > 0))))
 
     # --- rows
 
@@ -270,7 +237,7 @@ class NearDuplicates(Check):
 
     def _judge_suspects(self, case: Case, suspects: NDArray[np.int64], kind: str, names: list[str], similarity: Similarity) -> None:
         options: Options = self.options
-        order = _order(case, suspects, [case.values(name, suspects) for name in rank_names(options.keep)])
+        order = standing(case, suspects, [case.values(name, suspects) for name in rank_names(options.keep)])
         everyone = np.arange(len(suspects))
         keys = ((case.values(name, suspects)[order], everyone) for name in names)
 
@@ -283,7 +250,7 @@ class NearDuplicates(Check):
         if options.verify == "none":
             clusters.similarity[:] = np.nan
         detail = {"exact": RESEMBLES, "signature": SEEMS_TO, "none": SHARES_A_BAND}[options.verify]
-        _enter(case, index, clusters, f"near_duplicate_{kind}", detail, earlier=detail if options.verify == "none" else SEEMS_TO)
+        enter(case, index, clusters, f"near_duplicate_{kind}", detail, earlier=detail if options.verify == "none" else SEEMS_TO)
         self._tell_recall(case, kind, clusters)
         case.count(pairs_verified=counters["pairs"] + clusters.counters["pairs"])
         case.count(hot_buckets=counters["hot_buckets"], unsettled=counters["unsettled"])
@@ -384,28 +351,3 @@ def _tagged(frame: pl.DataFrame, *, normalise: bool) -> pl.Series:
         text = normalised(text) if normalise else text
         parts.append(text.str.replace_all(r"(\S+)", f"{number}=${{1}}"))
     return frame.select(pl.concat_str(parts, separator=" ", ignore_nulls=True).alias("record")).to_series()
-
-
-def _order(case: Case, index: NDArray[np.int64], ranks: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Return the order in which records have the right to stay: those of earlier runs first, for they are kept already."""
-    return np.lexsort((index, *reversed(ranks), index < case.own))
-
-
-def _enter(case: Case, index: NDArray[np.int64], clusters: Clusters, reason: str, detail: str, *, earlier: str | None = None) -> None:
-    """Enter clusters with a record of this run in them, and reject those of its records that are no keepers."""
-    keeper = index[clusters.keeper]
-    gone = np.flatnonzero((clusters.keeper != np.arange(len(index))) & (index < case.own))
-    members = np.isin(clusters.keeper, clusters.keeper[gone])
-    case.clusters(index[members], keeper[members], clusters.similarity[members])
-    gone = gone[np.argsort(index[gone])]
-    of_earlier = keeper[gone] >= case.own
-    for some, said in ((gone[~of_earlier], detail), (gone[of_earlier], earlier or detail)):
-        if len(some):
-            case.reject(index[some], reason, said, kept=keeper[some], similarity=clusters.similarity[some])
-
-
-def _components(records: int, pairs: Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> NDArray[np.int64]:
-    parent = np.arange(records, dtype=np.int64)
-    for left, right in pairs:
-        components.union(parent, left, right)
-    return components.roots(parent)

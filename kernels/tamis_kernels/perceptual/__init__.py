@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["QUALITY_WORTH_HASHING", "dihedral", "pack", "pdq", "pdq_batch"]
+__all__ = ["QUALITY_WORTH_HASHING", "dihedral", "pack", "pdq", "pdq_batch", "turned"]
 
 QUALITY_WORTH_HASHING = 50
 """Pictures below this quality are nearly featureless: their hashes collide without meaning (PDQ's own recommendation)."""
@@ -95,6 +95,38 @@ def dihedral(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendN
     out = np.zeros((8, 4), np.uint64)
     quality = implementation("perceptual", backend).hash_dihedral(pixels, scale, *luma.shape, _COSINES, out)
     return out, int(quality)
+
+
+def turned(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+    """Derive the hashes of the eight turned and flipped pictures from the upright hashes alone.
+
+    A flip turns the signs of odd frequencies, a turn exchanges rows and columns besides: bits are turned over and exchanged, which keeps
+    distances, and turning back gives the hash again. `dihedral` has the coefficients and sets the bits anew about the median of the turned
+    ones, which is not quite the old median with its sign turned; a coefficient between the two has another bit there.
+
+    Parameters
+    ----------
+    hashes
+        uint64[n, 4], as `pdq_batch` gives them.
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    variants
+        uint64[n, 8, 4] in the order of `dihedral`; variant 0 is the hash itself.
+
+    Raises
+    ------
+    ArgumentError
+        The hashes are not uint64[n, 4].
+    """
+    if hashes.ndim != 2 or hashes.shape[1] != 4 or hashes.dtype != np.uint64:
+        message = f"hashes must be uint64[n, 4], got {hashes.dtype}{list(hashes.shape)}"
+        raise ArgumentError(message)
+    out = np.zeros((len(hashes), 8, 4), np.uint64)
+    implementation("perceptual", backend).turn(np.ascontiguousarray(hashes), out)
+    return out
 
 
 def pack(pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -212,3 +212,20 @@ def hash_batch(
     for number in prange(len(shapes)):
         picture = pixels[offsets[number] : offsets[number + 1]].reshape((shapes[number, 0], shapes[number, 1]))
         qualities[number] = hash_one(picture, 16, extents[number, 0], extents[number, 1], cosines, hashes[number])
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    """Write, per hash uint64[4], those of the eight turned and flipped pictures as far as the hash alone tells them."""
+    for number in prange(len(hashes)):
+        for variant in range(8):
+            transposed, rows_flipped, columns_flipped = VARIANTS[variant]
+            out[number, variant] = 0
+            for row in range(16):
+                for column in range(16):
+                    source = 16 * row + column
+                    bit = hashes[number, source // 64] >> np.uint64(source % 64) & np.uint64(1)
+                    if (rows_flipped and row % 2 == 0) != (columns_flipped and column % 2 == 0):
+                        bit ^= np.uint64(1)
+                    target = 16 * column + row if transposed else source
+                    out[number, variant, target // 64] |= bit << np.uint64(target % 64)

@@ -134,3 +134,15 @@ def hash_batch(
     for number, (height, width) in enumerate(shapes):
         picture = pixels[offsets[number] : offsets[number + 1]].reshape(height, width)
         qualities[number] = hash_one(picture, 16, extents[number, 0], extents[number, 1], cosines, hashes[number])
+
+
+def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    """Write, per hash uint64[4], those of the eight turned and flipped pictures as far as the hash alone tells them."""
+    shifts = np.arange(64, dtype=np.uint64)
+    bits = (hashes[:, :, None] >> shifts & np.uint64(1)).reshape(len(hashes), 16, 16)
+    even = np.arange(16) % 2 == 0  # frequencies 1, 3, …, whose sign a flip turns
+    for variant, (transposed, rows_flipped, columns_flipped) in enumerate(VARIANTS):
+        turned = bits ^ (rows_flipped & even)[:, None] ^ (columns_flipped & even)
+        if transposed:
+            turned = turned.transpose(0, 2, 1)
+        out[:, variant] = np.bitwise_or.reduce(turned.reshape(len(hashes), 4, 64) << shifts, axis=2)
