@@ -170,6 +170,7 @@ ODD: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "a marker ends the file": ("truncated", lambda _: b"\xff\xd8\xff\xe0"),
     "TEM and RST in the header": ("none", lambda data: first(data, b"\xff\x01\xff\xd3")),
     "fill bytes in the scan": ("none", lambda data: at_scan(data, lambda scan: scan[:-2] + b"\xff\xff" + scan[-2:])),
+    "fill bytes before data left over": ("leftover_data", lambda data: data[:-2] + b"\xff\xff\x00\x55\x55" + data[-2:]),
     "a restart marker too many": ("unexpected_marker", lambda data: data[:-2] + b"\xff\xd3" + data[-2:]),
     "a short restart interval": ("bad_segment", lambda data: first(data, segment(0xDD, b"\x01"))),
     "quantisers of 16 bits": ("none", lambda data: first(data, segment(0xDB, b"\x13" + b"\x01\x02" * 64))),
@@ -230,6 +231,13 @@ def test_the_company_of_a_file_changes_nothing(backend: BackendName) -> None:
     assert [told(walk) for walk in jpeg.walk_many(files, backend=backend)] == alone
     assert [told(walk) for walk in jpeg.walk_many(files[::-1], backend=backend)] == alone[::-1]
     assert jpeg.walk_many([], backend=backend) == []
+
+
+def test_files_beyond_one_buffer_are_walked_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [*pictures()[::9], pictures()[-1] * 3]
+    whole = [told(walk) for walk in jpeg.walk_many(files, backend="cpu")]
+    monkeypatch.setattr(jpeg, "_GROUP_BYTES", 1_500)
+    assert [told(walk) for walk in jpeg.walk_many(files, backend="cpu")] == whole
 
 
 FAULTY: dict[str, Callable[[bytes], bytes]] = {
