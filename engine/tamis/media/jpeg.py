@@ -173,8 +173,8 @@ def check_walk(walk: Walk, size: int) -> None:
         what = f"ends at byte {size} within the picture's data, which begins at byte {walk.scan}"
         detail = f"{what}: {lost:.1%} of the picture is lost" if walk.bad_mcus else f"{what}: only the end marker is missing"
         raise FaultError(grade="damaged", reason="truncated", detail=detail, lost=lost)
-    share = f"{lost:.1%} of the picture is lost" if lost else "where in the picture the damage lies cannot be told"
-    detail = f"{what}: byte {walk.place}, block group {walk.mcu} of {walk.mcus}; {share}"
+    share = f"at least {lost:.1%} of the picture is lost" if lost else "where in the picture the damage lies cannot be told"
+    detail = f"{what}: noticed at byte {walk.place}, block group {walk.mcu} of {walk.mcus}; {share}"
     raise FaultError(grade="damaged", reason="corrupt_data", detail=detail, lost=lost)
 
 
