@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.media import jpeg, raster
+from tamis.media import jpeg, png, raster
 from tamis.media.containers import WALKS, declared_size
 from tamis.media.inspection import Container, FaultError, Inspection, Limits, check_pixels
 from tamis.media.sniff import HEAD_BYTES, MediaType, extension_disagrees, sniff
@@ -73,6 +73,8 @@ def _inspect_type(data: bytes, found: MediaType, name: str, limits: Limits, *, w
         zeros = len(data) - len(data.lstrip(b"\0"))
         detail = f"begins with {zeros} zero bytes of {len(data)}" if found.name == "zeros" else f"the content is {found.name}: {found.mime}"
         return Inspection("not_media", found.name, detail, found.name)
+    if found.name == "png":
+        return _inspect_png(data, limits, want_picture=want_picture)
     check_pixels(*declared_size(data, found.name), limits)
     follow = WALKS.get(found.name)
     container = follow(data) if follow else Container(data)
@@ -154,6 +156,24 @@ def _inspect_raster(data: bytes, format_name: str, name: str, limits: Limits, *,
     if found.gray is not None:
         report = _with_picture(report, found.gray)
     return _with_notes(report, found.notes)
+
+
+def _inspect_png(data: bytes, limits: Limits, *, want_picture: bool) -> Inspection:
+    found = png.read(data, limits)
+    header = found.header
+    orientation, broken = raster.read_orientation(found.metadata, "png") if found.metadata else (1, [])
+    report = Inspection(
+        "ok",
+        format="png",
+        width=header.width,
+        height=header.height,
+        frames=found.frames,
+        mode=header.mode,
+        orientation=orientation,
+    )
+    if want_picture:
+        report = _with_picture(report, png.gray(found))
+    return _with_notes(report, [*found.notes, *broken])
 
 
 def _with_notes(report: Inspection, notes: list[tuple[str, str]]) -> Inspection:

@@ -144,7 +144,7 @@ def _read_frames(image: Image.Image, raster: Raster, limits: Limits, *, want_pic
 
 def _read_orientation(image: Image.Image, raster: Raster) -> None:
     try:
-        orientation = image.getexif().get(0x0112, 1)
+        orientation = Image.Image.getexif(image).get(0x0112, 1)  # a PNG's own would load the picture
     except Exception as error:  # any bytes may stand in EXIF, and any error may come of it
         raster.notes.append(("broken_exif", f"{type(error).__name__}: {error}"))
         return
@@ -152,6 +152,18 @@ def _read_orientation(image: Image.Image, raster: Raster) -> None:
         raster.orientation = int(orientation) or 1
     else:
         raster.notes.append(("broken_exif", f"EXIF gives the orientation {orientation!r}"))
+
+
+def read_orientation(metadata: bytes, format_name: str) -> tuple[int, list[tuple[str, str]]]:
+    """Return the orientation that a file's metadata tell, without decoding its picture, and a note where they are broken."""
+    raster = Raster()
+    with (
+        _PROCESS_WIDE,
+        warnings.catch_warnings(action="ignore"),
+        Image.open(io.BytesIO(metadata), formats=PILLOW_FORMATS[format_name]) as image,
+    ):
+        _read_orientation(image, raster)
+    return raster.orientation, raster.notes
 
 
 def _gray(image: Image.Image) -> NDArray[np.uint8]:
