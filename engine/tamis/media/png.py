@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from isal import isal_zlib
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MOST_METADATA = 1 << 24
 """Bytes that a compressed text or colour profile may inflate to; more is a bomb."""
+
+_INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
 
 _SIGNATURE = 8
 _OVERHEAD = 12
@@ -240,7 +242,7 @@ def _check_compressed(kind: bytes, body: memoryview, place: int, notes: list[Not
     stream = isal_zlib.decompressobj()
     try:
         inflated = stream.decompress(packed, MOST_METADATA + 1)
-    except isal_zlib.error as error:
+    except _INFLATE_ERROR as error:
         notes.append(("broken_metadata", f"the chunk {kind!r} at byte {place} cannot be inflated: {error}"))
         return
     if len(inflated) > MOST_METADATA:
@@ -259,7 +261,7 @@ def _inflated(parts: Sequence[Part], expected: int, what: str, notes: list[Note]
     stream = isal_zlib.decompressobj()
     try:
         rows: bytes = stream.decompress(packed, expected + 1)
-    except isal_zlib.error as error:
+    except _INFLATE_ERROR as error:
         whole = _inflated_before_fault(packed, expected)
         detail = f"{what}, from byte {parts[0][0]} on, cannot be inflated beyond byte {whole} of {expected}: {error}"
         raise _damaged("corrupt_data", detail, 1 - whole / expected) from error
@@ -379,9 +381,7 @@ class _Animation:
         if not width or not height or x + width > header.width or y + height > header.height:
             raise _damaged("bad_animation", f"fcTL at byte {place} tells of a frame that does not lie within the picture")
         self._pixels += width * height
-        if self._pixels > self._limits.max_total_pixels:
-            detail = f"the frames up to byte {place} hold {self._pixels} pixels, above the limit of {self._limits.max_total_pixels}"
-            raise FaultError(grade="bomb", reason="too_many_pixels", detail=detail)
+        self._limits.check_frames(self.announced + 1, self._pixels)
         self._frames.append(_Frame(place, width, height))
         self.announced += 1
 

@@ -135,9 +135,7 @@ def _read_frames(image: Image.Image, raster: Raster, limits: Limits, *, want_pic
         image.seek(frame)
         check_pixels(*image.size, limits)
         total += image.width * image.height
-        if total > limits.max_total_pixels:
-            detail = f"the frames up to {frame} hold {total} pixels, above the limit of {limits.max_total_pixels}"
-            raise FaultError(grade="bomb", reason="too_many_pixels", detail=detail)
+        limits.check_frames(frame + 1, total)
         image.load()
         raster.frames += 1
 

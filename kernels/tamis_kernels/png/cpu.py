@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _paeth(left: int, up: int, corner: int) -> int:
+def _paeth(left: np.int32, up: np.int32, corner: np.int32) -> np.int32:
     """Return whichever of the three is nearest to left + up - corner; without branches, which would be guessed wrongly."""
     rise, run = up - corner, left - corner
     to_left, to_up, to_corner = abs(rise), abs(run), abs(rise + run)
