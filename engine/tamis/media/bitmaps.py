@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+from isal import isal_zlib
 
 from tamis.media.inspection import Container, FaultError, Limits, check_pixels
 
@@ -21,7 +22,9 @@ _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
 _NEEDED = frozenset(
     {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANES, _TILES, _TILE_BYTES, 320}
 )
-_YCBCR = 6
+_PLAIN, _DEFLATE, _YCBCR = 1, (8, 32946), 6
+_BEST_RATIO = 1032  # of deflate
+_INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
 _PLAIN_BMP = (0, 3, 6)
 _CORE_HEADER = 12
 
@@ -54,7 +57,7 @@ def walk_tiff(data: bytes, limits: Limits) -> Container:
             extent = _one(tags, _WIDTH), _one(tags, _HEIGHT)
             check_pixels(*extent, limits)
             pixels += extent[0] * extent[1]
-            _check_page(tags, len(data), len(seen) - 1)
+            _check_page(data, tags, len(seen) - 1, limits)
         limits.check_frames(len(seen), pixels)
     if not seen:
         raise _damaged("no_picture_data", "holds no directory", 1.0)
@@ -97,8 +100,9 @@ def _one(tags: dict[int, Numbers], tag: int, default: int = 0) -> int:
     return int(values[0]) if values is not None and len(values) else default
 
 
-def _check_page(tags: dict[int, Numbers], size: int, page: int) -> None:
-    """Raise where strips or tiles of a page are missing, cut off or too short."""
+def _check_page(data: bytes, tags: dict[int, Numbers], page: int, limits: Limits) -> None:
+    """Raise where strips or tiles of a page are missing, cut off, too short or cannot be inflated."""
+    size = len(data)
     width, height = _one(tags, _WIDTH), _one(tags, _HEIGHT)
     tiled = _TILES in tags
     places, lengths = (tags.get(_TILES), tags.get(_TILE_BYTES)) if tiled else (tags.get(_STRIPS), tags.get(_STRIP_BYTES))
@@ -122,12 +126,34 @@ def _check_page(tags: dict[int, Numbers], size: int, page: int) -> None:
     needed = -(-width // across) * -(-height // down) * planes
     if len(places) < needed:
         raise _damaged("missing_rows", f"page {page} has {len(places)} {what}s and needs {needed}", 1 - len(places) / needed)
-    if _one(tags, _COMPRESSION, 1) == 1 and _one(tags, _PHOTOMETRIC) != _YCBCR:
-        bits = int(tags[_BITS].sum()) if len(tags.get(_BITS, ())) == samples else _one(tags, _BITS, 1) * samples
-        full = -(-across * bits // planes // 8) * (down if tiled else height)
-        have = int(lengths[:needed].sum()) if not tiled else int(lengths[:needed].min())
-        if have < (full * planes if not tiled else full):
-            raise _damaged("missing_rows", f"the {what}s of page {page} hold {have} bytes where {full} are needed", 1 - have / full)
+    compression = _one(tags, _COMPRESSION, 1)
+    if compression not in (_PLAIN, *_DEFLATE) or _one(tags, _PHOTOMETRIC) == _YCBCR:
+        return
+    bits = int(tags[_BITS].sum()) if len(tags.get(_BITS, ())) == samples else _one(tags, _BITS, 1) * samples
+    row, each = -(-across * bits // planes // 8), -(-height // down)
+    if row * down > 8 * limits.max_pixels:
+        raise FaultError(grade="bomb", reason="too_many_pixels", detail=f"a {what} of page {page} would hold {row * down} bytes")
+    for number in range(needed):
+        place, length = int(places[number]), int(lengths[number])
+        rows = down if tiled else min(down, height - number % each * down)
+        have = (
+            length
+            if compression == _PLAIN
+            else _inflated(data[place : place + length], row * rows, f"{what} {number} of page {page}", place)
+        )
+        if have < row * rows:
+            detail = f"{what} {number} of page {page}, at byte {place}, holds {have} bytes where {row * rows} are needed"
+            raise _damaged("missing_rows", detail, 1 - number / needed)
+
+
+def _inflated(packed: bytes, wanted: int, what: str, place: int) -> int:
+    """Return how many of the wanted bytes a strip or tile inflates to; libtiff passes over a wrong checksum."""
+    if wanted > _BEST_RATIO * (len(packed) + 1):
+        return 0
+    try:
+        return len(isal_zlib.decompressobj().decompress(packed, wanted + 1))
+    except _INFLATE_ERROR as error:
+        raise _damaged("corrupt_data", f"{what}, from byte {place} on, cannot be inflated: {error}") from error
 
 
 def walk_bmp(data: bytes, limits: Limits) -> Container:

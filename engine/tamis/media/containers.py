@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tamis.media import bitmaps, boxes, gif, mpeg, riff, streams
+from tamis.media import bitmaps, boxes, gif, matroska, mpeg, riff, streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,6 @@ WALKS: dict[str, Walk] = {
     "aac": _unlimited(mpeg.walk_adts),
     "ogg": _unlimited(streams.walk_ogg),
     "flac": _unlimited(streams.walk_flac),
-    "mkv": _unlimited(streams.walk_matroska),
-    "webm": _unlimited(streams.walk_matroska),
+    "mkv": _unlimited(matroska.walk_matroska),
+    "webm": _unlimited(matroska.walk_matroska),
 }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _STRICT = {"err_detect": "crccheck+explode"}
 _BLOCK = 1 << 16
 _SLACK_SECONDS, _SLACK_SHARE = 0.5, 0.01
-_MICROSECONDS = 1_000_000
+_EXACT = {"mp4", "wav", "aiff"}  # FFmpeg's names of formats that count what they hold; AVI counts frames that were dropped in recording
 
 av.logging.set_level(None)
 
@@ -121,25 +121,22 @@ def _broken(track: _Track, why: str, place: int | None) -> FaultError:
 
 
 def _check_length(track: _Track, container: Any) -> tuple[str, str] | None:
-    """Raise where fewer frames or seconds came out than are declared; return a note where that may be as it was made."""
+    """Raise where fewer frames or seconds came out than an exact count declares; return a note where the count is of another kind."""
     stream = track.stream
     which = f"{stream.type} stream {stream.index}"
     if not track.frames:
         raise FaultError(grade="damaged", reason="missing_frames", detail=f"{which}: no frame came out", lost=1.0)
-    if stream.type == "video" and track.frames < stream.frames:
-        detail = f"{which}: {track.frames} frames came out, {stream.frames} are declared"
-        if container.format.name == "avi":  # its count includes frames that were dropped while recording
-            return "missing_frames", detail
-        raise FaultError(grade="damaged", reason="missing_frames", detail=detail, lost=1 - track.frames / stream.frames)
-    declared = float(stream.duration * stream.time_base) if stream.duration else 0.0
-    if stream.type == "audio" and not declared and container.duration:
-        declared = container.duration / _MICROSECONDS if len(container.streams) == 1 else 0.0
+    came, declared, slack, unit = float(track.frames), float(stream.frames), 0.0, "frames"
     if stream.type == "audio":
-        seconds = track.samples / stream.codec_context.sample_rate
-        if max(seconds, track.end) + _SLACK_SECONDS + _SLACK_SHARE * declared < declared:
-            detail = f"{which}: {seconds:.3f} s came out, {declared:.3f} s are declared"
-            raise FaultError(grade="damaged", reason="missing_frames", detail=detail, lost=1 - seconds / declared)
-    return None
+        came = max(track.samples / stream.codec_context.sample_rate, track.end)
+        declared = float(stream.duration * stream.time_base) if stream.duration else 0.0
+        slack, unit = _SLACK_SECONDS + _SLACK_SHARE * declared, "s"
+    if came + slack >= declared:
+        return None
+    detail = f"{which}: {came:.10g} {unit} came out, {declared:.10g} {unit} are declared"
+    if not _EXACT & set(container.format.name.split(",")):
+        return "missing_frames", detail
+    raise FaultError(grade="damaged", reason="missing_frames", detail=detail, lost=1 - came / declared)
 
 
 def _decode_flac(data: bytes) -> Decoded:
