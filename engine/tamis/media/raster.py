@@ -35,7 +35,7 @@ PILLOW_FORMATS = {
 _RARE_FORMATS = ("PCX", "DCX", "SGI", "FLI", "DDS", "BLP", "MSP", "FITS", "CUR", "ICNS", "XPM", "QOI", "SUN")
 _FORMATS_BY_NAME = {"tga": "TGA", "spider": "SPIDER", "spi": "SPIDER", "xbm": "XBM", "dib": "DIB"}
 
-_BESIDE_THE_PICTURE = re.compile(r"exif|metadata|apng|expected size|icc|xmp|mpo|multi-picture", re.IGNORECASE)
+_BESIDE_THE_PICTURE = re.compile(r"skipping tag|exif|metadata|apng|expected size|icc|xmp|mpo|multi-picture", re.IGNORECASE)
 _OF_NO_WEIGHT = (Image.DecompressionBombWarning, DeprecationWarning, ResourceWarning)
 
 # The warning filters and Pillow's limit belong to the whole process, so one picture at a time may change them.
