@@ -6,6 +6,7 @@ import io
 import struct
 import wave
 import zlib
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -90,7 +91,7 @@ def png_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-WHOLE = {
+WHOLE: dict[str, Callable[[], bytes]] = {
     "png": lambda: picture("PNG"),
     "apng": lambda: picture("PNG", 3),
     "gif": lambda: picture("GIF", 3),

@@ -88,7 +88,8 @@ def test_each_code_stands_for_pixels(codes: list[int], bits: list[int], reason: 
 
 
 def webp_chunks(data: bytes) -> dict[bytes, int]:
-    places, place = {}, 12
+    places: dict[bytes, int] = {}
+    place = 12
     while place < len(data):
         places.setdefault(data[place : place + 4], place)
         length = int.from_bytes(data[place + 4 : place + 8], "little")
