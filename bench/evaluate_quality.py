@@ -55,12 +55,18 @@ def plain(image: Image.Image) -> Image.Image:
     return levels(lambda pixels: pixels.mean((0, 1)) + noise)(image)
 
 
+def small_on_a_ground(image: Image.Image) -> Image.Image:
+    ground = Image.new("RGB", image.size, (250, 250, 250))
+    ground.paste(image.resize((image.width // 4, image.height // 4)), (image.width * 3 // 8, image.height * 3 // 8))
+    return ground
+
+
 # Name: the issue that it must be told as, and how it is made.
 FAULTS: dict[str, tuple[str, Change]] = {
     "darkened to a quarter": ("dark", levels(lambda pixels: pixels / 4)),
     "brightened to the top 4 %": ("bright", levels(lambda pixels: 255 - (255 - pixels) * 0.04)),
     "contrast of 6 %": ("low_contrast", levels(lambda pixels: 128 + (pixels - pixels.mean()) * 0.06)),
-    "four levels": ("low_information", levels(lambda pixels: np.floor(pixels / 64) * 64 + 32)),
+    "small on a plain ground": ("low_information", small_on_a_ground),
     "plain with noise": ("near_constant", plain),
     "blurred, sigma 0.8 % of the side": ("blurry", blurred(0.008)),
     "blurred, sigma 1.6 %": ("blurry", blurred(0.016)),

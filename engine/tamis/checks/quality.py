@@ -52,15 +52,15 @@ class Options(CheckOptions):
 
     issues: tuple[Issue, ...] = Field(default=ISSUES, description=f"What is looked for, of: {', '.join(ISSUES)}.")
     reject: tuple[Issue, ...] = Field(default=(), description="Issues that hold a picture back. The others are noted.")
-    dark: float = Field(default=82.0, ge=0, le=255, description="Level, of 255, below which 99 % of a dark picture lie.")
-    bright: float = Field(default=242.0, ge=0, le=255, description="Level above which 95 % of a bright picture lie.")
+    dark: float = Field(default=78.0, ge=0, le=255, description="Level, of 255, below which 99 % of a dark picture lie.")
+    bright: float = Field(default=241.0, ge=0, le=255, description="Level above which 95 % of a bright picture lie.")
     contrast: float = Field(
         default=26.0, ge=0, le=255, description="Levels from the 1st to the 99th percentile, below which contrast is low."
     )
-    information: float = Field(default=3.0, ge=0, le=8, description="Bits of the histogram's entropy below which a picture says little.")
+    information: float = Field(default=2.9, ge=0, le=8, description="Bits of the histogram's entropy below which a picture says little.")
     constant: float = Field(default=0.97, gt=0, le=1, description="Share of a near-constant picture that lies within five levels.")
     blur: float = Field(
-        default=3.2,
+        default=3.05,
         ge=1,
         le=4,
         description="Growth of the mean squared step from a 64th to a 32nd of the longer side, above which a picture is blurry: "
@@ -74,7 +74,7 @@ class Options(CheckOptions):
     )
     aspect: float = Field(default=0.35, ge=0, le=1, description="Shorter by longer side, below which the shape is odd.")
     size: float = Field(
-        default=5.0,
+        default=6.0,
         gt=0,
         description="Robust standard deviations (of the logarithm of the side, a quarter of an octave at least) from the corpus's median, "
         "above which a size is odd.",
@@ -156,7 +156,7 @@ class Quality(Check):
                 ~flat & (figures["blur"] > options.blur),
                 lambda place: f"steps grow {value['blur'](place):.2f} times as the lag doubles, more than {options.blur:g}",
             ),
-            "grayscale": (stored_grey | (figures["chroma"] <= options.chroma), grey),
+            "grayscale": (stored_grey | (~flat & (figures["chroma"] <= options.chroma)), grey),
             "letterboxed": (
                 (figures["near_constant"] < options.constant) & (figures["bars"] >= options.letterbox),
                 lambda place: f"two equal bars take {value['bars'](place):.1%} of a side, {options.letterbox:.1%} or more",
@@ -184,11 +184,11 @@ class Quality(Check):
         spread = max(NORMAL * _median(np.bincount(away, counts).astype(np.int64)), LEAST_SPREAD * STEPS)
         case.count(median_side=round(2 ** (middle / STEPS)))
         tell = case.reject if self._severity("odd_size") == "reject" else case.note
-        for index, (steps,) in case.scan("steps"):
+        for index, (steps, side) in case.scan("steps", "side"):
             off = np.abs(steps.astype(np.float64) - middle) / spread
             odd = np.flatnonzero((off > self.options.size) & (index < case.own))
             details = [
-                f"a side of {2 ** (steps[place] / STEPS):.0f} pixels where the median is {2 ** (middle / STEPS):.0f}: "
+                f"a side of {side[place]:.0f} pixels where the median is about {2 ** (middle / STEPS):.0f}: "
                 f"{off[place]:.1f} robust standard deviations off, more than {self.options.size:g}"
                 for place in odd
             ]
