@@ -1,9 +1,9 @@
 """Exact accumulation at memory speed.
 
-A block of values is cut into two or three signed limbs of 26 bits on a grid fixed by the block's largest value. Each cut is
-an exact float64 operation (adding 1.5 · 2^52 units rounds to whole units; the rest is exact), so the limbs and their products
-add up in int64 lanes without a rounding or an overflow. A block whose values span too many powers of two for the grid is
-known by a rest that is not zero, and goes value by value into the tables.
+A block of values is summed on grids fixed by the exponents of its largest and its smallest value. Adding 1.5 · 2^52 units rounds a float64
+to whole units, and what is left of it is exact; so sums and squares are cut into limbs of at most 51 bits, which add up in int64 lanes
+without a rounding or an overflow. A block whose values span too many powers of two for that tries three limbs of 26 bits, which
+are as many as the bits in use, and then goes value by value into the tables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 FINITE, NAN, POSITIVE, NEGATIVE, OUTSIDE = range(5)
 BLOCK = 2048  # 2048 products of two 26-bit limbs, three to a sum, stay below 2^63
-LIMB = 26
+LIMB, LONG = 26, 51
+TILE, STRIP = 64, 1 << 17  # rows that are turned into columns at a time, and values that are held turned
+PENDING = 8 * BLOCK  # squares of 24 bits, so many to a bin, stay below 2^63
 LOW_27 = (1 << 27) - 1
 LOW_32 = (1 << 32) - 1
 ROUNDER = 1.5 * 2.0**52
@@ -27,65 +29,100 @@ ROUNDER = 1.5 * 2.0**52
 
 @njit(cache=True, nogil=True)
 def _corners(bits: NDArray[Any], magnitude: Any, corner_bits: NDArray[Any]) -> None:
-    """Find the least, the greatest and the largest absolute value, as bit patterns."""
+    """Find the least, the greatest, the largest absolute and the smallest absolute value but 0, as bit patterns."""
     sign_shift = 8 * bits.itemsize - 1
     low = magnitude
     high = ~magnitude
     top = magnitude & ~magnitude
+    floor = magnitude
     for i in range(bits.shape[0]):
         pattern = bits[i]
         key = pattern ^ ((pattern >> sign_shift) & magnitude)
         low = min(low, key)
         high = max(high, key)
-        top = max(top, pattern & magnitude)
+        size = pattern & magnitude
+        top = max(top, size)
+        floor = min(floor, size if size != 0 else magnitude)
     corner_bits[0] = low ^ ((low >> sign_shift) & magnitude)
     corner_bits[1] = high ^ ((high >> sign_shift) & magnitude)
     corner_bits[2] = top
+    corner_bits[3] = floor
 
 
 @njit(cache=True, nogil=True)
-def _admit(values: NDArray[Any], low: float, high: float, admitted: NDArray[Any], counts: NDArray[np.int64]) -> int:
+def _admit(
+    values: NDArray[Any], low: float, high: float, good: NDArray[np.uint8], admitted: NDArray[Any], counts: NDArray[np.int64]
+) -> int:
     """Copy the finite values within [low, high]; count the others; return how many were copied."""
-    size = 0
+    nan = positive = negative = 0
     for i in range(values.shape[0]):
         value = np.float64(values[i])  # what the bounds are
-        if math.isnan(value):
-            counts[NAN] += 1
-        elif math.isinf(value):
-            counts[POSITIVE if value > 0 else NEGATIVE] += 1
-        elif value < low or value > high:
-            counts[OUTSIDE] += 1
-        else:
-            admitted[size] = values[i]
-            size += 1
+        good[i] = (value >= low) & (value <= high)
+        nan += value != value
+        positive += value == math.inf
+        negative += value == -math.inf
+    size = 0
+    for i in range(values.shape[0]):
+        admitted[size] = values[i]
+        size += good[i]  # no branch: holes come at random
+    counts[NAN] += nan
+    counts[POSITIVE] += positive
+    counts[NEGATIVE] += negative
+    counts[OUTSIDE] += values.shape[0] - size - nan - positive - negative
     return size
 
 
 @njit(cache=True, nogil=True)
-def _two_limbs(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> int:
-    """Sum values of at most 51 bits above the unit 2^unit; return how many leave a rest."""
-    rounder_a = math.ldexp(ROUNDER, unit + LIMB)
-    rounder_b = math.ldexp(ROUNDER, unit)
+def _short(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> None:
+    """Sum float32 that are multiples of 2^unit and less than 2^(unit + 51); their squares have 48 bits."""
+    rounder = math.ldexp(ROUNDER, unit)
+    rounder_high = math.ldexp(ROUNDER, 2 * unit + LONG)
+    rounder_low = math.ldexp(ROUNDER, 2 * unit)
+    zero = np.float64(rounder).view(np.int64)
+    zero_high = np.float64(rounder_high).view(np.int64)
+    zero_low = np.float64(rounder_low).view(np.int64)
+    total = high = low = np.int64(0)
+    for i in range(values.shape[0]):
+        value = np.float64(values[i])
+        total += np.float64(value + rounder).view(np.int64) - zero
+        square = value * value
+        rounded = square + rounder_high
+        high += np.float64(rounded).view(np.int64) - zero_high
+        low += np.float64((square - (rounded - rounder_high)) + rounder_low).view(np.int64) - zero_low
+    out[0], out[1], out[2], out[3] = total, low, high, 0
+
+
+@njit(cache=True, nogil=True)
+def _long(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> None:
+    """Sum float64 that are multiples of 2^unit and less than 2^(unit + 76); a square is a product and its rounding error (Dekker 1971)."""
+    rounder_high = math.ldexp(ROUNDER, unit + LONG)
+    rounder_low = math.ldexp(ROUNDER, unit)
+    rounder_a = math.ldexp(ROUNDER, 2 * unit + 2 * LONG)
+    rounder_b = math.ldexp(ROUNDER, 2 * unit + LONG)
+    rounder_c = math.ldexp(ROUNDER, 2 * unit)
+    zero_high = np.float64(rounder_high).view(np.int64)
+    zero_low = np.float64(rounder_low).view(np.int64)
     zero_a = np.float64(rounder_a).view(np.int64)
     zero_b = np.float64(rounder_b).view(np.int64)
-    rests = 0
-    sum_a = sum_b = square_aa = square_ab = square_bb = np.int64(0)
+    zero_c = np.float64(rounder_c).view(np.int64)
+    high = low = square_a = square_b = square_c = np.int64(0)
     for i in range(values.shape[0]):
-        rounded = np.float64(values[i]) + rounder_a
-        # The detour by int32 lets the compiler use the fast 32 x 32 -> 64 bit multiplication.
-        a = np.int64(np.int32(np.float64(rounded).view(np.int64) - zero_a))
-        rest = np.float64(values[i]) - (rounded - rounder_a)
-        rounded = rest + rounder_b
-        b = np.int64(np.int32(np.float64(rounded).view(np.int64) - zero_b))
-        rests += rest - (rounded - rounder_b) != 0.0
-        sum_a += a
-        sum_b += b
-        square_aa += a * a
-        square_ab += a * b
-        square_bb += b * b
-    out[0], out[1], out[2] = sum_b, sum_a, 0
-    out[3], out[4], out[5], out[6], out[7] = square_bb, 2 * square_ab, square_aa, 0, 0
-    return rests
+        value = np.float64(values[i])
+        rounded = value + rounder_high
+        high += np.float64(rounded).view(np.int64) - zero_high
+        low += np.float64((value - (rounded - rounder_high)) + rounder_low).view(np.int64) - zero_low
+        spread = value * 134217729.0  # 2^27 + 1 parts 53 bits into 26 and 26 and a sign
+        upper = spread - (spread - value)
+        lower = value - upper
+        square = value * value
+        error = ((upper * upper - square) + 2.0 * upper * lower) + lower * lower
+        rounded = square + rounder_a
+        square_a += np.float64(rounded).view(np.int64) - zero_a
+        square_b += np.float64((square - (rounded - rounder_a)) + rounder_b).view(np.int64) - zero_b
+        rounded = error + rounder_b
+        square_b += np.float64(rounded).view(np.int64) - zero_b
+        square_c += np.float64((error - (rounded - rounder_b)) + rounder_c).view(np.int64) - zero_c
+    out[0], out[1], out[2], out[3], out[4] = low, square_c, square_b, square_a, high
 
 
 @njit(cache=True, nogil=True)
@@ -149,21 +186,64 @@ def _one_by_one(values: NDArray[Any], sums: NDArray[np.int64], squares: NDArray[
 
 
 @njit(cache=True, nogil=True)
-def _add_block(values: NDArray[Any], largest: float, sums: NDArray[np.int64], squares: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    top = math.frexp(largest)[1]
-    # float32 mantissas mostly fit two limbs, float64 mantissas never do.
-    for limbs in range(2 if values.itemsize == 4 else 3, 4):
-        unit = top - 25 - LIMB * (limbs - 1)
-        if unit < -1022 or top > 990:  # a rounder would be subnormal or infinite
-            break
-        rests = _two_limbs(values, unit, out) if limbs == 2 else _three_limbs(values, unit, out)
-        if rests == 0:
-            for i in range(3):
-                _deposit(sums, unit + 1074 + LIMB * i, out[i])
-            for i in range(5):
-                _deposit(squares, 2 * (unit + 1074) + LIMB * i, out[3 + i])
-            return
+def _by_exponent(values: NDArray[Any], bins: NDArray[np.int64]) -> None:
+    """Add float32 to a sum of mantissas and one of their squares per exponent."""
+    for i in range(values.shape[0]):
+        pattern = np.int64(np.float32(values[i]).view(np.int32))
+        exponent = (pattern >> 23) & 0xFF
+        mantissa = (pattern & 0x7FFFFF) | (np.int64(exponent > 0) << 23)
+        sign = pattern >> 63
+        bins[exponent, 0] += (mantissa ^ sign) - sign
+        bins[exponent, 1] += mantissa * mantissa
+
+
+@njit(cache=True, nogil=True)
+def _empty_bins(bins: NDArray[np.int64], sums: NDArray[np.int64], squares: NDArray[np.int64]) -> None:
+    for exponent in range(bins.shape[0]):
+        if bins[exponent, 1] != 0:
+            place = 1074 - 149 + max(exponent - 1, 0)
+            _deposit(sums, place, bins[exponent, 0])
+            _deposit(squares, 2 * place, bins[exponent, 1])
+            bins[exponent, 0] = bins[exponent, 1] = 0
+
+
+@njit(cache=True, nogil=True)
+def _add_block(
+    values: NDArray[Any],
+    smallest: float,
+    largest: float,
+    sums: NDArray[np.int64],
+    squares: NDArray[np.int64],
+    bins: NDArray[np.int64],
+    out: NDArray[np.int64],
+) -> bool:
+    """Add a block of finite values, not all of them 0; return whether it went to the bins."""
+    bottom, top = math.frexp(smallest)[1] - 1, math.frexp(largest)[1]
+    short = values.itemsize == 4
+    unit = bottom - (23 if short else 52)
+    if top - unit <= (51 if short else 76) and bottom > -480 and top < 480:
+        if short:
+            _short(values, unit, out)
+        else:
+            _long(values, unit, out)
+            _deposit(sums, unit + 1074 + LONG, out[4])
+        _deposit(sums, unit + 1074, out[0])
+        for i in range(3):
+            _deposit(squares, 2 * (unit + 1074) + LONG * i, out[1 + i])
+        return False
+    unit = top - 25 - LIMB * 2
+    fits = bottom >= unit and unit >= -1022 and top <= 990  # else a rounder is subnormal or infinite
+    if fits and _three_limbs(values, unit, out) == 0:
+        for i in range(3):
+            _deposit(sums, unit + 1074 + LIMB * i, out[i])
+        for i in range(5):
+            _deposit(squares, 2 * (unit + 1074) + LIMB * i, out[3 + i])
+        return False
+    if short:
+        _by_exponent(values, bins)
+        return True
     _one_by_one(values, sums, squares)
+    return False
 
 
 @njit(cache=True, nogil=True)
@@ -198,16 +278,19 @@ def _accumulate(
     extremes: NDArray[np.float64],
 ) -> None:
     admitted = np.empty(BLOCK, values.dtype)
+    good = np.empty(BLOCK, np.uint8)
     admitted_bits = admitted.view(bits.dtype)
-    corner = np.empty(3, values.dtype)  # least, greatest and largest absolute value of a block
+    corner = np.empty(4, values.dtype)  # of a block, see _corners
     corner_bits = corner.view(bits.dtype)
     out = np.empty(8, np.int64)
+    bins = np.zeros((256, 2), np.int64)
+    pending = 0
     for start in range(0, values.shape[0], BLOCK):
         block = values[start : start + BLOCK]
         block_bits = bits[start : start + BLOCK]
         _corners(block_bits, magnitude, corner_bits)
         if not (np.float64(corner[0]) >= low and np.float64(corner[1]) <= high):  # NaN has the outermost keys and fails the comparison
-            size = _admit(block, low, high, admitted, counts)
+            size = _admit(block, low, high, good, admitted, counts)
             if size == 0:
                 continue
             block = admitted[:size]
@@ -217,8 +300,49 @@ def _accumulate(
         extremes[1] = max(extremes[1], np.float64(corner[1])) + 0.0
         if fixed:
             _add_fixed(block, offset, scale, sums)
-        elif corner[2] > 0:
-            _add_block(block, np.float64(corner[2]), sums, squares, out)
+        elif corner[2] > 0 and _add_block(block, np.float64(corner[3]), np.float64(corner[2]), sums, squares, bins, out):
+            pending += block.shape[0]
+            if pending >= PENDING:
+                _empty_bins(bins, sums, squares)
+                pending = 0
+    if pending > 0:
+        _empty_bins(bins, sums, squares)
+
+
+@njit(cache=True, nogil=True)
+def _accumulate_columns(
+    matrix: NDArray[Any],
+    strip: NDArray[Any],
+    strip_bits: NDArray[Any],
+    magnitude: Any,
+    largest: float,
+    sums: NDArray[np.int64],
+    squares: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    extremes: NDArray[np.float64],
+) -> None:
+    rows, columns = matrix.shape
+    for start in range(0, rows, strip.shape[1]):
+        height = min(strip.shape[1], rows - start)
+        for first in range(0, height, TILE):
+            for j in range(columns):
+                for i in range(first, min(first + TILE, height)):
+                    strip[j, i] = matrix[start + i, j]
+        for j in range(columns):
+            _accumulate(
+                strip[j, :height],
+                strip_bits[j, :height],
+                magnitude,
+                False,
+                -largest,
+                largest,
+                0.0,
+                1.0,
+                sums[j],
+                squares[j],
+                counts[j],
+                extremes[j],
+            )
 
 
 def _call(values: NDArray[Any], *arguments: Any) -> None:
@@ -236,6 +360,21 @@ def accumulate(
     """Add values to the exact tables, counts and extremes."""
     largest = float(np.finfo(np.float64).max)
     _call(values, False, -largest, largest, 0.0, 1.0, sums, squares, counts, extremes)
+
+
+def accumulate_columns(
+    matrix: NDArray[np.floating[Any]],
+    sums: NDArray[np.int64],
+    squares: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    extremes: NDArray[np.float64],
+) -> None:
+    """Add each column of a row-major matrix to its row of the tables, counts and extremes."""
+    info = np.iinfo(f"i{matrix.itemsize}")
+    columns = matrix.shape[1]
+    strip = np.empty((columns, max(TILE, min(4 * BLOCK, STRIP // columns))), matrix.dtype)
+    largest = float(np.finfo(np.float64).max)
+    _accumulate_columns(matrix, strip, strip.view(info.dtype), info.dtype.type(info.max), largest, sums, squares, counts, extremes)
 
 
 def accumulate_fixed(
