@@ -1,9 +1,12 @@
 """Exact accumulation at memory speed.
 
-A block of values is summed on grids fixed by the exponents of its largest and its smallest value. Adding 1.5 · 2^52 units rounds a float64
-to whole units, and what is left of it is exact; so sums and squares are cut into limbs of at most 51 bits, which add up in int64 lanes
-without a rounding or an overflow. A block whose values span too many powers of two for that tries three limbs of 26 bits, which
-are as many as the bits in use, and then goes value by value into the tables.
+A block of values is summed on a grid of powers of two. Adding 1.5 · 2^52 units rounds a float64 to whole units, and what is left of it is
+exact; so sums and squares are cut into limbs of at most 51 bits, which add up in int64 lanes without a rounding or an overflow. The grid
+is that of the block before, and the same pass finds the exponents by which it is known whether the grid was fine and wide enough;
+if not, the block is summed again on its own grid. One pass lets the memory work while the sums are made.
+
+A block whose values span too many powers of two tries three limbs of 26 bits, which are enough where the last bits are 0, and then
+goes value by value into the tables.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 FINITE, NAN, POSITIVE, NEGATIVE, OUTSIDE = range(5)
 BLOCK = 2048  # 2048 products of two 26-bit limbs, three to a sum, stay below 2^63
 LIMB, LONG = 26, 51
-TILE, STRIP = 64, 1 << 17  # rows that are turned into columns at a time, and values that are held turned
+STRIP, SKEW = 1 << 17, 16  # values that are held turned into columns, and what keeps these from the same place in the cache
 PENDING = 8 * BLOCK  # squares of 24 bits, so many to a bin, stay below 2^63
 LOW_27 = (1 << 27) - 1
 LOW_32 = (1 << 32) - 1
@@ -28,25 +31,101 @@ ROUNDER = 1.5 * 2.0**52
 
 
 @njit(cache=True, nogil=True)
-def _corners(bits: NDArray[Any], magnitude: Any, corner_bits: NDArray[Any]) -> None:
-    """Find the least, the greatest, the largest absolute and the smallest absolute value but 0, as bit patterns."""
-    sign_shift = 8 * bits.itemsize - 1
-    low = magnitude
-    high = ~magnitude
-    top = magnitude & ~magnitude
-    floor = magnitude
-    for i in range(bits.shape[0]):
-        pattern = bits[i]
-        key = pattern ^ ((pattern >> sign_shift) & magnitude)
-        low = min(low, key)
-        high = max(high, key)
-        size = pattern & magnitude
-        top = max(top, size)
-        floor = min(floor, size if size != 0 else magnitude)
-    corner_bits[0] = low ^ ((low >> sign_shift) & magnitude)
-    corner_bits[1] = high ^ ((high >> sign_shift) & magnitude)
-    corner_bits[2] = top
-    corner_bits[3] = floor
+def _wider(pattern: Any, magnitude: Any, shift: int, least: Any, greatest: Any, largest: Any, smallest: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the least, the greatest, the largest absolute and the smallest absolute value but 0, as bit patterns in their order."""
+    key = pattern ^ ((pattern >> shift) & magnitude)
+    size = pattern & magnitude
+    return min(least, key), max(greatest, key), max(largest, size), min(smallest, size if size != 0 else magnitude)
+
+
+@njit(cache=True, nogil=True)
+def _set_corners(corner_bits: NDArray[Any], magnitude: Any, shift: int, least: Any, greatest: Any, largest: Any, smallest: Any) -> None:
+    corner_bits[0] = least ^ ((least >> shift) & magnitude)
+    corner_bits[1] = greatest ^ ((greatest >> shift) & magnitude)
+    corner_bits[2] = largest
+    corner_bits[3] = smallest
+
+
+@njit(cache=True, nogil=True)
+def _rounder(unit: int) -> tuple[float, int]:
+    """Return what rounds a float64 to units of 2^unit when it is added, and the bits of the sum of it and 0."""
+    rounder = math.ldexp(ROUNDER, unit)
+    return rounder, np.float64(rounder).view(np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _short(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, corner_bits: NDArray[Any], out: NDArray[np.int64]) -> None:
+    """Sum float32 that are multiples of 2^unit and less than 2^(unit + 51); their squares have 48 bits."""
+    rounder, zero = _rounder(unit)
+    rounder_high, zero_high = _rounder(2 * unit + LONG)
+    rounder_low, zero_low = _rounder(2 * unit)
+    total = high = low = np.int64(0)
+    shift = 8 * bits.itemsize - 1
+    least, greatest, largest, smallest = magnitude, ~magnitude, magnitude & ~magnitude, magnitude
+    for i in range(values.shape[0]):
+        least, greatest, largest, smallest = _wider(bits[i], magnitude, shift, least, greatest, largest, smallest)
+        value = np.float64(values[i])
+        total += np.float64(value + rounder).view(np.int64) - zero
+        square = value * value
+        rounded = square + rounder_high
+        high += np.float64(rounded).view(np.int64) - zero_high
+        low += np.float64((square - (rounded - rounder_high)) + rounder_low).view(np.int64) - zero_low
+    _set_corners(corner_bits, magnitude, shift, least, greatest, largest, smallest)
+    out[0], out[1], out[2], out[3], out[4] = total, low, high, 0, 0
+
+
+@njit(cache=True, nogil=True)
+def _long(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, corner_bits: NDArray[Any], out: NDArray[np.int64]) -> None:
+    """Sum float64 that are multiples of 2^unit and less than 2^(unit + 76); a square is a product and its rounding error (Dekker 1971)."""
+    rounder_high, zero_high = _rounder(unit + LONG)
+    rounder_low, zero_low = _rounder(unit)
+    rounder_a, zero_a = _rounder(2 * unit + 2 * LONG)
+    rounder_b, zero_b = _rounder(2 * unit + LONG)
+    rounder_c, zero_c = _rounder(2 * unit)
+    high = low = square_a = square_b = square_c = np.int64(0)
+    shift = 8 * bits.itemsize - 1
+    least, greatest, largest, smallest = magnitude, ~magnitude, magnitude & ~magnitude, magnitude
+    for i in range(values.shape[0]):
+        least, greatest, largest, smallest = _wider(bits[i], magnitude, shift, least, greatest, largest, smallest)
+        value = np.float64(values[i])
+        rounded = value + rounder_high
+        high += np.float64(rounded).view(np.int64) - zero_high
+        low += np.float64((value - (rounded - rounder_high)) + rounder_low).view(np.int64) - zero_low
+        spread = value * 134217729.0  # 2^27 + 1 parts 53 bits into 26 and 26 and a sign
+        upper = spread - (spread - value)
+        lower = value - upper
+        square = value * value
+        error = ((upper * upper - square) + 2.0 * upper * lower) + lower * lower
+        rounded = square + rounder_a
+        square_a += np.float64(rounded).view(np.int64) - zero_a
+        square_b += np.float64((square - (rounded - rounder_a)) + rounder_b).view(np.int64) - zero_b
+        rounded = error + rounder_b
+        square_b += np.float64(rounded).view(np.int64) - zero_b
+        square_c += np.float64((error - (rounded - rounder_b)) + rounder_c).view(np.int64) - zero_c
+    _set_corners(corner_bits, magnitude, shift, least, greatest, largest, smallest)
+    out[0], out[1], out[2], out[3], out[4] = low, square_c, square_b, square_a, high
+
+
+@njit(cache=True, nogil=True)
+def _fixed(
+    values: NDArray[Any], bits: NDArray[Any], magnitude: Any, offset: float, scale: float, corner_bits: NDArray[Any], out: NDArray[np.int64]
+) -> None:
+    """Sum steps of a declared grid."""
+    zero = np.float64(ROUNDER).view(np.int64)
+    total = low = high = np.int64(0)
+    shift = 8 * bits.itemsize - 1
+    least, greatest, largest, smallest = magnitude, ~magnitude, magnitude & ~magnitude, magnitude
+    for i in range(values.shape[0]):
+        least, greatest, largest, smallest = _wider(bits[i], magnitude, shift, least, greatest, largest, smallest)
+        rounded = (np.float64(values[i]) - offset) * scale + ROUNDER
+        # The detour by int32 lets the compiler use the fast 32 x 32 -> 64 bit multiplication.
+        steps = np.int64(np.int32(np.float64(rounded).view(np.int64) - zero))
+        square = steps * steps
+        total += steps
+        low += square & LOW_32
+        high += square >> 32
+    _set_corners(corner_bits, magnitude, shift, least, greatest, largest, smallest)
+    out[0], out[1], out[2] = total, low, high
 
 
 @njit(cache=True, nogil=True)
@@ -73,67 +152,11 @@ def _admit(
 
 
 @njit(cache=True, nogil=True)
-def _short(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> None:
-    """Sum float32 that are multiples of 2^unit and less than 2^(unit + 51); their squares have 48 bits."""
-    rounder = math.ldexp(ROUNDER, unit)
-    rounder_high = math.ldexp(ROUNDER, 2 * unit + LONG)
-    rounder_low = math.ldexp(ROUNDER, 2 * unit)
-    zero = np.float64(rounder).view(np.int64)
-    zero_high = np.float64(rounder_high).view(np.int64)
-    zero_low = np.float64(rounder_low).view(np.int64)
-    total = high = low = np.int64(0)
-    for i in range(values.shape[0]):
-        value = np.float64(values[i])
-        total += np.float64(value + rounder).view(np.int64) - zero
-        square = value * value
-        rounded = square + rounder_high
-        high += np.float64(rounded).view(np.int64) - zero_high
-        low += np.float64((square - (rounded - rounder_high)) + rounder_low).view(np.int64) - zero_low
-    out[0], out[1], out[2], out[3] = total, low, high, 0
-
-
-@njit(cache=True, nogil=True)
-def _long(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> None:
-    """Sum float64 that are multiples of 2^unit and less than 2^(unit + 76); a square is a product and its rounding error (Dekker 1971)."""
-    rounder_high = math.ldexp(ROUNDER, unit + LONG)
-    rounder_low = math.ldexp(ROUNDER, unit)
-    rounder_a = math.ldexp(ROUNDER, 2 * unit + 2 * LONG)
-    rounder_b = math.ldexp(ROUNDER, 2 * unit + LONG)
-    rounder_c = math.ldexp(ROUNDER, 2 * unit)
-    zero_high = np.float64(rounder_high).view(np.int64)
-    zero_low = np.float64(rounder_low).view(np.int64)
-    zero_a = np.float64(rounder_a).view(np.int64)
-    zero_b = np.float64(rounder_b).view(np.int64)
-    zero_c = np.float64(rounder_c).view(np.int64)
-    high = low = square_a = square_b = square_c = np.int64(0)
-    for i in range(values.shape[0]):
-        value = np.float64(values[i])
-        rounded = value + rounder_high
-        high += np.float64(rounded).view(np.int64) - zero_high
-        low += np.float64((value - (rounded - rounder_high)) + rounder_low).view(np.int64) - zero_low
-        spread = value * 134217729.0  # 2^27 + 1 parts 53 bits into 26 and 26 and a sign
-        upper = spread - (spread - value)
-        lower = value - upper
-        square = value * value
-        error = ((upper * upper - square) + 2.0 * upper * lower) + lower * lower
-        rounded = square + rounder_a
-        square_a += np.float64(rounded).view(np.int64) - zero_a
-        square_b += np.float64((square - (rounded - rounder_a)) + rounder_b).view(np.int64) - zero_b
-        rounded = error + rounder_b
-        square_b += np.float64(rounded).view(np.int64) - zero_b
-        square_c += np.float64((error - (rounded - rounder_b)) + rounder_c).view(np.int64) - zero_c
-    out[0], out[1], out[2], out[3], out[4] = low, square_c, square_b, square_a, high
-
-
-@njit(cache=True, nogil=True)
 def _three_limbs(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> int:
     """Sum values of at most 77 bits above the unit 2^unit; return how many leave a rest."""
-    rounder_a = math.ldexp(ROUNDER, unit + 2 * LIMB)
-    rounder_b = math.ldexp(ROUNDER, unit + LIMB)
-    rounder_c = math.ldexp(ROUNDER, unit)
-    zero_a = np.float64(rounder_a).view(np.int64)
-    zero_b = np.float64(rounder_b).view(np.int64)
-    zero_c = np.float64(rounder_c).view(np.int64)
+    rounder_a, zero_a = _rounder(unit + 2 * LIMB)
+    rounder_b, zero_b = _rounder(unit + LIMB)
+    rounder_c, zero_c = _rounder(unit)
     rests = 0
     sum_a = sum_b = sum_c = np.int64(0)
     square_aa = square_ab = square_bb = square_bc = square_cc = np.int64(0)
@@ -208,7 +231,16 @@ def _empty_bins(bins: NDArray[np.int64], sums: NDArray[np.int64], squares: NDArr
 
 
 @njit(cache=True, nogil=True)
-def _add_block(
+def _grid(smallest: float, largest: float, short: bool) -> tuple[int, int]:
+    """Return the least and the greatest unit that a block can be summed on; the first is the greater one where there is none."""
+    bottom, top = math.frexp(smallest)[1] - 1, math.frexp(largest)[1]
+    if bottom <= -480 or top >= 480:  # a square would lose bits
+        return 1, 0
+    return (top - 51, bottom - 23) if short else (top - 76, bottom - 52)
+
+
+@njit(cache=True, nogil=True)
+def _add_wide(
     values: NDArray[Any],
     smallest: float,
     largest: float,
@@ -216,50 +248,22 @@ def _add_block(
     squares: NDArray[np.int64],
     bins: NDArray[np.int64],
     out: NDArray[np.int64],
-) -> bool:
-    """Add a block of finite values, not all of them 0; return whether it went to the bins."""
-    bottom, top = math.frexp(smallest)[1] - 1, math.frexp(largest)[1]
-    short = values.itemsize == 4
-    unit = bottom - (23 if short else 52)
-    if top - unit <= (51 if short else 76) and bottom > -480 and top < 480:
-        if short:
-            _short(values, unit, out)
-        else:
-            _long(values, unit, out)
-            _deposit(sums, unit + 1074 + LONG, out[4])
-        _deposit(sums, unit + 1074, out[0])
-        for i in range(3):
-            _deposit(squares, 2 * (unit + 1074) + LONG * i, out[1 + i])
-        return False
+) -> int:
+    """Add finite values of many exponents, not all of them 0; return how many went to the bins."""
+    top = math.frexp(largest)[1]
     unit = top - 25 - LIMB * 2
-    fits = bottom >= unit and unit >= -1022 and top <= 990  # else a rounder is subnormal or infinite
+    fits = math.frexp(smallest)[1] - 1 >= unit and unit >= -1022 and top <= 990  # else a rounder is subnormal or infinite
     if fits and _three_limbs(values, unit, out) == 0:
         for i in range(3):
             _deposit(sums, unit + 1074 + LIMB * i, out[i])
         for i in range(5):
             _deposit(squares, 2 * (unit + 1074) + LIMB * i, out[3 + i])
-        return False
-    if short:
+        return 0
+    if values.itemsize == 4:
         _by_exponent(values, bins)
-        return True
+        return values.shape[0]
     _one_by_one(values, sums, squares)
-    return False
-
-
-@njit(cache=True, nogil=True)
-def _add_fixed(values: NDArray[Any], offset: float, scale: float, totals: NDArray[np.int64]) -> None:
-    zero = np.float64(ROUNDER).view(np.int64)
-    total = low = high = np.int64(0)
-    for i in range(values.shape[0]):
-        rounded = (np.float64(values[i]) - offset) * scale + ROUNDER
-        steps = np.int64(np.int32(np.float64(rounded).view(np.int64) - zero))
-        square = steps * steps
-        total += steps
-        low += square & LOW_32
-        high += square >> 32
-    totals[0] += total
-    totals[1] += low
-    totals[2] += high
+    return 0
 
 
 @njit(cache=True, nogil=True)
@@ -277,34 +281,63 @@ def _accumulate(
     counts: NDArray[np.int64],
     extremes: NDArray[np.float64],
 ) -> None:
+    short = values.itemsize == 4
     admitted = np.empty(BLOCK, values.dtype)
     good = np.empty(BLOCK, np.uint8)
     admitted_bits = admitted.view(bits.dtype)
-    corner = np.empty(4, values.dtype)  # of a block, see _corners
+    corner = np.empty(4, values.dtype)  # of a block: least, greatest, largest absolute, smallest absolute value but 0
     corner_bits = corner.view(bits.dtype)
-    out = np.empty(8, np.int64)
+    out = np.zeros(8, np.int64)
     bins = np.zeros((256, 2), np.int64)
-    pending = 0
+    pending = unit = 0
+    holes = False
     for start in range(0, values.shape[0], BLOCK):
         block = values[start : start + BLOCK]
         block_bits = bits[start : start + BLOCK]
-        _corners(block_bits, magnitude, corner_bits)
-        if not (np.float64(corner[0]) >= low and np.float64(corner[1]) <= high):  # NaN has the outermost keys and fails the comparison
-            size = _admit(block, low, high, good, admitted, counts)
-            if size == 0:
+        whole = True
+        while True:  # once, and again for what is admitted, and again on another grid
+            if holes and whole:  # as in the block before
+                whole = False
+                size = _admit(block, low, high, good, admitted, counts)
+                holes = size < block.shape[0]
+                block, block_bits = admitted[:size], admitted_bits[:size]
+                if size == 0:
+                    break
+            if fixed:
+                _fixed(block, block_bits, magnitude, offset, scale, corner_bits, out)
+            elif short:
+                _short(block, block_bits, magnitude, unit, corner_bits, out)
+            else:
+                _long(block, block_bits, magnitude, unit, corner_bits, out)
+            if whole and not (np.float64(corner[0]) >= low and np.float64(corner[1]) <= high):  # NaN has the outermost keys and fails
+                holes = True
                 continue
-            block = admitted[:size]
-            _corners(admitted_bits[:size], magnitude, corner_bits)
+            smallest, largest = np.float64(corner[3]), np.float64(corner[2])
+            if fixed or largest == 0:
+                break
+            least, greatest = _grid(smallest, largest, short)
+            if least <= unit <= greatest or least > greatest:
+                break
+            unit = (least + greatest) // 2
+        if block.shape[0] == 0:
+            continue
         counts[FINITE] += block.shape[0]
         extremes[0] = min(extremes[0], np.float64(corner[0])) + 0.0
         extremes[1] = max(extremes[1], np.float64(corner[1])) + 0.0
         if fixed:
-            _add_fixed(block, offset, scale, sums)
-        elif corner[2] > 0 and _add_block(block, np.float64(corner[3]), np.float64(corner[2]), sums, squares, bins, out):
-            pending += block.shape[0]
-            if pending >= PENDING:
-                _empty_bins(bins, sums, squares)
-                pending = 0
+            for i in range(3):
+                sums[i] += out[i]
+        elif largest > 0:
+            if least <= unit <= greatest:
+                _deposit(sums, unit + 1074, out[0])
+                _deposit(sums, unit + 1074 + LONG, out[4])
+                for i in range(3):
+                    _deposit(squares, 2 * (unit + 1074) + LONG * i, out[1 + i])
+            else:
+                pending += _add_wide(block, smallest, largest, sums, squares, bins, out)
+                if pending >= PENDING:
+                    _empty_bins(bins, sums, squares)
+                    pending = 0
     if pending > 0:
         _empty_bins(bins, sums, squares)
 
@@ -322,27 +355,14 @@ def _accumulate_columns(
     extremes: NDArray[np.float64],
 ) -> None:
     rows, columns = matrix.shape
-    for start in range(0, rows, strip.shape[1]):
-        height = min(strip.shape[1], rows - start)
-        for first in range(0, height, TILE):
+    for start in range(0, rows, strip.shape[1] - SKEW):
+        height = min(strip.shape[1] - SKEW, rows - start)
+        for i in range(height):
             for j in range(columns):
-                for i in range(first, min(first + TILE, height)):
-                    strip[j, i] = matrix[start + i, j]
+                strip[j, i] = matrix[start + i, j]
         for j in range(columns):
-            _accumulate(
-                strip[j, :height],
-                strip_bits[j, :height],
-                magnitude,
-                False,
-                -largest,
-                largest,
-                0.0,
-                1.0,
-                sums[j],
-                squares[j],
-                counts[j],
-                extremes[j],
-            )
+            state = (sums[j], squares[j], counts[j], extremes[j])
+            _accumulate(strip[j, :height], strip_bits[j, :height], magnitude, False, -largest, largest, 0.0, 1.0, *state)
 
 
 def _call(values: NDArray[Any], *arguments: Any) -> None:
@@ -372,7 +392,7 @@ def accumulate_columns(
     """Add each column of a row-major matrix to its row of the tables, counts and extremes."""
     info = np.iinfo(f"i{matrix.itemsize}")
     columns = matrix.shape[1]
-    strip = np.empty((columns, max(TILE, min(4 * BLOCK, STRIP // columns))), matrix.dtype)
+    strip = np.empty((columns, max(64, min(4 * BLOCK, STRIP // columns)) + SKEW), matrix.dtype)
     largest = float(np.finfo(np.float64).max)
     _accumulate_columns(matrix, strip, strip.view(info.dtype), info.dtype.type(info.max), largest, sums, squares, counts, extremes)
 
