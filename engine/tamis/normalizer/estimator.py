@@ -209,10 +209,10 @@ class Normalizer:
             return self.fit(X).transform(X)
         parameters = self._parameters()
         known, moved = [], []
-        for series in _rows(X):
+        for series, out in zip(_rows(X), inputs.memory(X), strict=True):
             values = inputs.floats(series)
             known.append(learn(parameters, values))
-            moved.append(inputs.column(Curve.of(parameters, known[-1]).apply(values), series))
+            moved.append(inputs.column(Curve.of(parameters, known[-1]).apply(values, out), series))
         self._finish(inputs.names(X), known)
         return pl.DataFrame(moved)
 
@@ -323,8 +323,8 @@ class Normalizer:
             if out is not None:
                 message = "out is for arrays: a polars frame cannot be written to; leave it out"
                 raise ArgumentError(message)
-            moves = zip(self.curves_, data, strict=True)
-            return pl.DataFrame([inputs.column(getattr(curve, direction)(inputs.floats(series)), series) for curve, series in moves])
+            moves = zip(self.curves_, data, inputs.memory(data), strict=True)
+            return pl.DataFrame([inputs.column(getattr(curve, direction)(inputs.floats(one), place), one) for curve, one, place in moves])
         if out is None and not self.copy and data is X and data.flags.c_contiguous and data.flags.writeable:
             out = data
         if self.method in AFFINE and data.ndim == 2 and (out is not None or not data.flags.f_contiguous):
@@ -334,8 +334,8 @@ class Normalizer:
         if (target.shape, target.dtype) != (data.shape, data.dtype):
             message = f"out must be {data.dtype} of shape {data.shape}, got {target.dtype} of shape {target.shape}"
             raise ArgumentError(message)
-        for curve, source, place in zip(self.curves_, inputs.columns(data), inputs.columns(target), strict=True):
-            getattr(curve, direction)(np.ascontiguousarray(source), place)
+        for curve, source, place in zip(self.curves_, inputs.turned(data), inputs.columns(target), strict=True):
+            getattr(curve, direction)(source, place)
         return target
 
 
@@ -352,7 +352,7 @@ def _learned(parameters: Parameters, data: Any) -> list[Known]:
     """Return what is known of each column; a row-major array is read once."""
     if parameters.merges and not isinstance(data, pl.DataFrame) and data.ndim == 2:
         return list(accumulate_columns(data))
-    return [learn(parameters, column) for column in inputs.columns(data)]
+    return [learn(parameters, column) for column in inputs.turned(data)]
 
 
 def _added(left: Iterable[Known], right: Iterable[Known]) -> list[Known]:

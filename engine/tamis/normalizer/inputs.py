@@ -12,7 +12,12 @@ from tamis.errors import ColumnError
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+BLOCK = 1 << 26  # bytes of new memory asked for at once
+STRIP = 1 << 15  # values that are turned at once, so that they stay in the cache
 
 
 def names(X: Any) -> list[str] | None:
@@ -53,11 +58,34 @@ def table(X: Any) -> pl.DataFrame | NDArray[Any]:
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 
+def memory(frame: pl.DataFrame) -> Iterator[NDArray[Any]]:
+    """Yield an array to write each column of a frame to; some share a block, because the system gives large pieces of memory faster."""
+    block, used = np.empty((0, 0)), 0
+    for place, series in enumerate(frame):
+        dtype = np.dtype(np.float32 if series.dtype == pl.Float32 else np.float64)
+        if used == len(block) or block.dtype != dtype:
+            most = max(1, BLOCK // max(1, frame.height * dtype.itemsize))
+            block, used = np.empty((min(most, frame.width - place), frame.height), dtype), 0
+        yield block[used]
+        used += 1
+
+
 def columns(data: pl.DataFrame | NDArray[Any]) -> list[NDArray[Any]]:
-    """Return the columns of a table as arrays; those of an array are views of it."""
+    """Return the columns of a table as arrays."""
     if isinstance(data, pl.DataFrame):
         return [floats(series) for series in data]
     return [data] if data.ndim == 1 else list(data.T)
+
+
+def turned(data: pl.DataFrame | NDArray[Any]) -> list[NDArray[Any]]:
+    """Return the columns as arrays that lie in one piece; a row-major array is read once, some rows at a time."""
+    if isinstance(data, pl.DataFrame) or data.ndim == 1 or data.flags.f_contiguous:
+        return columns(data)
+    held = np.empty(data.shape[::-1], data.dtype)
+    rows = max(1, STRIP // data.shape[1])
+    for start in range(0, len(data), rows):
+        held[:, start : start + rows] = data[start : start + rows].T
+    return list(held)
 
 
 def floats(series: pl.Series) -> NDArray[Any]:

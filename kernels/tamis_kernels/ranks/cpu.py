@@ -1,4 +1,4 @@
-"""Places among quantiles: a table of the leading 16 bits of a value's key says between which knots to look."""
+"""Places among quantiles, by bisection of all values of a block at once."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 NEAR = 1e-7
 CUT = NEAR - 2.0**-52
 LEAST, GREATEST = NormalDist().inv_cdf(CUT), NormalDist().inv_cdf(1 - CUT)
+BLOCK = 512
 ROOT_2 = math.sqrt(2.0)
 
 
@@ -75,62 +76,40 @@ def _normal(place: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _transform(
-    values: NDArray[Any],
-    bits: NDArray[Any],
-    sign: Any,
-    shift: Any,
-    starts: NDArray[np.int32],
-    knots: NDArray[np.float64],
-    normal: bool,
-    out: NDArray[Any],
-) -> None:
+def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
+    """Fill out with the place of each value."""
     last = knots.shape[0] - 1
     lowest, highest = knots[0], knots[last]
     near = NEAR if normal else 0.0
-    magnitude = sign - bits.dtype.type(1)
-    for i in range(values.shape[0]):
-        value = np.float64(values[i])
-        if value - near < lowest or value <= lowest:
-            out[i] = LEAST if normal else 0.0
-        elif value + near > highest or value >= highest:
-            out[i] = GREATEST if normal else 1.0
-        elif value != value:
-            out[i] = math.nan
-        else:
-            pattern = bits[i]
-            prefix = np.int64((~pattern if pattern > sign else (pattern & magnitude) | sign) >> shift)
-            after = starts[prefix]  # how many knots are not above the value; at most starts[prefix + 1]
-            end = starts[prefix + 1]
-            while end - after > 8:
-                half = (after + end) >> 1
-                if knots[half] <= value:
-                    after = half + 1
-                else:
-                    end = half
-            while after < end and knots[after] <= value:
-                after += 1
-            low = knots[after - 1]
-            steps = after - 1 + (value - low) / (knots[after] - low)
-            if low == value:
-                first = after - 1
-                while knots[first - 1] == value:
-                    first -= 1
-                steps = (first + after - 1) / 2
-            place = steps / last
-            out[i] = _normal(min(max(place, CUT), 1 - CUT)) if normal else place
-
-
-def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
-    """Fill out with the place of each value."""
-    unsigned = np.dtype(f"u{values.itemsize}")
-    sign, shift = unsigned.type(1 << (8 * values.itemsize - 1)), unsigned.type(8 * values.itemsize - 16)
-    with np.errstate(over="ignore"):
-        rounded = knots.astype(values.dtype)
-    below = np.where(rounded > knots, np.nextafter(rounded, values.dtype.type(-np.inf)), rounded).view(unsigned)
-    keys = np.where(below > sign, ~below, below | sign) >> shift
-    starts = np.concatenate(([0], np.cumsum(np.bincount(keys.astype(np.int64), minlength=1 << 16)))).astype(np.int32)
-    _transform(values, values.view(unsigned), sign, shift, starts, knots, normal, out)
+    block = np.empty(BLOCK)
+    below = np.empty(BLOCK, np.int64)
+    for start in range(0, values.shape[0], BLOCK):
+        size = min(BLOCK, values.shape[0] - start)
+        for i in range(size):
+            block[i] = np.float64(values[start + i])
+            below[i] = 0
+        left = last
+        while left > 1:  # towards the last knot that is not above the value, all values of a block at once
+            half = left >> 1
+            for i in range(size):
+                below[i] += half if knots[below[i] + half] <= block[i] else 0
+            left -= half
+        for i in range(size):
+            value, place = block[i], below[i]
+            low = knots[place]
+            steps = place + (value - low) / (knots[place + 1] - low)
+            if low == value and value > lowest:
+                while knots[place - 1] == value:
+                    place -= 1
+                steps = (place + below[i]) / 2
+            if value != value:
+                out[start + i] = math.nan
+            elif value - near < lowest or value <= lowest:
+                out[start + i] = LEAST if normal else 0.0
+            elif value + near > highest or value >= highest:
+                out[start + i] = GREATEST if normal else 1.0
+            else:
+                out[start + i] = _normal(min(max(steps / last, CUT), 1 - CUT)) if normal else steps / last
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
