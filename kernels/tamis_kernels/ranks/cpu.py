@@ -92,7 +92,7 @@ def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], nor
         while left > 1:  # towards the last knot that is not above the value, all values of a block at once
             half = left >> 1
             for i in range(size):
-                below[i] += half if knots[below[i] + half] <= block[i] else 0
+                below[i] += half if knots[np.uintp(below[i] + half)] <= block[i] else 0
             left -= half
         for i in range(size):
             value, place = block[i], below[i]
