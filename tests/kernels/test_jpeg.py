@@ -87,6 +87,19 @@ def test_whole_files_are_whole_and_their_picture_is_that_of_libjpeg(backend: Bac
             assert (walk.width, walk.height) == (width, height)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_chroma_is_that_of_three_components_and_without_colour_where_grey_is_stored_as_colour(backend: BackendName) -> None:
+    target = io.BytesIO()
+    Image.open(io.BytesIO(picture(40, 33, "L"))).convert("RGB").save(target, "JPEG", subsampling=2)
+    coloured, grey, one, four = jpeg.walk_many(
+        [picture(40, 33), target.getvalue(), picture(40, 33, "L"), picture(40, 33, "CMYK")], backend=backend
+    )
+    assert [plane.shape for plane in coloured.chroma] == [plane.shape for plane in grey.chroma] == [(3, 3), (3, 3)]
+    assert all((plane == 128).all() for plane in grey.chroma)
+    assert any((plane != 128).any() for plane in coloured.chroma)
+    assert one.chroma == four.chroma == ()
+
+
 def test_cpu_and_reference_tell_the_same_of_whole_files() -> None:
     files = pictures()
     for own, defined in zip(jpeg.walk_many(files, backend="cpu"), jpeg.walk_many(files, backend="reference"), strict=True):

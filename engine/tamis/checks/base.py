@@ -178,15 +178,32 @@ class Case(Protocol):
         self,
         indices: NDArray[np.int64],
         reason: str,
-        detail: str,
+        detail: str | Sequence[str],
         *,
         kept: NDArray[np.int64] | None = None,
         similarity: NDArray[np.float64] | None = None,
     ) -> None:
-        """Reject records; `kept` names the record that stands for each."""
+        """Reject records; one detail for all or one for each; `kept` names the record that stands for each."""
+
+    def note(
+        self,
+        indices: NDArray[np.int64],
+        reason: str,
+        detail: str | Sequence[str],
+        *,
+        kept: NDArray[np.int64] | None = None,
+        similarity: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Say something of records of this run, rejected ones too, without a verdict; the arguments are those of `reject`."""
 
     def clusters(self, members: NDArray[np.int64], keepers: NDArray[np.int64], similarity: NDArray[np.float64]) -> None:
         """Enter clusters: each member, the record that is kept for it (itself for the keeper), and how similar the two are."""
+
+    def clustered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Members, keepers and similarities of all clusters that checks before this one have entered, in the order of entry."""
+
+    def reinstate(self, indices: NDArray[np.int64]) -> None:
+        """Take back the rejection of records that an earlier check removed as duplicates, where one of them is to stay for another."""
 
     def count(self, **counters: float) -> None:
         """Add counters to the manifest."""

@@ -58,9 +58,6 @@ class Integrity(Check):
             "width": pl.Series([one.width for one in seen], dtype=pl.Int32),
             "height": pl.Series([one.height for one in seen], dtype=pl.Int32),
             "frames": pl.Series([one.frames for one in seen], dtype=pl.Int32),
-            "mean": pl.Series([one.mean for one in seen], dtype=pl.Float32),
-            "std": pl.Series([one.std for one in seen], dtype=pl.Float32),
-            "entropy": pl.Series([one.entropy for one in seen], dtype=pl.Float32),
         }
         return Observation(columns, findings)
 

@@ -25,7 +25,6 @@ SHORT_SIDE = 256
 hash of a photo is 8 bits of 256 from that of all pixels, in the mean; of smaller pictures they would leave too little."""
 
 CELL = 8
-_SAMPLE_SIDE = 128
 _NO_DECODER = frozenset({"heic", "svg"})
 _NOT_DECODED = ("not_decoded", "lengths, tables and checksums of the container were checked, what is in it was not decoded")
 _JPEG = b"\xff\xd8\xff"
@@ -48,7 +47,7 @@ def inspect(
     limits
         What the file may ask for; `Limits()` by default.
     want_picture
-        Fill `gray` and the figures of quality. Every frame is decoded for the verdict either way.
+        Fill `gray` and `chroma`. Every frame is decoded for the verdict either way.
     walk
         What the walk over a JPEG found, where it is known already; see `walk_jpegs`.
     deep
@@ -130,12 +129,16 @@ def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool,
         return _with_notes(report, notes)
     in_cells = large and (header.orientation == 1 or header.width % CELL == header.height % CELL == 0)  # else a flip would move the cells
     luma = jpeg.luma(walk, data) if whole and in_cells else None
+    chroma = jpeg.chroma(walk, data) if whole else None
     try:
-        gray = jpeg.decode_gray(data, header, CELL if in_cells or not want_picture else 1) if luma is None else luma
+        if luma is None:
+            in_colour = want_picture and not whole and header.components == 3 and in_cells == large
+            luma, told = jpeg.decode(data, header, CELL if in_cells or not want_picture else 1, in_colour=in_colour)
+            chroma = told if chroma is None else chroma
     except ValueError as error:
         report = _fall_back(data, name, limits, str(error), want_picture=want_picture)
         return _with_notes(report, notes)
-    return _with_notes(_with_picture(report, gray) if want_picture else report, notes)
+    return _with_notes(_with_picture(report, luma, chroma) if want_picture else report, notes)
 
 
 def _fall_back(data: bytes, name: str, limits: Limits, refusal: str, *, want_picture: bool) -> Inspection:
@@ -161,7 +164,7 @@ def _inspect_raster(data: bytes, format_name: str, name: str, limits: Limits, *,
         orientation=found.orientation,
     )
     if found.gray is not None:
-        report = _with_picture(report, found.gray)
+        report = _with_picture(report, found.gray, found.chroma)
     return _with_notes(report, found.notes)
 
 
@@ -227,22 +230,9 @@ def _upright(gray: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return upright
 
 
-def _with_picture(report: Inspection, stored: NDArray[np.uint8]) -> Inspection:
-    """Add the picture, given as pixels or as cells already, and its figures."""
+def _with_picture(report: Inspection, stored: NDArray[np.uint8], chroma: Sequence[NDArray[np.uint8]] | None = None) -> Inspection:
+    """Add the picture, given as pixels or as cells already, and its chroma where it is known."""
     upright = _upright(stored, report.orientation)
     extent = (report.height, report.width) if report.orientation < 5 else (report.width, report.height)
     gray = _cells(upright) if upright.shape == extent and min(extent) >= SHORT_SIDE else upright
-    mean, std, entropy = _figures(gray)
-    return replace(report, gray=gray, extent=extent, mean=mean, std=std, entropy=entropy)
-
-
-def _figures(gray: NDArray[np.uint8]) -> tuple[float, float, float]:
-    """Return mean, standard deviation and entropy of the grey levels of every k-th row and column."""
-    sample = gray[:: 1 + gray.shape[0] // _SAMPLE_SIDE, :: 1 + gray.shape[1] // _SAMPLE_SIDE]
-    counts = np.bincount(sample.ravel(), minlength=256)
-    levels = np.arange(256)
-    total = counts.sum()
-    mean = counts @ levels / total
-    variance = counts @ (levels - mean) ** 2 / total
-    shares = counts[counts > 0] / total
-    return float(mean), float(np.sqrt(variance)), float(-(shares @ np.log2(shares)) + 0.0)
+    return replace(report, gray=gray, extent=extent, chroma=np.concatenate([one.ravel() for one in chroma]) if chroma else None)

@@ -80,10 +80,9 @@ class Inspection:
         Height and width in pixels of the upright picture that `gray` holds.
     lost
         Share of a damaged picture's area that is lost, as far as it is known; else 0.
-    mean, std
-        Of the grey levels 0 … 255, from an even sample of the pixels.
-    entropy
-        Of the same sample's histogram, in bits.
+    chroma
+        Cb and Cr of the picture, uint8[n] in no order to rely on, means of 8 x 8 pixels or more where there are so many; 128 is neutral.
+        None where they are not known: the picture is stored as grey, or as other components.
     """
 
     grade: Grade
@@ -99,9 +98,7 @@ class Inspection:
     gray: NDArray[np.uint8] | None = None
     extent: tuple[int, int] = (0, 0)
     lost: float = 0.0
-    mean: float = 0.0
-    std: float = 0.0
-    entropy: float = 0.0
+    chroma: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)

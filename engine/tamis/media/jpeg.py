@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import simplejpeg
 
 from tamis.media.inspection import FaultError, Limits, check_pixels
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from tamis_kernels.jpeg import Walk
@@ -178,18 +178,26 @@ def check_walk(walk: Walk, size: int) -> None:
     raise FaultError(grade="damaged", reason="corrupt_data", detail=detail, lost=lost)
 
 
+def _is_rgb(walk: Walk, data: bytes) -> bool:
+    """Tell by Adobe's segment whether the three components are red, green and blue rather than YCbCr."""
+    adobe = data.find(b"Adobe", 0, walk.scan)
+    return walk.components == 3 and adobe >= 0 and data[adobe + 11 : adobe + 12] == b"\0"
+
+
 def luma(walk: Walk, data: bytes) -> NDArray[np.uint8] | None:
     """Return the grey picture at 1/8 scale where the first component is one: not of CMYK, nor of red, green and blue."""
-    if walk.components not in (1, 3):
-        return None
-    adobe = data.find(b"Adobe", 0, walk.scan)
-    if walk.components == 3 and adobe >= 0 and data[adobe + 11 : adobe + 12] == b"\0":
-        return None
-    return walk.luma
+    return walk.luma if walk.components in (1, 3) and not _is_rgb(walk, data) else None
 
 
-def decode_gray(data: bytes, header: Header, reduction: int) -> NDArray[np.uint8]:
-    """Decode the whole file strictly into the grey picture at 1 / reduction of its size.
+def chroma(walk: Walk, data: bytes) -> tuple[NDArray[np.uint8], ...]:
+    """Return Cb and Cr at 1/8 scale, each in its own sampling; nothing where the file holds other components."""
+    return () if _is_rgb(walk, data) else walk.chroma
+
+
+def decode(
+    data: bytes, header: Header, reduction: int, *, in_colour: bool = False
+) -> tuple[NDArray[np.uint8], tuple[NDArray[np.uint8], ...] | None]:
+    """Decode the whole file strictly into the grey picture at 1 / reduction of its size and, if in colour, its Cb and Cr.
 
     Raises
     ------
@@ -203,7 +211,9 @@ def decode_gray(data: bytes, header: Header, reduction: int) -> NDArray[np.uint8
         data = data[:start] + data[stop:]
     smallest = {"min_height": -(-header.height // reduction), "min_width": -(-header.width // reduction)}
     try:
-        picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "GRAY", strict=True, **(smallest if reduction > 1 else {}))
+        picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data, "RGB" if in_colour else "GRAY", strict=True, **(smallest if reduction > 1 else {})
+        )
     except ValueError as error:
         message = str(error)
         if message.startswith("Premature end"):
@@ -213,7 +223,12 @@ def decode_gray(data: bytes, header: Header, reduction: int) -> NDArray[np.uint8
             detail = f"{message}; the picture's data begins at byte {header.scan}"
             raise FaultError(grade="damaged", reason="corrupt_data", detail=detail) from error
         raise
-    return picture[:, :, 0]
+    if not in_colour:
+        return picture[:, :, 0], None
+    red, green, blue = (picture[:, :, place].astype(np.int32) for place in range(3))
+    luma = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+    chroma = (np.clip(128 + ((part - luma) * scale + 32768 >> 16), 0, 255) for part, scale in ((blue, 36984), (red, 46745)))
+    return luma.astype(np.uint8), tuple(plane.astype(np.uint8) for plane in chroma)
 
 
 def trailing_bytes(data: bytes) -> int:

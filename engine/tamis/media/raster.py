@@ -38,6 +38,8 @@ _FORMATS_BY_NAME = {"tga": "TGA", "spider": "SPIDER", "spi": "SPIDER", "xbm": "X
 _BESIDE_THE_PICTURE = re.compile(r"skipping tag|exif|metadata|apng|expected size|icc|xmp|mpo|multi-picture", re.IGNORECASE)
 _OF_NO_WEIGHT = (Image.DecompressionBombWarning, DeprecationWarning, ResourceWarning)
 
+_COLOURLESS = ("1", "L", "LA", "La", "I", "F")
+
 # The warning filters and Pillow's limit belong to the whole process, so one picture at a time may change them.
 _PROCESS_WIDE = threading.Lock()
 
@@ -58,6 +60,8 @@ class Raster:
         EXIF orientation, 1 … 8.
     gray
         uint8[height, width] of the first frame, as stored.
+    chroma
+        Its Cb and Cr, as means of 8 x 8 pixels; None where its mode has no colour.
     notes
         Reason and detail of each benign finding.
     """
@@ -69,6 +73,7 @@ class Raster:
     frames: int = 0
     orientation: int = 1
     gray: NDArray[np.uint8] | None = None
+    chroma: tuple[NDArray[np.uint8], ...] | None = None
     notes: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -129,7 +134,7 @@ def _read_frames(image: Image.Image, raster: Raster, limits: Limits, *, want_pic
     raster.frames = 1
     _read_orientation(image, raster)
     if want_picture:
-        raster.gray = _gray(image)
+        raster.gray, raster.chroma = _gray(image), _chroma(image)
     total = image.width * image.height
     for frame in range(1, getattr(image, "n_frames", 1)):
         image.seek(frame)
@@ -173,6 +178,14 @@ def _gray(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode in ("P", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
     return np.asarray(image.convert("L"))
+
+
+def _chroma(image: Image.Image) -> tuple[NDArray[np.uint8], ...] | None:
+    """Return Cb and Cr of the means of 8 x 8 pixels; None where the mode has no colour."""
+    if image.mode in _COLOURLESS or image.mode.startswith("I;16"):
+        return None
+    small = (image if image.mode == "RGB" else image.convert("RGB")).reduce(8).convert("YCbCr")
+    return tuple(np.asarray(small.getchannel(band)) for band in (1, 2))
 
 
 def _scaled(values: NDArray[np.float64]) -> NDArray[np.uint8]:

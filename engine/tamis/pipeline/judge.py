@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from tamis.checks.base import Check
+    from tamis.checks.base import Check, Severity
     from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
 
@@ -29,15 +29,22 @@ _CLUSTER_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class _Rejection:
-    """Records that one check rejected for one reason; `kept` is -1 where no record stands for it."""
+class _Told:
+    """Records that one check rejected or noted for one reason; `kept` is -1 where no record stands for it."""
 
     check: str
     reason: str
-    detail: str
+    severity: Severity
+    detail: str | pl.Series
     indices: NDArray[np.int64]
     kept: NDArray[np.int64]
     similarity: NDArray[np.float64]
+
+    def without(self, indices: NDArray[np.int64]) -> _Told:
+        """Return what is told of other records than these."""
+        stay = ~np.isin(self.indices, indices)
+        detail = self.detail if isinstance(self.detail, str) else self.detail.filter(pl.Series(stay))
+        return replace(self, detail=detail, indices=self.indices[stay], kept=self.kept[stay], similarity=self.similarity[stay])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class _Members:
 class Books:
     """The `Case` that one check judges: its evidence, and the run's verdicts.
 
-    What grows with the run: one byte a record, and 24 bytes a rejection or a member of a cluster.
+    What grows with the run: one byte a record, 24 bytes a rejection, a note or a member of a cluster, and details that differ by record.
     """
 
     def __init__(self, plan: Plan, earlier: Sequence[Earlier] = ()) -> None:
@@ -66,7 +73,7 @@ class Books:
                     self._shelf.append(spill.Held(first, old.records, old.evidence))
                 first += old.records
         self._alive = np.concatenate([np.ones(plan.records, bool), *(run.kept for run in earlier)])
-        self._rejections: list[_Rejection] = []
+        self._told: list[_Told] = []
         self._members: list[_Members] = []
         self.counters: dict[str, dict[str, float]] = {}
         self._check: Check
@@ -109,20 +116,53 @@ class Books:
         self,
         indices: NDArray[np.int64],
         reason: str,
-        detail: str,
+        detail: str | Sequence[str],
         *,
         kept: NDArray[np.int64] | None = None,
         similarity: NDArray[np.float64] | None = None,
     ) -> None:
+        self._tell("reject", indices, reason, detail, kept, similarity)
+        self._alive[indices] = False
+
+    def note(
+        self,
+        indices: NDArray[np.int64],
+        reason: str,
+        detail: str | Sequence[str],
+        *,
+        kept: NDArray[np.int64] | None = None,
+        similarity: NDArray[np.float64] | None = None,
+    ) -> None:
+        self._tell("note", indices, reason, detail, kept, similarity)
+
+    def _tell(
+        self,
+        severity: Severity,
+        indices: NDArray[np.int64],
+        reason: str,
+        detail: str | Sequence[str],
+        kept: NDArray[np.int64] | None,
+        similarity: NDArray[np.float64] | None,
+    ) -> None:
         order = np.argsort(indices, kind="stable")
         kept = np.full(len(indices), -1) if kept is None else kept
         similarity = np.full(len(indices), np.nan) if similarity is None else similarity
-        self._rejections.append(_Rejection(self._check.name, reason, detail, indices[order], kept[order], similarity[order]))
-        self._alive[indices] = False
+        said = detail if isinstance(detail, str) else pl.Series(detail, dtype=pl.String)[order]
+        self._told.append(_Told(self._check.name, reason, severity, said, indices[order], kept[order], similarity[order]))
 
     def clusters(self, members: NDArray[np.int64], keepers: NDArray[np.int64], similarity: NDArray[np.float64]) -> None:
         self._members.append(_Members(self._check.name, keepers, members, similarity))
         self.count(clusters=len(np.unique(keepers)))
+
+    def clustered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        entered = [_Members("", np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)), *self._members]
+        columns = ("indices", "keepers", "similarity")
+        members, keepers, similarity = (np.concatenate([getattr(one, column) for one in entered]) for column in columns)
+        return members, keepers, similarity
+
+    def reinstate(self, indices: NDArray[np.int64]) -> None:
+        self._told = [told if told.severity == "note" else told.without(indices) for told in self._told]
+        self._alive[indices] = True
 
     def count(self, **counters: float) -> None:
         book = self.counters.setdefault(self._check.name, {})
@@ -145,7 +185,7 @@ class Books:
 
     def _findings(self, shard: Shard) -> pl.DataFrame:
         frames = [findings.empty()]
-        for told in self._rejections:
+        for told in self._told:
             start, stop = np.searchsorted(told.indices, [shard.first, shard.first + shard.records])
             kept, similarity = pl.Series(told.kept[start:stop]), pl.Series(told.similarity[start:stop])
             frames.append(
@@ -153,8 +193,8 @@ class Books:
                     "index",
                     check=pl.lit(told.check),
                     reason=pl.lit(told.reason),
-                    severity=pl.lit("reject"),
-                    detail=pl.lit(told.detail),
+                    severity=pl.lit(told.severity),
+                    detail=pl.lit(told.detail) if isinstance(told.detail, str) else told.detail[start:stop],
                     column=pl.lit(None, pl.String),
                     value=pl.lit(None, pl.String),
                     kept=kept.replace(-1, None),

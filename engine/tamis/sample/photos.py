@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from tamis.sample.pictures import claim_size, draw, encode, encode_jpeg, overwrite_scan
 from tamis.sample.truth import Expected, Truth
@@ -95,6 +95,51 @@ def _zero_file(picture: Image.Image, rng: np.random.Generator) -> Change:  # noq
     return bytes(length), f"{length} zeros"
 
 
+def _dark(picture: Image.Image, rng: np.random.Generator) -> Change:
+    factor = float(rng.uniform(0.12, 0.22))
+    return encode_jpeg(ImageEnhance.Brightness(picture).enhance(factor), rng), f"brightness times {factor:.2f}"
+
+
+def _bright(picture: Image.Image, rng: np.random.Generator) -> Change:
+    return encode_jpeg(_pressed(picture, 0.03, 247), rng), "levels pressed into 247 to 255"
+
+
+def _low_contrast(picture: Image.Image, rng: np.random.Generator) -> Change:
+    return encode_jpeg(_pressed(picture, 0.04, 110), rng), "levels pressed into 110 to 120"
+
+
+def _pressed(picture: Image.Image, gain: float, offset: int) -> Image.Image:
+    return picture.point([round(gain * level) + offset for level in range(256)] * 3)
+
+
+def _near_constant(picture: Image.Image, rng: np.random.Generator) -> Change:
+    colour = tuple(int(level) for level in rng.integers(60, 200, 3))
+    return encode_jpeg(Image.new("RGB", picture.size, colour), rng), f"one colour, {colour}"
+
+
+def _blurry(picture: Image.Image, rng: np.random.Generator) -> Change:
+    radius = float(rng.uniform(0.03, 0.05)) * max(picture.size)
+    return encode_jpeg(picture.filter(ImageFilter.GaussianBlur(radius)), rng), f"Gaussian blur, sigma {radius:.1f} pixels"
+
+
+def _grey_as_colour(picture: Image.Image, rng: np.random.Generator) -> Change:
+    return encode_jpeg(picture.convert("L").convert("RGB"), rng), "colour removed, stored as RGB"
+
+
+def _letterboxed(picture: Image.Image, rng: np.random.Generator) -> Change:
+    bar = round(float(rng.uniform(0.12, 0.2)) * picture.height)
+    return encode_jpeg(ImageOps.expand(picture, (0, bar), (0, 0, 0)), rng), f"black bars of {bar} pixels above and below"
+
+
+def _odd_aspect(picture: Image.Image, rng: np.random.Generator) -> Change:
+    strip = picture.resize((840, 168), Image.Resampling.LANCZOS)
+    return encode_jpeg(strip, rng), "pulled to 840 x 168"
+
+
+def _odd_size(picture: Image.Image, rng: np.random.Generator) -> Change:
+    return encode_jpeg(picture.resize((24, 20), Image.Resampling.LANCZOS), rng), "scaled to 24 x 20"
+
+
 class Fault(NamedTuple):
     """A fault, its share of all files, how it is made, and what cleaning should make of it."""
 
@@ -124,39 +169,63 @@ DAMAGES = (
     Fault("trailing_bytes", 0.02, _trailing_bytes, "note"),
     Fault("wrong_extension", 0.02, _wrong_extension, "note"),
 )
+# These are whole, and yet of little use; each is told by the issue of its name.
+ISSUES = (
+    Fault("dark", 0.01, _dark, "note"),
+    Fault("bright", 0.01, _bright, "note"),
+    Fault("low_contrast", 0.01, _low_contrast, "note"),
+    Fault("near_constant", 0.01, _near_constant, "note"),
+    Fault("blurry", 0.01, _blurry, "note"),
+    Fault("grayscale", 0.01, _grey_as_colour, "note"),
+    Fault("letterboxed", 0.01, _letterboxed, "note"),
+    Fault("odd_aspect", 0.01, _odd_aspect, "note"),
+    Fault("odd_size", 0.01, _odd_size, "note"),
+)
 EXACT_COPY_SHARE = 0.04
+OTHER_CLASS = Fault("label_conflict", 0.02, _reencoded)  # a copy in another class's folder
+MISSPELT = "Meadows"  # a folder of one sound picture that is to be `meadow`
 MINIMUM_IMAGES = 40  # each fault once, and an original for each duplicate
 
 
 def write_photos(corpus: Path, seed: int, images: int) -> Iterator[Truth]:
     """Write `images` files below `corpus/photos`, yielding the truth about each."""
     copies = _count(EXACT_COPY_SHARE, images)
-    duplicates = [fault for fault in DUPLICATES for _ in range(_count(fault.share, images))]
-    damages = [fault for fault in DAMAGES for _ in range(_count(fault.share, images))]
-    clean = images - copies - len(duplicates) - len(damages)
+    duplicates = [fault for fault in (*DUPLICATES, OTHER_CLASS) for _ in range(_count(fault.share, images))]
+    alone = [fault for fault in (*DAMAGES, *ISSUES) for _ in range(_count(fault.share, images))]
+    clean = images - copies - len(duplicates) - len(alone)
 
     plan = np.random.default_rng([seed, 1])
     names = iter([f"photos/{plan.choice(CLASSES)}/IMG_{number:05d}" for number in plan.permutation(images)])
-    for name in CLASSES:
+    for name in (*CLASSES, MISSPELT):
         (corpus / "photos" / name).mkdir(parents=True, exist_ok=True)
 
     originals = []
     for number in range(clean):
-        record, data = _clean_file(next(names), number, _picture(seed, number), plan)
+        name = next(names)
+        if number == 0:
+            name = _in_class(name, MISSPELT)
+        record, data = _clean_file(name, number, _picture(seed, number), plan)
         (corpus / record).write_bytes(data)
         originals.append(record)
-        yield Truth(record, "image")
+        yield Truth(record, "image", "similar_label_name", "note", None, "in Meadows") if number == 0 else Truth(record, "image")
 
-    numbers = plan.permutation(clean)[: copies + len(duplicates)]
+    numbers = 1 + plan.permutation(clean - 1)[: copies + len(duplicates)]
     for number in numbers[:copies]:
         original = originals[number]
-        record = f"{next(names)} copy{(corpus / original).suffix}"
+        record = f"{_in_class(next(names), original.split('/')[1])} copy{(corpus / original).suffix}"
         (corpus / record).write_bytes((corpus / original).read_bytes())
         yield Truth(record, "image", "exact_copy", "reject", original, "the same bytes")
     for fault, number in zip(duplicates, numbers[copies:], strict=True):
-        yield _faulty_file(corpus, next(names), fault, _picture(seed, int(number)), plan, originals[number])
-    for number, fault in enumerate(damages, start=clean):
+        own = originals[number].split("/")[1]
+        other = CLASSES[(CLASSES.index(own) + 1) % len(CLASSES)] if fault is OTHER_CLASS else own
+        yield _faulty_file(corpus, _in_class(next(names), other), fault, _picture(seed, int(number)), plan, originals[number])
+    for number, fault in enumerate(alone, start=clean):
         yield _faulty_file(corpus, next(names), fault, _picture(seed, number), plan)
+
+
+def _in_class(name: str, label: str) -> str:
+    """Return a name below another class's folder."""
+    return f"photos/{label}/{name.rpartition('/')[2]}"
 
 
 def _count(share: float, images: int) -> int:

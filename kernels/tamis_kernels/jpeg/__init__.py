@@ -83,6 +83,14 @@ class Walk:
         finest = self.sampling and self.sampling[0] == tuple(map(max, zip(*self.sampling, strict=True)))
         return self.planes[0] if self.planes and finest else None
 
+    @property
+    def chroma(self) -> tuple[NDArray[np.uint8], ...]:
+        """The second and third of three components at 1/8 scale, each in its own sampling; empty where there are not three.
+
+        Of YCbCr, which nearly every file of three components is, they are Cb and Cr: all 128 where a grey picture is stored in colour.
+        """
+        return self.planes[1:] if len(self.planes) == 3 else ()
+
 
 def walk(data: bytes, *, backend: BackendName | Backend = "auto") -> Walk:
     """Walk one file; see `walk_many`, which is faster for two and more."""

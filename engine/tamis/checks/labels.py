@@ -1,0 +1,204 @@
+"""Labels: records that are copies of one another and yet of different classes, and classes that differ by the spelling of their names.
+
+The label of a file is a part of its path, that of a row a column. Copies are the clusters that other checks have entered; a record that
+they removed has a label all the same, and it is the majority of a cluster's labels that is believed, if the recipe says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field, field_validator
+
+from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation
+from tamis.checks.names import alike
+from tamis_kernels import components
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis.checks.base import Case
+
+    Indices = NDArray[np.int64]
+
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".zip")
+MOST_LABELS = 100_000  # beyond, names are no classes
+
+
+class Options(CheckOptions):
+    """Options of `labels`."""
+
+    level: str = Field(
+        default="parent",
+        description="Which part of a file's path is its label: parent (the folder that holds it), a number (1 is the first folder below "
+        "the source) or a regular expression whose first group is the label. An archive is no label.",
+    )
+    column: str = Field(default="", description="Column that is the label of a table's rows; none given: rows have none.")
+    on_conflict: Literal["note", "reject_minority", "reject_all"] = Field(
+        default="note",
+        description="What becomes of copies with several labels: all is only noted; one with the label of most stays, and none on a tie; "
+        "or none stays.",
+    )
+    similar_names: bool = Field(
+        default=True, description="Whether labels whose names are nearly equal are noted, as in Cats, cats and cat."
+    )
+
+    @field_validator("level")
+    @classmethod
+    def _possible(cls, level: str) -> str:
+        if level != "parent" and not level.isdecimal():
+            try:
+                groups = re.compile(level).groups
+            except re.error as error:
+                message = f"it is neither parent nor a number nor a regular expression: {error}"
+                raise ValueError(message) from None
+            if not groups:
+                message = "as a regular expression it needs a group, as in ^([^/]+)_"
+                raise ValueError(message)
+        elif level == "0":
+            message = "folders are counted from 1"
+            raise ValueError(message)
+        return level
+
+    def named_columns(self) -> dict[str, tuple[str, ...]]:
+        """Return the column of labels, which must be in a table of the source."""
+        return {"column": (self.column,)} if self.column else {}
+
+
+class Labels(Check):
+    """Tells of copies with several labels."""
+
+    name = "labels"
+    order = 50
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"media", "table"})
+    summary = "Copies in different class folders, or with different values of a label column, and class names that are nearly equal."
+    Options = Options
+    verdict_keys: ClassVar[frozenset[str]] = frozenset({"on_conflict", "similar_names"})
+
+    def observe(self, batch: Batch) -> Observation:
+        """Note each record's label; empty where it has none."""
+        if isinstance(batch, MediaBatch):
+            return Observation({"label": pl.Series([label_of(record, self.options.level) for record in batch.records], dtype=pl.String)})
+        column = self.options.column
+        if column not in batch.frame.columns or batch.frame.schema[column].is_nested():
+            return Observation({"label": pl.Series([""], dtype=pl.String).new_from_index(0, len(batch))})
+        return Observation({"label": batch.frame[column].cast(pl.String).fill_null("")})
+
+    def judge(self, case: Case) -> None:
+        """Tell of clusters with several labels, then of labels with nearly equal names."""
+        members, keepers, similarity = case.clustered()
+        if len(members):
+            self._conflicts(case, members, keepers, similarity)
+        if self.options.similar_names and case.has("label"):
+            _similar_names(case)
+
+    def _conflicts(self, case: Case, members: Indices, keepers: Indices, similarity: NDArray[np.float64]) -> None:
+        records, places = np.unique(np.concatenate([members, keepers]), return_inverse=True)
+        parent = np.arange(len(records))
+        components.union(parent, places[: len(members)], places[len(members) :])
+        group = components.roots(parent)
+        labels = case.values("label", records)
+        codes = pl.Series(labels, dtype=pl.String).rank("dense").to_numpy().astype(np.int64)
+        mixed = _mixed(group, np.where(labels == "", -1, codes))
+        case.count(label_conflicts=len(mixed))
+        nearest = _to_keeper(len(records), places[: len(members)], places[len(members) :], similarity)
+        order = np.argsort(group, kind="stable")
+        starts = np.searchsorted(group[order], mixed, side="left")
+        stops = np.searchsorted(group[order], mixed, side="right")
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            self._settle(case, order[start:stop], records, labels, nearest)
+
+    def _settle(
+        self, case: Case, places: Indices, records: Indices, labels: NDArray[Any], nearest: tuple[Indices, NDArray[np.float64]]
+    ) -> None:
+        """Note the records of one group that are labelled otherwise than the one that stays, and choose anew which one that is."""
+        kept_place, similarity = nearest
+        keeper = int(kept_place[places[0]])
+        own = records[places] < case.own
+        counts = Counter(label for label in labels[places].tolist() if label)
+        told = ", ".join(f"{count} x {label}" for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        others = places[own & (labels[places] != labels[keeper]) & (labels[places] != "")]
+        case.note(
+            records[others],
+            "label_conflict",
+            [
+                f"labelled {labels[place]}; that record, its copy, is labelled {labels[keeper] or 'not at all'}; all copies: {told}"
+                for place in others
+            ],
+            kept=np.full(len(others), records[keeper]),
+            similarity=similarity[others],
+        )
+        first, *second = counts.most_common(2)
+        majority = first[0] if not second or first[1] > second[0][1] else None
+        settled = self.options.on_conflict == "note" or records[keeper] >= case.own
+        if settled or (self.options.on_conflict == "reject_minority" and labels[keeper] == majority):
+            return
+        stay = places[own & (labels[places] == majority)] if self.options.on_conflict == "reject_minority" and majority else places[:0]
+        lost = records[[keeper]]
+        if not len(stay):
+            case.reject(lost, "label_conflict", f"its copies have several labels: {told}")
+            return
+        heir = stay[np.lexsort((records[stay], -similarity[stay]))[0]]
+        case.reinstate(records[[heir]])
+        detail = f"labelled {labels[keeper] or 'not at all'}, and most of its copies {majority}: {told}"
+        case.reject(lost, "label_conflict", detail, kept=records[[heir]], similarity=similarity[[heir]])
+
+
+def label_of(record: str, level: str) -> str:
+    """Return the label that a record's path gives it; empty where it gives none."""
+    if level != "parent" and not level.isdecimal():
+        found = re.search(level, record)
+        return (found[1] or "") if found else ""
+    folders = record.split("/")[:-1]
+    if level == "parent":
+        return folders[-1] if folders and not folders[-1].lower().endswith(ARCHIVES) else ""
+    folders = [folder for folder in folders if not folder.lower().endswith(ARCHIVES)]
+    return folders[int(level) - 1] if int(level) <= len(folders) else ""
+
+
+def _mixed(group: Indices, codes: Indices) -> Indices:
+    """Return the groups, rising, that hold more than one code of 0 or more."""
+    pairs = np.unique(np.stack([group, codes], axis=1)[codes >= 0], axis=0)
+    groups, sizes = np.unique(pairs[:, 0], return_counts=True)
+    return groups[sizes > 1]
+
+
+def _to_keeper(n: int, members: Indices, keepers: Indices, similarity: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
+    """Return the record that stays for each in the end, and the least similarity on the way to it.
+
+    A keeper of one cluster may be removed by a later check, and then another record stays for all of the first cluster.
+    """
+    kept, least = np.arange(n), np.ones(n)
+    gone = members != keepers
+    kept[members[gone]], least[members[gone]] = keepers[gone], similarity[gone]
+    while (kept != kept[kept]).any():
+        least = np.minimum(least, least[kept])
+        kept = kept[kept]
+    return kept, least
+
+
+def _similar_names(case: Case) -> None:
+    """Note once, on the first record of the smaller of two labels with nearly equal names, how many records both have."""
+    counts: Counter[str] = Counter()
+    first: dict[str, int] = {}
+    for index, (labels,) in case.scan("label"):
+        some = pl.DataFrame({"label": pl.Series(labels, dtype=pl.String), "index": index})
+        for name, records, least in some.group_by("label").agg(pl.len(), pl.col("index").min()).iter_rows():
+            counts[name] += records
+            first[name] = min(first.get(name, least), least)
+        if len(counts) > MOST_LABELS:
+            case.count(too_many_labels=1)
+            return
+    counts.pop("", None)
+    pairs = alike(counts)
+    case.count(similar_label_names=len(pairs))
+    told = [
+        (first[name], f"the label {name!r} ({counts[name]} records) is nearly {other!r} ({counts[other]} records)")
+        for name, other in pairs
+        if first[name] < case.own
+    ]
+    case.note(np.array([index for index, _ in told], np.int64), "similar_label_names", [said for _, said in told])

@@ -1,0 +1,98 @@
+"""What the grey levels of small pictures tell about their quality: all figures in one pass, in whole numbers.
+
+A picture is a grey picture of any size, as the walk over a JPEG gives it at 1/8 scale, and its chroma values where there are some.
+Every figure is an integer, so that a verdict is the same on every machine. What the figures mean:
+
+* Levels: sum and sum of squares, percentiles (the smallest level with at least that share of the cells at or below it), entropy of the
+  histogram (Shannon 1948), the most frequent level, the most frequent five neighbouring levels, how many cells are clipped at 0 and 255.
+* Blur: the sums of squared steps over a lag of a 64th of the longer side (at least one cell) and over twice that lag, along rows and
+  columns: the second-order structure function at two scales (Kolmogorov 1941). From the one to the other the mean squared step of a smooth
+  picture grows fourfold, that of an edge twofold, that of noise not at all; contrast cancels out.
+* Bars: how many rows and columns at each border stray by at most four levels from the corner (letterboxing), and how many cells of the
+  second line behind the bar do not have its level: most, where a straight bar ends, few where a thing reaches towards the border.
+* Chroma: how many values there are, and the largest and the sum of their distances from neutral, 128.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tamis_kernels.backend import Backend, BackendName, implementation
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.quality.layout import FIGURES, LOGS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ENTROPY_UNIT", "FIGURES", "measure"]
+
+ENTROPY_UNIT = 2.0**-24
+"""Bits that one unit of the figure `entropy` stands for."""
+
+
+def measure(
+    pixels: NDArray[np.uint8],
+    shapes: NDArray[np.int64],
+    chroma: NDArray[np.uint8] | None = None,
+    chroma_sizes: NDArray[np.int64] | None = None,
+    *,
+    backend: BackendName | Backend = "auto",
+) -> dict[str, NDArray[np.int64]]:
+    """Measure many pictures, on one thread that holds no lock.
+
+    Parameters
+    ----------
+    pixels
+        uint8[sum of height · width]: the pictures' rows, end to end, as `perceptual.pack` lays them.
+    shapes
+        int64[n, 2]: height and width of each picture.
+    chroma, chroma_sizes
+        uint8[sum of sizes] and int64[n]: the chroma values (Cb and Cr, in any order) of each picture, end to end; 0 values where unknown.
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    figures
+        int64[n] for each name in `FIGURES`; all 0 for a picture without cells. `entropy` is in units of `ENTROPY_UNIT`.
+
+    Raises
+    ------
+    ArgumentError
+        An array has another shape or dtype, or the sizes do not add up to the values.
+    """
+    if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes.size and shapes.min() < 0):
+        message = f"shapes must be int64[n, 2] of heights and widths, got shape {shapes.shape}"
+        raise ArgumentError(message)
+    if chroma is None or chroma_sizes is None:
+        chroma, chroma_sizes = np.zeros(0, np.uint8), np.zeros(len(shapes), np.int64)
+    if chroma_sizes.shape != (len(shapes),) or (chroma_sizes.size and chroma_sizes.min() < 0):
+        message = f"chroma_sizes must be int64[{len(shapes)}], one of 0 or more for each picture, got shape {chroma_sizes.shape}"
+        raise ArgumentError(message)
+    offsets = _offsets("pixels", pixels, shapes.prod(axis=1, dtype=np.int64))
+    chroma_offsets = _offsets("chroma", chroma, chroma_sizes)
+    figures = np.zeros((len(shapes), len(FIGURES)), np.int64)
+    implementation("quality", backend).measure_all(
+        np.ascontiguousarray(pixels),
+        offsets,
+        np.ascontiguousarray(shapes, np.int64),
+        np.ascontiguousarray(chroma),
+        chroma_offsets,
+        LOGS,
+        figures,
+    )
+    return {name: figures[:, place].copy() for place, name in enumerate(FIGURES)}
+
+
+def _offsets(name: str, values: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where each picture's values begin, and where the last ones end."""
+    if values.ndim != 1 or values.dtype != np.uint8:
+        message = f"{name} must be uint8[n], got {values.dtype}{list(values.shape)}"
+        raise ArgumentError(message)
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    if offsets[-1] != values.size:
+        message = f"the sizes describe {offsets[-1]} values, but {name} holds {values.size}"
+        raise ArgumentError(message)
+    return offsets
