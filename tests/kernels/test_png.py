@@ -66,6 +66,27 @@ def test_paeth_takes_the_left_of_equals_then_the_upper(backend: Any) -> None:
     assert png.gray(rows, (2, 3), depth=8, colour=0, backend=backend).tolist() == [[10, 20, 30], [17, 20, 24]]
 
 
+@given(
+    colour=st.sampled_from([(8, 2), (16, 2), (8, 6), (16, 6)]),
+    size=st.tuples(st.integers(1, 5), st.integers(1, 19)),
+    place=st.sampled_from([(0, 0, 1, 1), (4, 0, 8, 8), (1, 0, 2, 2), (0, 1, 1, 2)]),
+)
+def test_colours_are_added_to_the_cells_that_pixels_lie_in(
+    colour: tuple[int, int], size: tuple[int, int], place: tuple[int, int, int, int]
+) -> None:
+    depth, kind = colour
+    lines = np.random.default_rng(5).integers(0, 256, (size[0], png.row_bytes(size[1], depth, kind)), np.uint8)
+    lines[:, 0] = 0  # no filter, so that bytes are samples
+    pixels = lines[:, 1:].reshape(*size, png.CHANNELS[kind], depth // 8)[:, :, :3, 0]
+    expected = np.full((6, 20, 3), 7, np.uint32)
+    for y, x in np.ndindex(*size):
+        expected[(place[1] + y * place[3]) // 8, (place[0] + x * place[2]) // 8] += pixels[y, x]
+    for backend in BACKENDS:
+        sums = np.full((6, 20, 3), 7, np.uint32)
+        png.gray(lines.reshape(-1), size, depth=depth, colour=kind, sums=sums, place=place, backend=backend)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(sums, expected)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_strided_rows_are_read(backend: Any) -> None:
     rows = np.repeat(filtered(5, 4, 8, 2, 1), 2)[::2]
@@ -82,6 +103,7 @@ def test_strided_rows_are_read(backend: Any) -> None:
         (lambda: png.gray(np.zeros(5, np.uint8), (1, 3), depth=8, colour=0), r"shape \(4,\) for 1 rows of 4 bytes"),
         (lambda: png.gray(np.zeros(4, np.int8), (1, 3), depth=8, colour=0), "got int8"),
         (lambda: png.gray(np.zeros(0, np.uint8), (-1, 3), depth=8, colour=0), "must not be negative"),
+        (lambda: png.gray(np.zeros(28, np.uint8), (1, 9), depth=8, colour=2, sums=np.zeros((1, 1, 3), np.uint32)), r"shape \(1, 2, 3\)"),
         (lambda: png.gray(np.full(4, 5, np.uint8), (1, 3), depth=8, colour=0), "row 0 begins with 5"),
     ],
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import Backend, BackendName
 
-__all__ = ["CHANNELS", "DEPTHS", "gray", "row_bytes"]
+__all__ = ["CELL", "CHANNELS", "DEPTHS", "gray", "row_bytes"]
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel, by colour type: grey, RGB, palette, grey and alpha, RGB and alpha."""
@@ -28,6 +28,9 @@ DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 1
 
 LAST_FILTER = 4
 
+CELL = 8
+"""Pixels across and down of a cell whose colours are summed."""
+
 
 def row_bytes(width: int, depth: int, colour: int) -> int:
     """Return the bytes of a filtered row of `width` pixels, the filter's byte among them."""
@@ -35,7 +38,14 @@ def row_bytes(width: int, depth: int, colour: int) -> int:
 
 
 def gray(
-    rows: NDArray[np.uint8], shape: tuple[int, int], *, depth: int, colour: int, backend: BackendName | Backend = "auto"
+    rows: NDArray[np.uint8],
+    shape: tuple[int, int],
+    *,
+    depth: int,
+    colour: int,
+    sums: NDArray[np.uint32] | None = None,
+    place: tuple[int, int, int, int] = (0, 0, 1, 1),
+    backend: BackendName | Backend = "auto",
 ) -> NDArray[np.uint8]:
     """Return the grey picture, or, of colour type 3, the indices into the palette.
 
@@ -49,6 +59,11 @@ def gray(
         Bits of a sample; see `DEPTHS`.
     colour
         Colour type; see `CHANNELS`.
+    sums
+        C-contiguous uint32[cells down, cells across, 3], to which red, green and blue of each pixel are added by the cell of 8 x 8 pixels
+        that it lies in; colour types 2 and 6 alone. None: colours are not summed.
+    place
+        Where in the whole picture the pixels lie, for a pass of an interlaced one: x and y of the first, steps across and down.
     backend
         Where to run.
 
@@ -60,7 +75,7 @@ def gray(
     Raises
     ------
     ArgumentError
-        Depth and colour do not go together, `rows` has another length or dtype, or a row has no filter's number in front.
+        Depth and colour do not go together, `rows` or `sums` has another length or dtype, or a row has no filter's number in front.
     """
     height, width = shape
     if depth not in DEPTHS.get(colour, ()):
@@ -79,6 +94,15 @@ def gray(
         message = f"row {row} begins with {lines[row, 0]}; filters are numbered 0 to {LAST_FILTER}"
         raise ArgumentError(message)
     out = np.empty(shape, np.uint8)
+    if sums is None or CHANNELS[colour] < 3:
+        sums = np.empty((0, 0, 3), np.uint32)
+    elif out.size:
+        x, y, across, down = place
+        cells = ((y + (height - 1) * down) // CELL + 1, (x + (width - 1) * across) // CELL + 1)
+        fits = sums.ndim == 3 and sums.shape[0] >= cells[0] and sums.shape[1] >= cells[1] and sums.shape[2] == 3
+        if not fits or sums.dtype != np.uint32 or not sums.flags.c_contiguous:
+            message = f"sums must be C-contiguous uint32 of shape {(*cells, 3)} or larger, got {sums.dtype} of {sums.shape}"
+            raise ArgumentError(message)
     if out.size:
-        implementation("png", backend).gray(lines, depth, CHANNELS[colour], colour == 3, out)
+        implementation("png", backend).gray(lines, depth, CHANNELS[colour], colour == 3, np.array(place, np.int64), sums, out)
     return out

@@ -76,9 +76,36 @@ def _levels(done: NDArray[np.uint8], depth: int, channels: int, factor: int, out
         out[x] = (red * np.int32(19595) + green * np.int32(38470) + blue * np.int32(7471) + np.int32(0x8000)) >> np.int32(16)
 
 
+@njit(cache=True, nogil=True, boundscheck=False)
+def _add_colours(done: NDArray[np.uint8], sample: int, step: int, first: int, across: int, pixels: int, sums: NDArray[np.uint32]) -> None:
+    """Add red, green and blue of one unfiltered line to the sums of its cells."""
+    x, place = 0, first
+    while x < pixels:
+        cell = place >> 3
+        red, green, blue = np.uint32(0), np.uint32(0), np.uint32(0)
+        while x < pixels and place >> 3 == cell:
+            i = x * step
+            red += np.uint32(done[i])
+            green += np.uint32(done[i + sample])
+            blue += np.uint32(done[i + 2 * sample])
+            x += 1
+            place += across
+        sums[cell, 0] += red
+        sums[cell, 1] += green
+        sums[cell, 2] += blue
+
+
 @njit(cache=True, nogil=True)
-def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out: NDArray[np.uint8]) -> None:
-    """Fill out with the grey levels, or palette indices, of filtered lines."""
+def gray(
+    lines: NDArray[np.uint8],
+    depth: int,
+    channels: int,
+    indexed: bool,
+    place: NDArray[np.int64],
+    sums: NDArray[np.uint32],
+    out: NDArray[np.uint8],
+) -> None:
+    """Fill out with the grey levels, or palette indices, of filtered lines; add colours to the sums of their cells."""
     step = max(1, depth * channels // 8)
     factor = 1 if indexed or depth >= 8 else 255 // ((1 << depth) - 1)
     above = np.zeros(step + lines.shape[1] - 1, np.uint8)
@@ -86,4 +113,7 @@ def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out
     for y in range(lines.shape[0]):
         _unfilter(lines[y, 0], lines[y, 1:], above, done, step)
         _levels(done[step:], depth, channels, factor, out[y])
+        if sums.size:
+            cells = sums[(place[1] + y * place[3]) >> 3]
+            _add_colours(done[step:], depth // 8, step, place[0], place[2], out.shape[1], cells)
         above, done = done, above

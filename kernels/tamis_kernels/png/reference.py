@@ -10,8 +10,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out: NDArray[np.uint8]) -> None:
-    """Fill out with the grey levels, or palette indices, of filtered lines."""
+def gray(
+    lines: NDArray[np.uint8],
+    depth: int,
+    channels: int,
+    indexed: bool,
+    place: NDArray[np.int64],
+    sums: NDArray[np.uint32],
+    out: NDArray[np.uint8],
+) -> None:
+    """Fill out with the grey levels, or palette indices, of filtered lines; add colours to the sums of their cells."""
+    cells = (place[0] + np.arange(out.shape[1]) * place[2]) // 8
     step = max(1, depth * channels // 8)
     above = [0] * (lines.shape[1] - 1)
     for y, line in enumerate(lines.tolist()):
@@ -19,6 +28,8 @@ def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out
         samples = _samples(np.array(above, np.uint8), depth, out.shape[1] * channels).reshape(-1, channels)
         if depth < 8 and not indexed:
             samples = samples * (255 // ((1 << depth) - 1))
+        if sums.size:
+            np.add.at(sums[(place[1] + y * place[3]) // 8], cells, samples[:, :3].astype(np.uint32))
         if channels >= 3:
             samples = (samples[:, :3] @ np.array([19595, 38470, 7471]) + 0x8000 >> 16)[:, None]
         out[y] = samples[:, 0]
