@@ -88,6 +88,12 @@ def test_colours_are_added_to_the_cells_that_pixels_lie_in(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_an_empty_picture_adds_no_colours(backend: Any) -> None:
+    sums = np.zeros((0, 0, 3), np.uint32)
+    assert png.gray(np.zeros(0, np.uint8), (0, 4), depth=8, colour=2, sums=sums, backend=backend).shape == (0, 4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_strided_rows_are_read(backend: Any) -> None:
     rows = np.repeat(filtered(5, 4, 8, 2, 1), 2)[::2]
     np.testing.assert_array_equal(
