@@ -67,9 +67,8 @@ def main() -> None:
     files = [stored(data) for data in jpegs]
     pictures = [png.read(data, Limits()) for data in files]
     streams = [(packed(data), len(picture.rows)) for data, picture in zip(files, pictures, strict=True)]
-    report.check(
-        "the grey picture is Pillow's, bit for bit", all((png.gray(png.read(one, Limits())) == pillow_gray(one)).all() for one in files)
-    )
+    same = all(np.array_equal(png.gray(one)[0], pillow_gray(data)) for one, data in zip(pictures, files, strict=True))
+    report.check("the grey picture is Pillow's, bit for bit", same)
     report.check("whole files are ok", all(inspect(data, name="a.png").grade == "ok" for data in files))
     megabytes = sum(map(len, files)) / 1e6
     filters = np.bincount(np.concatenate([one.rows[:: kernel.row_bytes(one.header.width, 8, 2)] for one in pictures]), minlength=5)
