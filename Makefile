@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+CUDA   ?= .venv-cuda
 DEMO   ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types unit coverage bench lock clean
+.PHONY: help install demo test check lint types unit coverage test-cuda bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,9 +40,17 @@ types: install
 unit: install
 	$(BIN)/python -m pytest -m "not gpu"
 
-coverage: install  ## the kernels' tests with the JIT off: which lines and branches of the kernels they reach
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/kernels -m "not gpu and not slow" --quiet \
+coverage: install  ## the kernels' tests with the JIT off, CUDA in the simulator: which lines and branches of the kernels they reach
+	NUMBA_DISABLE_JIT=1 NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels -m "not slow" --quiet \
 		--cov --cov-report=term-missing:skip-covered --cov-fail-under=99
+
+test-cuda: $(CUDA)/.installed  ## compile the CUDA kernels for sm_80 and sm_90, which needs no GPU (downloads 400 MB of compilers)
+	$(CUDA)/bin/python -m pytest tests/cuda
+
+$(CUDA)/.installed: tests/cuda/requirements.lock
+	test -x $(CUDA)/bin/python || $(PYTHON) -m venv $(CUDA)
+	$(CUDA)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	touch $@
 
 bench: install  ## all benchmarks against the limits and the peers that are installed
 	$(BIN)/python bench/run.py
@@ -49,6 +58,8 @@ bench: install  ## all benchmarks against the limits and the peers that are inst
 lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		--python-version 3.11 --extra dev --extra build pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--python-version 3.11 --constraint requirements.lock tests/cuda/requirements.in -o tests/cuda/requirements.lock
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(CUDA) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -1,22 +1,27 @@
-"""All pairs of 256-bit hashes within a distance: the blocked comparison, the multi-index search, and NumPy's bit count.
+"""All pairs of hashes within a distance: the blocked comparison, the multi-index search, and NumPy's bit count.
 
 The unit is a pair decided, n · (n - 1) / 2 of them, however few the search looks at. The limit of the comparison is the popcounts alone,
-on hashes that stay in the first-level cache; the search beats it by not comparing.
+on hashes that stay in the first-level cache; the comparison beats it at small distances, for which the first words tell enough, and the
+search beats both by not comparing. `--ten-million` searches ten million hashes once, upright and turned, and tells the peak of memory.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import resource
+import sys
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numba
 import numpy as np
-from harness import Report
+from harness import Report, machine
 from numba import njit
 from numpy.typing import NDArray
 
-from tamis_kernels import hamming
+from tamis_kernels import components, hamming, perceptual
 
 
 @njit(nogil=True)
@@ -24,9 +29,9 @@ def popcounts(columns: NDArray[np.uint64], repeats: int) -> int:
     """Sum the distances of one hash to 1,024 others, again and again: XOR, popcount and add, with nothing else to do."""
     total = np.uint64(0)
     for repeat in range(repeats):
-        own0, own1, own2, own3 = columns[:, repeat % 1024]
-        for other in range(1024):
-            for own, word in ((own0, 0), (own1, 1), (own2, 2), (own3, 3)):
+        for word in range(columns.shape[0]):
+            own = columns[word, repeat % 1024]
+            for other in range(1024):
                 bits = own ^ columns[word, other]
                 bits -= (bits >> np.uint64(1)) & np.uint64(0x5555555555555555)
                 bits = (bits & np.uint64(0x3333333333333333)) + ((bits >> np.uint64(2)) & np.uint64(0x3333333333333333))
@@ -35,9 +40,9 @@ def popcounts(columns: NDArray[np.uint64], repeats: int) -> int:
     return int(total)
 
 
-def popcount_limit() -> float:
+def popcount_limit(words: int) -> float:
     """Return pairs per second of the popcounts alone on one core, best of 5."""
-    columns = np.random.default_rng(0).integers(0, 2**64, (4, 1024), dtype=np.uint64)
+    columns = np.random.default_rng(0).integers(0, 2**64, (words, 1024), dtype=np.uint64)
     popcounts(columns, 1)  # compiles
     best = float("inf")
     for _ in range(5):
@@ -47,14 +52,14 @@ def popcount_limit() -> float:
     return 1024 * 100_000 / best
 
 
-def corpus(n: int) -> NDArray[np.uint64]:
+def corpus(n: int, words: int = 4) -> NDArray[np.uint64]:
     """Draw random hashes, every tenth a copy of another with 20 bits turned."""
     rng = np.random.default_rng(n)
-    hashes = rng.integers(0, 2**64, (n, 4), dtype=np.uint64)
+    hashes = rng.integers(0, 2**64, (n, words), dtype=np.uint64)
     copies = n // 10
     hashes[:copies] = hashes[rng.integers(copies, n, copies)]
     for _ in range(20):
-        hashes[np.arange(copies), rng.integers(0, 4, copies)] ^= np.uint64(1) << rng.integers(0, 64, copies).astype(np.uint64)
+        hashes[np.arange(copies), rng.integers(0, words, copies)] ^= np.uint64(1) << rng.integers(0, 64, copies).astype(np.uint64)
     return hashes
 
 
@@ -69,52 +74,118 @@ def count(hashes: NDArray[np.uint64], limit: int, method: hamming.Method) -> int
     return sum(len(left) for left, _, _ in hamming.pair_chunks(hashes, limit, method=method, backend="cpu"))
 
 
+def planted(n: int, *, turned: bool) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Draw random hashes, of which the last twentieth are copies of the first with up to 31 bits turned over; return these pairs too.
+
+    Chance pairs within 31 of 256 bits do not occur: 10¹⁴ pairs hold 10⁻²¹ of them.
+    """
+    rng = np.random.default_rng(n)
+    hashes = rng.integers(0, 2**64, (n, 4), dtype=np.uint64)
+    copies = n // 20
+    pairs = np.stack([np.arange(copies), np.arange(n - copies, n)])
+    hashes[n - copies :] = hashes[:copies]
+    if turned:
+        forms = rng.integers(0, 8, copies)
+        for form in range(8):
+            places = n - copies + np.flatnonzero(forms == form)
+            hashes[places] = perceptual.turned(hashes[places], backend="cpu")[:, form]
+    for step in range(31):
+        rows = n - copies + np.flatnonzero(rng.integers(0, 32, copies) > step)
+        hashes[rows, rng.integers(0, 4, rows.size)] ^= np.uint64(1) << rng.integers(0, 64, rows.size).astype(np.uint64)
+    return hashes, pairs
+
+
+def crowded(n: int) -> tuple[NDArray[np.uint64], int]:
+    """Draw random hashes of which a tenth are equal and another tenth lie within 15 bits of one; return how many components there are."""
+    rng = np.random.default_rng(n)
+    hashes = rng.integers(0, 2**64, (n, 4), dtype=np.uint64)
+    crowd = n // 10
+    hashes[: 2 * crowd] = np.repeat(hashes[:2], crowd, axis=0)
+    for _ in range(15):
+        hashes[np.arange(crowd, 2 * crowd), rng.integers(0, 4, crowd)] ^= np.uint64(1) << rng.integers(0, 64, crowd).astype(np.uint64)
+    return hashes, n - 2 * crowd + 2
+
+
+def all_forms(hashes: NDArray[np.uint64], joined: NDArray[np.int64] | None = None) -> Iterator[hamming.Pairs]:
+    """Search among all eight forms, as the check does."""
+    parted = perceptual.parted(hashes, backend="cpu")
+    yield from hamming.pair_chunks(parted, 31, forms=perceptual.FLIPS, joined=joined, backend="cpu")
+    across = perceptual.transposed(parted, backend="cpu")
+    yield from hamming.pair_chunks(parted, 31, against=across, half=True, forms=perceptual.FLIPS, joined=joined, backend="cpu")
+
+
+def search_once(n: int) -> None:
+    """Search many hashes once, and check what is found against what was planted."""
+    print("  ".join(f"{key}={value}" for key, value in machine().items()))
+
+    def told(what: str, work: Callable[[], str]) -> None:
+        start = time.perf_counter()
+        result = work()
+        seconds, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(f"n={n} {what:34s} {seconds:8.1f} s  peak of the process {peak:.2f} GiB, {result}", flush=True)
+
+    def exact(pieces: Iterator[hamming.Pairs], pairs: NDArray[np.int64]) -> str:
+        found = [np.stack([left, right]) for left, right, _ in pieces]
+        rows = np.concatenate(found, axis=1) if found else np.empty((2, 0), np.int64)
+        if not np.array_equal(rows[:, np.argsort(rows[0])], pairs):
+            sys.exit("WRONG RESULT: the pairs are not those that were planted")
+        return f"all {pairs.shape[1]} planted pairs found, no other"
+
+    def joined(hashes: NDArray[np.uint64], expected: int) -> str:
+        parent = np.arange(n)
+        pairs = 0
+        for left, right, _ in hamming.pair_chunks(hashes, 31, joined=parent, backend="cpu"):
+            components.union(parent, left, right, backend="cpu")
+            pairs += len(left)
+        if np.count_nonzero(components.roots(parent, backend="cpu") == np.arange(n)) != expected:
+            sys.exit("WRONG RESULT: the components are not those that were planted")
+        return f"{pairs} pairs joined, of {n // 10 * (n // 10 - 1)}"
+
+    for _ in all_forms(corpus(100_000)):  # compiles
+        pass
+    hashes, pairs = planted(n, turned=False)
+    told("upright", lambda: exact(hamming.pair_chunks(hashes, 31, backend="cpu"), pairs))
+    hashes, pairs = planted(n, turned=True)
+    told("eight forms", lambda: exact(all_forms(hashes), pairs))
+    hashes, expected = crowded(n)
+    told("two crowds of a tenth each, joined", lambda: joined(hashes, expected))
+
+
 def main() -> None:
-    report = Report.from_arguments("hamming: all pairs of 256-bit hashes within a distance")
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--ten-million", action="store_true")
+    own, sys.argv[1:] = parser.parse_known_args()
+    if own.ten_million:
+        for n in (1_000_000, 10_000_000):
+            search_once(n)
+        return
+    report = Report.from_arguments("hamming: all pairs of hashes within a distance")
     small = corpus(3000)
-    for limit in (0, 15, 31):
+    for limit in (0, 15, 31, 80):
         expected = numpy_pairs(small, limit)
         for method in ("all", "index"):
             report.check(f"{method}: {expected} pairs within {limit}", count(small, limit, method) == expected)
-    popcount = popcount_limit()
     cores = os.cpu_count() or 1
-    note = "the popcounts alone, in cache, measured"
+    note = "the popcounts of all words alone, in cache, measured"
 
     for threads in (1, cores):
         numba.set_num_threads(threads)
-        for n in (5_000, 20_000) if report.quick else (5_000, 20_000, 50_000):
-            hashes = corpus(n)
-            work = n * (n - 1) / 2e9
-            lanes = {method: partial(count, hashes, 31, method) for method in ("all", "index")}
-            peers = {"numpy bitwise_count": partial(numpy_pairs, hashes, 31)} if n == 5_000 else {}
-            report.time(
-                f"n={n} limit=31 threads={threads}",
-                {**lanes, **peers},
-                work=work,
-                unit="Gpairs",
-                limit=popcount * threads / 1e9,
-                limit_note=note,
-                runs=5,
-            )
-    hashes = corpus(20_000 if report.quick else 200_000)
-    work = len(hashes) * (len(hashes) - 1) / 2e9
-    for limit in (0, 7, 15, 31):
-        report.time(
-            f"n={len(hashes)} limit={limit} threads={cores}",
-            {"index": partial(count, hashes, limit, "index")},
-            work=work,
-            unit="Gpairs",
-            runs=5,
-        )
-    if not report.quick:
-        hashes = corpus(1_000_000)
-        report.time(
-            f"n=1000000 limit=31 threads={cores}",
-            {"index": partial(count, hashes, 31, "index")},
-            work=499.9995,
-            unit="Gpairs",
-            runs=1,
-        )
+        for words, limit in ((1, 10), (4, 31), (4, 80)):
+            popcount = popcount_limit(words)
+            n = 20_000 if report.quick else 60_000
+            lanes = {"all": partial(count, corpus(n, words), limit, "all")}
+            case, work = f"bits={64 * words} n={n} limit={limit} threads={threads}", n * (n - 1) / 2e9
+            report.time(case, lanes, work=work, unit="Gpairs", limit=popcount * threads / 1e9, limit_note=note, runs=5)
+    hashes = corpus(5_000)
+    lanes = {method: partial(count, hashes, 31, method) for method in ("all", "index")}
+    peers = {"numpy bitwise_count": partial(numpy_pairs, hashes, 31)}
+    report.time("n=5000 limit=31", {**lanes, **peers}, work=5000 * 4999 / 2e9, unit="Gpairs", runs=3)
+    for words, limits in ((4, (7, 15, 31, 63)), (1, (3, 10))):
+        for limit in limits:  # where the index begins to pay
+            for n in (20_000, 50_000) if report.quick else (20_000, 50_000, 100_000, 200_000):
+                hashes = corpus(n, words)
+                lanes = {method: partial(count, hashes, limit, method) for method in ("auto", "all", "index")}
+                report.time(f"bits={64 * words} n={n} limit={limit}", lanes, work=n * (n - 1) / 2e9, unit="Gpairs", runs=3)
 
 
 if __name__ == "__main__":

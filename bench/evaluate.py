@@ -16,6 +16,7 @@ from pathlib import Path
 
 import evaluate_corpus
 import evaluate_duplicates
+import evaluate_formats
 import evaluate_integrity
 import evaluate_records
 import evaluate_sensors
@@ -26,6 +27,7 @@ from harness import machine
 PARTS = {
     "corpus": evaluate_corpus.evaluate,
     "integrity": evaluate_integrity.evaluate,
+    "formats": evaluate_formats.evaluate,
     "duplicates": evaluate_duplicates.evaluate,
     "records": evaluate_records.evaluate,
     "similarity": evaluate_similarity.evaluate,

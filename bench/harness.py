@@ -109,6 +109,14 @@ def _seconds(lane: Lane) -> float:
     return time.perf_counter() - start
 
 
+def installed(package: str) -> str | None:
+    """Return a package's version, None where it is not there."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def machine() -> dict[str, str]:
     """Return what a figure depends on: processor, cores, load, versions, commit."""
     processor = platform.machine()
@@ -122,6 +130,6 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "load": f"{os.getloadavg()[0]:.1f}",
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in ("numpy", "numba", "polars", "pyarrow")},
+        **{name: version for name in ("numpy", "numba", "polars", "pyarrow", "numba-cuda", "cupy-cuda13x") if (version := installed(name))},
         "commit": commit.stdout.strip() or "none",
     }

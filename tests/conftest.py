@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,20 +12,26 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+collect_ignore = [] if find_spec("numba_cuda") else ["cuda/test_compile.py"]  # the compilers come with `make test-cuda` alone
+
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("small", deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
 settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """To ask for GPU tests without a GPU is an error, not a skip."""
-    if "gpu" in str(config.getoption("-m")) and "not gpu" not in str(config.getoption("-m")):
-        from tamis_kernels.backend import cuda_problem
+    """To ask for GPU tests where CUDA does not run is an error, not a skip; where nobody asks they are left out."""
+    from tamis_kernels.backend import cuda_problem
 
-        problem = cuda_problem()
-        if problem and any(item.get_closest_marker("gpu") for item in items):
-            message = f"GPU tests were asked for, but {problem}"
-            raise pytest.UsageError(message)
+    asked = str(config.getoption("-m"))
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    problem = cuda_problem() if on_gpu and "not gpu" not in asked else None
+    if problem and "gpu" in asked:
+        message = f"GPU tests were asked for, but {problem}"
+        raise pytest.UsageError(message)
+    if problem:
+        config.hook.pytest_deselected(items=on_gpu)
+        items[:] = [item for item in items if item not in on_gpu]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -86,9 +86,12 @@ def part(path: Path) -> str:
 @pytest.mark.parametrize("path", sorted(KERNELS.rglob("*.py")), ids=lambda path: str(path.relative_to(KERNELS)))
 def test_kernels_need_only_numpy_and_numba(path: Path) -> None:
     allowed = {*sys.stdlib_module_names, "numpy", "numba", "tamis_kernels"}
-    if path.name in {"cuda.py", "backend.py"}:  # backend.py asks whether CuPy is there
-        allowed |= {"cupy", "numba_cuda"}
-    assert {name.split(".")[0] for name in imports(path)} <= allowed
+    if path.name in {"backend.py", "device.py"}:  # whether CuPy is there, and its arrays
+        allowed |= {"cupy"}
+    found = imports(path)
+    assert {name.split(".")[0] for name in found} <= allowed
+    on_device = path.name in {"cuda.py", "device.py"}
+    assert on_device or not any(name.startswith(("numba.cuda", "tamis_kernels.device")) or name.endswith(".cuda") for name in found)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -107,6 +110,18 @@ def test_reference_and_cpu_define_the_same_functions_with_the_same_arguments(ope
     called = {name for name in signatures["cpu"] if re.search(rf"\.{name}\b|\bdef {name}\b", source)}
     assert called, "no function of cpu.py is called"
     assert {name: signatures["reference"].get(name) for name in called} == {name: signatures["cpu"][name] for name in called}
+
+
+@pytest.mark.parametrize("path", sorted(KERNELS.glob("*/cuda.py")), ids=lambda path: path.parent.name)
+def test_cuda_defines_every_function_of_the_cpu_that_the_operation_calls(path: Path) -> None:
+    def functions(name: str) -> dict[str, list[str]]:
+        body = ast.parse(path.with_name(name).read_text(encoding="utf-8")).body
+        return {node.name: [argument.arg for argument in node.args.args] for node in body if isinstance(node, ast.FunctionDef)}
+
+    public = path.with_name("__init__.py").read_text(encoding="utf-8")
+    called = {name for name in functions("reference.py") if re.search(rf"\)\.{name}\(|\brun\.{name}\(", public)}
+    assert called
+    assert {name: functions("cuda.py").get(name) for name in called} == {name: functions("reference.py")[name] for name in called}
 
 
 @pytest.mark.parametrize("path", sorted(ENGINE.rglob("*.py")), ids=lambda path: str(path.relative_to(ENGINE)))

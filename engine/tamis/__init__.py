@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         TamisError,
         WorkerError,
     )
-    from tamis.normalizer import Normalizer
+    from tamis.normalizer import GroupNormalizer, Normalizer, PictureNormalizer
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
     from tamis.sketches import Signatures
@@ -42,7 +42,7 @@ _HOMES = {
         "TamisError",
         "WorkerError",
     ),
-    "tamis.normalizer": ("Normalizer",),
+    "tamis.normalizer": ("GroupNormalizer", "Normalizer", "PictureNormalizer"),
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
     "tamis.deduplicate": ("near_duplicates",),
@@ -53,9 +53,11 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ColumnError",
+    "GroupNormalizer",
     "InvariantError",
     "Normalizer",
     "OutputError",
+    "PictureNormalizer",
     "Recipe",
     "RecipeError",
     "Result",

@@ -55,6 +55,7 @@ Memory = Annotated[
     str, typer.Option("--memory", metavar="SIZE", help="What all processes may take, such as 2GB: fewer workers where it is scarce.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")]
+Deep = Annotated[bool, typer.Option("--deep", help="Decode sound and film to the last frame; short for --set integrity.deep=true.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest as JSON when done, and no progress.")]
 
@@ -85,11 +86,13 @@ def clean_command(
     against: Against = [],  # noqa: B006
     memory: Memory = "",
     overwrite: Overwrite = False,
+    deep: Deep = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Clean a corpus: media, tables (Parquet, CSV, NDJSON, Arrow), or both."""
     settings = [*settings, f"output.materialise={materialise}"] if materialise else settings
+    settings = [*settings, "integrity.deep=true"] if deep else settings
     _run(
         source,
         out,
@@ -119,10 +122,12 @@ def check_command(
     against: Against = [],  # noqa: B006
     memory: Memory = "",
     overwrite: Overwrite = False,
+    deep: Deep = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Do what clean does, but write no clean corpus: ledger, clusters, manifest and report only."""
+    settings = [*settings, "integrity.deep=true"] if deep else settings
     _run(
         source,
         out,

@@ -6,10 +6,10 @@ It needs numpy and numba only (and, for CUDA, cupy and numba-cuda), and never im
         __init__.py     the public function: checks arguments, allocates, picks the backend
         reference.py    plain NumPy and Python: the definition of right
         cpu.py          Numba, parallel, without the GIL
-        cuda.py         imported only when asked for
+        cuda.py         Numba and CuPy on a GPU; imported only when asked for, and not written yet for every operation
 """
 
-from tamis_kernels.backend import Backend, doctor, resolve
+from tamis_kernels.backend import Backend, doctor, resolve, resolve_for_run
 from tamis_kernels.errors import ArgumentError, BackendUnavailableError, KernelError
 
-__all__ = ["ArgumentError", "Backend", "BackendUnavailableError", "KernelError", "doctor", "resolve"]
+__all__ = ["ArgumentError", "Backend", "BackendUnavailableError", "KernelError", "doctor", "resolve", "resolve_for_run"]

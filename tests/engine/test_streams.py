@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,9 +55,21 @@ def element(kind: int, body: bytes, *, open_end: bool = False) -> bytes:
 
 
 def mkv(*, open_end: bool = False) -> bytes:
-    clusters = b"".join(element(0x1F43B675, bytes([number]) * 300) for number in range(3))
+    """Three clusters, the last with a block in a group; all with checksums but the second, which is open where the segment is."""
+    tracks = element(0x1654AE6B, element(0xAE, element(0xD7, b"\x05") + element(0x83, b"\x11")))
+    clusters = b""
+    for number in range(3):
+        block = b"\x85\0\0\x80" + bytes([number]) * 120
+        body = (
+            element(0xE7, bytes([number]))
+            + element(0xA3, block)
+            + (element(0xA0, element(0xA1, block)) if number == 2 else element(0xA3, block))
+        )
+        if number != 1:
+            body = b"\xbf\x84" + zlib.crc32(body).to_bytes(4, "little") + body
+        clusters += element(0x1F43B675, body, open_end=open_end and number == 1)
     head = element(0x1A45DFA3, element(0x4282, b"matroska"))
-    return head + element(0x18538067, element(0x1549A966, bytes(40)) + clusters, open_end=open_end)
+    return head + element(0x18538067, element(0x1549A966, bytes(40)) + tracks + clusters, open_end=open_end)
 
 
 WHOLE = {"ogg": ogg, "flac": flac, "mkv": mkv}
@@ -92,6 +106,22 @@ def test_every_changed_byte_is_damage(kind: str) -> None:
     for place in range(start, len(data), 3):
         broken = data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
         assert judge(broken).grade == "damaged", place
+
+
+def test_elements_of_matroska_are_checked_by_place_track_and_checksum() -> None:
+    data = mkv()
+    cases = {
+        data.index(b"\x85\0\0\x80"): "bad_checksum",
+        data.index(b"\x85\0\0\x80" + b"\1" * 9): "bad_block",
+        data.index(b"\xa3", data.index(b"\1" * 100)): "bad_element",
+        data.rindex(b"\x1f\x43\xb6\x75"): "bad_element",
+        data.rindex(b"\xa1"): "bad_checksum",
+    }
+    for place, reason in cases.items():
+        broken = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        assert (judge(broken).grade, judge(broken).reason) == ("damaged", reason), place
+    longer = data.index(b"\xa3", data.index(b"\1" * 100)) + 4
+    assert judge(data[:longer] + b"\xff" + data[longer + 1 :]).reason == "bad_element"
 
 
 def test_a_page_that_is_missing_is_told_by_the_next_ones_number() -> None:

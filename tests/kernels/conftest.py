@@ -6,6 +6,7 @@ import numba
 import pytest
 from hypothesis import settings
 
+from tamis_kernels.backend import simulated
 from tamis_kernels.fss import cpu as fss_cpu
 from tamis_kernels.ngram_keys import cpu as keys_cpu
 
@@ -28,3 +29,23 @@ def held(monkeypatch: pytest.MonkeyPatch) -> int:
         for module in (fss_cpu, keys_cpu):
             monkeypatch.setattr(module, "HELD", 64)
     return keys_cpu.HELD
+
+
+@pytest.fixture(autouse=True)
+def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the simulator a thread is one of Python's, so that blocks are small there, and small inputs span several of them."""
+    if simulated():
+        from tamis_kernels import device
+        from tamis_kernels.fss import cuda as fss_cuda
+        from tamis_kernels.jaccard import cuda as jaccard_cuda
+        from tamis_kernels.minhash import cuda as minhash_cuda
+
+        sizes = {
+            device: {"THREADS": 16},
+            fss_cuda: {"THREADS": 4, "TILE": 8},
+            jaccard_cuda: {"WARP": 2, "WARPS": 2},
+            minhash_cuda: {"THREADS": 4, "TILE": 8, "SEGMENT": 20},
+        }
+        for module, values in sizes.items():
+            for name, value in values.items():
+                monkeypatch.setattr(module, name, value)

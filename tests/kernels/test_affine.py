@@ -72,6 +72,19 @@ def test_specials_follow_ieee(backend: Any) -> None:
     assert np.isnan(affine.transform(values, math.nan, 1.0, backend=backend)).all()
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", [(5, 4, 3), (2, 5, 4, 1), (0, 4, 3)])
+def test_tables_say_what_becomes_of_bytes(shape: tuple[int, ...], backend: Any) -> None:
+    random = np.random.default_rng(1)
+    pixels = random.integers(0, 256, shape, np.uint8)
+    tables = random.standard_normal((shape[-1], 256)).astype(np.float32)
+    expected = np.stack([tables[channel][pixels[..., channel]] for channel in range(shape[-1])], axis=-1)
+    np.testing.assert_array_equal(affine.lookup(pixels, tables, backend=backend), expected)
+    out = np.empty(shape, np.float32)
+    assert affine.lookup(pixels[:, ::-1], tables, out=out, backend=backend) is out
+    np.testing.assert_array_equal(out, expected[:, ::-1])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -80,6 +93,9 @@ def test_specials_follow_ieee(backend: Any) -> None:
         (lambda: affine.transform(np.zeros(3), 0, 0), "scale must not be 0"),
         (lambda: affine.transform(np.zeros(3, np.float32), 0, 1e-300), "scale must not be 0 in float32"),
         (lambda: affine.transform(np.zeros((3, 2)), [0, 0, 0], 1), r"centre must be a number or of shape \(2,\)"),
+        (lambda: affine.lookup(np.zeros((2, 3)), np.zeros((3, 256), np.float32)), "pixels must be uint8"),  # type: ignore[arg-type]
+        (lambda: affine.lookup(np.zeros((2, 3), np.uint8), np.zeros((2, 256), np.float32)), r"shape \(3, 256\)"),
+        (lambda: affine.lookup(np.zeros((2, 1), np.uint8), np.zeros((1, 256), np.float32), out=np.zeros(2, np.float32)), "out must be"),
         (lambda: affine.inverse(np.zeros(3), 0, 1, out=np.zeros(2)), "out must be C-contiguous"),
     ],
 )

@@ -11,6 +11,7 @@ from datasketch.lsh import _optimal_param
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends import BACKENDS, COMPILED
 from tamis_kernels import ArgumentError
 from tamis_kernels.bands import keys, optimal
 from tamis_kernels.bands.reference import splitmix64
@@ -18,8 +19,6 @@ from tamis_kernels.minhash import signatures
 
 if TYPE_CHECKING:
     from tamis_kernels.backend import BackendName
-
-BACKENDS = ("reference", "cpu")
 
 
 def test_splitmix64_gives_the_published_sequence() -> None:
@@ -35,12 +34,13 @@ def test_golden_keys_never_change(backend: BackendName) -> None:
     assert found.tolist() == [[1903319179339650933, 15031851575663107478]]
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @given(n=st.integers(0, 5), bands=st.integers(1, 6), rows=st.integers(1, 6), spare=st.integers(0, 3), seed=st.integers(0, 99))
-def test_cpu_equals_the_reference(n: int, bands: int, rows: int, spare: int, seed: int) -> None:
+def test_keys_equal_the_reference(backend: BackendName, n: int, bands: int, rows: int, spare: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     table = generator.integers(0, 2**32, (n, bands * rows + spare), dtype=np.uint32)
     want = keys(table, bands=bands, rows=rows, backend="reference")
-    np.testing.assert_array_equal(keys(table, bands=bands, rows=rows, backend="cpu"), want)
+    np.testing.assert_array_equal(keys(table, bands=bands, rows=rows, backend=backend), want)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends import BACKENDS
 from tamis_kernels import ArgumentError
 from tamis_kernels.components import roots, union
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import BackendName
 
-BACKENDS = ("reference", "cpu")
 
 Edges = list[tuple[int, int]]
 
@@ -77,8 +77,9 @@ def test_unfit_edges_are_refused(left: list[int], right: list[int], message: str
         union(np.arange(3), np.array(left), np.array(right))
 
 
-def test_unfit_parents_are_refused() -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_unfit_parents_are_refused(backend: BackendName) -> None:
     with pytest.raises(ArgumentError, match="int64"):
-        roots(np.arange(3, dtype=np.int32))
+        roots(np.arange(3, dtype=np.int32), backend=backend)
     with pytest.raises(ArgumentError, match="no higher index"):
-        roots(np.array([1, 0]))
+        roots(np.array([1, 0]), backend=backend)

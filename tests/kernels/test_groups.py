@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends import BACKENDS
 from tamis_kernels import ArgumentError, groups
 from tamis_kernels.groups import sort_by_key
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import BackendName
 
-BACKENDS = ("reference", "cpu")
 TOP = 2**64 - 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis_kernels import hamming
+from tamis_kernels import components, hamming
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -60,23 +60,83 @@ def test_distances_count_differing_bits(words: int, backend: BackendName) -> Non
     assert found[:2].tolist() == [0, 64 * words]
 
 
-@both
-def test_within_marks_the_near_candidates(backend: BackendName) -> None:
-    hashes = hashes_with_neighbours(40, 4, flips=40)
-    left, right = np.triu_indices(40)
-    found = hamming.within(hashes, left, right, 31, backend=backend)
-    assert found.tolist() == [distance(hashes[i], hashes[j]) <= 31 for i, j in zip(left, right, strict=True)]
+THRESHOLDS = [(1, 0), (1, 3), (1, 10), (1, 29), (2, 15), (3, 20), (3, 60), (4, 0), (4, 15), (4, 31), (4, 47), (4, 110), (5, 90)]
 
 
 @both
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("words", "limit"), [(1, 0), (1, 3), (1, 7), (2, 15), (4, 0), (4, 15), (4, 16), (4, 31)])
+@pytest.mark.parametrize(("words", "limit"), THRESHOLDS)
 def test_no_pair_is_missed_or_given_twice(words: int, limit: int, method: hamming.Method, backend: BackendName) -> None:
-    hashes = hashes_with_neighbours(60, words, flips=limit + 4)
-    hashes[:3] = hashes[3]  # equal hashes share every slot
+    hashes = hashes_with_neighbours(30, words, flips=limit + 4)
+    hashes[:3] = hashes[3]  # equal hashes share every band
     found = as_list(hamming.pairs(hashes, limit, method=method, backend=backend))
     assert found == near_pairs(hashes, limit)
     assert found
+
+
+@both
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("half", [False, True])
+def test_two_sets_give_the_pairs_across(half: bool, method: hamming.Method, backend: BackendName) -> None:
+    hashes = hashes_with_neighbours(40, 4, flips=40)
+    left, right = hashes[:25], np.concatenate([hashes[10:], hashes[:20]])
+    pieces = hamming.pair_chunks(left, 31, against=right, half=half, method=method, backend=backend)
+    expected = [(i, j, distance(left[i], right[j])) for i in range(25) for j in range(i + 1 if half else 0, 50)]
+    assert sorted(pair for piece in pieces for pair in as_list(piece)) == [pair for pair in expected if pair[2] <= 31]
+
+
+@both
+@pytest.mark.parametrize("method", METHODS)
+def test_the_nearest_form_counts(method: hamming.Method, backend: BackendName) -> None:
+    forms = np.array([[False, False, False], [False, True, True], [True, False, True]])
+    hashes = hashes_with_neighbours(40, 3, flips=24)
+    for number, form in enumerate(np.random.default_rng(3).integers(0, 3, 40)):
+        hashes[number] ^= forms[form].astype(np.uint64) * np.uint64(2**64 - 1)
+    turned = [hashes ^ form.astype(np.uint64) * np.uint64(2**64 - 1) for form in forms]
+    nearest = [(i, j, min(distance(form[i], hashes[j]) for form in turned)) for i, j in combinations(range(40), 2)]
+    pieces = hamming.pair_chunks(hashes, 20, forms=forms, method=method, backend=backend)
+    found = sorted(pair for piece in pieces for pair in as_list(piece))
+    assert found == [pair for pair in nearest if pair[2] <= 20]
+    assert found
+
+
+def crowd(n: int, many: int) -> NDArray[np.uint64]:
+    """Draw random hashes of which the first `many` are one, with up to 9 bits turned over."""
+    rng = np.random.default_rng(n)
+    hashes = rng.integers(0, 2**64, (n, 4), dtype=np.uint64)
+    hashes[:many] = hashes[0]
+    for _ in range(9):
+        hashes[np.arange(many), rng.integers(0, 4, many)] ^= np.uint64(1) << rng.integers(0, 64, many).astype(np.uint64)
+    return hashes[rng.permutation(n)]
+
+
+def joined_roots(hashes: NDArray[np.uint64], chunk: int, method: hamming.Method, backend: BackendName) -> tuple[list[int], int]:
+    parent, pairs = np.arange(len(hashes)), 0
+    for left, right, _ in hamming.pair_chunks(hashes, 31, joined=parent, chunk=chunk, method=method, backend=backend):
+        components.union(parent, left, right, backend="cpu")
+        pairs += len(left)
+    return components.roots(parent, backend="cpu").tolist(), pairs
+
+
+@both
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_joined_is_not_paired_again(method: hamming.Method, backend: BackendName) -> None:
+    hashes = crowd(90, 70)
+    parent = np.arange(90)
+    for i, j, _ in near_pairs(hashes, 31):
+        components.union(parent, np.array([i]), np.array([j]), backend="cpu")
+    for chunk in (1, 50, 1 << 20):
+        roots, pairs = joined_roots(hashes, chunk, method, backend)
+        assert roots == components.roots(parent, backend="cpu").tolist()
+        assert pairs < 70 * 69 // 2 or chunk > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_a_crowd_costs_a_few_pairs_a_hash(method: hamming.Method) -> None:
+    roots, pairs = joined_roots(crowd(30_000, 20_000), 1 << 16, method, "cpu")
+    assert len(set(roots)) == 10_001
+    assert pairs < 20 * 20_000
 
 
 @both
@@ -106,7 +166,7 @@ def test_chunks_are_bounded_and_add_up(chunk: int, method: hamming.Method, backe
     whole = [pair for piece in hamming.pair_chunks(hashes, 31, method=method, backend=backend) for pair in as_list(piece)]
     pieces = [as_list(piece) for piece in hamming.pair_chunks(hashes, 31, chunk=chunk, method=method, backend=backend)]
     assert [pair for piece in pieces for pair in piece] == whole
-    most_per_row = 6
+    most_per_row = 20
     assert all(1 <= len(piece) <= max(chunk, most_per_row) for piece in pieces)
 
 
@@ -115,20 +175,6 @@ def test_chunks_are_bounded_and_add_up(chunk: int, method: hamming.Method, backe
 @pytest.mark.parametrize("method", METHODS)
 def test_fewer_than_two_hashes_make_no_pair(n: int, method: hamming.Method, backend: BackendName) -> None:
     assert as_list(hamming.pairs(np.zeros((n, 4), np.uint64), 31, method=method, backend=backend)) == []
-
-
-@both
-@given(data=st.data(), words=st.sampled_from([1, 2, 4]))
-def test_band_keys_lose_no_pair(backend: BackendName, data: st.DataObject, words: int) -> None:
-    limit = data.draw(st.integers(64 * words // 48, 31))
-    seed = data.draw(st.integers(0, 2**32))
-    hashes = hashes_with_neighbours(16, words, flips=limit, seed=seed)
-    keys = hamming.candidate_bands(hashes, limit, backend=backend)
-    assert keys.shape == (16, limit + 1)
-    assert keys.tolist() == hamming.candidate_bands(hashes, limit, backend="reference").tolist()
-    assert (keys >> np.uint64(48)).tolist() == [list(range(limit + 1))] * 16
-    for i, j, _ in near_pairs(hashes, limit):
-        assert (keys[i] == keys[j]).any()
 
 
 @given(st.lists(st.integers(0, 2**128 - 1), max_size=12), st.integers(0, 15))
@@ -142,22 +188,25 @@ def test_any_hashes_give_the_same_pairs_on_every_path(numbers: list[int], limit:
 
 def test_wrong_arguments_are_refused() -> None:
     hashes = np.zeros((3, 4), np.uint64)
-    rows = np.array([0, 1])
     with pytest.raises(ArgumentError, match="same shape"):
         hamming.distances(hashes, hashes[:2])
     with pytest.raises(ArgumentError, match="got int64"):
         hamming.distances(hashes.astype(np.int64), hashes.astype(np.int64))
-    with pytest.raises(ArgumentError, match=r"0 … 2"):
-        hamming.within(hashes, rows, rows + 2, 3)
-    with pytest.raises(ArgumentError, match="equal length"):
-        hamming.within(hashes, rows, rows[:1], 3)
     with pytest.raises(ArgumentError, match="0 or more"):
         hamming.pairs(hashes, -1)
-    with pytest.raises(ArgumentError, match="below limit 32"):
-        hamming.pairs(hashes, 32, method="index")
+    with pytest.raises(ArgumentError, match="below limit 120"):
+        hamming.pairs(hashes, 120, method="index")
     with pytest.raises(ArgumentError, match="chunk must be at least 1"):
         list(hamming.pair_chunks(hashes, 3, chunk=0))
-    with pytest.raises(ArgumentError, match="for hashes of 256 bits, got 4"):
-        hamming.candidate_bands(hashes, 4)
-    with pytest.raises(ArgumentError, match="got 256"):
-        hamming.candidate_bands(hashes, 256)
+    with pytest.raises(ArgumentError, match="as many words, got 4 and 1"):
+        hamming.pairs(hashes, 3, against=np.zeros((3, 1), np.uint64))
+    with pytest.raises(ArgumentError, match=r"forms must be .* got shape \(2, 3\)"):
+        list(hamming.pair_chunks(hashes, 3, forms=np.zeros((2, 3), np.bool_)))
+    with pytest.raises(ArgumentError, match="a parent for each of 3 rows, got 2"):
+        list(hamming.pair_chunks(hashes, 3, joined=np.arange(2)))
+
+
+def test_more_hashes_than_row_numbers_are_refused() -> None:
+    many = np.broadcast_to(np.zeros((1, 1), np.uint64), (2**31, 1))
+    with pytest.raises(ArgumentError, match="2147483647 hashes at most"):
+        hamming._check(many, many, np.zeros((1, 1), np.bool_), None, 1)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends import BACKENDS
 from tamis_kernels import ArgumentError
 from tamis_kernels.jaccard import pairs, sorted_sets
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import BackendName
 
-BACKENDS = ("reference", "cpu")
 
 element = st.one_of(st.integers(0, 12), st.sampled_from([2**31, 2**32 - 1]))
 

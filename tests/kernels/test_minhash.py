@@ -11,6 +11,7 @@ from datasketch import MinHash
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends import BACKENDS, COMPILED, at_most
 from tamis_kernels import ArgumentError
 from tamis_kernels.minhash import EMPTY_SLOT, merge, permutations, signatures, text_signatures
 from tamis_kernels.ngrams import Unit, hashes
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import BackendName
 
-BACKENDS = ("reference", "cpu")
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 # datasketch 2.0.0: MinHash(num_perm=8, seed=1, hashfunc=xxhash.xxh32_intdigest) over the five-byte windows of the sentence below.
@@ -54,7 +54,7 @@ def test_the_golden_signature_never_changes(backend: BackendName) -> None:
 @pytest.mark.parametrize("num_perm", [1, 3, 16, 128, 260])
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
 def test_text_signatures_are_those_of_datasketch(backend: BackendName, num_perm: int, seed: int) -> None:
-    rows = [GOLDEN_TEXT, b"", b"abc", b"abcde", bytes(range(256)) * 5]
+    rows = [GOLDEN_TEXT, b"", b"abc", b"abcde", (bytes(range(256)) * 5)[: at_most(1280, 40, backend)]]
     found = text_signatures(*buffers(rows), num_perm=num_perm, seed=seed, backend=backend)
     for row, signature in zip(rows, found, strict=True):
         windows = [row[i : i + 5] for i in range(max(1, len(row) - 4))] if row else []
@@ -64,6 +64,7 @@ def test_text_signatures_are_those_of_datasketch(backend: BackendName, num_perm:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 1023, 1024, 1025, 3000])
 def test_signatures_of_ready_hashes_are_those_of_datasketch(backend: BackendName, size: int) -> None:
+    size = at_most(size, 90, backend)
     elements = np.arange(size, dtype=np.uint32) * np.uint32(64)  # structured on purpose
     sketch = MinHash(num_perm=20, seed=3, hashfunc=int)
     sketch.update_batch(elements.tolist())
@@ -73,6 +74,7 @@ def test_signatures_of_ready_hashes_are_those_of_datasketch(backend: BackendName
     assert (found[1] == EMPTY_SLOT).all()
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("unit", UNITS)
 @given(
     rows=st.lists(st.one_of(st.binary(max_size=80), st.text(max_size=50).map(str.encode)), max_size=6),
@@ -80,22 +82,25 @@ def test_signatures_of_ready_hashes_are_those_of_datasketch(backend: BackendName
     num_perm=st.sampled_from([1, 5, 16, 33]),
     null=st.integers(0, 5),
 )
-def test_fused_cpu_equals_the_reference_and_the_two_steps(unit: Unit, rows: list[bytes], ngram: int, num_perm: int, null: int) -> None:
+def test_fused_equals_the_reference_and_the_two_steps(
+    backend: BackendName, unit: Unit, rows: list[bytes], ngram: int, num_perm: int, null: int
+) -> None:
     data, offsets = buffers(rows)
     validity = np.arange(len(rows)) != null
     arguments: dict[str, Any] = {"validity": validity, "unit": unit, "ngram": ngram}
-    fused = text_signatures(data, offsets, num_perm=num_perm, backend="cpu", **arguments)
+    fused = text_signatures(data, offsets, num_perm=num_perm, backend=backend, **arguments)
     by_reference = text_signatures(data, offsets, num_perm=num_perm, backend="reference", **arguments)
     np.testing.assert_array_equal(fused, by_reference)
-    in_two_steps = signatures(*hashes(data, offsets, backend="cpu", **arguments), num_perm=num_perm, backend="cpu")
+    in_two_steps = signatures(*hashes(data, offsets, backend=backend, **arguments), num_perm=num_perm, backend=backend)
     np.testing.assert_array_equal(fused, in_two_steps)
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("unit", UNITS)
-def test_rows_longer_than_a_block_equal_the_reference(unit: Unit) -> None:
-    text = " ".join(f"wört{i}" for i in range(1500)).encode()
+def test_rows_longer_than_a_block_equal_the_reference(backend: BackendName, unit: Unit) -> None:
+    text = " ".join(f"wört{i}" for i in range(at_most(1500, 60, backend))).encode()
     data, offsets = buffers([b"short", text, text[:9000], b""])
-    found = text_signatures(data, offsets, unit=unit, ngram=7, num_perm=9, backend="cpu")
+    found = text_signatures(data, offsets, unit=unit, ngram=7, num_perm=9, backend=backend)
     np.testing.assert_array_equal(found, text_signatures(data, offsets, unit=unit, ngram=7, num_perm=9, backend="reference"))
 
 

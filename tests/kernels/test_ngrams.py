@@ -10,6 +10,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends import BACKENDS, COMPILED, at_most
 from tamis_kernels import ArgumentError
 from tamis_kernels.ngrams import Unit, hashes
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import BackendName
 
-BACKENDS = ("reference", "cpu")
 UNITS: tuple[Unit, ...] = get_args(Unit)
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
 TRICKY = [
@@ -34,6 +34,7 @@ TRICKY = [
     f"{WHITE_SPACE.join('äbç')}{WHITE_SPACE}".encode(),
     "日本語 のテキスト\u3000です 🎉🎉 x".encode(),
     b"\x80\x80\xbf",
+    b"\xf0\x80\x80\x80\x80\x80",
     b"\xe2\x80",
     b"\xc2",
     b"\xf0\x9f\x8e",
@@ -84,23 +85,27 @@ def test_hashes_are_xxh32_of_the_ngrams_of_a_python_string(backend: BackendName,
     assert per_row == [expected(row, unit, ngram) for row in rows]
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("unit", UNITS)
 @given(rows=texts, ngram=st.integers(1, 40), lead=st.binary(max_size=3), chance=st.randoms(use_true_random=False))
-def test_cpu_equals_the_reference_on_any_bytes(unit: Unit, rows: list[bytes], ngram: int, lead: bytes, chance: Any) -> None:
+def test_hashes_equal_the_reference_on_any_bytes(
+    backend: BackendName, unit: Unit, rows: list[bytes], ngram: int, lead: bytes, chance: Any
+) -> None:
     data, offsets = buffers(rows, lead)
     validity = np.array([chance.random() < 0.8 for _ in rows], np.bool_)
     want, want_offsets = hashes(data, offsets, validity=validity, unit=unit, ngram=ngram, backend="reference")
-    found, found_offsets = hashes(data, offsets, validity=validity, unit=unit, ngram=ngram, backend="cpu")
+    found, found_offsets = hashes(data, offsets, validity=validity, unit=unit, ngram=ngram, backend=backend)
     np.testing.assert_array_equal(found_offsets, want_offsets)
     np.testing.assert_array_equal(found, want)
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("ngram", [1, 2, 5, 15, 16, 17, 24, 33, pytest.param(1500, marks=pytest.mark.slow)])
-def test_cpu_equals_the_reference_on_tricky_texts(unit: Unit, ngram: int) -> None:
-    data, offsets = buffers(TRICKY, b"\xe2\x80")
+def test_hashes_equal_the_reference_on_tricky_texts(backend: BackendName, unit: Unit, ngram: int) -> None:
+    data, offsets = buffers([text[: at_most(len(text), 60, backend)] for text in TRICKY], b"\xe2\x80")
     want, want_offsets = hashes(data, offsets, unit=unit, ngram=ngram, backend="reference")
-    found, found_offsets = hashes(data, offsets.astype(np.int32), unit=unit, ngram=ngram, backend="cpu")
+    found, found_offsets = hashes(data, offsets.astype(np.int32), unit=unit, ngram=ngram, backend=backend)
     np.testing.assert_array_equal(found_offsets, want_offsets)
     np.testing.assert_array_equal(found, want)
 

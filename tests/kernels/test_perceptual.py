@@ -163,9 +163,23 @@ def test_derived_forms_keep_distances_and_turn_back(words: list[tuple[int, ...]]
         assert np.array_equal(again, hashes)
 
 
+@both
+def test_a_flip_turns_over_words_of_parted_hashes(backend: BackendName) -> None:
+    hashes = np.random.default_rng(5).integers(0, 2**64, (20, 4), dtype=np.uint64)
+    forms = perceptual.turned(hashes, backend=backend)
+    parted = [perceptual.parted(np.ascontiguousarray(forms[:, form]), backend=backend) for form in range(8)]
+    all_bits = perceptual.FLIPS * np.uint64(2**64 - 1)
+    for form, flip in ((0, 0), (4, 1), (5, 2), (2, 3)):
+        assert np.array_equal(parted[form], parted[0] ^ all_bits[flip])
+    transposed = perceptual.transposed(parted[0], backend=backend)
+    for form, flip in ((6, 0), (1, 1), (3, 2), (7, 3)):
+        assert np.array_equal(parted[form], transposed ^ all_bits[flip])
+
+
 def test_only_hashes_are_turned() -> None:
-    with pytest.raises(ArgumentError, match=r"uint64\[n, 4\]"):
-        perceptual.turned(np.zeros((2, 3), np.uint64))
+    for function in (perceptual.turned, perceptual.parted, perceptual.transposed):
+        with pytest.raises(ArgumentError, match=r"uint64\[n, 4\]"):
+            function(np.zeros((2, 3), np.uint64))
 
 
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 2**32), st.sampled_from([1, 2, 256]))

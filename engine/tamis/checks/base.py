@@ -294,6 +294,11 @@ class Check:
         raise NotImplementedError
 
     @property
+    def deep(self) -> bool:
+        """Whether it wants sound and film decoded to the last frame."""
+        return False
+
+    @property
     def remembers(self) -> bool:
         """Whether its evidence holds all that a later run needs to be judged against this one."""
         return True

@@ -25,6 +25,7 @@ class Options(CheckOptions):
         description=f"Grades that hold a file back, of: {', '.join(GRADES)}. The others are noted, save ok.",
     )
     reject_misnamed: bool = Field(default=False, description="Whether a sound file with another type's extension is held back.")
+    deep: bool = Field(default=False, description="Whether sound and film are decoded to the last frame, and not only walked.")
     min_width: int = Field(default=1, ge=1, description="Least width of a picture in pixels.")
     min_height: int = Field(default=1, ge=1, description="Least height of a picture in pixels.")
 
@@ -37,6 +38,12 @@ class Integrity(Check):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"media"})
     summary = "Media files are decoded once, strictly: damaged, undecodable, misnamed files and bombs."
     Options = Options
+
+    @property
+    def deep(self) -> bool:
+        """Whether sound and film are decoded."""
+        options: Options = self.options
+        return options.deep
 
     def observe(self, batch: Batch) -> Observation:
         """Note grade and size of each file."""

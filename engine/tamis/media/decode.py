@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.media import jpeg, raster
-from tamis.media.containers import WALKS, declared_size
-from tamis.media.inspection import Container, FaultError, Inspection, Limits, check_pixels
+from tamis.media import jpeg, png, raster
+from tamis.media.containers import WALKS
+from tamis.media.inspection import Container, FaultError, Inspection, Limits
 from tamis.media.sniff import HEAD_BYTES, MediaType, extension_disagrees, sniff
 from tamis_kernels.jpeg import walk_many
 
@@ -26,10 +26,13 @@ hash of a photo is 8 bits of 256 from that of all pixels, in the mean; of smalle
 
 CELL = 8
 _NO_DECODER = frozenset({"heic", "svg"})
+_NOT_DECODED = ("not_decoded", "lengths, tables and checksums of the container were checked, what is in it was not decoded")
 _JPEG = b"\xff\xd8\xff"
 
 
-def inspect(data: bytes, *, name: str, limits: Limits | None = None, want_picture: bool = True, walk: Walk | None = None) -> Inspection:
+def inspect(
+    data: bytes, *, name: str, limits: Limits | None = None, want_picture: bool = True, walk: Walk | None = None, deep: bool = False
+) -> Inspection:
     """Judge one file by its content and, where it is a picture, return it small, grey and upright.
 
     Whatever the bytes are, this returns a verdict and raises nothing. A decoder written in C may still crash or hang on hostile
@@ -47,12 +50,14 @@ def inspect(data: bytes, *, name: str, limits: Limits | None = None, want_pictur
         Fill `gray` and `chroma`. Every frame is decoded for the verdict either way.
     walk
         What the walk over a JPEG found, where it is known already; see `walk_jpegs`.
+    deep
+        Decode sound and film too, to the last frame. Without it their containers are walked.
     """
     limits = limits or Limits()
     found = MediaType("unknown", "application/octet-stream", "unknown")
     try:
         found = sniff(data[:HEAD_BYTES], size=len(data))
-        report = _inspect_type(data, found, name, limits, want_picture=want_picture, walk=walk)
+        report = _inspect_type(data, found, name, limits, want_picture=want_picture, walk=walk, deep=deep)
     except FaultError as fault:
         report = Inspection(fault.grade, fault.reason, str(fault), found.name, lost=fault.lost)
     except (Exception, MemoryError, RecursionError) as error:
@@ -65,19 +70,23 @@ def inspect(data: bytes, *, name: str, limits: Limits | None = None, want_pictur
     return replace(report, grade="misnamed", misnamed=True, reason="misnamed", detail=detail)
 
 
-def _inspect_type(data: bytes, found: MediaType, name: str, limits: Limits, *, want_picture: bool, walk: Walk | None) -> Inspection:
+def _inspect_type(
+    data: bytes, found: MediaType, name: str, limits: Limits, *, want_picture: bool, walk: Walk | None, deep: bool
+) -> Inspection:
     if found.name == "jpeg":
         return _inspect_jpeg(data, name, limits, want_picture=want_picture, walk=walk)
     if found.kind in ("document", "archive", "text", "empty") and found.name not in _NO_DECODER:
         zeros = len(data) - len(data.lstrip(b"\0"))
         detail = f"begins with {zeros} zero bytes of {len(data)}" if found.name == "zeros" else f"the content is {found.name}: {found.mime}"
         return Inspection("not_media", found.name, detail, found.name)
-    check_pixels(*declared_size(data, found.name), limits)
+    if found.name == "png":
+        return _inspect_png(data, limits, want_picture=want_picture)
     follow = WALKS.get(found.name)
-    container = follow(data) if follow else Container(data)
-    if found.kind in ("audio", "video") or found.name in _NO_DECODER:
-        reason, detail = container.note or ("not_decoded", f"{found.name} was checked by its container's lengths alone, if at all")
-        return Inspection("benign" if container.note else "ok", reason, detail, found.name)
+    container = follow(data, limits) if follow else Container(data)
+    if found.kind in ("audio", "video"):
+        return _inspect_stream(data, found, container, limits, deep=deep)
+    if found.name in _NO_DECODER:
+        return _with_notes(Inspection("ok", *_NOT_DECODED, format=found.name), [container.note] if container.note else [])
     report = _inspect_raster(container.data, found.name, name, limits, want_picture=want_picture)
     return _with_notes(report, [container.note] if container.note else [])
 
@@ -157,6 +166,36 @@ def _inspect_raster(data: bytes, format_name: str, name: str, limits: Limits, *,
     if found.gray is not None:
         report = _with_picture(report, found.gray, found.chroma)
     return _with_notes(report, found.notes)
+
+
+def _inspect_stream(data: bytes, found: MediaType, container: Container, limits: Limits, *, deep: bool) -> Inspection:
+    notes = [container.note] if container.note else []
+    if not deep:
+        return _with_notes(Inspection("ok", *_NOT_DECODED, format=found.name), notes)
+    from tamis.media.deep import decode  # loads FFmpeg's libraries, which nobody else needs
+
+    decoded = decode(data, found.name, limits)
+    reason, detail = decoded.note or ("", "")
+    report = Inspection("ok", reason, detail, format=found.name, width=decoded.width, height=decoded.height, frames=decoded.frames)
+    return _with_notes(report, notes)
+
+
+def _inspect_png(data: bytes, limits: Limits, *, want_picture: bool) -> Inspection:
+    found = png.read(data, limits)
+    header = found.header
+    orientation, broken = raster.read_orientation(found.metadata, "png") if found.metadata else (1, [])
+    report = Inspection(
+        "ok",
+        format="png",
+        width=header.width,
+        height=header.height,
+        frames=found.frames,
+        mode=header.mode,
+        orientation=orientation,
+    )
+    if want_picture:
+        report = _with_picture(report, png.gray(found))
+    return _with_notes(report, [*found.notes, *broken])
 
 
 def _with_notes(report: Inspection, notes: list[tuple[str, str]]) -> Inspection:

@@ -32,10 +32,22 @@ class Limits:
         Pixels of one frame.
     max_total_pixels
         Pixels of all frames together.
+    max_frames
+        Frames or pages.
     """
 
     max_pixels: int = 178_956_970
     max_total_pixels: int = 4_000_000_000
+    max_frames: int = 100_000
+
+    def check_frames(self, frames: int, pixels: int) -> None:
+        """Raise a `bomb` where a file's first frames, so many with so many pixels, are more than allowed."""
+        if frames > self.max_frames:
+            detail = f"holds more frames than the limit of {self.max_frames}"
+            raise FaultError(grade="bomb", reason="too_many_frames", detail=detail)
+        if pixels > self.max_total_pixels:
+            detail = f"the frames up to {frames} hold {pixels} pixels, above the limit of {self.max_total_pixels}"
+            raise FaultError(grade="bomb", reason="too_many_pixels", detail=detail)
 
 
 @dataclass(frozen=True, slots=True)

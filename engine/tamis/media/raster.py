@@ -35,7 +35,7 @@ PILLOW_FORMATS = {
 _RARE_FORMATS = ("PCX", "DCX", "SGI", "FLI", "DDS", "BLP", "MSP", "FITS", "CUR", "ICNS", "XPM", "QOI", "SUN")
 _FORMATS_BY_NAME = {"tga": "TGA", "spider": "SPIDER", "spi": "SPIDER", "xbm": "XBM", "dib": "DIB"}
 
-_BESIDE_THE_PICTURE = re.compile(r"exif|metadata|apng|expected size|icc|xmp|mpo|multi-picture", re.IGNORECASE)
+_BESIDE_THE_PICTURE = re.compile(r"skipping tag|exif|metadata|apng|expected size|icc|xmp|mpo|multi-picture", re.IGNORECASE)
 _OF_NO_WEIGHT = (Image.DecompressionBombWarning, DeprecationWarning, ResourceWarning)
 
 _COLOURLESS = ("1", "L", "LA", "La", "I", "F")
@@ -140,16 +140,14 @@ def _read_frames(image: Image.Image, raster: Raster, limits: Limits, *, want_pic
         image.seek(frame)
         check_pixels(*image.size, limits)
         total += image.width * image.height
-        if total > limits.max_total_pixels:
-            detail = f"the frames up to {frame} hold {total} pixels, above the limit of {limits.max_total_pixels}"
-            raise FaultError(grade="bomb", reason="too_many_pixels", detail=detail)
+        limits.check_frames(frame + 1, total)
         image.load()
         raster.frames += 1
 
 
 def _read_orientation(image: Image.Image, raster: Raster) -> None:
     try:
-        orientation = image.getexif().get(0x0112, 1)
+        orientation = Image.Image.getexif(image).get(0x0112, 1)  # a PNG's own would load the picture
     except Exception as error:  # any bytes may stand in EXIF, and any error may come of it
         raster.notes.append(("broken_exif", f"{type(error).__name__}: {error}"))
         return
@@ -157,6 +155,18 @@ def _read_orientation(image: Image.Image, raster: Raster) -> None:
         raster.orientation = int(orientation) or 1
     else:
         raster.notes.append(("broken_exif", f"EXIF gives the orientation {orientation!r}"))
+
+
+def read_orientation(metadata: bytes, format_name: str) -> tuple[int, list[tuple[str, str]]]:
+    """Return the orientation that a file's metadata tell, without decoding its picture, and a note where they are broken."""
+    raster = Raster()
+    with (
+        _PROCESS_WIDE,
+        warnings.catch_warnings(action="ignore"),
+        Image.open(io.BytesIO(metadata), formats=PILLOW_FORMATS[format_name]) as image,
+    ):
+        _read_orientation(image, raster)
+    return raster.orientation, raster.notes
 
 
 def _gray(image: Image.Image) -> NDArray[np.uint8]:

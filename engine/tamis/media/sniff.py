@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tamis.media.mpeg import is_adts
+
 Kind = Literal["image", "audio", "video", "document", "archive", "text", "empty", "unknown"]
 
 HEAD_BYTES = 4096
@@ -49,6 +51,8 @@ _TYPES = {
         MediaType("wav", "audio/wav", "audio"),
         MediaType("flac", "audio/flac", "audio"),
         MediaType("ogg", "audio/ogg", "audio"),
+        MediaType("aiff", "audio/aiff", "audio"),
+        MediaType("aac", "audio/aac", "audio"),
         MediaType("mp3", "audio/mpeg", "audio"),
         MediaType("m4a", "audio/mp4", "audio"),
         MediaType("mp4", "video/mp4", "video"),
@@ -142,6 +146,10 @@ _EXTENSIONS = {
     "oga": "ogg",
     "opus": "ogg",
     "mp3": "mp3",
+    "aac": "aac",
+    "aif": "aiff",
+    "aiff": "aiff",
+    "aifc": "aiff",
     "m4a": "m4a",
     "mp4": "mp4",
     "m4v": "mp4",
@@ -193,7 +201,9 @@ def _name(head: bytes, size: int) -> str:
 
 def _by_structure(head: bytes) -> str | None:
     """Recognise the types whose mark is longer than a fixed prefix."""
-    if head[:4] in (b"RIFF", b"RF64"):
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return "aiff"
+    if head[:4] in (b"RIFF", b"RF64", b"BW64"):
         return _RIFF.get(head[8:12])
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12], "mp4")
@@ -209,6 +219,8 @@ def _by_structure(head: bytes) -> str | None:
         return "pnm"
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2 and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C:
         return "mp3"  # a frame header of layer III with a legal bit rate and sampling rate
+    if is_adts(head):
+        return "aac"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Sound and film whose own page, frame and element lengths tell whether they are whole, without decoding: Ogg, FLAC, Matroska."""
+"""Sound and film whose own pages and frames tell by lengths and checksums whether they are whole, without decoding: Ogg, FLAC."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _OGG_PAGE = 27
 _FIRST, _LAST = 0x02, 0x04
 _STREAMINFO = 34
-_EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 _SHORTEST_BLOCK = 16
 _TAGS = (b"TAG", b"APE")
 
@@ -181,45 +180,4 @@ def walk_flac(data: bytes) -> Container:
         return Container(data, ("junk_in_header", f"{begin - place} bytes at byte {place} belong to no block"))
     if end < size:
         return Container(data, ("trailing_bytes", f"{size - end} bytes follow the last frame at byte {end}"))
-    return Container(data)
-
-
-def _number(data: bytes, place: int, *, keep_mark: bool) -> tuple[int, int]:
-    """Return a variable-length number of EBML and its length; the length is 0 where none stands there."""
-    first = data[place] if place < len(data) else 0
-    length = 9 - first.bit_length()
-    if first == 0 or place + length > len(data):
-        return 0, 0
-    value = int.from_bytes(data[place : place + length])
-    return (value if keep_mark else value & (1 << 7 * length) - 1), length
-
-
-def walk_matroska(data: bytes) -> Container:
-    """Follow the outermost elements and those of the segment to the end of the file (RFC 8794 and 9559; MKV, WebM).
-
-    A recording that streamed may leave the size of its segment or cluster open; what lies in there is not followed.
-
-    Raises
-    ------
-    FaultError
-        An element is longer than what is left of the file.
-    """
-    place, size = 0, len(data)
-    while place < size:
-        kind, kind_length = _number(data, place, keep_mark=True)
-        length, length_length = _number(data, place + kind_length, keep_mark=False) if kind_length else (0, 0)
-        if not length_length:
-            if place == 0 or data[place:].strip(b"\0"):
-                raise FaultError(grade="damaged", reason="truncated", detail=f"no element begins at byte {place} of {size}")
-            return Container(data, ("trailing_bytes", f"{size - place} zeros follow the last element at byte {place}"))
-        body = place + kind_length + length_length
-        if length == (1 << 7 * length_length) - 1:
-            if kind != _SEGMENT:
-                return Container(data)
-            place = body
-            continue
-        if body + length > size:
-            detail = f"ends at byte {size} within the element {kind:#x} at byte {place}, which declares {length} bytes"
-            raise FaultError(grade="damaged", reason="truncated", detail=detail)
-        place = body if kind == _SEGMENT else body + length
     return Container(data)

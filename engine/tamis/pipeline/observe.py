@@ -155,12 +155,13 @@ def _inspected(plan: Plan, read: Sequence[tuple[int, SourceFile, bytes]], unread
     if not read:
         return Step(None, NOWHERE, unread)
     limits = Limits(max_pixels=plan.recipe.limits.pixels)
+    deep = any(check.deep for check in plan.recipe.checks(backend=plan.backend))
     context.at(WHOLE_SHARD)  # kernels may be compiled, which is not to be laid to a record; only foreign decoders hang or crash
     walks = walk_jpegs([data for _, _, data in read])
     inspections = []
     for (position, file, data), walk in zip(read, walks, strict=True):
         context.at(position)
-        inspections.append(inspect(data, name=file.record, limits=limits, walk=walk))
+        inspections.append(inspect(data, name=file.record, limits=limits, walk=walk, deep=deep))
     context.at(WHOLE_SHARD)
     batch = MediaBatch(
         records=[file.record for _, file, _ in read],

@@ -26,7 +26,7 @@ from tamis.pipeline.manifest import write_books
 from tamis.pipeline.memory import give_back, workers_within
 from tamis.pipeline.prepare import prepare
 from tamis.report import write_report
-from tamis_kernels import resolve
+from tamis_kernels import resolve_for_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -86,7 +86,7 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
     TamisError
         The recipe, the source or the output folder is wrong, the disk is full, or the run was interrupted.
     """
-    backend = resolve(request.backend)
+    backend = resolve_for_run(request.backend)
     sources = [Path(one) for one in ([request.source] if isinstance(request.source, (str, Path)) else request.source)]
     try:
         with (

@@ -1,4 +1,4 @@
-"""Shift and scale columns: (x - centre) / scale and back.
+"""Shift and scale columns: (x - centre) / scale and back; and tables for bytes.
 
 Both are two operations, each rounded on its own and never contracted into a fused multiply-add, so that every backend gives
 the same bits.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import Backend, BackendName
 
-__all__ = ["inverse", "transform"]
+__all__ = ["inverse", "lookup", "transform"]
 
 TILE = 1024  # parameters are repeated to about this length, so that narrow matrices vectorise like long columns
 
@@ -63,6 +63,49 @@ def inverse(
 ) -> NDArray[np.floating[Any]]:
     """Return values * scale + centre; parameters, rules and errors are those of `transform`."""
     return _apply("inverse", values, centre, scale, out, backend)
+
+
+def lookup(
+    pixels: NDArray[np.uint8],
+    tables: NDArray[np.float32],
+    *,
+    out: NDArray[np.float32] | None = None,
+    backend: BackendName | Backend = "auto",
+) -> NDArray[np.float32]:
+    """Return what a table of 256 numbers a channel says of each byte: any function of a byte, with the same bits everywhere.
+
+    Parameters
+    ----------
+    pixels
+        uint8 of shape (…, n_channels).
+    tables
+        float32 of shape (n_channels, 256).
+    out
+        C-contiguous float32 array of the shape of pixels to write to. None: a new one.
+    backend
+        Where to run.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype or shape.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim == 0:
+        message = f"pixels must be uint8 of shape (…, channels), got {pixels.dtype} of shape {pixels.shape}"
+        raise ArgumentError(message)
+    channels = pixels.shape[-1]
+    if tables.dtype != np.float32 or tables.shape != (channels, 256):
+        message = f"tables must be float32 of shape ({channels}, 256), got {tables.dtype} of shape {tables.shape}; give one a channel"
+        raise ArgumentError(message)
+    if out is None:
+        out = np.empty(pixels.shape, np.float32)
+    elif out.dtype != np.float32 or out.shape != pixels.shape or not out.flags.c_contiguous:
+        message = f"out must be C-contiguous float32 of shape {pixels.shape}, got {out.dtype} of shape {out.shape}"
+        raise ArgumentError(message)
+    if pixels.size:
+        flat = np.ascontiguousarray(pixels).reshape(-1, channels)
+        implementation("affine", backend).lookup(flat, np.ascontiguousarray(tables), out.reshape(-1, channels))
+    return out
 
 
 def _apply(

@@ -39,3 +39,11 @@ def inverse(
         target = out[start : start + centres.size]
         for i in range(block.size):
             target[i] = block[i] * scales[i] + centres[i]
+
+
+@njit(cache=True, nogil=True)
+def lookup(pixels: NDArray[np.uint8], tables: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """Fill out with what the table of each column says of its bytes."""
+    for i in range(pixels.shape[0]):
+        for j in range(pixels.shape[1]):
+            out[i, j] = tables[j, pixels[i, j]]

@@ -32,3 +32,9 @@ def inverse(
     places = np.arange(values.size) % centres.size
     with np.errstate(all="ignore"):
         out[:] = values * scales[places] + centres[places]
+
+
+def lookup(pixels: NDArray[np.uint8], tables: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """Fill out with what the table of each column says of its bytes."""
+    for channel, table in enumerate(tables):
+        out[:, channel] = table[pixels[:, channel]]

@@ -1,36 +1,45 @@
 """Hamming distances between bit hashes, and all pairs of hashes within a distance.
 
-Hashes are rows of 64-bit words, so any multiple of 64 bits will do. Pairs are found exactly, none is missed:
+Hashes are rows of 64-bit words, so any multiple of 64 bits will do. Pairs are found exactly at any threshold, none is missed:
 
-* a blocked comparison of all pairs with hardware popcounts, or
-* multi-index hashing (Norouzi, Punjani, Fleet 2012). Cut each hash into m slots of 16 bits. Two hashes that differ in d bits differ in
-  at most d // m bits in some slot. With m slots and d < m, some slot is equal; with m ≤ d < 2m, some slot differs in at most one bit,
-  so each slot is compared with its own bucket and with the 16 buckets one bit away. A pair is reported by the first such slot alone.
+* by a blocked comparison of all pairs with hardware popcounts, or
+* by multi-index hashing (Norouzi, Punjani, Fleet 2012). Cut each hash into m bands of some of its bits. Of two hashes that differ in d bits
+  some band differs in at most d // m bits, so each key is looked up with as many of its bits turned over. Where d is no multiple of m the
+  later bands need one bit less: of the bits that each band may differ in, plus one each, the sum must exceed d (Qin et al. 2018).
+
+What is cheapest is estimated from the numbers of hashes, see `_plan`. A pair is told by the first band alone that brings it together.
 """
 
 from __future__ import annotations
 
+from itertools import combinations
+from math import comb
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from tamis_kernels import components
 from tamis_kernels.backend import Backend, BackendName, implementation
 from tamis_kernels.errors import ArgumentError
+from tamis_kernels.hamming.layout import ALL, LATER, LENGTH, RADIUS, SELF, Search, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from types import ModuleType
 
     from numpy.typing import NDArray
 
     Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
 
-__all__ = ["candidate_bands", "distances", "pair_chunks", "pairs", "within"]
+__all__ = ["distances", "pair_chunks", "pairs"]
 
-INDEX_FROM = 20_000
-"""From this many hashes on, the multi-index search is taken where the limit allows it."""
+# Costs by which a plan is chosen, in comparisons of two hashes: to look up a bucket, to sort a hash into a band.
+_LOOK_UP, _SORT = 250, 160
+_LONGEST_KEY, _SHORTEST_KEY = 24, 6
+_MOST_TURNED = 2
 
-_SLOT_BITS = 16
-_ROWS_PER_STEP = 16_384
+_FEWEST_ROWS, _MOST_ROWS = 1 << 8, 1 << 14
+_MOST_HASHES = 2**31 - 1
 
 Method = Literal["auto", "all", "index"]
 
@@ -64,93 +73,14 @@ def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], *, backend: B
     return out
 
 
-def within(
-    hashes: NDArray[np.uint64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    limit: int,
-    *,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.bool_]:
-    """Say of each candidate pair whether its hashes differ in at most `limit` bits.
-
-    Parameters
-    ----------
-    hashes
-        uint64[n, words].
-    left, right
-        int64[p]: row numbers of the candidates.
-    limit
-        Greatest distance that counts as near, ≥ 0.
-    backend
-        Where to run; see `tamis_kernels.backend`.
-
-    Returns
-    -------
-    near
-        bool[p].
-
-    Raises
-    ------
-    ArgumentError
-        A row number lies outside `hashes`, or the limit is negative.
-    """
-    hashes = _hashes("hashes", hashes)
-    limit = _limit(limit)
-    if left.shape != right.shape or left.ndim != 1:
-        message = f"left and right must be int64[p] of equal length, got {left.shape} and {right.shape}"
-        raise ArgumentError(message)
-    if left.size and not (min(left.min(), right.min()) >= 0 and max(left.max(), right.max()) < len(hashes)):
-        message = f"left and right must be row numbers in 0 … {len(hashes) - 1}"
-        raise ArgumentError(message)
-    out = np.zeros(left.size, np.bool_)
-    rows = np.ascontiguousarray(left, np.int64), np.ascontiguousarray(right, np.int64)
-    implementation("hamming", backend).within(hashes, *rows, limit, out)
-    return out
-
-
-def candidate_bands(hashes: NDArray[np.uint64], limit: int, *, backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
-    """Return keys of which any two hashes within `limit` bits share at least one.
-
-    The bits are cut into `limit + 1` slots of nearly equal length, so by the pigeonhole principle recall is exact without probing
-    neighbours. The slots should keep about log2(n) bits to be selective: 64-bit hashes up to limit 3, 256-bit hashes up to limit 15.
-    Beyond, `pair_chunks` probes neighbours and needs fewer, longer slots.
-
-    Parameters
-    ----------
-    hashes
-        uint64[n, words].
-    limit
-        Greatest distance of a pair, below the number of bits; a slot may be 48 bits long at most, so not below bits // 48.
-    backend
-        Where to run; see `tamis_kernels.backend`.
-
-    Returns
-    -------
-    keys
-        uint64[n, limit + 1]: the slot's number in the upper 16 bits, its bits below.
-
-    Raises
-    ------
-    ArgumentError
-        The limit does not fit the number of bits.
-    """
-    hashes = _hashes("hashes", hashes)
-    bits = 64 * hashes.shape[1]
-    slots = _limit(limit) + 1
-    if not (bits <= 48 * slots and slots <= bits):
-        message = f"limit must lie in {-(-bits // 48) - 1} … {bits - 1} for hashes of {bits} bits, got {limit}"
-        raise ArgumentError(message)
-    edges = np.array([bits * slot // slots for slot in range(slots + 1)], np.int64)
-    out = np.zeros((len(hashes), slots), np.uint64)
-    implementation("hamming", backend).slot_keys(hashes, edges, out)
-    return out
-
-
 def pair_chunks(
     hashes: NDArray[np.uint64],
     limit: int,
     *,
+    against: NDArray[np.uint64] | None = None,
+    half: bool = False,
+    forms: NDArray[np.bool_] | None = None,
+    joined: NDArray[np.int64] | None = None,
     chunk: int = 1 << 20,
     method: Method = "auto",
     backend: BackendName | Backend = "auto",
@@ -163,79 +93,167 @@ def pair_chunks(
         uint64[n, words].
     limit
         Greatest distance of a pair, ≥ 0.
+    against
+        uint64[m, words]: each of `hashes` is paired with each of these. None: `hashes` among themselves, each pair once.
+    half
+        With `against`, that only pairs with left < right are wanted, as where row i of both is one record and nearness is mutual.
+    forms
+        bool[f, words], words ≥ 2: the words that each of several forms of a hash turns over. The distance of two hashes is then that of the
+        nearest form of one. None: as it is alone.
+    joined
+        int64: a forest that `components.union` makes. Pairs whose rows lie in one component are left out. Join what a piece holds before
+        taking the next, and a crowd of n like hashes costs about n pairs in place of n².
     chunk
         Pairs per piece, ≥ 1. A piece is longer only when one row alone has more partners.
     method
-        `all` compares all pairs; `index` takes the multi-index search, which needs limit < 8 · words; `auto` chooses.
+        `all` compares all pairs; `index` takes the multi-index search; `auto` takes what is cheaper.
     backend
         Where to run; see `tamis_kernels.backend`.
 
     Yields
     ------
     left, right, distance
-        int64[p], int64[p] with left < right, int32[p]. The order is the same on every backend and for every chunk size.
+        int64[p], int64[p], int32[p]; left < right without `against`. The order is the same on every backend; without `joined`, for every
+        chunk size too.
 
     Raises
     ------
     ArgumentError
-        The limit or the chunk is out of range, or the method is unknown or cannot give all pairs for this limit.
+        An argument is out of range, or the method is unknown or has no index for this limit.
     """
     hashes = _hashes("hashes", hashes)
-    limit = _limit(limit)
-    if chunk < 1:
-        message = f"chunk must be at least 1, got {chunk}"
-        raise ArgumentError(message)
-    slots = hashes.shape[1] * 64 // _SLOT_BITS
-    if method not in ("auto", "all", "index") or (method == "index" and limit >= 2 * slots):
-        message = f"method must be 'auto', 'all' or (below limit {2 * slots}) 'index', got {method!r} with limit {limit}"
-        raise ArgumentError(message)
+    entries = hashes if against is None else _hashes("against", against)
+    limit, words = _limit(limit), hashes.shape[1]
+    which = SELF if against is None else LATER if half else ALL
+    forms = np.zeros((1, words), np.bool_) if forms is None else np.ascontiguousarray(forms, np.bool_)
+    _check(hashes, entries, forms, joined, chunk)
+    bands = _plan(limit, forms, len(hashes), len(entries), method)
     module = implementation("hamming", backend)
-    if method == "index" or (method == "auto" and limit < 2 * slots and len(hashes) >= INDEX_FROM):
-        for slot in range(slots):
-            order, keys, starts = _buckets(hashes, slot)
-            columns = np.ascontiguousarray(hashes[order].T)
-            yield from _steps(len(hashes), chunk, module.count_slot, module.fill_slot, (columns, order, keys, starts, slot, limit))
-        return
-    columns = np.ascontiguousarray(hashes.T)
-    yield from _steps(len(hashes), chunk, module.count_all, module.fill_all, (columns, limit))
+    for number in range(len(bands)):
+        search = Search(limit, forms, bands, number, _masks(bands[number]), which)
+        probes = _probes(limit, words, len(forms))
+        queries = _sorted(module, hashes, bands[number], probes, joined)
+        index = queries if against is None else _sorted(module, entries, bands[number], probes, joined)
+        yield from _steps(module, queries, index, search, joined, chunk)
 
 
-def pairs(hashes: NDArray[np.uint64], limit: int, *, method: Method = "auto", backend: BackendName | Backend = "auto") -> Pairs:
+def pairs(
+    hashes: NDArray[np.uint64],
+    limit: int,
+    *,
+    against: NDArray[np.uint64] | None = None,
+    method: Method = "auto",
+    backend: BackendName | Backend = "auto",
+) -> Pairs:
     """Return every pair of rows within `limit` bits, sorted by (left, right); see `pair_chunks`, which bounds the memory."""
-    pieces = list(pair_chunks(hashes, limit, method=method, backend=backend))
+    pieces = list(pair_chunks(hashes, limit, against=against, method=method, backend=backend))
     if not pieces:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32)
-    left = np.concatenate([piece[0] for piece in pieces])
-    right = np.concatenate([piece[1] for piece in pieces])
-    distance = np.concatenate([piece[2] for piece in pieces])
+    left, right, distance = (np.concatenate(column) for column in zip(*pieces, strict=True))
     order = np.lexsort((right, left))
     return left[order], right[order], distance[order]
 
 
-def _steps(rows: int, chunk: int, count: Callable[..., None], fill: Callable[..., None], arguments: tuple[object, ...]) -> Iterator[Pairs]:
+def _plan(limit: int, forms: NDArray[np.bool_], queries: int, entries: int, method: Method) -> NDArray[np.int64]:
+    """Return the cheapest bands, int64[bands, 5]; one band of no bits, which compares all, where an index would not pay.
+
+    Bands lie within words, as many in each. The first `limit + 1 - m · (limit // m)` of m may differ in `limit // m` bits, the others in one
+    less; those for which that is less than none are left out.
+    """
+    words = forms.shape[1]
+    turned = forms.any(axis=0)
+    everything = np.zeros((1, 5), np.int64)
+    best, cheapest = everything, float(queries) * entries if method != "index" else float("inf")
+    for each in range(1, 64 // _SHORTEST_KEY + 1) if method != "all" else ():
+        most = limit // (each * words)
+        needed = limit + 1 - most * each * words
+        if most > _MOST_TURNED:
+            continue
+        for length in range(_SHORTEST_KEY, min(_LONGEST_KEY, 64 // each) + 1):
+            places = [(word, 64 * step // each) for step in range(each) for word in range(words)]
+            radii = [most] * needed + [most - 1] * (len(places) - needed if most else 0)
+            bands = np.array([(*place, length, radius, turned[place[0]]) for place, radius in zip(places, radii, strict=False)], np.int64)
+            cost = sum(_cost(band, queries, entries) for band in bands)
+            if cost < cheapest:
+                best, cheapest = bands, cost
+    if method not in ("auto", "all", "index") or (method == "index" and best is everything):
+        most_limit = (_MOST_TURNED + 1) * (64 // _SHORTEST_KEY) * words
+        message = f"method must be 'auto', 'all' or (below limit {most_limit}) 'index', got {method!r} with limit {limit}"
+        raise ArgumentError(message)
+    return best
+
+
+def _cost(band: NDArray[np.int64], queries: int, entries: int) -> float:
+    length, radius, folded = (int(value) for value in band[LENGTH:])
+    probes = sum(comb(length, turned) for turned in range(radius + 1))
+    return queries * probes * (_LOOK_UP + entries / 2 ** (length - folded)) + _SORT * (queries + entries) + 2.0**length
+
+
+def _masks(band: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return what keys are looked up for one key: each with up to the radius of its bits turned over."""
+    bits = [1 << bit for bit in range(band[LENGTH])]
+    return np.array([sum(some) for turned in range(band[RADIUS] + 1) for some in combinations(bits, turned)], np.int32)
+
+
+def _probes(limit: int, words: int, forms: int) -> int:
+    """Return of how many words a comparison begins: so many that chance lets almost none pass, whose bits differ by halves."""
+    enough = [probes for probes in (1, 2, 4) if probes <= words and (probes == 4 or limit <= 32 * probes - 20 * probes**0.5)]
+    return 2 if forms > 1 else [*enough, 1 if words == 1 else 2][0]
+
+
+def _sorted(module: ModuleType, hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, joined: NDArray[np.int64] | None) -> Side:
+    """Sort the hashes by the bits of a band."""
+    rows, buckets = len(hashes), 1 << int(band[LENGTH])
+    columns, order, keys = np.empty((probes, rows), np.uint64), np.empty(rows, np.int32), np.empty(rows, np.int32)
+    labels, beyond = (np.empty(0 if joined is None else rows, np.int32) for _ in range(2))
+    crowded = np.empty(0 if joined is None else buckets, np.bool_)
+    side = Side(hashes, columns, order, keys, np.zeros(buckets + 1, np.int32), labels, beyond, crowded)
+    module.sort_side(band, side)
+    return side
+
+
+def _steps(module: ModuleType, queries: Side, index: Side, search: Search, joined: NDArray[np.int64] | None, chunk: int) -> Iterator[Pairs]:
     """Count the pairs that each row leads, then write them out, as many rows at a time as fit a chunk."""
-    for first in range(0, rows, _ROWS_PER_STEP):
-        counts = np.zeros(min(_ROWS_PER_STEP, rows - first), np.int64)
-        count(*arguments, first, counts)
-        ends = np.cumsum(counts)
-        done = 0
-        while done < len(counts) and ends[-1] > (before := ends[done - 1] if done else 0):
-            stop = max(done + 1, int(np.searchsorted(ends, before + chunk, side="right")))
-            size = int(ends[stop - 1] - before)
-            left, right, distance = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.int32)
-            fill(*arguments, first + done, ends[done:stop] - before - counts[done:stop], counts[done:stop], left, right, distance)
-            if size:
-                yield left, right, distance
-            done = stop
+    first, rows, stale = 0, _FEWEST_ROWS, joined is not None
+    while first < len(queries.order):
+        if joined is not None and stale:
+            roots = components.roots(joined)
+            for side in (queries,) if index is queries else (queries, index):
+                module.label(roots, side)
+        counts = np.zeros(min(rows, len(queries.order) - first), np.int64)
+        module.count(queries, index, search, first, counts)
+        skipped = np.flatnonzero(counts < 0)
+        known = counts[: skipped[0]] if skipped.size else counts
+        fit = max(1, int(np.searchsorted(np.cumsum(known), chunk, side="right")))
+        rows = min(2 * rows, _MOST_ROWS) if fit >= len(counts) else fit
+        counts = known[:fit]  # the rest is counted again: where these pairs are joined first, little may be left of it
+        size = int(counts.sum())
+        if size:
+            left, right, distance = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int32)
+            module.fill(queries, index, search, first, counts, left, right, distance)
+            yield left, right, distance
+        first, stale = first + len(counts), size > 0
 
 
-def _buckets(hashes: NDArray[np.uint64], slot: int) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.int64]]:
-    """Sort the rows by one slot's bits: return the order, the sorted bits, and where each of the 2¹⁶ buckets starts."""
-    per_word = 64 // _SLOT_BITS
-    bits = (hashes[:, slot // per_word] >> np.uint64(_SLOT_BITS * (slot % per_word))).astype(np.uint16)
-    order = np.argsort(bits, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(bits, minlength=1 << _SLOT_BITS))]).astype(np.int64)
-    return order, bits[order], starts
+def _check(
+    hashes: NDArray[np.uint64], entries: NDArray[np.uint64], forms: NDArray[np.bool_], joined: NDArray[np.int64] | None, chunk: int
+) -> None:
+    if chunk < 1:
+        message = f"chunk must be at least 1, got {chunk}"
+        raise ArgumentError(message)
+    if entries.shape[1] != hashes.shape[1]:
+        message = f"hashes and against must have as many words, got {hashes.shape[1]} and {entries.shape[1]}"
+        raise ArgumentError(message)
+    rows = max(len(hashes), len(entries))
+    if rows > _MOST_HASHES:
+        message = f"there may be {_MOST_HASHES} hashes at most, got {rows}"
+        raise ArgumentError(message)
+    if forms.ndim != 2 or not len(forms) or forms.shape[1] != hashes.shape[1] or (len(forms) > 1 and hashes.shape[1] < 2):
+        message = f"forms must be bool[forms, words] of two words or more, got shape {forms.shape} for {hashes.shape[1]} words"
+        raise ArgumentError(message)
+    if joined is not None and len(joined) < rows:
+        message = f"joined must hold a parent for each of {rows} rows, got {len(joined)}"
+        raise ArgumentError(message)
 
 
 def _hashes(name: str, hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -1,4 +1,7 @@
-"""Hamming distances in Numba: LLVM turns the bit-parallel sum into the processor's popcount, and vectors of it where there are any."""
+"""Hamming distances in Numba: LLVM turns the bit-parallel sum into the processor's popcount, and vectors of it where there are any.
+
+A search looks at the first words of the hashes alone, a vector of them at a time, and reads the rest of those that may be near.
+"""
 
 from __future__ import annotations
 
@@ -6,211 +9,225 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, SELF, SHIFT, WORD, Search, Side
+
 Columns = NDArray[np.uint64]
 
-_TILE = 2048  # hashes compared at a time: 64 KiB of 256-bit hashes
+_TILE = 2048  # hashes compared at a time: 32 KiB of two words
+_BLOCK = 64  # rows that meet a tile, one after the other
+_FOUR = 4  # words probed at most
+_FEW = 8  # places that fill no vector
+_ENOUGH = 1 << 14  # pairs after which a block of rows is left: crowds are joined before the rest is looked at
+
+u64 = np.uint64
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _ones(word: np.uint64) -> np.uint64:
-    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
+    word -= (word >> u64(1)) & u64(0x5555555555555555)
+    word = (word & u64(0x3333333333333333)) + ((word >> u64(2)) & u64(0x3333333333333333))
+    word = (word + (word >> u64(4))) & u64(0x0F0F0F0F0F0F0F0F)
+    return (word * u64(0x0101010101010101)) >> u64(56)
 
 
 @njit(cache=True, nogil=True)
 def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
     """Write the number of differing bits of each row."""
     for row in range(left.shape[0]):
-        total = np.uint64(0)
+        total = u64(0)
         for word in range(left.shape[1]):
             total += _ones(left[row, word] ^ right[row, word])
         out[row] = total
 
 
 @njit(cache=True, nogil=True)
-def within(hashes: NDArray[np.uint64], left: NDArray[np.int64], right: NDArray[np.int64], limit: int, out: NDArray[np.bool_]) -> None:
-    """Write whether each candidate differs in at most `limit` bits."""
-    for pair in range(left.size):
-        total = np.uint64(0)
-        for word in range(hashes.shape[1]):
-            total += _ones(hashes[left[pair], word] ^ hashes[right[pair], word])
-        out[pair] = total <= np.uint64(limit)
+def sort_side(band: NDArray[np.int64], side: Side) -> None:
+    """Fill a side's columns, order, keys and starts: the rows sorted by the band's bits."""
+    words, shift, full = side.hashes[:, band[WORD]], u64(band[SHIFT]), (1 << band[LENGTH]) - 1
+    side.starts[:] = 0
+    for row in range(words.size):
+        key = np.int64(words[row] >> shift) & full
+        key = min(key, key ^ full) if band[FOLDED] else key
+        side.starts[key + 1] += 1
+    for key in range(side.starts.size - 1):
+        side.starts[key + 1] += side.starts[key]
+    following = side.starts[:-1].copy()
+    for row in range(words.size):
+        key = np.int64(words[row] >> shift) & full
+        key = min(key, key ^ full) if band[FOLDED] else key
+        place = following[key]
+        following[key] += 1
+        side.order[place] = row
+        side.keys[place] = key
+        for word in range(side.columns.shape[0]):
+            side.columns[word, place] = side.hashes[row, word]
 
 
 @njit(cache=True, nogil=True)
-def slot_keys(hashes: NDArray[np.uint64], edges: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
-    """Write the bits from one edge to the next, with the slot's number above them."""
-    for row in range(hashes.shape[0]):
-        for slot in range(out.shape[1]):
-            word, bit = edges[slot] // 64, edges[slot] % 64
-            length = edges[slot + 1] - edges[slot]
-            key = hashes[row, word] >> np.uint64(bit)
-            if bit + length > 64:
-                key |= hashes[row, word + 1] << np.uint64(64 - bit)
-            key &= (np.uint64(1) << np.uint64(length)) - np.uint64(1)
-            out[row, slot] = key | np.uint64(slot) << np.uint64(48)
+def label(roots: NDArray[np.int64], side: Side) -> None:
+    """Fill what a side knows of components: of each place, where the next begins, and which buckets hold a crowd of one."""
+    size = side.labels.size
+    for place in range(size):
+        side.labels[place] = roots[side.order[place]]
+    side.crowded[:] = False
+    following = size
+    for place in range(size - 1, -1, -1):
+        if place + 1 < size and side.labels[place + 1] != side.labels[place]:
+            following = place + 1
+        side.beyond[place] = following
+        key = side.keys[place]
+        if min(following, side.starts[key + 1]) - place >= CROWD:
+            side.crowded[key] = True
 
 
 @njit(cache=True, nogil=True)
-def _measure(columns: Columns, row: int, start: int, stop: int, totals: NDArray[np.uint64]) -> None:
-    """Write the distances from one row to the rows start … stop - 1."""
-    for place in range(stop - start):
-        totals[place] = 0
-    for word in range(columns.shape[0]):
-        own = columns[word, row]
-        others = columns[word, start:stop]
-        for place in range(stop - start):
-            totals[place] += _ones(own ^ others[place])
-
-
-@njit(cache=True, nogil=True)
-def _count_near(columns: Columns, row: int, start: int, stop: int, limit: int, totals: NDArray[np.uint64]) -> int:
-    found = 0
-    if columns.shape[0] == 4:  # 256 bits: the distances stay in registers
-        own0, own1, own2, own3 = columns[0, row], columns[1, row], columns[2, row], columns[3, row]
-        word0, word1, word2, word3 = columns[0, start:stop], columns[1, start:stop], columns[2, start:stop], columns[3, start:stop]
-        for place in range(stop - start):
-            near = _ones(own0 ^ word0[place]) + _ones(own1 ^ word1[place])
-            near += _ones(own2 ^ word2[place]) + _ones(own3 ^ word3[place])
-            found += int(near <= np.uint64(limit))
-        return found
-    _measure(columns, row, start, stop, totals)
-    for place in range(stop - start):
-        found += int(totals[place] <= np.uint64(limit))
-    return found
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def count_all(columns: Columns, limit: int, first: int, counts: NDArray[np.int64]) -> None:
-    """Count, for each row from `first` on, the later rows within the limit; `columns` is uint64[words, n]."""
-    n = columns.shape[1]
-    group = 64
-    for block in prange((len(counts) + group - 1) // group):
-        totals = np.empty(_TILE, np.uint64)
-        begin = first + block * group
-        end = min(first + len(counts), begin + group)
-        for tile in range(begin, n, _TILE):
-            for row in range(begin, end):
-                start = max(row + 1, tile)
-                stop = min(n, tile + _TILE)
-                if start < stop:
-                    counts[row - first] += _count_near(columns, row, start, stop, limit, totals)
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def fill_all(
-    columns: Columns,
-    limit: int,
-    first: int,
-    offsets: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    distance: NDArray[np.int32],
-) -> None:
-    """Write the pairs that `count_all` counted, those of each row from its offset on."""
-    n = columns.shape[1]
-    for step in prange(len(counts)):
-        place = offsets[step]
-        end = place + counts[step]
-        row = first + step
-        start = row + 1
-        totals = np.empty(_TILE if place < end else 0, np.uint64)
-        while place < end:
-            stop = min(n, start + _TILE)
-            _measure(columns, row, start, stop, totals)
-            for other in range(start, stop):
-                if totals[other - start] <= np.uint64(limit):
-                    left[place] = row
-                    right[place] = other
-                    distance[place] = totals[other - start]
-                    place += 1
-            start = stop
-
-
-@njit(cache=True, nogil=True)
-def _is_first(columns: Columns, row: int, other: int, slot: int, reach: int) -> bool:
-    """Say that no earlier slot brings the two rows within its reach."""
-    for earlier in range(slot):
-        differing = (columns[earlier // 4, row] ^ columns[earlier // 4, other]) >> np.uint64(16 * (earlier % 4))
-        if _ones(differing & np.uint64(0xFFFF)) <= np.uint64(reach):
+def _may_be_near(own: Columns, others: Columns, limit: np.uint64, place: int, start: int, stop: int, turned: bool) -> bool:
+    """Say whether one of the places start … stop - 1 is near as far as the first words tell."""
+    found, probes, own0 = 0, others.shape[0], own[0, place]
+    if stop - start < _FEW:  # too few for a vector, and most often unlike in their first word
+        for other in range(start, stop):
+            ones = _ones(own0 ^ others[0, other])
+            found += int((min(ones, u64(64) - ones) if turned else ones) <= limit)
+        if found == 0:
             return False
-    return True
+    found, first = 0, others[0, start:stop]
+    if probes == 1:
+        for other in range(stop - start):
+            found += int(_ones(own0 ^ first[other]) <= limit)
+        return found > 0
+    own1, second = own[1, place], others[1, start:stop]
+    if turned:  # a word that may be turned over counts by the fewer of its equal and its differing bits
+        for other in range(stop - start):
+            one, two = _ones(own0 ^ first[other]), _ones(own1 ^ second[other])
+            found += int(min(one, u64(64) - one) + min(two, u64(64) - two) <= limit)
+    elif probes < _FOUR:
+        for other in range(stop - start):
+            found += int(_ones(own0 ^ first[other]) + _ones(own1 ^ second[other]) <= limit)
+    else:
+        own2, own3, third, fourth = own[2, place], own[3, place], others[2, start:stop], others[3, start:stop]
+        for other in range(stop - start):
+            near = _ones(own0 ^ first[other]) + _ones(own1 ^ second[other])
+            near += _ones(own2 ^ third[other]) + _ones(own3 ^ fourth[other])
+            found += int(near <= limit)
+    return found > 0
 
 
 @njit(cache=True, nogil=True)
-def _scan_slot(
-    columns: Columns,
-    order: NDArray[np.int64],
-    keys: NDArray[np.uint16],
-    starts: NDArray[np.int64],
-    slot: int,
-    limit: int,
-    row: int,
-    place: int,
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    distance: NDArray[np.int32],
-) -> int:
-    """Count the pairs that a row leads in this slot; write them from `place` on where `left` is not empty."""
-    words = columns.shape[0]
-    reach = limit // (4 * words)
-    key = np.int64(keys[row])
-    found = 0
-    for bit in range(-1, 16 if reach else 0):
-        neighbour = key if bit < 0 else key | 1 << bit
-        if bit >= 0 and neighbour == key:
+def _measure(queries: Side, index: Side, search: Search, place: int, other: int) -> int:
+    """Return the distance of two places that make a pair of this band, else -1."""
+    row, partner = queries.order[place], index.order[other]
+    if search.which == LATER and partner <= row:
+        return -1
+    if queries.labels.size and queries.labels[place] == index.labels[other]:
+        return -1
+    one, two = queries.hashes[row], index.hashes[partner]
+    least = u64(search.limit + 1)
+    for form in range(search.forms.shape[0]):
+        total = u64(0)
+        for word in range(one.size):
+            ones = _ones(one[word] ^ two[word])
+            total += u64(64) - ones if search.forms[form, word] else ones
+        least = min(least, total)
+    if least > u64(search.limit):
+        return -1
+    for number in range(search.number):
+        band = search.bands[number]
+        differing = (one[band[WORD]] ^ two[band[WORD]]) >> u64(band[SHIFT]) & (u64(1) << u64(band[LENGTH])) - u64(1)
+        ones = np.int64(_ones(differing))
+        if ones <= band[RADIUS] or (band[FOLDED] and band[LENGTH] - ones <= band[RADIUS]):
+            return -1
+    return np.int64(least)
+
+
+@njit(cache=True, nogil=True)
+def _neighbour(key: int, mask: int, full: int) -> int:
+    """Return a key with bits turned over; `full` are all bits where a form turns over the word, else 0."""
+    key = np.int64(key) ^ np.int64(mask)
+    return min(key, key ^ full) if full else key
+
+
+@njit(cache=True, nogil=True)
+def _full(band: NDArray[np.int64]) -> int:
+    return (1 << band[LENGTH]) - 1 if band[FOLDED] else 0
+
+
+@njit(cache=True, nogil=True)
+def _count_run(queries: Side, index: Side, search: Search, begin: int, end: int, counts: NDArray[np.int64]) -> None:
+    """Count the pairs of places begin … end - 1, which have one key."""
+    own, others, starts = queries.columns, index.columns, index.starts
+    full, limit, turned, which = _full(search.bands[search.number]), u64(search.limit), search.forms.shape[0] > 1, search.which
+    own_key = queries.keys[begin]
+    for mask in search.masks:
+        key = _neighbour(own_key, mask, full)
+        if which == SELF and key < own_key:
             continue
-        start = row + 1 if bit < 0 else starts[neighbour]
-        for other in range(start, starts[neighbour + 1]):
-            total = np.uint64(0)
-            for word in range(words):
-                total += _ones(columns[word, row] ^ columns[word, other])
-            if total <= np.uint64(limit) and _is_first(columns, row, other, slot, reach):
-                if left.size:
-                    left[place + found] = min(order[row], order[other])
-                    right[place + found] = max(order[row], order[other])
-                    distance[place + found] = total
-                found += 1
-    return found
+        bucket, stop = starts[key], starts[key + 1]
+        crowded = index.crowded.size > 0 and index.crowded[key]
+        for tile in range(bucket, stop, _TILE):
+            start, last = tile, min(stop, tile + _TILE)
+            for place in range(begin, end):
+                if which == SELF and key == own_key:
+                    start = max(tile, place + 1)
+                elif which == LATER and stop - bucket > _FEW:
+                    while start < last and index.order[start] <= queries.order[place]:
+                        start += 1
+                piece = start
+                while piece < last:
+                    if crowded and index.labels[piece] == queries.labels[place]:
+                        piece = index.beyond[piece]
+                        continue
+                    piece_end = min(last, piece + CROWD) if crowded else last
+                    if _may_be_near(own, others, limit, place, piece, piece_end, turned):
+                        for other in range(piece, piece_end):
+                            counts[place - begin] += int(_measure(queries, index, search, place, other) >= 0)
+                    piece = piece_end
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def count_slot(
-    columns: Columns,
-    order: NDArray[np.int64],
-    keys: NDArray[np.uint16],
-    starts: NDArray[np.int64],
-    slot: int,
-    limit: int,
-    first: int,
-    counts: NDArray[np.int64],
-) -> None:
-    """Count, for each row from `first` on in the slot's order, the pairs that it leads."""
-    nothing = np.empty(0, np.int64)
-    no_distance = np.empty(0, np.int32)
-    for step in prange(len(counts)):
-        counts[step] = _scan_slot(columns, order, keys, starts, slot, limit, first + step, 0, nothing, nothing, no_distance)
+def count(queries: Side, index: Side, search: Search, first: int, counts: NDArray[np.int64]) -> None:
+    """Count, for each place of the queries from `first` on, the pairs that it leads; -1 where many before it left no time for it."""
+    for block in prange((len(counts) + _BLOCK - 1) // _BLOCK):
+        begin = first + block * _BLOCK
+        last = min(first + len(counts), begin + _BLOCK)
+        counts[begin - first : last - first] = -1
+        rows, found = 1, 0
+        while begin < last and found < _ENOUGH:
+            end = begin + 1
+            while end < min(last, begin + rows) and queries.keys[end] == queries.keys[begin]:
+                end += 1
+            counts[begin - first : end - first] = 0
+            _count_run(queries, index, search, begin, end, counts[begin - first : end - first])
+            found += counts[begin - first : end - first].sum()
+            begin, rows = end, 2 * rows
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def fill_slot(
-    columns: Columns,
-    order: NDArray[np.int64],
-    keys: NDArray[np.uint16],
-    starts: NDArray[np.int64],
-    slot: int,
-    limit: int,
+def fill(
+    queries: Side,
+    index: Side,
+    search: Search,
     first: int,
-    offsets: NDArray[np.int64],
     counts: NDArray[np.int64],
     left: NDArray[np.int64],
     right: NDArray[np.int64],
     distance: NDArray[np.int32],
 ) -> None:
-    """Write the pairs that `count_slot` counted, those of each row from its offset on."""
+    """Write the pairs that `count` counted, place after place."""
+    ends = np.cumsum(counts)
     for step in prange(len(counts)):
-        if counts[step]:
-            _scan_slot(columns, order, keys, starts, slot, limit, first + step, offsets[step], left, right, distance)
+        end, place = ends[step], first + step
+        written = end - counts[step]
+        for mask in search.masks if written < end else search.masks[:0]:
+            key = _neighbour(queries.keys[place], mask, _full(search.bands[search.number]))
+            other = max(index.starts[key], place + 1) if search.which == SELF else index.starts[key]
+            while written < end and other < index.starts[key + 1]:
+                if queries.labels.size and queries.labels[place] == index.labels[other]:
+                    other = index.beyond[other]
+                    continue
+                apart = _measure(queries, index, search, place, other)
+                if apart >= 0:
+                    one, two = np.int64(queries.order[place]), np.int64(index.order[other])
+                    swapped = search.which == SELF and two < one
+                    left[written], right[written], distance[written] = two if swapped else one, one if swapped else two, apart
+                    written += 1
+                other += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Columns = NDArray[np.uint64]
+from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, SELF, SHIFT, WORD, Search, Side
 
 
 def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
@@ -13,112 +13,83 @@ def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[
     out[:] = np.bitwise_count(left ^ right).sum(axis=1)
 
 
-def within(hashes: NDArray[np.uint64], left: NDArray[np.int64], right: NDArray[np.int64], limit: int, out: NDArray[np.bool_]) -> None:
-    """Write whether each candidate differs in at most `limit` bits."""
-    out[:] = np.bitwise_count(hashes[left] ^ hashes[right]).sum(axis=1) <= limit
+def sort_side(band: NDArray[np.int64], side: Side) -> None:
+    """Fill a side's columns, order, keys and starts: the rows sorted by the band's bits."""
+    length = int(band[LENGTH])
+    keys = [(int(word) >> int(band[SHIFT])) & (1 << length) - 1 for word in side.hashes[:, band[WORD]]]
+    if band[FOLDED]:
+        keys = [min(key, ~key & (1 << length) - 1) for key in keys]
+    side.order[:] = np.argsort(keys, kind="stable")
+    side.keys[:] = np.array(keys)[side.order]
+    side.starts[:] = np.searchsorted(side.keys, np.arange(len(side.starts)))
+    side.columns[:] = side.hashes[side.order, : len(side.columns)].T
 
 
-def slot_keys(hashes: NDArray[np.uint64], edges: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
-    """Write the bits from one edge to the next, with the slot's number above them."""
-    for row, words in enumerate(hashes):
-        number = sum(int(word) << 64 * place for place, word in enumerate(words))
-        for slot in range(out.shape[1]):
-            low, high = int(edges[slot]), int(edges[slot + 1])
-            out[row, slot] = slot << 48 | number >> low & (1 << high - low) - 1
+def label(roots: NDArray[np.int64], side: Side) -> None:
+    """Fill what a side knows of components: of each place, where the next begins, and which buckets hold a crowd of one."""
+    side.labels[:] = roots[side.order]
+    labels = side.labels.tolist()
+    for place, own in enumerate(labels):
+        side.beyond[place] = next((other for other in range(place + 1, len(labels)) if labels[other] != own), len(labels))
+    for key in range(len(side.crowded)):
+        start, stop = side.starts[key], side.starts[key + 1]
+        side.crowded[key] = any(min(side.beyond[place], stop) - place >= CROWD for place in range(start, stop))
 
 
-def _distance(columns: Columns, a: int, b: int) -> int:
-    return int(np.bitwise_count(columns[:, a] ^ columns[:, b]).sum())
+def _least(search: Search, one: NDArray[np.uint64], other: NDArray[np.uint64]) -> int:
+    ones = np.bitwise_count(one ^ other).astype(np.int64)
+    return int(np.where(search.forms, 64 - ones, ones).sum(axis=1).min())
 
 
-def _partners_all(columns: Columns, limit: int, row: int) -> list[tuple[int, int, int]]:
-    found = ((other, _distance(columns, row, other)) for other in range(row + 1, columns.shape[1]))
-    return [(row, other, distance) for other, distance in found if distance <= limit]
+def _meet(band: NDArray[np.int64], one: NDArray[np.uint64], other: NDArray[np.uint64]) -> bool:
+    """Say whether a band brings two hashes together."""
+    length = int(band[LENGTH])
+    ones = (int(one[band[WORD]] ^ other[band[WORD]]) >> int(band[SHIFT]) & (1 << length) - 1).bit_count()
+    return bool(ones <= band[RADIUS] or (band[FOLDED] and length - ones <= band[RADIUS]))
 
 
-def count_all(columns: Columns, limit: int, first: int, counts: NDArray[np.int64]) -> None:
-    """Count, for each row from `first` on, the later rows within the limit; `columns` is uint64[words, n]."""
-    for step in range(len(counts)):
-        counts[step] = len(_partners_all(columns, limit, first + step))
-
-
-def fill_all(
-    columns: Columns,
-    limit: int,
-    first: int,
-    offsets: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    distance: NDArray[np.int32],
-) -> None:
-    """Write the pairs that `count_all` counted, those of each row from its offset on."""
-    for step in range(len(counts)):
-        for place, found in enumerate(_partners_all(columns, limit, first + step), int(offsets[step])):
-            left[place], right[place], distance[place] = found
-
-
-def _slot_distance(columns: Columns, a: int, b: int, slot: int) -> int:
-    differing = int(columns[slot // 4, a] ^ columns[slot // 4, b]) >> 16 * (slot % 4)
-    return (differing & 0xFFFF).bit_count()
-
-
-def _partners_slot(
-    columns: Columns,
-    order: NDArray[np.int64],
-    keys: NDArray[np.uint16],
-    starts: NDArray[np.int64],
-    slot: int,
-    limit: int,
-    row: int,
-) -> list[tuple[int, int, int]]:
-    """Return the pairs that this slot is the first to bring within its reach; `columns` are in the slot's order."""
-    reach = limit // (4 * columns.shape[0])
-    key = int(keys[row])
-    others = list(range(row + 1, int(starts[key + 1])))
-    if reach:
-        for neighbour in (key | 1 << bit for bit in range(16) if not key >> bit & 1):
-            others += range(int(starts[neighbour]), int(starts[neighbour + 1]))
+def _partners(queries: Side, index: Side, search: Search, place: int) -> list[tuple[int, int, int]]:
+    """Return the pairs that a place leads and that no earlier band brings together."""
+    row = int(queries.order[place])
+    own = queries.hashes[row]
+    full = (1 << int(search.bands[search.number, LENGTH])) - 1
     found = []
-    for other in others:
-        distance = _distance(columns, row, other)
-        if distance <= limit and all(_slot_distance(columns, row, other, earlier) > reach for earlier in range(slot)):
-            ends = sorted((int(order[row]), int(order[other])))
-            found.append((ends[0], ends[1], distance))
+    for mask in search.masks:
+        key = int(queries.keys[place] ^ mask)
+        if search.bands[search.number, FOLDED]:
+            key = min(key, ~key & full)
+        for other in range(index.starts[key], index.starts[key + 1]):
+            partner = int(index.order[other])
+            if (search.which == LATER and partner <= row) or (search.which == SELF and other <= place):
+                continue
+            distance = _least(search, own, index.hashes[partner])
+            if distance > search.limit or (queries.labels.size and queries.labels[place] == index.labels[other]):
+                continue
+            if not any(_meet(band, own, index.hashes[partner]) for band in search.bands[: search.number]):
+                ends = (row, partner) if search.which != SELF else (min(row, partner), max(row, partner))
+                found.append((*ends, distance))
     return found
 
 
-def count_slot(
-    columns: Columns,
-    order: NDArray[np.int64],
-    keys: NDArray[np.uint16],
-    starts: NDArray[np.int64],
-    slot: int,
-    limit: int,
-    first: int,
-    counts: NDArray[np.int64],
-) -> None:
-    """Count, for each row from `first` on in the slot's order, the pairs that it leads."""
+def count(queries: Side, index: Side, search: Search, first: int, counts: NDArray[np.int64]) -> None:
+    """Count, for each place of the queries from `first` on, the pairs that it leads."""
     for step in range(len(counts)):
-        counts[step] = len(_partners_slot(columns, order, keys, starts, slot, limit, first + step))
+        counts[step] = len(_partners(queries, index, search, first + step))
 
 
-def fill_slot(
-    columns: Columns,
-    order: NDArray[np.int64],
-    keys: NDArray[np.uint16],
-    starts: NDArray[np.int64],
-    slot: int,
-    limit: int,
+def fill(
+    queries: Side,
+    index: Side,
+    search: Search,
     first: int,
-    offsets: NDArray[np.int64],
     counts: NDArray[np.int64],
     left: NDArray[np.int64],
     right: NDArray[np.int64],
     distance: NDArray[np.int32],
 ) -> None:
-    """Write the pairs that `count_slot` counted, those of each row from its offset on."""
+    """Write the pairs that `count` counted, place after place."""
+    end = 0
     for step in range(len(counts)):
-        partners = _partners_slot(columns, order, keys, starts, slot, limit, first + step)
-        for place, found in enumerate(partners, int(offsets[step])):
-            left[place], right[place], distance[place] = found
+        for pair in _partners(queries, index, search, first + step):
+            left[end], right[end], distance[end] = pair
+            end += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import Backend, BackendName
 
-__all__ = ["FixedGrid", "Moments", "accumulate", "accumulate_columns", "accumulate_fixed"]
+__all__ = ["FixedGrid", "Moments", "accumulate", "accumulate_columns", "accumulate_fixed", "accumulate_groups"]
 
 SUMS, SQUARES = 2176, 4352  # entries for all float64 and their squares, and room for the halves of a carry
 PIECE = 1 << 27  # values per kernel call: the int64 entries cannot overflow before 2^28
@@ -105,21 +106,54 @@ def accumulate_columns(matrix: NDArray[np.floating[Any]], *, backend: BackendNam
     if matrix.ndim != 2:
         message = f"matrix must have two dimensions, got shape {matrix.shape}; use accumulate for one column"
         raise ArgumentError(message)
-    if matrix.flags.f_contiguous:
+    if matrix.flags.f_contiguous or not matrix.size:
         return [accumulate(matrix[:, j], backend=backend) for j in range(matrix.shape[1])]
+    _check(matrix[:, 0], None)
     kernel = implementation("moments", backend)
     moments = [Moments()] * matrix.shape[1]
-    rows = max(1, COPIED // max(1, matrix.shape[1]))
     for start in range(0, len(matrix), PIECE):
-        states = [_Tables() for _ in moments]
-        piece = matrix[start : start + PIECE]
-        for first in range(0, len(piece), rows):
-            columns = np.ascontiguousarray(piece[first : first + rows].T)
-            _check(columns[0], None)
-            for column, state in zip(columns, states, strict=True):
-                kernel.accumulate(column, state.sums, state.squares, state.counts, state.extremes)
-        moments = [sum_ + state.moments() for sum_, state in zip(moments, states, strict=True)]
+        state = _Tables(matrix.shape[1])
+        piece = np.ascontiguousarray(matrix[start : start + PIECE])
+        kernel.accumulate_columns(piece, state.sums, state.squares, state.counts, state.extremes)
+        moments = [before + state.moments(j) for j, before in enumerate(moments)]
     return moments
+
+
+def accumulate_groups(
+    values: NDArray[np.floating[Any]], codes: NDArray[np.integer[Any]], groups: int, *, backend: BackendName | Backend = "auto"
+) -> list[Moments]:
+    """Return the exact moments of each group of a column, such as the readings of each sensor.
+
+    Parameters
+    ----------
+    values, backend
+        As for `accumulate`.
+    codes
+        ndarray of shape (n_values,), integers: the group of each value, from 0 to groups - 1. A negative code belongs to no group.
+    groups
+        Number of groups; one without values has empty moments.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype or shape, or a code is too large.
+    """
+    _check(values, None)
+    order, bounds = _by_code(codes, groups, values.shape)
+    moved = values[order]
+    return [accumulate(moved[first:last], backend=backend) for first, last in pairwise(bounds)]
+
+
+def _by_code(codes: NDArray[np.integer[Any]], groups: int, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], list[int]]:
+    """Return the order that brings equal codes together, and where each group starts and ends in it."""
+    if codes.dtype.kind not in "iu" or codes.shape != shape:
+        message = f"codes must be integers of shape {shape}, got {codes.dtype} of shape {codes.shape}; pass one per value"
+        raise ArgumentError(message)
+    if codes.size and codes.max() >= groups:
+        message = f"codes must be less than groups = {groups}, got {codes.max()}"
+        raise ArgumentError(message)
+    order = np.argsort(codes, kind="stable")
+    return order, np.searchsorted(codes[order], np.arange(groups + 1)).tolist()
 
 
 def accumulate_fixed(
@@ -161,7 +195,7 @@ def accumulate_fixed(
         totals = np.zeros(3, np.int64)
         for chunk in _contiguous(values[piece], None if keep is None else keep[piece]):
             kernel.accumulate_fixed(chunk, low, high, grid.offset, grid.scale, totals, state.counts, state.extremes)
-        moments += state.moments(*_from_grid(grid, int(state.counts[0]), *totals.tolist()))
+        moments += state.moments(..., *_from_grid(grid, int(state.counts[0]), *totals.tolist()))
     return moments
 
 
@@ -173,29 +207,29 @@ def _from_grid(grid: FixedGrid, count: int, steps: int, square_low: int, square_
 
 
 class _Tables:
-    """What the kernels fill: exact tables, counts and extremes of one piece."""
+    """What the kernels fill: exact tables, counts and extremes of one piece; with columns, a row of each a column."""
 
     __slots__ = ("counts", "extremes", "squares", "sums")
 
-    def __init__(self) -> None:
-        self.sums = np.zeros(SUMS, np.int64)
-        self.squares = np.zeros(SQUARES, np.int64)
-        self.counts = np.zeros(5, np.int64)
-        self.extremes = np.array([math.inf, -math.inf])
+    def __init__(self, *columns: int) -> None:
+        self.sums = np.zeros((*columns, SUMS), np.int64)
+        self.squares = np.zeros((*columns, SQUARES), np.int64)
+        self.counts = np.zeros((*columns, 5), np.int64)
+        self.extremes = np.tile([math.inf, -math.inf], (*columns, 1)) if columns else np.array([math.inf, -math.inf])
 
-    def moments(self, total: Fraction | None = None, squares: Fraction | None = None) -> Moments:
-        some = self.counts[0] > 0
-        count, nan, positive, negative, outside = self.counts.tolist()
+    def moments(self, column: Any = ..., total: Fraction | None = None, squares: Fraction | None = None) -> Moments:
+        extremes = self.extremes[column]
+        count, nan, positive, negative, outside = self.counts[column].tolist()
         return Moments(
             count=count,
             nan=nan,
             positive_infinity=positive,
             negative_infinity=negative,
             out_of_range=outside,
-            minimum=float(self.extremes[0]) if some else None,
-            maximum=float(self.extremes[1]) if some else None,
-            total=_table_value(self.sums, 1074) if total is None else total,
-            squares=_table_value(self.squares, 2148) if squares is None else squares,
+            minimum=float(extremes[0]) if count else None,
+            maximum=float(extremes[1]) if count else None,
+            total=_table_value(self.sums[column], 1074) if total is None else total,
+            squares=_table_value(self.squares[column], 2148) if squares is None else squares,
         )
 
 

@@ -62,6 +62,18 @@ def accumulate(
             squares[2 * place + weight + 32] += product // 2**32
 
 
+def accumulate_columns(
+    matrix: NDArray[np.floating[Any]],
+    sums: NDArray[np.int64],
+    squares: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    extremes: NDArray[np.float64],
+) -> None:
+    """Add each column of a row-major matrix to its row of the tables, counts and extremes."""
+    for column, state in zip(matrix.T, zip(sums, squares, counts, extremes, strict=True), strict=True):
+        accumulate(column, *state)
+
+
 def accumulate_fixed(
     values: NDArray[np.floating[Any]],
     low: float,

@@ -29,6 +29,9 @@ __all__ = ["QUALITY_WORTH_HASHING", "dihedral", "pack", "pdq", "pdq_batch", "tur
 QUALITY_WORTH_HASHING = 50
 """Pictures below this quality are nearly featureless: their hashes collide without meaning (PDQ's own recommendation)."""
 
+FLIPS = np.array([[0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0]], np.bool_)
+"""The words of parted hashes that are turned over where nothing is flipped, the rows are, the columns are, both are."""
+
 _FLOAT_LEVELS = 16  # a float luma is rounded to sixteenths of a grey level
 
 
@@ -121,11 +124,47 @@ def turned(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto
     ArgumentError
         The hashes are not uint64[n, 4].
     """
-    if hashes.ndim != 2 or hashes.shape[1] != 4 or hashes.dtype != np.uint64:
-        message = f"hashes must be uint64[n, 4], got {hashes.dtype}{list(hashes.shape)}"
-        raise ArgumentError(message)
     out = np.zeros((len(hashes), 8, 4), np.uint64)
-    implementation("perceptual", backend).turn(np.ascontiguousarray(hashes), out)
+    implementation("perceptual", backend).turn(_four_words(hashes), out)
+    return out
+
+
+def parted(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+    """Order the bits of hashes by the parities of their frequencies, so that a flip turns over whole words.
+
+    Parameters
+    ----------
+    hashes
+        uint64[n, 4], as `pdq_batch` gives them.
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    parted
+        uint64[n, 4]: the bits of even vertical and even horizontal frequencies, of odd and even, of even and odd, of odd and odd ones.
+        Distances are those of the hashes. `FLIPS` are the words that flips turn over.
+
+    Raises
+    ------
+    ArgumentError
+        The hashes are not uint64[n, 4].
+    """
+    out = np.zeros(hashes.shape, np.uint64)
+    implementation("perceptual", backend).part(_four_words(hashes), out)
+    return out
+
+
+def transposed(parted: NDArray[np.uint64], *, backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+    """Return the parted hashes, uint64[n, 4], of the transposed pictures; with `FLIPS` these are all that are turned by a quarter.
+
+    Raises
+    ------
+    ArgumentError
+        The hashes are not uint64[n, 4].
+    """
+    out = np.zeros(parted.shape, np.uint64)
+    implementation("perceptual", backend).transpose(_four_words(parted), out)
     return out
 
 
@@ -190,6 +229,13 @@ def pdq_batch(
         raise ArgumentError(message)
     module.hash_batch(np.ascontiguousarray(pixels), offsets, shapes, extents, _COSINES, hashes, qualities)
     return hashes, qualities
+
+
+def _four_words(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    if hashes.ndim != 2 or hashes.shape[1] != 4 or hashes.dtype != np.uint64:
+        message = f"hashes must be uint64[n, 4], got {hashes.dtype}{list(hashes.shape)}"
+        raise ArgumentError(message)
+    return np.ascontiguousarray(hashes)
 
 
 def _levels(luma: NDArray[np.uint8] | NDArray[np.float32]) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], int]:

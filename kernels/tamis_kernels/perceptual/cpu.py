@@ -229,3 +229,34 @@ def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
                         bit ^= np.uint64(1)
                     target = 16 * column + row if transposed else source
                     out[number, variant, target // 64] |= bit << np.uint64(target % 64)
+
+
+@njit(cache=True, nogil=True)
+def _turn_words(one: np.uint64) -> np.uint64:
+    """Transpose the 8 x 8 bits of a word by exchanging single bits, then blocks of 2 x 2, then of 4 x 4."""
+    swapped = (one ^ one >> np.uint64(7)) & np.uint64(0x00AA00AA00AA00AA)
+    one ^= swapped ^ swapped << np.uint64(7)
+    swapped = (one ^ one >> np.uint64(14)) & np.uint64(0x0000CCCC0000CCCC)
+    one ^= swapped ^ swapped << np.uint64(14)
+    swapped = (one ^ one >> np.uint64(28)) & np.uint64(0x00000000F0F0F0F0)
+    return one ^ swapped ^ swapped << np.uint64(28)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def part(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    """Write the bits of each hash ordered by the parities of their frequencies."""
+    for number in prange(len(hashes)):
+        for word in range(4):
+            gathered = np.uint64(0)
+            for bit in range(64):
+                source = 16 * (2 * (bit // 8) + (word in (0, 2))) + 2 * (bit % 8) + (word < 2)
+                gathered |= (hashes[number, source // 64] >> np.uint64(source % 64) & np.uint64(1)) << np.uint64(bit)
+            out[number, word] = gathered
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    """Write the parted hashes of the transposed pictures."""
+    for number in prange(len(parted)):
+        out[number, 0], out[number, 3] = _turn_words(parted[number, 0]), _turn_words(parted[number, 3])
+        out[number, 1], out[number, 2] = _turn_words(parted[number, 2]), _turn_words(parted[number, 1])

@@ -146,3 +146,19 @@ def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
         if transposed:
             turned = turned.transpose(0, 2, 1)
         out[:, variant] = np.bitwise_or.reduce(turned.reshape(len(hashes), 4, 64) << shifts, axis=2)
+
+
+def part(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    """Write the bits of each hash ordered by the parities of their frequencies."""
+    shifts = np.arange(64, dtype=np.uint64)
+    bits = (hashes[:, :, None] >> shifts & np.uint64(1)).reshape(len(hashes), 16, 16)
+    even, odd = slice(1, None, 2), slice(0, None, 2)  # of frequencies 1, 2, …
+    for word, (rows, columns) in enumerate(((even, even), (odd, even), (even, odd), (odd, odd))):
+        out[:, word] = np.bitwise_or.reduce(bits[:, rows, columns].reshape(len(hashes), 64) << shifts, axis=1)
+
+
+def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    """Write the parted hashes of the transposed pictures."""
+    shifts = np.arange(64, dtype=np.uint64)
+    bits = (parted[:, :, None] >> shifts & np.uint64(1)).reshape(len(parted), 4, 8, 8).transpose(0, 1, 3, 2)[:, [0, 2, 1, 3]]
+    out[:] = np.bitwise_or.reduce(bits.reshape(len(parted), 4, 64) << shifts, axis=2)

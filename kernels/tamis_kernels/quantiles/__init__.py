@@ -1,8 +1,9 @@
 """Exact quantiles of a column by radix select, over any number of chunks, shards and machines.
 
 The bits of a float, with the negative ones inverted, order like the floats. A pass counts 16 of these bits, from the top, for
-the few prefixes that hold a wanted rank: two passes find any order statistic of float32, four of float64. Histograms of
-shards add up as integers, so the result depends on the values alone.
+the few prefixes that hold a wanted rank: two passes find any order statistic of float32, four of float64. Where many are wanted,
+passes after the first count 8 bits, so that the histograms stay small. Histograms of shards add up as integers, so the result
+depends on the values alone.
 
 Median, interquartile range and median absolute deviation follow from the same selection.
 """
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection", "interquartile_range", "mad", "median", "quantiles"]
 
-DIGITS = 1 << 16
+MANY = 16  # order statistics: from here on a pass after the first looks at 8 bits, and a column in memory is sorted
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ class Selection:
         return cls(tuple(float(probability) for probability in probabilities), 8 * np.dtype(dtype).itemsize)
 
     @property
+    def digit(self) -> int:
+        """Bits that the next pass finds."""
+        return 16 if self.known == 0 or len(self.wanted()) <= MANY else 8
+
+    @property
     def done(self) -> bool:
         """Whether all bits are known, or there is nothing to find."""
         return self.known == self.width or (self.known > 0 and self.size == 0) or not self.probabilities
@@ -109,7 +115,7 @@ class Selection:
 
         Returns
         -------
-        ndarray of shape (n_prefixes, 65536), int64
+        ndarray of shape (n_prefixes, 2**digit), int64
 
         Raises
         ------
@@ -124,15 +130,16 @@ class Selection:
             message = f"values must be float{self.width} like the selection, got {values.dtype}; start it with this dtype"
             raise ArgumentError(message)
         prefixes = self.wanted()
-        histogram = np.zeros((prefixes.size, DIGITS), np.int64)
-        implementation("quantiles", backend).count(chunk, prefixes, self.width - self.known - 16, histogram)
+        histogram = np.zeros((prefixes.size, 1 << self.digit), np.int64)
+        implementation("quantiles", backend).count(chunk, prefixes, self.width - self.known - self.digit, histogram)
         return histogram
 
     def advance(self, histogram: NDArray[np.int64]) -> Selection:
         """Return the state after a pass, from the sum of its histograms."""
         prefixes = self.wanted()
-        if histogram.shape != (prefixes.size, DIGITS):
-            message = f"histogram must have shape {(prefixes.size, DIGITS)}, got {histogram.shape}; add up the count() of this pass"
+        bits = self.digit
+        if histogram.shape != (prefixes.size, 1 << bits):
+            message = f"histogram must have shape {(prefixes.size, 1 << bits)}, got {histogram.shape}; add up the count() of this pass"
             raise ArgumentError(message)
         targets, ranks, size = self.targets, self.ranks, self.size
         if self.known == 0:
@@ -147,10 +154,10 @@ class Selection:
         for target, rank in zip(targets, ranks, strict=True):
             counts = cumulated[np.searchsorted(prefixes, np.uint64(target))]
             digit = int(np.searchsorted(counts, rank, side="right"))
-            found.append((target << 16 | digit, rank - (int(counts[digit - 1]) if digit else 0)))
+            found.append((target << bits | digit, rank - (int(counts[digit - 1]) if digit else 0)))
         return replace(
             self,
-            known=self.known + 16,
+            known=self.known + bits,
             size=size,
             targets=tuple(target for target, _ in found),
             ranks=tuple(rank for _, rank in found),
@@ -170,6 +177,16 @@ class Selection:
         neighbours = _from_keys(np.array(self.targets, np.uint64), self.width).reshape(-1, 2).tolist()
         places = [probability * (self.size - 1) for probability in self.probabilities]
         return np.array([_between(a, b, place - math.floor(place)) for (a, b), place in zip(neighbours, places, strict=True)])
+
+
+def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[float]) -> NDArray[np.float64]:
+    if not values.size:
+        return np.full(len(probabilities), np.nan)
+    places = [probability * (values.size - 1) for probability in probabilities]
+    below = [math.floor(place) for place in places]
+    above = np.minimum(np.add(below, 1), values.size - 1)
+    low, high = ((values[index].astype(np.float64) + 0.0).tolist() for index in (below, above))  # -0.0 + 0.0 is 0.0
+    return np.array([_between(a, b, place - math.floor(place)) for a, b, place in zip(low, high, places, strict=True)])
 
 
 def quantiles(
@@ -208,12 +225,14 @@ def quantiles(
         raise ArgumentError(message)
     remaining = _kept(values, None)
     selection = Selection.start(probabilities, remaining.dtype)
+    if len(selection.probabilities) > MANY:
+        return _from_sorted(np.sort(remaining[~np.isnan(remaining)]), selection.probabilities)
     while not selection.done:
         histogram = selection.count(remaining, backend=backend)
         prefixes = selection.wanted()
         selection = selection.advance(histogram)
         if not selection.done:
-            digits = selection.wanted() & np.uint64(DIGITS - 1)
+            digits = selection.wanted() & np.uint64(0xFFFF)
             rows = np.searchsorted(prefixes, selection.wanted() >> np.uint64(16))
             candidates = np.empty(int(histogram[rows, digits].sum()), remaining.dtype)
             shift = selection.width - selection.known

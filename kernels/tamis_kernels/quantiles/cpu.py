@@ -32,6 +32,7 @@ def _count_following(
     leading: NDArray[np.bool_],
     top_shift: Any,
     shift: Any,
+    digit: Any,
     histogram: NDArray[np.int64],
 ) -> None:
     magnitude = sign - bits.dtype.type(1)
@@ -40,9 +41,9 @@ def _count_following(
         key = ~pattern if pattern > sign else (pattern & magnitude) | sign
         if leading[key >> top_shift] and (pattern & magnitude) <= infinity:
             following = key >> shift
-            row = np.searchsorted(prefixes, following >> bits.dtype.type(16))
-            if row < prefixes.shape[0] and prefixes[row] == following >> bits.dtype.type(16):
-                histogram[row, following & bits.dtype.type(0xFFFF)] += 1
+            row = np.searchsorted(prefixes, following >> digit)
+            if row < prefixes.shape[0] and prefixes[row] == following >> digit:
+                histogram[row, following & bits.dtype.type(histogram.shape[1] - 1)] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -84,16 +85,17 @@ def _leading(prefixes: NDArray[np.uint64], bits: int) -> NDArray[np.bool_]:
 
 
 def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, histogram: NDArray[np.int64]) -> None:
-    """Count the 16 bits above `shift` of each key, in the row of the prefix that stands before them."""
+    """Count the bits above `shift` of each key, as many as the histogram is wide, in the row of the prefix that stands before them."""
     patterns, infinity, sign = _bits(values)
     number = patterns.dtype.type
     width = 8 * values.itemsize
+    digit = histogram.shape[1].bit_length() - 1
     if shift == width - 16:
         _count_leading(patterns, infinity, sign, number(shift), histogram[0])
     else:
         known = prefixes.astype(patterns.dtype)
-        leading = _leading(prefixes, width - 16 - shift)
-        _count_following(patterns, infinity, sign, known, leading, number(width - 16), number(shift), histogram)
+        leading = _leading(prefixes, width - digit - shift)
+        _count_following(patterns, infinity, sign, known, leading, number(width - 16), number(shift), number(digit), histogram)
 
 
 def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, out: NDArray[np.floating[Any]]) -> int:

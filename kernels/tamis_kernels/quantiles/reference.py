@@ -19,14 +19,15 @@ def _key(value: float, width: int) -> int:
 
 
 def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, histogram: NDArray[np.int64]) -> None:
-    """Count the 16 bits above `shift` of each key, in the row of the prefix that stands before them."""
+    """Count the bits above `shift` of each key, as many as the histogram is wide, in the row of the prefix that stands before them."""
+    width = histogram.shape[1]
     rows = {prefix: row for row, prefix in enumerate(prefixes.tolist())}
     for value in values.tolist():
         if not math.isnan(value):
             key = _key(value, 8 * values.itemsize)
-            row = rows.get(key >> (shift + 16))
+            row = rows.get((key >> shift) // width)
             if row is not None:
-                histogram[row, (key >> shift) & 0xFFFF] += 1
+                histogram[row, (key >> shift) % width] += 1
 
 
 def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, out: NDArray[np.floating[Any]]) -> int:

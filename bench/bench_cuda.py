@@ -1,0 +1,139 @@
+"""CUDA kernels against the CPU's on all threads, from host memory to host memory.
+
+bash bench/gpu.sh                                                               # on a GPU: tests, sanitizer, this
+NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1 python bench/bench_cuda.py --quick   # anywhere, to see that it works; no figures
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from harness import Report
+
+from tamis_kernels import bands, components, fss, groups, jaccard, minhash
+from tamis_kernels.backend import cuda_problem, simulated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness import Lane
+    from numpy.typing import NDArray
+
+SLOTS = 128
+BYTES = 1 << 28
+
+
+def sized(report: Report, full: int) -> int:
+    """Return how large an input is: a hundredth for a quick look, and next to nothing in the simulator."""
+    return min(full, 60) if simulated() else full // 100 if report.quick else full
+
+
+def link(report: Report) -> float:
+    """Return the bytes a second that a copy from the host's pageable memory to the device reaches, and print it beside pinned memory."""
+    if simulated():
+        return 0.0
+    import cupy
+
+    pageable = np.ones(BYTES, np.uint8)
+    pinned = np.frombuffer(cupy.cuda.alloc_pinned_memory(BYTES), np.uint8, BYTES)
+    device = cupy.empty(BYTES, np.uint8)
+
+    def copy(source: NDArray[np.uint8]) -> None:
+        device.set(source)
+        cupy.cuda.runtime.deviceSynchronize()
+
+    def on_device() -> None:
+        device.copy()
+        cupy.cuda.runtime.deviceSynchronize()
+
+    lanes: dict[str, Lane] = {
+        "pageable to device": partial(copy, pageable),
+        "pinned to device": partial(copy, pinned),
+        "on the device": on_device,
+    }
+    rows = report.time("copies of 256 MB", lanes, work=BYTES / 1e9, unit="GB")
+    return rows["pageable to device"].rate * 1e9
+
+
+def compare(report: Report, case: str, call: Callable[..., Any], *, work: float, unit: str, bytes_moved: int, speed: float) -> None:
+    """Check that CUDA gives what the CPU gives, then time both; the limit is the bytes in and out at the speed of the link."""
+    found, wanted = call(backend="cuda"), call(backend="cpu")
+    pairs = zip(found, wanted, strict=True) if isinstance(found, tuple) else [(found, wanted)]
+    report.check(f"{case}: CUDA equals the CPU", all(np.array_equal(one, other) for one, other in pairs))
+    limit = work / (bytes_moved / speed) if speed else None
+    report.time(
+        case,
+        {"cuda, host to host": partial(call, backend="cuda"), "cpu, all threads": partial(call, backend="cpu")},
+        work=work, unit=unit, limit=limit, limit_note="bytes in and out over the link, pageable memory",
+    )  # fmt: skip
+
+
+def bench_signatures(report: Report, speed: float) -> None:
+    generator = np.random.default_rng(1)
+    total = sized(report, 1 << 26)
+    narrow = generator.integers(0, 2**32, total, dtype=np.uint32)
+    for size in (64, 1024, 65536):
+        rows = np.arange(0, total + 1, min(size, total // 2))
+        elements = narrow[: rows[-1]]
+        out = 4 * SLOTS * (rows.size - 1)
+        for name, module, width in (("affine32", minhash, 4), ("fss", fss, 8)):
+            compare(
+                report, f"{name}, rows of {size}", partial(module.signatures, elements if width == 4 else elements.astype(np.uint64), rows),
+                work=elements.size / 1e6, unit="M elements", bytes_moved=width * elements.size + out, speed=speed,
+            )  # fmt: skip
+
+
+def bench_texts(report: Report, speed: float) -> None:
+    generator = np.random.default_rng(2)
+    words = np.array([f"w{i:x}" for i in range(20_000)])
+    count = max(2, sized(report, 200_000))
+    texts = [" ".join(words[generator.integers(0, words.size, 6 if simulated() else 300)]).encode() for _ in range(count)]
+    data, offsets = np.frombuffer(b"".join(texts), np.uint8), np.cumsum([0, *map(len, texts)])
+    for name, module in (("affine32", minhash), ("fss", fss)):
+        compare(
+            report, f"{name} of word 5-grams", partial(module.text_signatures, data, offsets, unit="word", ngram=5),
+            work=data.size / 1e6, unit="MB", bytes_moved=data.size + 4 * SLOTS * count, speed=speed,
+        )  # fmt: skip
+
+
+def bench_clusters(report: Report, speed: float) -> None:
+    generator = np.random.default_rng(3)
+    rows = sized(report, 1_000_000)
+    table = generator.integers(0, 2**32, (rows, SLOTS), dtype=np.uint32)
+    compare(report, "16 x 8 band keys", partial(bands.keys, table, bands=16, rows=8),
+            work=16 * rows / 1e6, unit="M keys", bytes_moved=table.nbytes + 128 * rows, speed=speed)  # fmt: skip
+    keys = generator.integers(0, 2**64 - 1, sized(report, 32_000_000), dtype=np.uint64)
+    compare(report, "grouping by key", partial(groups.sort_by_key, keys),
+            work=keys.size / 1e6, unit="M keys", bytes_moved=28 * keys.size, speed=speed)  # fmt: skip
+    members = sized(report, 20_000_000)
+    left, right = generator.integers(0, members, (2, members))
+
+    def clusters(backend: Any) -> NDArray[np.int64]:
+        parent = np.arange(members)
+        components.union(parent, left, right, backend=backend)
+        return components.roots(parent, backend=backend)
+
+    compare(report, "union-find of random edges", clusters, work=members / 1e6, unit="M edges", bytes_moved=48 * members, speed=speed)
+    size = 4 if simulated() else 500
+    sets, offsets = jaccard.sorted_sets(generator.integers(0, 10 * size, size * max(4, rows // 20)).astype(np.uint32),
+                                        np.arange(0, size * max(4, rows // 20) + 1, size))  # fmt: skip
+    one, other = generator.integers(0, offsets.size - 1, (2, rows))
+    compare(report, f"Jaccard of pairs of {size}", partial(jaccard.pairs, sets, offsets, one, other),
+            work=rows / 1e6, unit="M pairs", bytes_moved=sets.nbytes + 24 * rows, speed=speed)  # fmt: skip
+
+
+def main() -> None:
+    if problem := cuda_problem():
+        sys.exit(f"CUDA cannot run here: {problem}")
+    report = Report.from_arguments((__doc__ or "").splitlines()[0])
+    speed = link(report)
+    bench_signatures(report, speed)
+    bench_texts(report, speed)
+    bench_clusters(report, speed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""TIFF and BMP: whether the places and lengths that they declare lie within the file, page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+from isal import isal_zlib
+
+from tamis.media.inspection import Container, FaultError, Limits, check_pixels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
+
+_TYPES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
+_WIDE_TYPES = {5: 8, 10: 8, 11: 4, 12: 8}  # fractions and floats: their bytes
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANES = 273, 277, 278, 279, 284
+_TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
+_NEEDED = frozenset(
+    {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANES, _TILES, _TILE_BYTES, 320}
+)
+_PLAIN, _DEFLATE, _YCBCR = 1, (8, 32946), 6
+_BEST_RATIO = 1032  # of deflate
+_INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
+_PLAIN_BMP = (0, 3, 6)
+_CORE_HEADER = 12
+
+
+def _damaged(reason: str, detail: str, lost: float = 0.0) -> FaultError:
+    return FaultError(grade="damaged", reason=reason, detail=detail, lost=lost)
+
+
+def walk_tiff(data: bytes, limits: Limits) -> Container:
+    """Follow the chain of directories; every strip and tile must lie within the file and be long enough (TIFF 6.0, BigTIFF).
+
+    Raises
+    ------
+    FaultError
+        The file is cut off or a bomb, the chain of directories goes in a circle, or picture data are missing.
+    """
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    big = int.from_bytes(data[2:4], order) == 43
+    width = 8 if big else 4  # of a place in the file
+    place = int.from_bytes(data[8:16] if big else data[4:8], order)
+    seen: set[int] = set()
+    notes: list[tuple[str, str]] = []
+    pixels = 0
+    while place:
+        if place in seen:
+            raise _damaged("directory_loop", f"the chain of directories comes back to byte {place} after {len(seen)} pages")
+        seen.add(place)
+        tags, place = _directory(data, place, order, width, notes)
+        if _WIDTH in tags and _HEIGHT in tags:
+            extent = _one(tags, _WIDTH), _one(tags, _HEIGHT)
+            check_pixels(*extent, limits)
+            pixels += extent[0] * extent[1]
+            _check_page(data, tags, len(seen) - 1, limits)
+        limits.check_frames(len(seen), pixels)
+    if not seen:
+        raise _damaged("no_picture_data", "holds no directory", 1.0)
+    return Container(data, notes[0] if notes else None)
+
+
+def _directory(
+    data: bytes, place: int, order: Literal["little", "big"], width: int, notes: list[tuple[str, str]]
+) -> tuple[dict[int, Numbers], int]:
+    """Return the numbers of a directory's entries by tag, and where the next directory begins."""
+    head, each = (8, 20) if width == 8 else (2, 12)
+    count = int.from_bytes(data[place : place + head], order)
+    end = place + head + count * each + width
+    if end - width > len(data) or place + head > len(data):
+        raise _damaged("truncated", f"ends at byte {len(data)}, within or before the directory at byte {place}")
+    tags: dict[int, Numbers] = {}
+    sign = "<" if order == "little" else ">"
+    for entry in range(place + head, end - width, each):
+        tag, kind = (int.from_bytes(data[at : at + 2], order) for at in (entry, entry + 2))
+        values = int.from_bytes(data[entry + 4 : entry + 4 + width], order)
+        code = _TYPES.get(kind)
+        bytes_each = int(code[1]) if code else _WIDE_TYPES.get(kind, 1)
+        start = entry + 4 + width
+        if values * bytes_each > width:
+            start = int.from_bytes(data[start : start + width], order)
+        if start + values * bytes_each > len(data):
+            detail = f"the entry at byte {entry}, tag {tag}, has {values} values at byte {start}, beyond the end at byte {len(data)}"
+            if tag in _NEEDED:
+                raise _damaged("truncated", detail)
+            notes.append(("broken_metadata", detail))
+        elif code and tag not in tags and tag in _NEEDED | {_TILE_WIDTH, _TILE_HEIGHT}:
+            dtype: Any = np.dtype(sign + code)
+            tags[tag] = np.frombuffer(data, dtype, values, start).astype(np.int64)
+    following = int.from_bytes(data[end - width : end], order) if end <= len(data) else 0
+    return tags, following
+
+
+def _one(tags: dict[int, Numbers], tag: int, default: int = 0) -> int:
+    values = tags.get(tag)
+    return int(values[0]) if values is not None and len(values) else default
+
+
+def _check_page(data: bytes, tags: dict[int, Numbers], page: int, limits: Limits) -> None:
+    """Raise where strips or tiles of a page are missing, cut off, too short or cannot be inflated."""
+    size = len(data)
+    width, height = _one(tags, _WIDTH), _one(tags, _HEIGHT)
+    tiled = _TILES in tags
+    places, lengths = (tags.get(_TILES), tags.get(_TILE_BYTES)) if tiled else (tags.get(_STRIPS), tags.get(_STRIP_BYTES))
+    what = "tile" if tiled else "strip"
+    if places is None or not len(places):
+        raise _damaged("no_picture_data", f"page {page} holds no {what}s")
+    if lengths is None or len(lengths) != len(places):
+        if lengths is not None or len(places) > 1:
+            raise _damaged("bad_table", f"page {page} has {len(places)} {what}s and {0 if lengths is None else len(lengths)} lengths")
+        lengths = np.array([size - places[0]])
+    beyond = (places < 0) | (lengths < 0) | (places > size - lengths)
+    if beyond.any():
+        first = int(beyond.argmax())
+        detail = f"ends at byte {size}; {what} {first} of page {page} lies at bytes {places[first]} to {places[first] + lengths[first]}"
+        raise _damaged("truncated", detail, 1 - first / len(places))
+    across, down = (_one(tags, _TILE_WIDTH), _one(tags, _TILE_HEIGHT)) if tiled else (width, min(height, _one(tags, _ROWS, height)))
+    if not across or not down:
+        raise _damaged("bad_header", f"page {page} has {what}s of {across} x {down} pixels")
+    samples = _one(tags, _SAMPLES, 1)
+    planes = samples if _one(tags, _PLANES, 1) == 2 else 1
+    needed = -(-width // across) * -(-height // down) * planes
+    if len(places) < needed:
+        raise _damaged("missing_rows", f"page {page} has {len(places)} {what}s and needs {needed}", 1 - len(places) / needed)
+    compression = _one(tags, _COMPRESSION, 1)
+    if compression not in (_PLAIN, *_DEFLATE) or _one(tags, _PHOTOMETRIC) == _YCBCR:
+        return
+    bits = int(tags[_BITS].sum()) if len(tags.get(_BITS, ())) == samples else _one(tags, _BITS, 1) * samples
+    row, each = -(-across * bits // planes // 8), -(-height // down)
+    if row * down > 8 * limits.max_pixels:
+        raise FaultError(grade="bomb", reason="too_many_pixels", detail=f"a {what} of page {page} would hold {row * down} bytes")
+    for number in range(needed):
+        place, length = int(places[number]), int(lengths[number])
+        rows = down if tiled else min(down, height - number % each * down)
+        have = (
+            length
+            if compression == _PLAIN
+            else _inflated(data[place : place + length], row * rows, f"{what} {number} of page {page}", place)
+        )
+        if have < row * rows:
+            detail = f"{what} {number} of page {page}, at byte {place}, holds {have} bytes where {row * rows} are needed"
+            raise _damaged("missing_rows", detail, 1 - number / needed)
+
+
+def _inflated(packed: bytes, wanted: int, what: str, place: int) -> int:
+    """Return how many of the wanted bytes a strip or tile inflates to; libtiff passes over a wrong checksum."""
+    if wanted > _BEST_RATIO * (len(packed) + 1):
+        return 0
+    try:
+        return len(isal_zlib.decompressobj().decompress(packed, wanted + 1))
+    except _INFLATE_ERROR as error:
+        raise _damaged("corrupt_data", f"{what}, from byte {place} on, cannot be inflated: {error}") from error
+
+
+def walk_bmp(data: bytes, limits: Limits) -> Container:
+    """Compare the rows that the header declares with the bytes there are (Windows and OS/2 bitmaps).
+
+    Raises
+    ------
+    FaultError
+        The file is cut off or a bomb.
+    """
+    size = len(data)
+
+    def number(at: int, width: int = 4, *, signed: bool = False) -> int:
+        return int.from_bytes(data[at : at + width], "little", signed=signed)
+
+    start, core = number(10), number(14) == _CORE_HEADER
+    width, height, bits = (
+        (number(18, 2), number(20, 2), number(24, 2)) if core else (number(18, signed=True), number(22, signed=True), number(28, 2))
+    )
+    check_pixels(abs(width), abs(height), limits)
+    compression, declared = (0, 0) if core else (number(30), number(34))
+    row = -(-abs(width) * bits // 32) * 4
+    needed = start + (row * abs(height) if compression in _PLAIN_BMP else declared)
+    if needed > size:
+        lost = min(1.0, (needed - size) / (needed - start)) if needed > start else 0.0
+        raise _damaged("truncated", f"ends at byte {size}, its rows from byte {start} on need {needed} bytes", lost)
+    return Container(data)

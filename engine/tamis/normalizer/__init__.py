@@ -1,0 +1,8 @@
+"""Bring columns and pictures to a common scale, with fits that are exact and do not depend on order, batches or threads."""
+
+from tamis.normalizer.estimator import Normalizer
+from tamis.normalizer.groups import GroupNormalizer
+from tamis.normalizer.methods import METHODS, Known, Method, Parameters, Power
+from tamis.normalizer.pictures import PictureNormalizer
+
+__all__ = ["METHODS", "GroupNormalizer", "Known", "Method", "Normalizer", "Parameters", "PictureNormalizer", "Power"]

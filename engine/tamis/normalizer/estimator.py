@@ -1,0 +1,369 @@
+"""Scalers whose fit is exact: the same bits for any order, batch size, number of threads or machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+import polars as pl
+
+from tamis.errors import ColumnError, nearest
+from tamis.normalizer import inputs
+from tamis.normalizer.methods import AFFINE, Curve, Known, Method, Parameters, Power, from_json, learn, to_json
+from tamis_kernels import affine
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.moments import Moments, accumulate_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+Data = TypeVar("Data", "np.ndarray[Any, Any]", pl.DataFrame)
+
+FORMAT = "tamis-normalizer/2"
+
+
+class Normalizer:
+    """Bring the columns of a table to a common scale; follows scikit-learn's conventions for estimators.
+
+    ===========  ======================================  =============================================
+    method       transform                               fitted attributes beside `center_`, `scale_`
+    ===========  ======================================  =============================================
+    zscore       (x - mean) / standard deviation         `mean_`, `var_` (divisor n)
+    minmax       (x - minimum) / (maximum - minimum)     `data_min_`, `data_max_`, `data_range_`
+    maxabs       x / largest absolute value              `max_abs_`
+    robust       (x - median) / interquartile range      `quantiles_`
+    quantile     place among the quantiles               `quantiles_`, `references_`
+    yeo_johnson  z-score of the Yeo-Johnson power        `lambdas_`
+    log1p        log(1 + x); NaN below -1, -inf at -1
+    clip         what lies outside becomes the bound     `quantiles_`, where bounds are quantiles
+    ===========  ======================================  =============================================
+
+    The first four compute `(x - center_) / scale_`, two operations rounded one by one, so `scale_` is always the divisor. A
+    constant column has scale 1. NaN and null are skipped by the fit and kept by the transform; a column of nothing else becomes
+    NaN. Infinities take no part in the fit; where the method shifts and scales they stay infinite. float32 stays float32; integers
+    and booleans become float64.
+
+    Parameters
+    ----------
+    method
+        One of the above.
+    quantile_range
+        Percentages between which `robust` takes its range.
+    n_quantiles
+        Quantiles that `quantile` goes by, at most as many as there are rows. All rows are looked at, not a sample.
+    output_distribution
+        Whether the places of `quantile` are 0 … 1 or those of a standard normal distribution.
+    tails
+        Percentages beyond which `clip` cuts.
+    limits
+        Numbers beyond which `clip` cuts, in place of the percentages; None for an open end.
+    copy
+        False: `transform` and `inverse_transform` write into X where it is a C-contiguous array of float32 or float64.
+
+    Attributes
+    ----------
+    n_features_in_
+        Number of columns.
+    feature_names_in_
+        Names of the columns, where the fit saw names.
+    moments_
+        Exact moments per column, of zscore, minmax, maxabs, log1p and clip with limits; later batches are added to them.
+    """
+
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    center_: NDArray[np.float64]
+    scale_: NDArray[np.float64]
+    mean_: NDArray[np.float64]
+    var_: NDArray[np.float64]
+    data_min_: NDArray[np.float64]
+    data_max_: NDArray[np.float64]
+    data_range_: NDArray[np.float64]
+    max_abs_: NDArray[np.float64]
+    lambdas_: NDArray[np.float64]
+    quantiles_: NDArray[np.float64]
+    references_: NDArray[np.float64]
+    moments_: list[Moments]
+    known_: list[Known]
+    curves_: list[Curve]
+
+    def __init__(
+        self,
+        method: Method = "zscore",
+        *,
+        quantile_range: tuple[float, float] = (25.0, 75.0),
+        n_quantiles: int = 1000,
+        output_distribution: Literal["uniform", "normal"] = "uniform",
+        tails: tuple[float, float] = (1.0, 99.0),
+        limits: tuple[float | None, float | None] = (None, None),
+        copy: bool = True,
+    ) -> None:
+        self.method = method
+        self.quantile_range = quantile_range
+        self.n_quantiles = n_quantiles
+        self.output_distribution = output_distribution
+        self.tails = tails
+        self.limits = limits
+        self.copy = copy
+
+    def __repr__(self) -> str:
+        return f"Normalizer({self.method!r})"
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn wants to know of an estimator; it alone calls this, so it is installed."""
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type="transformer",
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=["float64", "float32"]),
+            input_tags=InputTags(allow_nan=True),
+        )
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - scikit-learn's signature
+        """Return the constructor's parameters."""
+        return {**{field.name: getattr(self, field.name) for field in fields(Parameters)}, "copy": self.copy}
+
+    def set_params(self, **params: Any) -> Normalizer:
+        """Set constructor parameters and return self."""
+        for name, value in params.items():
+            if name not in self.get_params():
+                message = f"Normalizer has no parameter {name!r}.{nearest(name, self.get_params())}"
+                raise ArgumentError(message)
+            setattr(self, name, value)
+        return self
+
+    # Fitting
+
+    def fit(self, X: Any, y: object = None) -> Normalizer:  # noqa: ARG002 - scikit-learn's signature
+        """Learn from a numpy array of one or two dimensions, what can become one, or a polars DataFrame."""
+        parameters, data = self._parameters(), _rows(X)
+        return self._finish(inputs.names(X), _learned(parameters, data))
+
+    def partial_fit(self, X: Any, y: object = None) -> Normalizer:  # noqa: ARG002 - scikit-learn's signature
+        """Learn from one more batch; any cutting into batches, in any order, gives the same bits as `fit`."""
+        parameters, data = self._parameters(), _rows(X)
+        if not parameters.merges:
+            message = (
+                f"{self.method} cannot learn batch by batch, because it needs all values at once: call fit, or gather what it needs "
+                "with tamis_kernels.quantiles.Selection or tamis_kernels.yeo_johnson.search and call Normalizer.from_statistics"
+            )
+            raise ArgumentError(message)
+        known = _learned(parameters, data)
+        if self._fitted:
+            self._check_columns(inputs.names(X), len(known))
+            known = _added(self.known_, known)
+        return self._finish(inputs.names(X), known)
+
+    @classmethod
+    def from_statistics(
+        cls, columns: Mapping[str, Moments | Power | Sequence[float]], method: Method = "zscore", **params: Any
+    ) -> Normalizer:
+        """Return a fitted normalizer from what was gathered of named columns elsewhere.
+
+        This is how a parallel run fits: every shard accumulates, `sum(parts, Moments())` merges, and this finishes. minmax and
+        maxabs need the range, which moments have lost after a subtraction. robust wants the quantiles at the ends of its range and
+        the median between, clip those at its tails, quantile those at even steps from 0 to 1, yeo_johnson a `Power`.
+        """
+        known = [each if isinstance(each, (Moments, Power)) else tuple(float(value) for value in each) for each in columns.values()]
+        return cls(method, **params)._finish(list(columns), known)
+
+    def merge(self, other: Normalizer) -> Normalizer:
+        """Return a normalizer fitted to the data of both; only for methods that learn batch by batch."""
+        self._check_fitted()
+        other._check_fitted()
+        names = self._feature_names()
+        agree = (self._parameters(), names, self.n_features_in_) == (other._parameters(), other._feature_names(), other.n_features_in_)
+        if not self._parameters().merges or not agree:
+            message = f"cannot merge {self!r} of {names} with {other!r} of {other._feature_names()}: method and columns must agree"
+            raise ArgumentError(message)
+        return Normalizer(**self.get_params())._finish(names, _added(self.known_, other.known_))
+
+    # Transforming
+
+    def transform(self, X: Data, *, out: NDArray[Any] | None = None) -> Data:
+        """Return X normalised: an array of the same shape, or a DataFrame of the same columns.
+
+        Parameters
+        ----------
+        X
+            Columns of the fit.
+        out
+            For an array: C-contiguous array of its shape and dtype to write to. Memory used again is filled faster than new memory.
+        """
+        return self._moved(X, "apply", out)
+
+    def inverse_transform(self, X: Data, *, out: NDArray[Any] | None = None) -> Data:
+        """Return X in the units of the data that was fitted; what `clip` has cut stays cut. `out` as for `transform`."""
+        return self._moved(X, "undo", out)
+
+    def fit_transform(self, X: Data, y: object = None) -> Data:  # noqa: ARG002 - scikit-learn's signature
+        """Fit to X and return X normalised. Each column of a frame is moved at once, while it is still in the cache."""
+        if not isinstance(X, pl.DataFrame):
+            return self.fit(X).transform(X)
+        parameters = self._parameters()
+        known, moved = [], []
+        for series, out in zip(_rows(X), inputs.memory(X), strict=True):
+            values = inputs.floats(series)
+            known.append(learn(parameters, values))
+            moved.append(inputs.column(Curve.of(parameters, known[-1]).apply(values, out), series))
+        self._finish(inputs.names(X), known)
+        return pl.DataFrame(moved)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the columns, which a transform keeps."""
+        self._check_fitted()
+        if input_features is not None and len(input_features) != self.n_features_in_:
+            message = f"input_features should have length equal to number of features ({self.n_features_in_}), got {len(input_features)}"
+            raise ArgumentError(message)
+        known = self._feature_names() or [f"x{i}" for i in range(self.n_features_in_)]
+        return np.array(known if input_features is None else list(input_features), object)
+
+    # Keeping
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-safe dict of parameters and state, from which `from_dict` makes an equal normalizer, bit for bit."""
+        self._check_fitted()
+        parameters = asdict(self._parameters())
+        return {
+            "format": FORMAT,
+            "method": parameters.pop("method"),
+            "parameters": {name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()},
+            "features": self._feature_names(),
+            "columns": [to_json(known) for known in self.known_],
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Normalizer:
+        """Return the normalizer that `to_dict` wrote."""
+        if state.get("format") != FORMAT:
+            message = f"not a normalizer: format is {state.get('format')!r}, expected {FORMAT!r}"
+            raise ArgumentError(message)
+        params = {name: tuple(value) if isinstance(value, list) else value for name, value in state["parameters"].items()}
+        return cls(state["method"], **params)._finish(state["features"], [from_json(each) for each in state["columns"]])
+
+    def save(self, path: str | Path) -> None:
+        """Write the normalizer as JSON."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Normalizer:
+        """Read a normalizer that `save` wrote."""
+        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+
+    # Inside
+
+    def _parameters(self) -> Parameters:
+        return Parameters(**{field.name: getattr(self, field.name) for field in fields(Parameters)})
+
+    @property
+    def _fitted(self) -> bool:
+        return hasattr(self, "n_features_in_")
+
+    def _check_fitted(self) -> None:
+        if not self._fitted:
+            message = f"{self!r} is not fitted yet: call fit or partial_fit first"
+            raise _not_fitted()(message)
+
+    def _feature_names(self) -> list[str] | None:
+        return list(self.feature_names_in_) if hasattr(self, "feature_names_in_") else None
+
+    def _check_columns(self, names: list[str] | None, count: int) -> None:
+        fitted = self._feature_names()
+        if names is not None and fitted is not None and names != fitted:
+            message = f"columns must be those of the fit, {fitted}, in this order, got {names}; select them first"
+            raise ColumnError(message)
+        if count != self.n_features_in_:
+            message = (
+                f"X has {count} features, but Normalizer is expecting {self.n_features_in_} features as input, those of the fit. "
+                "Reshape your data if it has one dimension"
+            )
+            raise ArgumentError(message)
+
+    def _finish(self, names: list[str] | None, known: Sequence[Known]) -> Normalizer:
+        """Turn what is known of the columns into curves and attributes."""
+        parameters = self._parameters()
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        self.known_ = list(known)
+        self.curves_ = [Curve.of(parameters, each) for each in known]
+        self.n_features_in_ = len(self.known_)
+        if names is not None:
+            self.feature_names_in_ = np.array(names, object)
+        self.center_ = np.array([curve.centre for curve in self.curves_], np.float64)
+        self.scale_ = np.array([curve.scale for curve in self.curves_], np.float64)
+        moments = [each for each in known if isinstance(each, Moments)]
+        if parameters.merges:
+            self.moments_ = moments
+        if parameters.method == "zscore":
+            self.mean_, self.var_ = self.center_, np.array([each.variance() for each in moments])
+        elif parameters.method == "yeo_johnson":
+            self.lambdas_ = np.array([curve.lambda_ for curve in self.curves_])
+        elif parameters.method == "maxabs":
+            self.max_abs_ = np.abs([_range(each) for each in moments]).reshape(-1, 2).max(axis=1)
+        elif parameters.method == "minmax":
+            self.data_min_, self.data_max_ = np.array([_range(each) for each in moments]).reshape(-1, 2).T
+            self.data_range_ = self.data_max_ - self.data_min_
+        if parameters.probabilities():
+            self.quantiles_ = np.array([curve.quantiles for curve in self.curves_], np.float64).T
+            self.references_ = np.array(parameters.probabilities(len(self.quantiles_)))
+        return self
+
+    def _moved(self, X: Any, direction: Literal["apply", "undo"], out: NDArray[Any] | None) -> Any:
+        self._check_fitted()
+        data = inputs.table(X)
+        self._check_columns(inputs.names(X), data.shape[1] if len(data.shape) == 2 else 1)
+        if isinstance(data, pl.DataFrame):
+            if out is not None:
+                message = "out is for arrays: a polars frame cannot be written to; leave it out"
+                raise ArgumentError(message)
+            moves = zip(self.curves_, data, inputs.memory(data), strict=True)
+            return pl.DataFrame([inputs.column(getattr(curve, direction)(inputs.floats(one), place), one) for curve, one, place in moves])
+        if out is None and not self.copy and data is X and data.flags.c_contiguous and data.flags.writeable:
+            out = data
+        if self.method in AFFINE and data.ndim == 2 and (out is not None or not data.flags.f_contiguous):
+            move = affine.transform if direction == "apply" else affine.inverse
+            return move(data, self.center_, self.scale_, out=out)
+        target = np.empty_like(data) if out is None else out
+        if (target.shape, target.dtype) != (data.shape, data.dtype):
+            message = f"out must be {data.dtype} of shape {data.shape}, got {target.dtype} of shape {target.shape}"
+            raise ArgumentError(message)
+        for curve, source, place in zip(self.curves_, inputs.turned(data), inputs.columns(target), strict=True):
+            getattr(curve, direction)(source, place)
+        return target
+
+
+def _rows(X: Any) -> Any:
+    """Return X as a table to learn from, which has rows."""
+    data = inputs.table(X)
+    if len(data) == 0:
+        message = f"X has 0 sample(s) (shape={data.shape}) while a minimum of 1 is required."
+        raise ArgumentError(message)
+    return data
+
+
+def _learned(parameters: Parameters, data: Any) -> list[Known]:
+    """Return what is known of each column; a row-major array is read once."""
+    if parameters.merges and not isinstance(data, pl.DataFrame) and data.ndim == 2:
+        return list(accumulate_columns(data))
+    return [learn(parameters, column) for column in inputs.turned(data)]
+
+
+def _added(left: Iterable[Known], right: Iterable[Known]) -> list[Known]:
+    return [a + b for a, b in zip(left, right, strict=True) if isinstance(a, Moments) and isinstance(b, Moments)]
+
+
+def _range(moments: Moments) -> tuple[float, float]:
+    return (np.nan, np.nan) if moments.minimum is None or moments.maximum is None else (moments.minimum, moments.maximum)
+
+
+def _not_fitted() -> type[ArgumentError]:
+    """Return the error to raise; where scikit-learn is in use it is its NotFittedError too, as its tools expect."""
+    theirs = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", None)
+    return type("NotFittedError", (ArgumentError, theirs), {}) if theirs else ArgumentError

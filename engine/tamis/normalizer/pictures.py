@@ -1,0 +1,113 @@
+"""Mean and deviation of the channels of 8-bit pictures: exact from counts of bytes, applied by a table of 256 numbers a channel."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tamis_kernels import affine
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.histogram import byte_counts
+from tamis_kernels.moments import Moments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+FORMAT = "tamis-picture-normalizer/1"
+
+
+class PictureNormalizer:
+    """Bring the channels of uint8 pictures to mean 0 and deviation 1.
+
+    Pictures have the shape (…, channels) and may differ in size. What is kept are counts of bytes, so that fits are exact, merge, and
+    do not depend on the order of the pictures.
+
+    Attributes
+    ----------
+    counts_
+        int64[channels, 256]: how often each byte occurs.
+    mean_, std_
+        float64[channels], in units of the bytes; divide by 255 for libraries that scale to 0 … 1 first. Rounded once.
+    """
+
+    counts_: NDArray[np.int64]
+    mean_: NDArray[np.float64]
+    std_: NDArray[np.float64]
+
+    def partial_fit(self, pixels: NDArray[np.uint8]) -> PictureNormalizer:
+        """Learn from one more picture or batch of pictures."""
+        return self.add(byte_counts(pixels))
+
+    def fit(self, pixels: NDArray[np.uint8]) -> PictureNormalizer:
+        """Learn from a picture or batch of pictures alone."""
+        vars(self).clear()
+        return self.partial_fit(pixels)
+
+    def add(self, counts: ArrayLike) -> PictureNormalizer:
+        """Learn from counts of bytes per channel: those of other pictures, or negative ones to take pictures out again."""
+        more = np.asarray(counts, np.int64)
+        total = self.counts_ + more if self._fitted and self.counts_.shape == more.shape else more
+        if more.ndim != 2 or more.shape[1] != 256 or (total < 0).any() or (self._fitted and self.counts_.shape != more.shape):
+            known = f"({len(self.counts_)}, 256), as before" if self._fitted else "(channels, 256)"
+            message = f"counts must have shape {known}, and leave no byte below 0, got shape {more.shape}; pictures need equal channels"
+            raise ArgumentError(message)
+        moments = [_moments(row) for row in total.tolist()]
+        self.counts_ = total
+        self.mean_ = np.array([each.mean() for each in moments])
+        self.std_ = np.array([each.std() for each in moments])
+        return self
+
+    def transform(self, pixels: NDArray[np.uint8], *, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Return (byte - mean_) / std_ in float32, two operations rounded one by one; a constant channel becomes 0."""
+        return affine.lookup(pixels, self.tables(), out=out)
+
+    def tables(self) -> NDArray[np.float32]:
+        """Return what becomes of each byte, float32[channels, 256]."""
+        self._check_fitted()
+        bytes_ = np.repeat(np.arange(256, dtype=np.float32)[:, None], len(self.counts_), axis=1)
+        scale = np.where(self.std_ == 0, 1.0, self.std_)
+        return np.ascontiguousarray(affine.transform(bytes_, self.mean_, scale).T)
+
+    def inverse_transform(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the bytes that values of `transform` came from; other values become the nearest byte."""
+        self._check_fitted()
+        moved = np.asarray(values, np.float64) * np.where(self.std_ == 0, 1.0, self.std_) + self.mean_
+        return np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-safe dict, from which `from_dict` makes an equal normalizer."""
+        self._check_fitted()
+        return {"format": FORMAT, "counts": self.counts_.tolist()}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> PictureNormalizer:
+        """Return the normalizer that `to_dict` wrote."""
+        if state.get("format") != FORMAT:
+            message = f"not a normalizer of pictures: format is {state.get('format')!r}, expected {FORMAT!r}"
+            raise ArgumentError(message)
+        return cls().add(state["counts"])
+
+    @property
+    def _fitted(self) -> bool:
+        return hasattr(self, "counts_")
+
+    def _check_fitted(self) -> None:
+        if not self._fitted:
+            message = "PictureNormalizer is not fitted yet: call fit or partial_fit first"
+            raise ArgumentError(message)
+
+
+def _moments(counts: list[int]) -> Moments:
+    """Return the exact moments of bytes that occur so often."""
+    some = [byte for byte, count in enumerate(counts) if count]
+    return Moments(
+        count=sum(counts),
+        minimum=float(some[0]) if some else None,
+        maximum=float(some[-1]) if some else None,
+        total=Fraction(sum(byte * count for byte, count in enumerate(counts))),
+        squares=Fraction(sum(byte * byte * count for byte, count in enumerate(counts))),
+    )

@@ -1,0 +1,61 @@
+"""Union-find in CUDA: an edge a thread, which climbs until it hooks the higher root below the lower one, or meets what others hooked.
+
+J. Jaiganesh, M. Burtscher, A High-Performance Connected Components Implementation for GPUs, HPDC 2018: hooking and pointer jumping in one
+parent array. A parent is lower than its child at all times, so that climbing ends, and no order of the threads changes which member is
+a component's root.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import cuda
+
+from tamis_kernels.device import launch, to_device, to_host, xp
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
+    """Join the components of each edge's ends; the smaller root wins."""
+    parents = to_device(parent)
+    launch(hook, left.size, parents, to_device(left), to_device(right))
+    to_host(parents, parent)
+
+
+def roots(parent: NDArray[np.int64], out: NDArray[np.int64]) -> bool:
+    """Write the root of each member; return False where a parent is no lower member."""
+    parents = to_device(parent)
+    if bool(((parents < 0) | (parents > xp.arange(parent.size))).any()):
+        return False
+    found = xp.empty(parent.size, np.int64)
+    launch(climb, parent.size, parents, found)
+    to_host(found, out)
+    return True
+
+
+@cuda.jit
+def hook(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
+    """Join the ends of one edge a thread."""
+    item = cuda.grid(1)
+    if item < left.size:
+        one, other = left[item], right[item]
+        while one != other:
+            low, high = min(one, other), max(one, other)
+            above = cuda.atomic.cas(parent, high, high, low)
+            if above == high:
+                return
+            one, other = low, above
+
+
+@cuda.jit
+def climb(parent: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+    """Write the root of one member a thread."""
+    member = cuda.grid(1)
+    if member < out.size:
+        root = parent[member]
+        while parent[root] != root:
+            root = parent[root]
+        out[member] = root

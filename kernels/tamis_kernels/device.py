@@ -1,0 +1,56 @@
+"""What CUDA kernels share: arrays on the device, and launches. Only `cuda.py` modules import it.
+
+Arrays are CuPy's, whose pool hands out memory without asking the driver each time; Numba's kernels take them as they are. In Numba's
+simulator, which has no device, NumPy's arrays stand for them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from numba import cuda
+
+from tamis_kernels.backend import simulated
+
+if simulated():
+    import numpy as xp
+else:
+    import cupy as xp  # type: ignore[no-redef]  # pragma: no cover - coverage is measured in the simulator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+THREADS = 256
+"""Threads a block, where a thread has an item of its own and nothing is shared."""
+
+__all__ = ["launch", "row_of", "to_device", "to_host", "xp"]
+
+
+def to_device(array: NDArray[Any]) -> Any:
+    """Return a copy on the device."""
+    return xp.array(array)
+
+
+def to_host(array: Any, out: NDArray[Any]) -> None:
+    """Copy an array of the device over `out`."""
+    out[...] = array if simulated() else array.get()
+
+
+def launch(kernel: Any, items: int, *arguments: Any) -> None:
+    """Run a kernel with a thread for each item; none where there is no item, which CUDA would refuse."""
+    if items:
+        kernel[-(-items // THREADS), THREADS](*arguments)
+
+
+@cuda.jit(device=True)
+def row_of(offsets: NDArray[np.int64], place: int) -> int:
+    """Return the row that a place of a flat buffer belongs to: the last one that starts there or before, so that empty rows have none."""
+    low, high = 0, offsets.size - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if offsets[middle] <= place:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,100 @@
+"""Keys of n-grams in CUDA: a word a thread is keyed once, then an n-gram a thread chains the keys of its words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import cuda
+
+from tamis_kernels.device import launch, row_of, to_device, to_host, xp
+from tamis_kernels.ngram_keys.cpu import bytes_key, chain
+from tamis_kernels.ngrams.cpu import WORD
+from tamis_kernels.ngrams.cuda import find_units
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.ngrams.cuda import Units
+
+u64 = np.uint64
+
+
+def keys(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    validity: NDArray[np.bool_],
+    unit: int,
+    ngram: int,
+    row_offsets: NDArray[np.int64],
+    out: NDArray[np.uint64],
+) -> None:
+    """Write the key of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
+    to_host(keys_of(find_units(data, offsets, validity, unit), unit, ngram, to_device(row_offsets)), out)
+
+
+def token_keys(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+    """Write the key of each text as a whole."""
+    to_host(token_keys_of(data, offsets), out)
+
+
+def keys_of(units: Units, unit: int, ngram: int, gram_rows: Any) -> Any:
+    """Return the key of each n-gram, on the device."""
+    out = xp.empty(int(gram_rows[-1]), u64)
+    if unit == WORD:
+        words = xp.empty(units.starts.size, u64)
+        launch(key_spans, words.size, units.text, units.starts, units.ends, words)
+        launch(chain_words, out.size, words, units.rows, gram_rows, ngram, out)
+    else:
+        launch(key_grams, out.size, units.text, units.starts, units.ends, units.rows, gram_rows, ngram, out)
+    return out
+
+
+def token_keys_of(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Any:
+    """Return the key of each text as a whole, on the device."""
+    bounds = to_device(offsets)
+    out = xp.empty(offsets.size - 1, u64)
+    launch(key_spans, out.size, to_device(data), bounds[:-1], bounds[1:], out)
+    return out
+
+
+@cuda.jit
+def key_spans(text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+    """Key a span of bytes a thread; an empty one has the key 0."""
+    span = cuda.grid(1)
+    if span < out.size:
+        out[span] = bytes_key(text, starts[span], ends[span]) if starts[span] < ends[span] else u64(0)
+
+
+@cuda.jit
+def chain_words(
+    words: NDArray[np.uint64], rows: NDArray[np.int64], gram_rows: NDArray[np.int64], ngram: int, out: NDArray[np.uint64]
+) -> None:
+    """Key an n-gram of words a thread."""
+    gram = cuda.grid(1)
+    if gram < out.size:
+        row = row_of(gram_rows, gram)
+        first = rows[row] + gram - gram_rows[row]
+        last = min(first + ngram, rows[row + 1])
+        key = u64(last - first)
+        for word in range(first, last):
+            key = chain(key, words[word])
+        out[gram] = key
+
+
+@cuda.jit
+def key_grams(
+    text: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    gram_rows: NDArray[np.int64],
+    ngram: int,
+    out: NDArray[np.uint64],
+) -> None:
+    """Key an n-gram of bytes or characters a thread."""
+    gram = cuda.grid(1)
+    if gram < out.size:
+        row = row_of(gram_rows, gram)
+        unit = rows[row] + gram - gram_rows[row]
+        out[gram] = bytes_key(text, starts[unit], ends[min(unit + ngram, rows[row + 1]) - 1])

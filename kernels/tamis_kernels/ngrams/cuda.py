@@ -1,0 +1,177 @@
+"""N-gram hashes in CUDA: a byte a thread finds where units begin and end, then an n-gram a thread hashes it.
+
+Whether a unit begins at a byte depends on the few bytes before it alone, so no thread waits for another one. Words are joined by one space
+first, so that every n-gram is a plain slice. `tamis_kernels.ngram_keys.cuda` and the signatures go on from `Units` on the device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import cuda
+
+from tamis_kernels.device import launch, row_of, to_device, to_host, xp
+from tamis_kernels.ngrams.cpu import BYTE, SPACE, WORD, next_character, wide_space, xxh32
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Where the units of texts begin and end; all arrays are on the device.
+
+    Attributes
+    ----------
+    text
+        uint8[bytes]: the texts, one after the other.
+    starts, ends
+        int64[units], rising: unit u is `text[starts[u]:ends[u]]`.
+    rows
+        int64[rows + 1]: row i has the units `rows[i]` to `rows[i + 1] - 1`.
+    """
+
+    text: Any
+    starts: Any
+    ends: Any
+    rows: Any
+
+    def grams(self, ngram: int) -> Any:
+        """Return how many n-grams each row has."""
+        units = self.rows[1:] - self.rows[:-1]
+        return xp.minimum(units, xp.maximum(1, units - ngram + 1))
+
+    def gram_rows(self, ngram: int) -> Any:
+        """Return where each row's n-grams start, as `tamis_kernels.ngrams.hashes` does."""
+        return xp.concatenate((xp.zeros(1, np.int64), xp.cumsum(self.grams(ngram))))
+
+
+def count(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    validity: NDArray[np.bool_],
+    unit: int,
+    ngram: int,
+    out: NDArray[np.int64],
+) -> None:
+    """Write the number of n-grams of each row into `out`."""
+    to_host(find_units(data, offsets, validity, unit).grams(ngram), out)
+
+
+def hashes(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    validity: NDArray[np.bool_],
+    unit: int,
+    ngram: int,
+    row_offsets: NDArray[np.int64],
+    out: NDArray[np.uint32],
+) -> None:
+    """Write the hash of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
+    units = find_units(data, offsets, validity, unit)
+    to_host(hashes_of(units, unit, ngram, to_device(row_offsets)), out)
+
+
+def find_units(data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_], unit: int) -> Units:
+    """Move texts to the device and return their units; null rows have none."""
+    first, last = int(offsets[0]), int(offsets[-1])
+    text, bounds = to_device(data[first:last]), to_device(offsets - first)
+    begins, ends = xp.zeros(text.size, np.uint8), xp.zeros(text.size, np.uint8)
+    launch(mark_units, text.size, text, bounds, to_device(validity), unit, begins, ends)
+    starts = xp.flatnonzero(begins)
+    return Units(text, starts, xp.flatnonzero(ends) + 1, xp.searchsorted(starts, bounds))
+
+
+def hashes_of(units: Units, unit: int, ngram: int, gram_rows: Any) -> Any:
+    """Return the hash of each n-gram, on the device."""
+    units = join_words(units) if unit == WORD else units
+    out = xp.empty(int(gram_rows[-1]), np.uint32)
+    launch(hash_grams, out.size, units.text, units.starts, units.ends, units.rows, gram_rows, ngram, out)
+    return out
+
+
+def join_words(units: Units) -> Units:
+    """Return the words with one space behind each."""
+    lengths = units.ends - units.starts
+    ends = xp.cumsum(lengths + 1) - 1
+    text = xp.full(int(ends[-1]) + 1 if ends.size else 0, SPACE, np.uint8)
+    launch(copy_words, ends.size, units.text, units.starts, ends - lengths, ends, text)
+    return Units(text, ends - lengths, ends, units.rows)
+
+
+@cuda.jit
+def mark_units(
+    text: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    validity: NDArray[np.bool_],
+    unit: int,
+    begins: NDArray[np.uint8],
+    ends: NDArray[np.uint8],
+) -> None:
+    """Mark the first and the last byte of each unit, a byte a thread."""
+    at = cuda.grid(1)
+    if at < text.size:
+        row = row_of(offsets, at)
+        start, stop = offsets[row], offsets[row + 1]
+        if validity[row]:
+            if unit == WORD:
+                inside = not is_white(text, start, at, stop)
+                begins[at] = inside and (at == start or is_white(text, start, at - 1, stop))
+                ends[at] = inside and (at + 1 == stop or is_white(text, start, at + 1, stop))
+            else:
+                begins[at] = unit == BYTE or not continues(text, start, at, stop)
+                ends[at] = unit == BYTE or at + 1 == stop or not continues(text, start, at + 1, stop)
+
+
+@cuda.jit(device=True)
+def continues(text: NDArray[np.uint8], start: int, at: int, stop: int) -> bool:
+    """Return whether the byte belongs to a character that begins before it."""
+    for back in range(1, 4):
+        if text[at] & 0xC0 != 0x80 or at - back < start:
+            return False
+        if text[at - back] & 0xC0 != 0x80:
+            return bool(next_character(text, at - back, stop) > at)
+    return False
+
+
+@cuda.jit(device=True)
+def is_white(text: NDArray[np.uint8], start: int, at: int, stop: int) -> bool:
+    """Return whether the byte belongs to a White_Space character of `text[start:stop]`."""
+    if text[at] < 0x80:
+        return bool(text[at] == SPACE or 9 <= text[at] < 14)
+    found = False
+    for back in range(min(3, at - start + 1)):
+        found |= wide_space(text, at - back, stop) > back
+    return found
+
+
+@cuda.jit
+def copy_words(
+    text: NDArray[np.uint8], starts: NDArray[np.int64], to: NDArray[np.int64], ends: NDArray[np.int64], out: NDArray[np.uint8]
+) -> None:
+    """Copy a word a thread."""
+    word = cuda.grid(1)
+    if word < starts.size:
+        for i in range(ends[word] - to[word]):
+            out[to[word] + i] = text[starts[word] + i]
+
+
+@cuda.jit
+def hash_grams(
+    text: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    gram_rows: NDArray[np.int64],
+    ngram: int,
+    out: NDArray[np.uint32],
+) -> None:
+    """Hash an n-gram a thread."""
+    gram = cuda.grid(1)
+    if gram < out.size:
+        row = row_of(gram_rows, gram)
+        unit = rows[row] + gram - gram_rows[row]
+        last = min(unit + ngram, rows[row + 1]) - 1
+        out[gram] = xxh32(text, starts[unit], ends[last])

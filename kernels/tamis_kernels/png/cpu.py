@@ -1,0 +1,89 @@
+"""Undo the filters line by line in two lines of scratch memory, and take the luma of each line while it is in the cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _paeth(left: np.int32, up: np.int32, corner: np.int32) -> np.int32:
+    """Return whichever of the three is nearest to left + up - corner; without branches, which would be guessed wrongly."""
+    rise, run = up - corner, left - corner
+    to_left, to_up, to_corner = abs(rise), abs(run), abs(rise + run)
+    best = corner ^ ((corner ^ up) & ((to_up - to_corner - 1) >> 31))
+    return best ^ ((best ^ left) & ((to_left - min(to_up, to_corner) - 1) >> 31))
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _unfilter(kind: int, line: NDArray[np.uint8], above: NDArray[np.uint8], done: NDArray[np.uint8], step: int) -> None:
+    """Fill done[step:] from a line without its filter's number; above and done have `step` zeros in front."""
+    size = line.size
+    if kind == 0:
+        done[step:] = line
+    elif kind == 2:
+        for i in range(size):
+            done[step + i] = line[i] + above[step + i]
+    elif kind == 1:
+        for i in range(size):
+            done[step + i] = line[i] + done[i]
+    elif kind == 3:
+        for i in range(size):
+            done[step + i] = line[i] + np.uint8((np.int32(done[i]) + np.int32(above[step + i])) >> 1)
+    elif step == 3:
+        _paeth_three(line, above, done)
+    else:
+        for i in range(size):
+            done[step + i] = line[i] + np.uint8(_paeth(np.int32(done[i]), np.int32(above[step + i]), np.int32(above[i])))
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _paeth_three(line: NDArray[np.uint8], above: NDArray[np.uint8], done: NDArray[np.uint8]) -> None:
+    """Undo Paeth of three-byte pixels: their chains of dependent sums run side by side in registers."""
+    r, g, b = np.int32(0), np.int32(0), np.int32(0)
+    cr, cg, cb = np.int32(0), np.int32(0), np.int32(0)
+    for i in range(0, line.size, 3):
+        ur, ug, ub = np.int32(above[i + 3]), np.int32(above[i + 4]), np.int32(above[i + 5])
+        r = np.int32((np.int32(line[i]) + _paeth(r, ur, cr)) & 255)
+        g = np.int32((np.int32(line[i + 1]) + _paeth(g, ug, cg)) & 255)
+        b = np.int32((np.int32(line[i + 2]) + _paeth(b, ub, cb)) & 255)
+        done[i + 3], done[i + 4], done[i + 5] = np.uint8(r), np.uint8(g), np.uint8(b)
+        cr, cg, cb = ur, ug, ub
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _levels(done: NDArray[np.uint8], depth: int, channels: int, factor: int, out: NDArray[np.uint8]) -> None:
+    """Fill out with the levels of one unfiltered line."""
+    if depth < 8:
+        mask, each = (1 << depth) - 1, 8 // depth
+        for x in range(out.size):
+            out[x] = ((done[x // each] >> (8 - depth - x % each * depth)) & mask) * factor
+        return
+    sample = depth // 8
+    step = sample * channels
+    if channels < 3:
+        for x in range(out.size):
+            out[x] = done[x * step]
+        return
+    for x in range(out.size):
+        i = x * step
+        red, green, blue = np.int32(done[i]), np.int32(done[i + sample]), np.int32(done[i + 2 * sample])
+        out[x] = (red * np.int32(19595) + green * np.int32(38470) + blue * np.int32(7471) + np.int32(0x8000)) >> np.int32(16)
+
+
+@njit(cache=True, nogil=True)
+def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out: NDArray[np.uint8]) -> None:
+    """Fill out with the grey levels, or palette indices, of filtered lines."""
+    step = max(1, depth * channels // 8)
+    factor = 1 if indexed or depth >= 8 else 255 // ((1 << depth) - 1)
+    above = np.zeros(step + lines.shape[1] - 1, np.uint8)
+    done = np.zeros(step + lines.shape[1] - 1, np.uint8)
+    for y in range(lines.shape[0]):
+        _unfilter(lines[y, 0], lines[y, 1:], above, done, step)
+        _levels(done[step:], depth, channels, factor, out[y])
+        above, done = done, above

@@ -1,0 +1,97 @@
+"""Compile every CUDA kernel without a device, and tell what it takes of a multiprocessor.
+
+NVVM makes PTX, nvJitLink machine code; `ptxas` says how many registers and how much stack it uses, and what it spills. Run as a
+program it writes `resources.csv` anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import re
+import sys
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from numba import cuda
+from numba.cuda import dispatcher
+from signatures import SIGNATURES
+
+TABLE = Path(__file__).with_name("resources.csv")
+ARCHITECTURES = ((8, 0), (9, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a kernel takes."""
+
+    kernel: str
+    architecture: str
+    registers: int
+    shared_bytes: int
+    stack_bytes: int
+    spilled_bytes: int
+
+
+def kernels() -> dict[tuple[str, str], Any]:
+    """Return all kernels by operation and name; functions of the device are parts of them."""
+    sys.modules.setdefault("cupy", ModuleType("cupy"))  # only arrays come from it, and none is made here
+    found = {}
+    folder = Path(importlib.import_module("tamis_kernels").__path__[0])
+    for path in sorted(folder.glob("*/cuda.py")):
+        module = importlib.import_module(f"tamis_kernels.{path.parent.name}.cuda")
+        for name, value in vars(module).items():
+            if isinstance(value, dispatcher.CUDADispatcher) and not value.targetoptions.get("device"):
+                found[path.parent.name, name] = value
+    return found
+
+
+def compiled(key: tuple[str, str], kernel: Any, architecture: tuple[int, int]) -> Resources:
+    """Compile one kernel for one architecture."""
+    from cuda.bindings import nvjitlink
+
+    dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=architecture)  # asked for by functions of the device
+    for value in vars(sys.modules[kernel.py_func.__module__]).values():
+        if isinstance(value, dispatcher.CUDADispatcher):
+            value.overloads.clear()  # they hold code for one architecture
+    ptx, _ = cuda.compile_ptx(kernel.py_func, SIGNATURES[key], cc=architecture, device=False)
+    target = "sm_{}{}".format(*architecture)
+    linker = nvjitlink.create(2, [f"-arch={target}", "-Xptxas=-v"])
+    nvjitlink.add_data(linker, nvjitlink.InputType.PTX, ptx.encode(), len(ptx), "kernel.ptx")
+    nvjitlink.complete(linker)
+    log = bytearray(nvjitlink.get_info_log_size(linker))
+    nvjitlink.get_info_log(linker, log)
+    said = log.decode()
+    nvjitlink.destroy(linker)
+    stack, stores, loads = _numbers(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
+    shared = sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \w+\[(\d+)\]", ptx)))
+    (registers,) = _numbers(r"Used (\d+) registers", said)
+    return Resources(".".join(key), target, registers, shared, stack, stores + loads)
+
+
+def _numbers(pattern: str, text: str) -> list[int]:
+    found = re.search(pattern, text)
+    assert found, text
+    return [int(group) for group in found.groups()]
+
+
+def table() -> list[Resources]:
+    """Return what is committed."""
+    with TABLE.open(newline="") as file:
+        return [Resources(row[0], row[1], *map(int, row[2:])) for row in list(csv.reader(file))[1:]]
+
+
+def main() -> None:
+    """Write the table anew."""
+    with TABLE.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in fields(Resources))
+        for key, kernel in kernels().items():
+            for architecture in ARCHITECTURES:
+                writer.writerow(astuple(compiled(key, kernel, architecture)))
+
+
+if __name__ == "__main__":
+    main()

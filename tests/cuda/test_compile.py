@@ -1,0 +1,24 @@
+"""Every CUDA kernel compiles for sm_80 and sm_90, spills nothing, and takes what `resources.csv` says (python tests/cuda/compiling.py)."""
+
+from __future__ import annotations
+
+import pytest
+from compiling import ARCHITECTURES, compiled, kernels, table
+from signatures import SIGNATURES
+
+KERNELS = kernels()
+
+
+def test_every_kernel_has_a_signature_and_a_row_for_each_architecture() -> None:
+    assert set(KERNELS) == set(SIGNATURES)
+    assert {(one.kernel, one.architecture) for one in table()} == {
+        (".".join(key), f"sm_{x}{y}") for key in KERNELS for x, y in ARCHITECTURES
+    }
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda pair: f"sm_{pair[0]}{pair[1]}")
+@pytest.mark.parametrize("key", KERNELS, ids=".".join)
+def test_a_kernel_takes_what_the_table_says_and_spills_nothing(key: tuple[str, str], architecture: tuple[int, int]) -> None:
+    found = compiled(key, KERNELS[key], architecture)
+    assert found in table()
+    assert (found.stack_bytes, found.spilled_bytes) == (0, 0)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tamis_kernels import png
+from tamis_kernels.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BACKENDS = ("reference", "cpu")
+KINDS = [(depth, colour) for colour, depths in png.DEPTHS.items() for depth in depths]
+
+
+def filtered(height: int, width: int, depth: int, colour: int, seed: int) -> NDArray[np.uint8]:
+    """Return random bytes as rows, each with one of the filters."""
+    rng = np.random.default_rng(seed)
+    lines = rng.integers(0, 256, (height, png.row_bytes(width, depth, colour)), np.uint8)
+    lines[:, 0] = rng.permutation(np.arange(height) % 5)
+    return lines.reshape(-1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("depth", "colour"), KINDS)
+@pytest.mark.parametrize("shape", [(11, 13), (6, 1), (1, 9)])
+def test_the_picture_is_pillows(shape: tuple[int, int], depth: int, colour: int, backend: Any) -> None:
+    image = pytest.importorskip("PIL.Image")
+    rows = filtered(*shape, depth, colour, 3)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", shape[1], shape[0], depth, colour, 0, 0, 0)), (b"IDAT", zlib.compress(rows.tobytes()))]
+    if colour == 3:
+        chunks.insert(1, (b"PLTE", bytes(range(256)) * 3))
+    body = b"".join(struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in [*chunks, (b"IEND", b"")])
+    with image.open(io.BytesIO(b"\x89PNG\r\n\x1a\n" + body)) as opened:
+        whole = np.asarray(opened).astype(np.uint16) >> 8 if depth == 16 and colour == 0 else opened.convert("L")
+    found = png.gray(rows, shape, depth=depth, colour=colour, backend=backend)
+    assert found.dtype == np.uint8
+    if colour == 3:
+        whole = np.asarray(opened)
+    np.testing.assert_array_equal(found, np.asarray(whole))
+
+
+@given(
+    kind=st.sampled_from(KINDS),
+    height=st.integers(0, 7),
+    width=st.integers(0, 20),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_cpu_equals_reference(kind: tuple[int, int], height: int, width: int, seed: int) -> None:
+    rows = filtered(height, width, *kind, seed)
+    found = [png.gray(rows, (height, width), depth=kind[0], colour=kind[1], backend=backend) for backend in BACKENDS]  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_paeth_takes_the_left_of_equals_then_the_upper(backend: Any) -> None:
+    first, second = [0, 10, 20, 30], [4, 7, 0, 250]  # left + up - corner: 10, then 27, then 47
+    rows = np.array(first + second, np.uint8)
+    assert png.gray(rows, (2, 3), depth=8, colour=0, backend=backend).tolist() == [[10, 20, 30], [17, 20, 24]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_strided_rows_are_read(backend: Any) -> None:
+    rows = np.repeat(filtered(5, 4, 8, 2, 1), 2)[::2]
+    np.testing.assert_array_equal(
+        png.gray(rows, (5, 4), depth=8, colour=2, backend=backend), png.gray(rows.copy(), (5, 4), depth=8, colour=2, backend="reference")
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: png.gray(np.zeros(4, np.uint8), (1, 3), depth=16, colour=3), "colour type 3 has no samples of 16 bits"),
+        (lambda: png.gray(np.zeros(4, np.uint8), (1, 3), depth=8, colour=5), "colour type 5"),
+        (lambda: png.gray(np.zeros(5, np.uint8), (1, 3), depth=8, colour=0), r"shape \(4,\) for 1 rows of 4 bytes"),
+        (lambda: png.gray(np.zeros(4, np.int8), (1, 3), depth=8, colour=0), "got int8"),
+        (lambda: png.gray(np.zeros(0, np.uint8), (-1, 3), depth=8, colour=0), "must not be negative"),
+        (lambda: png.gray(np.full(4, 5, np.uint8), (1, 3), depth=8, colour=0), "row 0 begins with 5"),
+    ],
+)
+def test_bad_arguments_say_what_is_wrong(call: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        call()

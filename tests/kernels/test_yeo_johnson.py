@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.preprocessing import PowerTransformer
+
+from tamis_kernels import yeo_johnson
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.moments import Moments, accumulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+BACKENDS = ("reference", "cpu")
+LAMBDAS = [-1.5, 0.0, 0.3, 1.0, 2.0, 3.5]
+RANDOM = np.random.default_rng(4)
+SPECIALS = np.array([math.nan, math.inf, -math.inf, 0.0, 1e-12, -1e-12, 1e300, -1e300, 3.0, -3.0])
+COLUMNS: dict[str, NDArray[np.float64]] = {
+    "lognormal": RANDOM.lognormal(size=300),
+    "negative": -RANDOM.lognormal(size=300),
+    "both signs": RANDOM.standard_normal(300) ** 3,
+    "shifted": 20 + RANDOM.standard_normal(300),
+    "far": 1e9 + RANDOM.standard_normal(300),
+    "heavy tails": RANDOM.standard_cauchy(300),
+}
+
+
+@pytest.mark.parametrize("lambda_", LAMBDAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_backends_agree(lambda_: float, dtype: Any) -> None:
+    with np.errstate(over="ignore"):
+        values = np.concatenate([SPECIALS, RANDOM.standard_normal(60) * 10]).astype(dtype)
+    found = [yeo_johnson.transform(values, lambda_, backend=backend) for backend in BACKENDS]
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-13)
+    back = [yeo_johnson.inverse(found[0], lambda_, backend=backend) for backend in BACKENDS]
+    np.testing.assert_allclose(back[1], back[0], rtol=1e-12)
+    inside = np.isfinite(found[0]) & (np.abs(values) < 100)
+    np.testing.assert_allclose(back[0][inside], values.astype(np.float64)[inside], rtol=1e-6, atol=1e-15)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_inverse_beyond_the_range_is_no_number(backend: Any) -> None:
+    ends = yeo_johnson.inverse(np.array([3.0, 2.0, -3.0, 1e6]), -0.5, backend=backend)
+    assert math.isnan(ends[0])
+    assert ends[1] == math.inf
+    assert ends[2] == pytest.approx(yeo_johnson.inverse(np.array([-3.0]), -0.5)[0])
+    assert yeo_johnson.inverse(np.array([1e6]), 0.0, backend=backend)[0] == math.inf
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_lambda_and_transform_are_those_of_scikit_learn(name: str) -> None:
+    values = COLUMNS[name]
+    peer = PowerTransformer(standardize=False).fit(values[:, None])
+    lambda_ = yeo_johnson.fit(values)
+    if name == "far":  # so flat a likelihood that rounding moves its top
+        assert math.isfinite(lambda_)
+        return
+    assert lambda_ == pytest.approx(peer.lambdas_[0], rel=1e-5, abs=1e-5)
+    np.testing.assert_allclose(yeo_johnson.transform(values, peer.lambdas_[0]), peer.transform(values[:, None])[:, 0], rtol=1e-9)
+
+
+def test_order_and_chunks_leave_no_trace_in_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = COLUMNS["lognormal"]
+    expected = yeo_johnson.fit(values)
+    monkeypatch.setattr(yeo_johnson, "PIECE", 7)
+    assert yeo_johnson.fit(RANDOM.permutation(values)) == expected
+    holes = np.concatenate([[math.nan, math.inf], values, [-math.inf]])
+    assert yeo_johnson.fit(holes) == expected
+
+
+@pytest.mark.parametrize("values", [np.full(9, 3.5), np.empty(0), np.array([math.nan])])
+def test_a_column_without_spread_stays_as_it_is(values: NDArray[np.float64]) -> None:
+    assert yeo_johnson.fit(values) == 1.0
+
+
+@given(top=st.floats(-30, 30), steepness=st.floats(0.01, 50))
+def test_the_search_finds_the_top_of_any_hill(top: float, steepness: float) -> None:
+    def hill(lambda_: float) -> float:
+        return -math.inf if abs(lambda_) > 90 else -steepness * ((lambda_ - top) ** 2 + abs(lambda_ - top) ** 3)
+
+    assert climb(hill) == pytest.approx(top, abs=1e-6)
+
+
+def climb(hill: Callable[[float], float]) -> float:
+    """Return where a search ends that is told how high each place is."""
+    steps = yeo_johnson.search()
+    tried = next(steps)
+    while True:
+        try:
+            tried = steps.send(hill(tried))
+        except StopIteration as end:
+            return float(end.value)
+
+
+def test_infinite_powers_are_unlikely() -> None:
+    logs = accumulate(np.array([1.0, 2.0]))
+    assert yeo_johnson.likelihood(1.0, accumulate(np.array([1.0, math.inf])), logs) == -math.inf
+    assert yeo_johnson.likelihood(1.0, accumulate(np.array([1.0, 1.0])), logs) == -math.inf
+    assert yeo_johnson.likelihood(1.0, Moments(), Moments()) == -math.inf
+
+
+def test_bad_arguments_say_what_is_wrong() -> None:
+    with pytest.raises(ArgumentError, match="must be float32 or float64, got int64"):
+        yeo_johnson.transform(np.arange(3), 1.0)  # type: ignore[arg-type]
