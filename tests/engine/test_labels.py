@@ -213,6 +213,7 @@ def test_names_of_different_things(names: tuple[str, str]) -> None:
         ("shards/000.tar/cat/1.jpg", "parent", "cat"),
         ("shards/000.tar/1.jpg", "parent", ""),
         ("a.ZIP/1.jpg", "parent", ""),
+        ("train/images.parquet#7", "parent", ""),
         ("train/cat/1.jpg", "1", "train"),
         ("shards/000.tar/cat/1.jpg", "2", "cat"),
         ("cat/1.jpg", "2", ""),

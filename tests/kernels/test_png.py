@@ -3,12 +3,13 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from tamis_kernels import png
 from tamis_kernels.errors import ArgumentError
@@ -88,3 +89,30 @@ def test_strided_rows_are_read(backend: Any) -> None:
 def test_bad_arguments_say_what_is_wrong(call: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         call()
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("colour", [2, 6])
+def test_chroma_is_that_of_the_means_of_8_by_8_pixels(colour: int, depth: int, backend: Literal["reference", "cpu"]) -> None:
+    shape, channels = (11, 17), png.CHANNELS[colour]
+    pixels = np.random.default_rng(3).integers(0, 256, (*shape, channels)).astype(np.uint8)
+    pixels[:8, :8, :3] = 90
+    pixels[8:, 8:16, :3] = (255, 0, 0)
+    samples = np.repeat(pixels, depth // 8, axis=2)
+    rows = np.concatenate([np.zeros((shape[0], 1), np.uint8), samples.reshape(shape[0], -1)], axis=1).ravel()
+    gray, chroma = png.gray_and_chroma(rows, shape, depth=depth, colour=colour, backend=backend)
+    expected = Image.fromarray(pixels[:, :, :3])
+    assert np.array_equal(gray, np.asarray(expected.convert("L")))
+    assert chroma.shape == (2, 2, 3)
+    assert chroma[:, 0, 0].tolist() == [128, 128]
+    full = np.asarray(expected.convert("YCbCr"), float)[:, :, 1:]
+    for row, column in np.ndindex(2, 3):
+        means = full[8 * row : 8 * row + 8, 8 * column : 8 * column + 8].mean((0, 1))
+        assert np.abs(chroma[:, row, column] - means).max() <= 2
+
+
+def test_grey_and_palette_have_no_chroma() -> None:
+    for colour in (0, 3, 4):
+        rows = np.zeros(2 * png.row_bytes(4, 8, colour), np.uint8)
+        assert png.gray_and_chroma(rows, (2, 4), depth=8, colour=colour, backend="cpu")[1].size == 0

@@ -194,7 +194,7 @@ def _inspect_png(data: bytes, limits: Limits, *, want_picture: bool) -> Inspecti
         orientation=orientation,
     )
     if want_picture:
-        report = _with_picture(report, png.gray(found))
+        report = _with_picture(report, *png.gray(found))
     return _with_notes(report, [*found.notes, *broken])
 
 

@@ -304,14 +304,20 @@ def _check_filters(rows: NDArray[np.uint8], header: Header, width: int, height: 
         start += count * length
 
 
-def gray(picture: Picture) -> NDArray[np.uint8]:
-    """Return the luma, uint8[height, width]; add a note where pixels have no colour in the palette."""
+def gray(picture: Picture) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
+    """Return the luma, uint8[height, width], and arrays of Cb and Cr; add a note where pixels have no colour in the palette.
+
+    Of a palette the chroma is that of its colours which are used.
+    """
     header = picture.header
     parts, start = [], 0
+    chroma: list[NDArray[np.uint8]] = []
     for place, columns, count in header.passes(header.width, header.height):
         stop = start + count * png.row_bytes(columns, header.depth, header.colour)
-        levels = png.gray(picture.rows[start:stop], (count, columns), depth=header.depth, colour=header.colour, backend="cpu")
+        rows = picture.rows[start:stop]
+        levels, colours = png.gray_and_chroma(rows, (count, columns), depth=header.depth, colour=header.colour, backend="cpu")
         parts.append((place, levels))
+        chroma += [colours] if colours.size else []
         start = stop
     if header.interlaced:
         whole = np.empty((header.height, header.width), np.uint8)
@@ -320,14 +326,15 @@ def gray(picture: Picture) -> NDArray[np.uint8]:
     else:
         whole = parts[0][1]
     if header.colour != 3:
-        return whole
+        return whole, chroma
     entries = len(picture.palette)
     if (highest := int(whole.max())) >= entries:
         picture.notes.append(("palette_index", f"pixels have the index {highest}, the palette holds {entries} colours"))
     table = np.zeros(256, np.uint8)
     table[:entries] = (picture.palette @ _LUMA + 0x8000) >> 16
-    looked_up: NDArray[np.uint8] = table[whole]
-    return looked_up
+    used = np.flatnonzero(np.bincount(whole.ravel(), minlength=256)[:entries])
+    away = (picture.palette[used][:, [2, 0]].astype(np.int64) - table[used, None]) * png.SCALES
+    return table[whole], [np.clip(128 + ((away + 32768) >> 16), 0, 255).astype(np.uint8)]
 
 
 class _Animation:

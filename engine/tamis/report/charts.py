@@ -77,8 +77,7 @@ def _counts(bars: Sequence[tuple[str, int]], colour: str, description: str) -> s
         base.mark_bar(height=BAR - 8, color=colour),
         base.mark_text(align="left", baseline="middle", dx=8).encode(text="label:N"),
     )
-    names, values = [row["reason"] for row in rows], [row["label"] for row in rows]
-    return _svg(chart, names, values, description)
+    return _svg(chart, [name for name, _ in bars], [number(records) for _, records in bars], description)
 
 
 def _data(rows: list[dict[str, Any]]) -> alt.InlineData:

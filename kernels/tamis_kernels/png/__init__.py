@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import Backend, BackendName
 
-__all__ = ["CHANNELS", "DEPTHS", "gray", "row_bytes"]
+__all__ = ["CHANNELS", "DEPTHS", "SCALES", "gray", "gray_and_chroma", "row_bytes"]
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel, by colour type: grey, RGB, palette, grey and alpha, RGB and alpha."""
 
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Legal bits of a sample, by colour type."""
+
+SCALES = (36984, 46745)
+"""Of B - Y in Cb, and of R - Y in Cr, times 2^16."""
 
 LAST_FILTER = 4
 
@@ -37,7 +40,14 @@ def row_bytes(width: int, depth: int, colour: int) -> int:
 def gray(
     rows: NDArray[np.uint8], shape: tuple[int, int], *, depth: int, colour: int, backend: BackendName | Backend = "auto"
 ) -> NDArray[np.uint8]:
-    """Return the grey picture, or, of colour type 3, the indices into the palette.
+    """Return the grey picture, or, of colour type 3, the indices into the palette: the first that `gray_and_chroma` returns."""
+    return _picture(rows, shape, depth, colour, backend, in_colour=False)[0]
+
+
+def gray_and_chroma(
+    rows: NDArray[np.uint8], shape: tuple[int, int], *, depth: int, colour: int, backend: BackendName | Backend = "auto"
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the grey picture, or, of colour type 3, the indices into the palette, and its chroma.
 
     Parameters
     ----------
@@ -54,14 +64,21 @@ def gray(
 
     Returns
     -------
-    NDArray
-        uint8[height, width].
+    gray, chroma
+        uint8[height, width], and uint8[2, rows, columns]: Cb and Cr of the means of 8 x 8 pixels, of those that are there at the right and
+        lower border; empty where the colour type is neither 2 nor 6.
 
     Raises
     ------
     ArgumentError
         Depth and colour do not go together, `rows` has another length or dtype, or a row has no filter's number in front.
     """
+    return _picture(rows, shape, depth, colour, backend, in_colour=colour in (2, 6))
+
+
+def _picture(
+    rows: NDArray[np.uint8], shape: tuple[int, int], depth: int, colour: int, backend: BackendName | Backend, *, in_colour: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     height, width = shape
     if depth not in DEPTHS.get(colour, ()):
         message = f"colour type {colour} has no samples of {depth} bits; see tamis_kernels.png.DEPTHS"
@@ -79,6 +96,7 @@ def gray(
         message = f"row {row} begins with {lines[row, 0]}; filters are numbered 0 to {LAST_FILTER}"
         raise ArgumentError(message)
     out = np.empty(shape, np.uint8)
+    chroma = np.empty((2, -(-height // 8), -(-width // 8)) if in_colour else (2, 0, 0), np.uint8)
     if out.size:
-        implementation("png", backend).gray(lines, depth, CHANNELS[colour], colour == 3, out)
-    return out
+        implementation("png", backend).gray(lines, depth, CHANNELS[colour], colour == 3, out, chroma)
+    return out, chroma

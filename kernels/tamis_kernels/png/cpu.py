@@ -10,6 +10,8 @@ from numba import njit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SCALES = (36984, 46745)  # of B - Y in Cb, and of R - Y in Cr, times 2^16
+
 
 @njit(cache=True, nogil=True, inline="always")
 def _paeth(left: np.int32, up: np.int32, corner: np.int32) -> np.int32:
@@ -76,9 +78,18 @@ def _levels(done: NDArray[np.uint8], depth: int, channels: int, factor: int, out
         out[x] = (red * np.int32(19595) + green * np.int32(38470) + blue * np.int32(7471) + np.int32(0x8000)) >> np.int32(16)
 
 
+@njit(cache=True, nogil=True, boundscheck=False)
+def _add_colour(done: NDArray[np.uint8], sample: int, step: int, levels: NDArray[np.uint8], sums: NDArray[np.int64]) -> None:
+    """Add what blue and red lie above the luma of one unfiltered line to the sums of its cells of 8 pixels."""
+    for x in range(levels.size):
+        sums[0, x >> 3] += np.int64(done[x * step + 2 * sample]) - np.int64(levels[x])
+        sums[1, x >> 3] += np.int64(done[x * step]) - np.int64(levels[x])
+
+
 @njit(cache=True, nogil=True)
-def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out: NDArray[np.uint8]) -> None:
-    """Fill out with the grey levels, or palette indices, of filtered lines."""
+def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> None:
+    """Fill out with the grey levels, or palette indices, of filtered lines, and chroma, unless it is empty, with Cb and Cr of cells."""
+    sums = np.zeros((2, chroma.shape[2]), np.int64)
     step = max(1, depth * channels // 8)
     factor = 1 if indexed or depth >= 8 else 255 // ((1 << depth) - 1)
     above = np.zeros(step + lines.shape[1] - 1, np.uint8)
@@ -86,4 +97,13 @@ def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out
     for y in range(lines.shape[0]):
         _unfilter(lines[y, 0], lines[y, 1:], above, done, step)
         _levels(done[step:], depth, channels, factor, out[y])
+        if chroma.size > 0:
+            _add_colour(done[step:], depth // 8, step, out[y], sums)
+            if y % 8 == 7 or y == lines.shape[0] - 1:
+                for cell in range(chroma.shape[2]):
+                    pixels = (y % 8 + 1) * min(8, out.shape[1] - 8 * cell)
+                    for plane in range(2):
+                        mean = (sums[plane, cell] * SCALES[plane] + pixels * 32768) // (pixels * 65536)
+                        chroma[plane, y // 8, cell] = min(255, max(0, 128 + mean))
+                sums[:] = 0
         above, done = done, above

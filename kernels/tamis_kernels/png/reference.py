@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out: NDArray[np.uint8]) -> None:
-    """Fill out with the grey levels, or palette indices, of filtered lines."""
+SCALES = (36984, 46745)  # of B - Y in Cb, and of R - Y in Cr, times 2^16
+
+
+def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> None:
+    """Fill out with the grey levels, or palette indices, of filtered lines, and chroma, unless it is empty, with Cb and Cr of cells."""
+    away = np.zeros((2, *out.shape), np.int64)
     step = max(1, depth * channels // 8)
     above = [0] * (lines.shape[1] - 1)
     for y, line in enumerate(lines.tolist()):
@@ -20,8 +24,14 @@ def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out
         if depth < 8 and not indexed:
             samples = samples * (255 // ((1 << depth) - 1))
         if channels >= 3:
+            colours = samples
             samples = (samples[:, :3] @ np.array([19595, 38470, 7471]) + 0x8000 >> 16)[:, None]
+            away[:, y] = colours[:, 2] - samples[:, 0], colours[:, 0] - samples[:, 0]
         out[y] = samples[:, 0]
+    for plane, row, cell in np.ndindex(chroma.shape):
+        inside = away[plane, 8 * row : 8 * row + 8, 8 * cell : 8 * cell + 8]
+        mean = (int(inside.sum()) * SCALES[plane] + inside.size * 32768) // (inside.size * 65536)
+        chroma[plane, row, cell] = min(255, max(0, 128 + mean))
 
 
 def _unfiltered(kind: int, line: list[int], above: list[int], step: int) -> list[int]:
