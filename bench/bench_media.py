@@ -23,6 +23,7 @@ from harness import Report
 from numpy.typing import NDArray
 from PIL import Image
 
+from tamis.checks.quality import measured
 from tamis.media import Inspection, inspect, walk_jpegs
 from tamis_kernels import jpeg, perceptual
 
@@ -54,10 +55,11 @@ def hash_of(report: Inspection) -> tuple[NDArray[np.uint64], int]:
 
 
 def one_pass(files: list[bytes]) -> list[tuple[str, bytes]]:
-    """Do what a run does with a batch of files: walk them, inspect, hash the picture and the content."""
+    """Do what a run does with a batch of files: walk them, inspect, hash and measure the picture, hash the content."""
     seen = [inspect(data, name="a.jpg", walk=walk) for data, walk in zip(files, walk_jpegs(files), strict=True)]
     pixels, shapes = perceptual.pack([one.gray for one in seen if one.gray is not None])
     perceptual.pdq_batch(pixels, shapes, extents=np.array([one.extent for one in seen if one.gray is not None]), backend="cpu")
+    measured([one for one in seen if one.gray is not None], "cpu")
     return [(one.grade, xxhash.xxh3_128_digest(data)) for one, data in zip(seen, files, strict=True)]
 
 

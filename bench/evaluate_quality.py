@@ -45,6 +45,21 @@ def levels(change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Chan
     return lambda image: Image.fromarray(np.clip(np.rint(change(np.asarray(image, np.float64))), 0, 255).astype(np.uint8))
 
 
+def darker(by: float) -> Change:
+    """Return a change that multiplies the levels."""
+    return levels(lambda pixels: pixels * by)
+
+
+def lighter(by: float) -> Change:
+    """Return a change that presses the levels against the top."""
+    return levels(lambda pixels: 255 - (255 - pixels) * by)
+
+
+def coarser(by: int) -> Change:
+    """Return a change that rounds the levels."""
+    return levels(lambda pixels: np.rint(pixels / by) * by)
+
+
 def blurred(part: float) -> Change:
     """Return a Gaussian blur whose sigma is a part of the longer side."""
     return lambda image: image.filter(ImageFilter.GaussianBlur(part * max(image.size)))
@@ -63,8 +78,8 @@ def small_on_a_ground(image: Image.Image) -> Image.Image:
 
 # Name: the issue that it must be told as, and how it is made.
 FAULTS: dict[str, tuple[str, Change]] = {
-    "darkened to a quarter": ("dark", levels(lambda pixels: pixels / 4)),
-    "brightened to the top 4 %": ("bright", levels(lambda pixels: 255 - (255 - pixels) * 0.04)),
+    "darkened to a quarter": ("dark", darker(0.25)),
+    "brightened to the top 4 %": ("bright", lighter(0.04)),
     "contrast of 6 %": ("low_contrast", levels(lambda pixels: 128 + (pixels - pixels.mean()) * 0.06)),
     "small on a plain ground": ("low_information", small_on_a_ground),
     "plain with noise": ("near_constant", plain),
@@ -150,14 +165,13 @@ def at_full_size(image: Image.Image) -> tuple[float, float, float]:
 
 def print_thresholds(photos: list[Path]) -> None:
     """Print how far the figures of small pictures agree with those of all pixels, on photos and ladders of darker and lighter ones."""
-    ladders = [levels(lambda pixels, by=by: pixels * by) for by in (0.2, 0.25, 0.3, 0.35, 0.4, 0.5)]
-    ladders += [levels(lambda pixels, by=by: 255 - (255 - pixels) * by) for by in (0.03, 0.05, 0.07, 0.1, 0.2)]
-    ladders += [levels(lambda pixels, by=by: np.rint(pixels / by) * by) for by in (8, 16, 32, 64)]
+    ladders: list[Change] = [lambda one: one, *map(darker, (0.2, 0.25, 0.3, 0.35, 0.4, 0.5))]
+    ladders += [*map(lighter, (0.03, 0.05, 0.07, 0.1, 0.2)), *map(coarser, (8, 16, 32, 64))]
     large, small = [], []
     for path in photos:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
-        for change in (lambda one: one, *ladders):
+        for change in ladders:
             target = io.BytesIO()
             changed = change(image)
             changed.save(target, "JPEG", quality=95)

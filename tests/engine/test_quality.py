@@ -14,6 +14,7 @@ from tamis.checks.quality import ISSUES
 from tamis.errors import RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ALONE = {"near_duplicates.enabled": False, "labels.enabled": False}
@@ -34,7 +35,7 @@ def levels(image: Image.Image, gain: float, offset: float) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(image, float) * gain + offset, 0, 255).astype(np.uint8))
 
 
-PLANTED = {
+PLANTED: dict[str, Callable[[Image.Image], Image.Image]] = {
     "dark": lambda image: levels(image, 0.22, 0),
     "bright": lambda image: levels(image, 0.05, 242.3),
     "low_contrast": lambda image: levels(image, 0.06, 120),
@@ -48,6 +49,7 @@ PLANTED = {
 }
 BESIDES = {  # what else is rightly told of them
     "bright": {"low_contrast"},
+    "low_information": {"letterboxed"},  # a small picture with a broad border
     "near_constant": {"low_contrast", "low_information"},
 }
 
@@ -152,7 +154,7 @@ def test_every_fault_planted_in_a_sample_is_told(sample: Path, tmp_path: Path) -
     for record, reason in told.iter_rows():
         found.setdefault(f"photos/{record}", set()).add(reason)
     truth = dict(pl.read_parquet(sample / "truth.parquet").filter(pl.col("kind") == "image").select("record", "fault").iter_rows())
-    planted = {record: fault for record, fault in truth.items() if fault in {*ISSUES, "label_conflict", "similar_label_name"}}
+    planted = {record: fault for record, fault in truth.items() if fault in {*ISSUES, "label_conflict", "similar_label_names"}}
     assert len(set(planted.values())) == len(ISSUES) - 1 + 2  # all but low_information
     assert all(fault in found[record] for record, fault in planted.items())
     assert {truth[record] for record in found.keys() - planted.keys()} <= {"near_grayscale"}

@@ -13,6 +13,8 @@ from tamis_kernels import perceptual, quality
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Picture = NDArray[np.uint8]
@@ -138,13 +140,13 @@ def test_no_pictures_and_empty_pictures(backend: BackendName) -> None:
 )
 def test_backends_agree_bit_for_bit(shapes: list[tuple[int, int]], kind: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    draw = {
+    drawn: dict[str, Callable[[tuple[int, int]], NDArray[np.int64]]] = {
         "noise": lambda shape: rng.integers(0, 256, shape),
         "two": lambda shape: rng.choice([0, 255], shape),
         "plain": lambda shape: np.full(shape, rng.integers(256)) + rng.integers(0, 2, shape) // 2,
         "ramp": lambda shape: np.arange(shape[0] * shape[1]).reshape(shape) % 256,
-    }[kind]
-    pictures = [draw(shape).astype(np.uint8) for shape in shapes]
+    }
+    pictures = [drawn[kind](shape).astype(np.uint8) for shape in shapes]
     chroma = rng.integers(0, 256, int(rng.integers(0, 30))).astype(np.uint8)
     ours, theirs = (measured(*pictures, chroma=chroma, backend=backend) for backend in BACKENDS)
     assert {name: values.tolist() for name, values in ours.items()} == {name: values.tolist() for name, values in theirs.items()}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Indices = NDArray[np.int64]
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".zip")
+_ROW = re.compile(r"\.\w+#\d+$")  # a picture in a row of a table, which may hold all classes
 MOST_LABELS = 100_000  # beyond, names are no classes
 
 
@@ -155,6 +156,8 @@ def label_of(record: str, level: str) -> str:
         return (found[1] or "") if found else ""
     folders = record.split("/")[:-1]
     if level == "parent":
+        if _ROW.search(record):
+            return ""
         return folders[-1] if folders and not folders[-1].lower().endswith(ARCHIVES) else ""
     folders = [folder for folder in folders if not folder.lower().endswith(ARCHIVES)]
     return folders[int(level) - 1] if int(level) <= len(folders) else ""

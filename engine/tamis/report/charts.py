@@ -54,21 +54,30 @@ def balance(counts: dict[str, Any]) -> str:
 
 def reasons(by_reason: Sequence[dict[str, Any]]) -> str:
     """Draw the number of rejected records for each reason, the most frequent first."""
-    import altair as alt
-
     ordered = sorted(by_reason, key=lambda row: (-row["records"], row["check"], row["reason"]))
     bars = [(f"{words(row['check'])}: {words(row['reason'])}", row["records"]) for row in ordered[:MOST_BARS]]
     if len(ordered) > MOST_BARS:
         others = sum(row["records"] for row in ordered[MOST_BARS:])
         bars.append((f"{len(ordered) - MOST_BARS} other reasons", others))
+    return _counts(bars, "var(--rejected)", "Rejected records by reason")
+
+
+def issues(found: Sequence[tuple[str, int]]) -> str:
+    """Draw the number of pictures for each issue of quality, the most frequent first."""
+    bars = sorted(((words(issue), pictures) for issue, pictures in found), key=lambda bar: (-bar[1], bar[0]))
+    return _counts(bars, "var(--link)", "Pictures by issue of quality")
+
+
+def _counts(bars: Sequence[tuple[str, int]], colour: str, description: str) -> str:
+    import altair as alt
+
     rows = [{"reason": reason, "records": records, "label": number(records)} for reason, records in bars]
     base = alt.Chart(_data(rows)).encode(y=alt.Y("reason:N", sort=None, title=None), x=alt.X("records:Q", title=None, axis=None))
     chart = alt.layer(
-        base.mark_bar(height=BAR - 8, color="var(--rejected)"),
+        base.mark_bar(height=BAR - 8, color=colour),
         base.mark_text(align="left", baseline="middle", dx=8).encode(text="label:N"),
     )
-    names, values = [row["reason"] for row in rows], [row["label"] for row in rows]
-    return _svg(chart, names, values, "Rejected records by reason")
+    return _svg(chart, [name for name, _ in bars], [number(records) for _, records in bars], description)
 
 
 def _data(rows: list[dict[str, Any]]) -> alt.InlineData:

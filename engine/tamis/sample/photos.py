@@ -207,7 +207,7 @@ def write_photos(corpus: Path, seed: int, images: int) -> Iterator[Truth]:
         record, data = _clean_file(name, number, _picture(seed, number), plan)
         (corpus / record).write_bytes(data)
         originals.append(record)
-        yield Truth(record, "image", "similar_label_name", "note", None, "in Meadows") if number == 0 else Truth(record, "image")
+        yield Truth(record, "image", "similar_label_names", "note", None, "in Meadows") if number == 0 else Truth(record, "image")
 
     numbers = 1 + plan.permutation(clean - 1)[: copies + len(duplicates)]
     for number in numbers[:copies]:

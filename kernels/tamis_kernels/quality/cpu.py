@@ -23,7 +23,7 @@ def _log(count: int, logs: NDArray[np.int64]) -> int:
     shift = 0
     while count >> shift >= 1 << LOG_BITS:
         shift += 1
-    return (shift << 24) + logs[count >> shift]
+    return (shift << 24) + int(logs[count >> shift])
 
 
 @njit(cache=True, nogil=True)
@@ -66,7 +66,7 @@ def _steps(pixels: NDArray[np.uint8], height: int, width: int, lag: int) -> int:
             for x in range(start, min(width - lag, start + 16384)):
                 step = np.int32(row[x + lag]) - np.int32(row[x])
                 across += step * step
-            total += across
+            total += int(across)
     for y in range(height - lag):
         row, other = pixels[y * width : (y + 1) * width], pixels[(y + lag) * width : (y + lag + 1) * width]
         for start in range(0, width, 16384):
@@ -74,7 +74,7 @@ def _steps(pixels: NDArray[np.uint8], height: int, width: int, lag: int) -> int:
             for x in range(start, min(width, start + 16384)):
                 step = np.int32(other[x]) - np.int32(row[x])
                 down += step * step
-            total += down
+            total += int(down)
     return total
 
 
@@ -83,7 +83,7 @@ def _strays(pixels: NDArray[np.uint8], first: int, stride: int, cells: int, leve
     """Count the cells of a line that are off the bar's level, up to a number."""
     strays = 0
     for cell in range(cells):
-        if abs(np.int64(pixels[first + cell * stride]) - level) > BAR_TOLERANCE:
+        if abs(int(np.int64(pixels[first + cell * stride])) - level) > BAR_TOLERANCE:
             strays += 1
             if strays == most:
                 break
@@ -93,7 +93,7 @@ def _strays(pixels: NDArray[np.uint8], first: int, stride: int, cells: int, leve
 @njit(cache=True, nogil=True)
 def _bar(pixels: NDArray[np.uint8], first: int, line_step: int, lines: int, cell_step: int, cells: int) -> tuple[int, int]:
     """Return how many lines from a border on are a bar, and how many cells of the second line behind it are off its level."""
-    level = np.int64(pixels[first])
+    level = int(np.int64(pixels[first]))  # of an unsigned number, int alone stays unsigned
     bar = 0
     while bar < lines and _strays(pixels, first + bar * line_step, cell_step, cells, level, 1) == 0:
         bar += 1
@@ -131,7 +131,7 @@ def measure_all(
             out[_TOP + 3], out[_TOP_EDGE + 3] = _bar(picture, last, -1, width, -width, height)
         largest = total = 0
         for value in chroma[chroma_offsets[number] : chroma_offsets[number + 1]]:
-            away = abs(np.int64(value) - NEUTRAL)
+            away = abs(int(np.int64(value)) - NEUTRAL)
             largest = max(largest, away)
             total += away
         out[_CHROMA] = chroma_offsets[number + 1] - chroma_offsets[number]

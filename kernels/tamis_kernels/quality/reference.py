@@ -58,7 +58,7 @@ def _log(count: int, logs: NDArray[np.int64]) -> int:
 
 def _steps(picture: NDArray[np.int64]) -> dict[str, int]:
     lag = max(1, max(picture.shape) // LAG_SIDE)
-    found = {}
+    found: dict[str, int] = {}
     for name, step in (("near", lag), ("far", 2 * lag)):
         steps = [(picture[step:] - picture[:-step]).ravel(), (picture[:, step:] - picture[:, :-step]).ravel()]
         found |= {f"{name}_steps": sum(int((one**2).sum()) for one in steps), f"{name}_pairs": sum(one.size for one in steps)}
@@ -66,7 +66,7 @@ def _steps(picture: NDArray[np.int64]) -> dict[str, int]:
 
 
 def _bars(picture: NDArray[np.int64]) -> dict[str, int]:
-    found = {}
+    found: dict[str, int] = {}
     for name, turned in (("top", picture), ("bottom", picture[::-1, ::-1]), ("left", picture.T), ("right", picture.T[::-1, ::-1])):
         strays = np.abs(turned - turned[0, 0]) > BAR_TOLERANCE
         lines = np.flatnonzero(strays.any(axis=1))
