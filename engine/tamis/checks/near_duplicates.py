@@ -1,7 +1,8 @@
 """Near-duplicates: texts, sensor windows and pictures that are almost the same.
 
 Texts and windows: n-gram hashes, MinHash `affine32`, LSH bands, exact Jaccard similarity of the hashes re-read from the source.
-Pictures: PDQ-256 of the upright picture, all pairs within a Hamming distance by multi-index search, which misses none.
+Pictures: PDQ-256 of the upright picture, all pairs within a Hamming distance by multi-index search, which misses none, then the correlation
+of small grey pictures.
 In both, a record is rejected only if its verified similarity to a record that stays reaches the threshold.
 """
 
@@ -82,10 +83,17 @@ class Options(CheckOptions):
     windows: bool = Field(default=True, description="Whether numeric list columns are compared as sensor windows.")
     segments: int = Field(default=32, ge=4, description="Segments a window is averaged into.")
     alphabet: Literal[8, 16] = Field(default=8, description="Symbols a segment's mean is quantised to.")
-    distance: int = Field(default=31, ge=0, le=31, description="Most differing bits, of 256, between the hashes of duplicate pictures.")
+    distance: int = Field(default=31, ge=0, le=127, description="Most differing bits, of 256, between the hashes of duplicate pictures.")
     orientations: Literal["dihedral", "as_is"] = Field(
         default="dihedral",
         description="Whether a picture is also found turned by quarters and mirrored (its eight dihedral forms), or only as it is.",
+    )
+    verify_pictures: float = Field(
+        default=0.9,
+        ge=0,
+        le=1,
+        description="Least likeness (correlation, see formats) of grey pictures of 16 x 16 whose hashes are near: costs 256 bytes of "
+        "evidence a picture. 0: hashes alone decide, and no small pictures are noted.",
     )
     min_quality: int = Field(default=50, ge=0, le=100, description="PDQ quality below which a picture is too plain to be compared.")
     keep: tuple[str, ...] = Field(
@@ -183,14 +191,18 @@ class NearDuplicates(Check):
 
     def observe(self, batch: Batch) -> Observation:
         """Note the perceptual hash of pictures, the band keys of rows."""
-        return observe_pictures(batch, self.options.keep, self.backend) if isinstance(batch, MediaBatch) else self._observe_rows(batch)
+        options: Options = self.options
+        if isinstance(batch, MediaBatch):
+            return observe_pictures(batch, options.keep, self.backend, small=options.verify_pictures > 0)
+        return self._observe_rows(batch)
 
     def judge(self, case: Case) -> None:
         """Cluster the living records and reject all but the keepers."""
         if case.has("pdq_0"):
             options: Options = self.options
             dihedral = options.orientations == "dihedral"
-            rule = PictureRule(options.distance, options.min_quality, rank_names(options.keep), dihedral=dihedral)
+            names, likeness = rank_names(options.keep), options.verify_pictures
+            rule = PictureRule(options.distance, options.min_quality, names, dihedral=dihedral, likeness=likeness)
             judge_pictures(case, rule, self.backend)
         for kind in ("text", "window"):
             if case.has(f"{kind}_band_000"):

@@ -157,8 +157,8 @@ def pairs(
 def _plan(limit: int, forms: NDArray[np.bool_], queries: int, entries: int, method: Method) -> NDArray[np.int64]:
     """Return the cheapest bands, int64[bands, 5]; one band of no bits, which compares all, where an index would not pay.
 
-    Bands lie within words, as many in each. The first `limit + 1 - m · (limit // m)` of m may differ in `limit // m` bits, the others in one
-    less; those for which that is less than none are left out.
+    Bands lie within words, as many in each. The first `limit + 1 - m · (limit // m)` of m may differ in `limit // m` bits, the others in
+    one less; those for which that is less than none are left out.
     """
     words = forms.shape[1]
     turned = forms.any(axis=0)

@@ -24,7 +24,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["QUALITY_WORTH_HASHING", "dihedral", "pack", "pdq", "pdq_batch", "turned"]
+__all__ = [
+    "FLIPS",
+    "QUALITY_WORTH_HASHING",
+    "describe",
+    "dihedral",
+    "likeness",
+    "pack",
+    "parted",
+    "pdq",
+    "pdq_batch",
+    "transposed",
+    "turned",
+]
 
 QUALITY_WORTH_HASHING = 50
 """Pictures below this quality are nearly featureless: their hashes collide without meaning (PDQ's own recommendation)."""
@@ -182,7 +194,18 @@ def pdq_batch(
     extents: NDArray[np.int64] | None = None,
     backend: BackendName | Backend = "auto",
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-    """Hash many pictures at once, on all cores.
+    """Return the hashes and qualities of many pictures; see `describe`, which gives more of them."""
+    return describe(pixels, shapes, extents=extents, backend=backend)[:2]
+
+
+def describe(
+    pixels: NDArray[np.uint8],
+    shapes: NDArray[np.int64],
+    *,
+    extents: NDArray[np.int64] | None = None,
+    backend: BackendName | Backend = "auto",
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Hash and shrink many pictures at once, on all cores.
 
     Parameters
     ----------
@@ -202,6 +225,8 @@ def pdq_batch(
     -------
     hashes, qualities
         uint64[n, 4] and uint8[n], equal to what `pdq` gives for each picture alone.
+    small
+        uint8[n, 256]: the rows of the grey picture of 16 x 16 that the means of 4 x 4 of PDQ's blocks make, rounded; 0 without a hash.
 
     Raises
     ------
@@ -220,6 +245,7 @@ def pdq_batch(
         raise ArgumentError(message)
     hashes = np.zeros((len(shapes), 4), np.uint64)
     qualities = np.zeros(len(shapes), np.uint8)
+    small = np.zeros((len(shapes), 256), np.uint8)
     module = implementation("perceptual", backend)
     shapes = np.ascontiguousarray(shapes, np.int64)
     extents = shapes if extents is None else np.ascontiguousarray(extents, np.int64)
@@ -227,8 +253,39 @@ def pdq_batch(
     if not fits:
         message = f"extents must be the shapes, or eight times as large, the last cell cut off or not: got {extents} for {shapes}"
         raise ArgumentError(message)
-    module.hash_batch(np.ascontiguousarray(pixels), offsets, shapes, extents, _COSINES, hashes, qualities)
-    return hashes, qualities
+    module.hash_batch(np.ascontiguousarray(pixels), offsets, shapes, extents, _COSINES, hashes, qualities, small)
+    return hashes, qualities, small
+
+
+def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8], *, backend: BackendName | Backend = "auto") -> NDArray[np.float64]:
+    """Say how alike pairs of small pictures are, whatever their brightness and contrast.
+
+    It is the largest of five correlations, those of the whole pictures and of their upper, lower, left and right halves: a caption or a bar
+    changes one half alone. Sums are whole numbers; one product, one root and one quotient are rounded.
+
+    Parameters
+    ----------
+    left, right
+        uint8[pairs, 256], as `describe` gives them.
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    likeness
+        float64[pairs], 0 … 1; 0 where nothing correlates or every half is flat.
+
+    Raises
+    ------
+    ArgumentError
+        The pictures are not uint8[pairs, 256] of equal number.
+    """
+    if left.shape != right.shape or left.ndim != 2 or left.shape[1] != 256 or not left.dtype == right.dtype == np.uint8:
+        message = f"left and right must be uint8[pairs, 256], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
+        raise ArgumentError(message)
+    out = np.zeros(len(left))
+    implementation("perceptual", backend).correlate(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
+    return out
 
 
 def _four_words(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
