@@ -34,6 +34,7 @@ __all__ = [
     "parted",
     "pdq",
     "pdq_batch",
+    "phash64",
     "transposed",
     "turned",
 ]
@@ -47,6 +48,11 @@ FLIPS = np.array([[0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0]], np.bo
 _FLOAT_LEVELS = 16  # a float luma is rounded to sixteenths of a grey level
 
 
+def _cosines_32() -> NDArray[np.float64]:
+    """Return the rows 0 to 7 of the 32-point DCT-II, each scaled as no comparison minds, in units of 2⁻²⁰, rounded to whole numbers."""
+    return np.rint(2.0**20 * np.cos(np.pi / 64 * np.arange(8)[:, None] * (2 * np.arange(32)[None, :] + 1)))
+
+
 def _cosines() -> NDArray[np.float64]:
     """Return the rows 1 to 16 of the orthonormal 64-point DCT-II in units of 2⁻²⁰, rounded to whole numbers."""
     frequency, position = np.arange(1, 17)[:, None], np.arange(64)[None, :]
@@ -56,6 +62,7 @@ def _cosines() -> NDArray[np.float64]:
 
 
 _COSINES = _cosines()
+_COSINES_32 = _cosines_32()
 
 
 def pdq(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendName | Backend = "auto") -> tuple[NDArray[np.uint64], int]:
@@ -177,6 +184,39 @@ def transposed(parted: NDArray[np.uint64], *, backend: BackendName | Backend = "
     """
     out = np.zeros(parted.shape, np.uint64)
     implementation("perceptual", backend).transpose(_four_words(parted), out)
+    return out
+
+
+def phash64(pictures: NDArray[np.uint8], *, backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+    """Hash grey pictures of 32 x 32 pixels as `imagehash.phash` does: the lowest 8 x 8 frequencies of a DCT-II against their median.
+
+    The package shrinks a picture with Pillow: `image.convert("L").resize((32, 32), Image.Resampling.LANCZOS)`. From the same 32 x 32 pixels
+    the bits are the same, unless two coefficients lie closer than rounding in whole numbers of 2⁻²⁰ or in floats tells apart, as in a flat
+    picture.
+
+    Parameters
+    ----------
+    pictures
+        uint8[n, 32, 32].
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    hashes
+        uint64[n]: bit `8·i + j` is the coefficient of vertical frequency `i` and horizontal frequency `j`. imagehash writes these bits from
+        the first to the last as one hexadecimal number, the first the highest.
+
+    Raises
+    ------
+    ArgumentError
+        The pictures are not uint8[n, 32, 32].
+    """
+    if pictures.ndim != 3 or pictures.shape[1:] != (32, 32) or pictures.dtype != np.uint8:
+        message = f"pictures must be uint8[n, 32, 32], got {pictures.dtype}{list(pictures.shape)}"
+        raise ArgumentError(message)
+    out = np.zeros(len(pictures), np.uint64)
+    implementation("perceptual", backend).hash_64(np.ascontiguousarray(pictures), _COSINES_32, out)
     return out
 
 

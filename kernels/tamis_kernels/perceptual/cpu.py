@@ -297,3 +297,28 @@ def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np
             spread = np.float64(size * left_left - sum_left * sum_left) * np.float64(size * right_right - sum_right * sum_right)
             if spread > 0.0:
                 out[pair] = max(out[pair], np.float64(size * left_right - sum_left * sum_right) / np.sqrt(spread))
+
+
+@njit(cache=True, nogil=True)
+def hash_64(pictures: NDArray[np.uint8], cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+    """Write the 64 bits of each picture: which of 8 x 8 coefficients lie above the mean of the two in the middle."""
+    coefficients, line = np.empty(64), np.empty(32)
+    for number in range(len(pictures)):
+        for vertical in range(8):
+            line[:] = 0
+            for row in range(32):
+                for column in range(32):
+                    line[column] += cosines[vertical, row] * pictures[number, row, column]
+            for column in range(32):
+                line[column] = np.floor(line[column] * 2.0**-8 + 0.5)
+            for horizontal in range(8):
+                total = 0.0
+                for column in range(32):
+                    total += cosines[horizontal, column] * line[column]
+                coefficients[8 * vertical + horizontal] = total
+        ordered = np.sort(coefficients)
+        middle = ordered[31] + ordered[32]
+        out[number] = 0
+        for bit in range(64):
+            if 2 * coefficients[bit] > middle:
+                out[number] |= np.uint64(1) << np.uint64(bit)

@@ -185,3 +185,12 @@ def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     shifts = np.arange(64, dtype=np.uint64)
     bits = (parted[:, :, None] >> shifts & np.uint64(1)).reshape(len(parted), 4, 8, 8).transpose(0, 1, 3, 2)[:, [0, 2, 1, 3]]
     out[:] = np.bitwise_or.reduce(bits.reshape(len(parted), 4, 64) << shifts, axis=2)
+
+
+def hash_64(pictures: NDArray[np.uint8], cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+    """Write the 64 bits of each picture: which of 8 x 8 coefficients lie above the mean of the two in the middle."""
+    for number, picture in enumerate(pictures):
+        rows = np.floor(cosines @ picture.astype(np.float64) / 2**8 + 0.5)
+        coefficients = (rows @ cosines.T).ravel()
+        middle = np.sort(coefficients)[31:33].sum()
+        out[number] = sum(1 << bit for bit in range(64) if 2 * coefficients[bit] > middle)
