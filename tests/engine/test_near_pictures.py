@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import imagehash
 import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
 
 import tamis
+from tamis.errors import RecipeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +73,7 @@ def test_pictures_of_near_hashes_that_look_different_are_told_apart(tmp_path: Pa
     signs = rng.choice([-1.0, 1.0], (16, 16))
     low = np.add.outer(np.arange(16), np.arange(16))
     of_signs(signs, 1.0 / (1 + low)).save(root / "coarse.png")
-    of_signs(signs, 0.2 + (low > 14)).save(root / "fine.png")
+    of_signs(signs, np.where(low > 14, 1.2, 0.2)).save(root / "fine.png")
     assert len(gone(root, tmp_path / "hashes", verify_pictures=0.0)) == 1
     assert not gone(root, tmp_path / "verified")
 
@@ -83,3 +85,13 @@ def test_the_ledger_tells_the_likeness_that_was_verified(corpus: Path, tmp_path:
     assert similarity.is_between(0.9, 1.0000001).all()
     evidence = pl.read_parquet(tmp_path / "out" / ".tamis" / "evidence" / "shard-000000.parquet")
     assert evidence.schema["near_duplicates.small"] == pl.Array(pl.UInt8, 256)
+
+
+def test_the_64_bit_hash_finds_copies_that_are_not_turned(corpus: Path, tmp_path: Path) -> None:
+    assert set(gone(corpus, tmp_path / "out", hash="phash64")) == {"small.png"}
+    picture = pl.read_parquet(tmp_path / "out" / ".tamis" / "evidence" / "shard-000000.parquet").row(0, named=True)
+    expected = imagehash.phash(Image.open(corpus / "p0.png")).hash.ravel()
+    word = int(picture["near_duplicates.phash64_0"])
+    assert sum((word >> bit & 1) != one for bit, one in enumerate(expected.tolist())) <= 4
+    with pytest.raises(RecipeError, match="at most 16 bits with hash = phash64, got 31"):
+        gone(corpus, tmp_path / "far", hash="phash64", distance=31)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from PIL import Image
 
 from tamis.checks.base import Observation
 from tamis.checks.keep import ranks
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from tamis.checks.base import Case, MediaBatch
     from tamis.clustering import Clusters
+    from tamis.media import Inspection
     from tamis_kernels.backend import BackendName
 
     Indices = NDArray[np.int64]
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
 MOST_PIXELS, MOST_BYTES = 2**31 - 1, 2**32 - 1
 RESEMBLES = "resembles the record that is kept"
 RESEMBLES_TURNED = "resembles the record that is kept, turned or mirrored"
-BITS = 256
+CELL = 8
+
+# Of each hash: its 64-bit words, the distance that suits it, the greatest that makes sense.
+HASHES = {"pdq": (4, 31, 127), "phash64": (1, 10, 16)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +49,21 @@ class PictureRule:
 
     Attributes
     ----------
+    hash_name
+        A key of `HASHES`.
     distance
-        Most differing bits, of 256.
+        Most differing bits.
     min_quality
         PDQ quality below which a picture is not compared.
     rank_names
         Evidence columns of the keep rules, in order.
     dihedral
-        Whether turned and mirrored forms count.
+        Whether turned and mirrored forms count; pdq alone.
     likeness
         Least likeness of the small pictures; 0: hashes alone decide.
     """
 
+    hash_name: str
     distance: int
     min_quality: int
     rank_names: Sequence[str]
@@ -63,7 +71,12 @@ class PictureRule:
     likeness: float
 
 
-def observe_pictures(batch: MediaBatch, keep: Sequence[str], backend: BackendName, *, small: bool) -> Observation:
+def hash_columns(name: str) -> list[str]:
+    """Return the evidence columns of a hash."""
+    return [f"{name}_{word}" for word in range(HASHES[name][0])]
+
+
+def observe_pictures(batch: MediaBatch, hash_name: str, keep: Sequence[str], backend: BackendName, *, small: bool) -> Observation:
     """Note hash, quality and ranks of each picture, and the small picture if wanted; of what shows none, quality 0."""
     seen = [(i, one) for i, one in enumerate(batch.inspections) if one.gray is not None and one.grade in {"ok", "benign", "misnamed"}]
     hashes = np.zeros((len(batch), 4), np.uint64)
@@ -74,7 +87,9 @@ def observe_pictures(batch: MediaBatch, keep: Sequence[str], backend: BackendNam
         places = [i for i, _ in seen]
         extents = np.array([one.extent for _, one in seen], np.int64)
         hashes[places], quality[places], pictures[places] = perceptual.describe(pixels, shapes, extents=extents, backend=backend)
-    columns = {f"pdq_{word}": pl.Series(hashes[:, word]) for word in range(4)}
+        if hash_name == "phash64":
+            hashes[places, 0] = perceptual.phash64(np.stack([_shrunk(one) for _, one in seen]), backend=backend)
+    columns = {name: pl.Series(hashes[:, word]) for word, name in enumerate(hash_columns(hash_name))}
     columns["quality"] = pl.Series(quality)
     if small:
         columns["small"] = pl.Series(pictures)
@@ -83,16 +98,26 @@ def observe_pictures(batch: MediaBatch, keep: Sequence[str], backend: BackendNam
     return Observation(columns | ranks(keep, batch, size))
 
 
+def _shrunk(one: Inspection) -> NDArray[np.uint8]:
+    """Return the grey picture of 32 x 32 as imagehash shrinks it; of cells, those at the border count by the pixels they hold."""
+    assert one.gray is not None
+    height, width = one.extent if one.gray.shape == one.extent else (side / CELL for side in one.extent)
+    picture = Image.fromarray(one.gray).resize((32, 32), Image.Resampling.LANCZOS, box=(0, 0, width, height))
+    return np.asarray(picture)
+
+
 def judge_pictures(case: Case, rule: PictureRule, backend: BackendName) -> None:
     """Cluster the living pictures and reject all but the keepers."""
-    pictures = [*zip(*case.scan("quality", *(f"pdq_{word}" for word in range(4)), *rule.rank_names), strict=True)]
+    words = hash_columns(rule.hash_name)
+    bits = 64 * len(words)
+    pictures = [*zip(*case.scan("quality", *words, *rule.rank_names), strict=True)]
     index = np.concatenate(pictures[0])
     quality, *columns = (np.concatenate(column) for column in zip(*pictures[1], strict=True))
     plain = quality < max(1, rule.min_quality)
     chosen = np.flatnonzero(~plain)
     case.count(pictures_compared=len(chosen), pictures_too_plain=int(np.count_nonzero(plain & (quality > 0))))
-    chosen = chosen[standing(case, index[chosen], [column[chosen] for column in columns[4:]])]
-    index, hashes = index[chosen], np.stack(columns[:4], axis=1)[chosen]
+    chosen = chosen[standing(case, index[chosen], [column[chosen] for column in columns[len(words) :]])]
+    index, hashes = index[chosen], np.stack(columns[: len(words)], axis=1)[chosen]
     roots = _components(hashes, rule, None, backend)
     suspects = np.flatnonzero(np.bincount(roots, minlength=len(roots))[roots] > 1)
     index, hashes, roots = index[suspects], hashes[suspects], np.searchsorted(suspects, roots[suspects])
@@ -101,11 +126,11 @@ def judge_pictures(case: Case, rule: PictureRule, backend: BackendName) -> None:
     def similarity(left: Indices, right: Indices) -> NDArray[np.float64]:
         apart, form = _nearest(hashes, left, right, rule, backend)
         if small is None:
-            return 1.0 - apart / BITS
+            return 1.0 - apart / bits
         alike = perceptual.likeness(small[left], _turn(small[right], form), backend=backend)
         return np.where(apart <= rule.distance, alike, 0.0)
 
-    least = 1.0 - rule.distance / BITS if small is None else rule.likeness
+    least = 1.0 - rule.distance / bits if small is None else rule.likeness
     if small is not None:
         roots = _components(hashes, rule, lambda left, right: similarity(left, right) >= least, backend)
     settled = int(np.count_nonzero(index >= case.own))

@@ -50,7 +50,9 @@ _FLOAT_LEVELS = 16  # a float luma is rounded to sixteenths of a grey level
 
 def _cosines_32() -> NDArray[np.float64]:
     """Return the rows 0 to 7 of the 32-point DCT-II, each scaled as no comparison minds, in units of 2⁻²⁰, rounded to whole numbers."""
-    return np.rint(2.0**20 * np.cos(np.pi / 64 * np.arange(8)[:, None] * (2 * np.arange(32)[None, :] + 1)))
+    cosines: NDArray[np.float64] = np.cos(np.pi / 64 * np.arange(8)[:, None] * (2 * np.arange(32)[None, :] + 1))
+    np.rint(2.0**20 * cosines, out=cosines)
+    return cosines
 
 
 def _cosines() -> NDArray[np.float64]:

@@ -284,7 +284,7 @@ def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np
     for pair in range(len(left)):
         out[pair] = 0.0
         for top, bottom, first, last in ((0, 16, 0, 16), (0, 8, 0, 16), (8, 16, 0, 16), (0, 16, 0, 8), (0, 16, 8, 16)):
-            sum_left, sum_right, left_left, right_right, left_right = 0, 0, 0, 0, 0
+            sum_left = sum_right = left_left = right_right = left_right = np.int64(0)
             for row in range(top, bottom):
                 for place in range(16 * row + first, 16 * row + last):
                     one, two = np.int64(left[pair, place]), np.int64(right[pair, place])
