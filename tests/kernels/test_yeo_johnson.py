@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BACKENDS = ("reference", "cpu")
+BACKENDS: tuple[Any, ...] = ("reference", "cpu")
 LAMBDAS = [-1.5, 0.0, 0.3, 1.0, 2.0, 3.5]
 RANDOM = np.random.default_rng(4)
 SPECIALS = np.array([math.nan, math.inf, -math.inf, 0.0, 1e-12, -1e-12, 1e300, -1e300, 3.0, -3.0])
