@@ -88,6 +88,12 @@ def test_the_search_finds_the_top_of_any_hill(top: float, steepness: float) -> N
     assert climb(hill) == pytest.approx(top, abs=1e-6)
 
 
+@pytest.mark.parametrize("cliff", [1.0, 3.0])
+def test_the_search_keeps_away_from_a_cliff(cliff: float) -> None:
+    assert climb(lambda lambda_: -math.inf if abs(lambda_ - 3) > cliff else -((lambda_ - 3) ** 2)) == pytest.approx(3, abs=1e-6)
+    assert climb(lambda lambda_: -math.inf if lambda_ > cliff else -((lambda_ - 0.05) ** 2)) == pytest.approx(0.05, abs=1e-6)
+
+
 def climb(hill: Callable[[float], float]) -> float:
     """Return where a search ends that is told how high each place is."""
     steps = yeo_johnson.search()
