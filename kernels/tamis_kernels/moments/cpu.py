@@ -143,7 +143,7 @@ def _admit(
     size = 0
     for i in range(values.shape[0]):
         admitted[size] = values[i]
-        size += np.int64(good[i])  # no branch: holes come at random
+        size += int(good[i])  # no branch: holes come at random
     counts[NAN] += nan
     counts[POSITIVE] += positive
     counts[NEGATIVE] += negative
