@@ -3,8 +3,8 @@
 Baseline and extended sequential Huffman coding (ITU-T T.81), 8 bits, one to four components, any sampling, restart markers, one or more
 scans. What the standard demands is checked: segments and tables, every code, at most 64 coefficients a block, DC terms that 8-bit samples
 can have, as many MCUs as the frame declares, the order of restart markers, nothing left over behind the last block but padding of 1 bits,
-and the end marker. Two things are judged beyond it: an entry of a quantisation table that is far from all its neighbours, and a seam
-from which on all levels are shifted, which damage leaves that is legal syntax (`seam.py`); scans with restart markers are not tested for it.
+and the end marker. Two things are judged beyond it: an entry of a quantisation table that is far from all its neighbours, and a seam from
+which on all levels are shifted, which damage leaves that is legal syntax (`seam.py`). Scans with restart markers are not tested for seams.
 The 1/8 picture of the first component is bit for bit that of libjpeg's grey output at scale 1/8.
 
 Whatever the bytes are, a walk ends with a verdict: it raises nothing, reads nothing outside of them and takes memory in proportion to them.
