@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,16 +59,14 @@ def jpeginfo(data: bytes) -> bool:
 
 
 def cv2_warns(data: bytes) -> bool:
-    import cv2
-
+    cv2 = import_module("cv2")
     with tempfile.TemporaryFile() as caught, silenced(caught.fileno()):
         broken = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is None
-        return broken or caught.tell() > 0
+        return bool(broken or caught.tell() > 0)
 
 
 def pyvips_refuses(data: bytes) -> bool:
-    import pyvips
-
+    pyvips = import_module("pyvips")
     try:
         pyvips.Image.new_from_buffer(data, "", fail_on="warning").avg()
     except pyvips.Error:
@@ -121,7 +120,8 @@ def main() -> None:
     arguments = parser.parse_args()
     paths = sorted(path for path in arguments.photos.iterdir() if path.suffix.lower() in {".jpg", ".jpeg"})
     photos = [photo(path.read_bytes()) for path in paths[:: max(1, len(paths) // arguments.count)][: arguments.count]]
-    peers, rows = judges(), []
+    peers = judges()
+    rows: list[list[str | int | bool]] = []
     for number, one in enumerate(photos):
         original = pixels(one.data)
         assert original is not None
@@ -137,7 +137,7 @@ def main() -> None:
         csv.writer(file).writerows([["kind", "photo", "effect", *peers], *rows])
     groups = {
         kind: [row for row in rows if row[0] == kind and row[2] in {"visible", "undecodable", "whole"}]
-        for kind in dict.fromkeys(row[0] for row in rows)
+        for kind in dict.fromkeys(str(row[0]) for row in rows)
     }
     groups["**visible, known kinds**"] = [row for row in rows if row[2] == "visible" and row[0] in KINDS]
     groups["**visible, held-out kinds**"] = [row for row in rows if row[2] == "visible" and row[0] in HELD_OUT]

@@ -73,7 +73,8 @@ def main() -> None:
     rng, files, faults, count = np.random.default_rng(arguments.seed), seeds(arguments.photos), Counter[str](), 0
     end = time.monotonic() + arguments.seconds
     while time.monotonic() < end:
-        group = [broken(*(files[place] for place in rng.integers(len(files), size=2)), rng) for _ in range(GROUP)]
+        pairs = rng.integers(len(files), size=(GROUP, 2)).tolist()
+        group = [broken(files[one], files[other], rng) for one, other in pairs]
         walks = jpeg.walk_many(group, backend="cpu")
         alone = jpeg.walk(group[0], backend="cpu")
         for data, walk in zip(group, walks, strict=True):
