@@ -332,68 +332,6 @@ def test_faults_are_numbered_as_they_are_named() -> None:
     assert [getattr(layout, name.upper()) for name in layout.FAULTS] == list(range(len(layout.FAULTS)))
 
 
-@cache
-def smooth(width: int = 480, height: int = 96, subsampling: int = 0, mode: str = "RGB", quality: int = 90) -> bytes:
-    """Return a picture of soft shapes, in which a seam is sharp."""
-    y, x = np.mgrid[0:height, 0:width]
-    rng = np.random.default_rng(5)
-    waves = [120 + 30 * np.sin(x / 31 + one) + 30 * np.cos(y / 27 - one) + rng.normal(0, 3, x.shape) for one in range(3)]
-    target = io.BytesIO()
-    image = Image.fromarray(np.stack(waves, axis=2).astype(np.uint8)).convert(mode)
-    image.save(target, "JPEG", quality=quality, **({"subsampling": subsampling} if mode == "RGB" else {}))
-    return target.getvalue()
-
-
-def shifts(data: bytes, *, seed: int, count: int) -> list[bytes]:
-    """Return copies with one bit of the scan flipped that are legal syntax, but whose picture is off by 8 levels or more at its end."""
-    rng = np.random.default_rng(seed)
-    whole, found = jpeg.walk(data, backend="cpu"), []
-    places = rng.integers(8 * whole.scan, 8 * (len(data) - 2), 4000).tolist()
-    flipped = []
-    for place in places:
-        one = bytearray(data)
-        one[place // 8] ^= 1 << place % 8
-        flipped.append(bytes(one))
-    for copy, walk in zip(flipped, jpeg.walk_many(flipped, backend="cpu"), strict=True):
-        pairs = zip(walk.planes, whole.planes, strict=True) if walk.fault in ("none", "seam") else ()
-        if any(abs(int(changed[-1, -1]) - int(plane[-1, -1])) >= 8 for changed, plane in pairs):
-            found.append(copy)
-    return found[:count]
-
-
-@pytest.mark.parametrize(("subsampling", "mode"), [(0, "RGB"), (1, "RGB"), (2, "RGB"), (0, "L")])
-def test_a_shift_of_level_to_the_end_is_a_seam_and_whole_files_have_none(subsampling: int, mode: str) -> None:
-    data = smooth(subsampling=subsampling, mode=mode)
-    broken = shifts(data, seed=subsampling, count=8)
-    files = [data, *broken]
-    walks = jpeg.walk_many(files, backend="cpu")
-    assert [told(walk) for walk in walks] == [told(walk) for walk in jpeg.walk_many(files, backend="reference")]
-    assert walks[0].fault == "none"
-    seams = [(walk, one) for walk, one in zip(walks[1:], broken, strict=True) if walk.fault == "seam"]
-    assert seams
-    for walk, one in seams:
-        first = next(place for place, (old, new) in enumerate(zip(data, one, strict=True)) if old != new)
-        assert abs(walk.place - first) < len(data) // 4
-        assert 0 < walk.mcu < walk.mcus
-
-
-def test_a_picture_with_bars_frames_and_steps_has_no_seam() -> None:
-    drawn = []
-    for step in (8, 16, 24):
-        levels = np.full((128, 160), 90, np.uint8)
-        levels[step:] = 140  # a straight line
-        levels[64:, :step] = 30  # a box
-        levels[96:, 80:] = 200
-        target = io.BytesIO()
-        Image.fromarray(levels).save(target, "JPEG", quality=95)
-        drawn.append(target.getvalue())
-    for walk in jpeg.walk_many(drawn, backend="cpu"):
-        assert walk.fault == "none"
-    assert [told(walk) for walk in jpeg.walk_many(drawn, backend="cpu")] == [
-        told(walk) for walk in jpeg.walk_many(drawn, backend="reference")
-    ]
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("entry", "value"), [(1, 200), (10, 255), (63, 1), (35, 250)])
 def test_an_entry_of_a_quantisation_table_far_from_its_neighbours_is_told_with_its_byte(
