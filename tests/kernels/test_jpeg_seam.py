@@ -50,8 +50,8 @@ def drawn(columns: int, rows: int, shift_at: int = -1, shift: int = 0, down: int
     ac = bytes([1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]) + bytes(AC)
     parts = bytes([1, 1, 0x10 + down, 0]) if down == 1 else bytes([3, 1, 0x10 + down, 0, 2, 0x11, 0, 3, 0x11, 0])
     chosen = bytes([1, 1, 0]) if down == 1 else bytes([3, 1, 0, 2, 0, 3, 0])
-    size = (8 * down * rows).to_bytes(2) + (8 * columns).to_bytes(2)
-    head = segment(0xDB, bytes(1) + bytes([8] * 64)) + segment(0xC0, bytes([8]) + size + parts)
+    extent = (8 * down * rows).to_bytes(2) + (8 * columns).to_bytes(2)
+    head = segment(0xDB, bytes(1) + bytes([8] * 64)) + segment(0xC0, bytes([8]) + extent + parts)
     return b"\xff\xd8" + head + segment(0xC4, b"\0" + dc + b"\x10" + ac) + segment(0xDA, chosen + bytes([0, 63, 0])) + data + b"\xff\xd9"
 
 
