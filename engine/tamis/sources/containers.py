@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import zlib
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
-from isal import igzip, igzip_lib
 
 from tamis.errors import DISK_FULL
 from tamis.sources.listing import Container, Problem, SourceFile
@@ -16,11 +16,14 @@ from tamis.sources.tars import index_tar
 from tamis.sources.zips import index_zip
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
     from tamis.sources.members import Indexed
 
-_BLOCK = 1 << 20
+_GZIP = 31  # zlib's word for a stream in gzip's frame
+_PACKED_BLOCK, _BLOCK = 1 << 14, 1 << 20
 _BOMB_BYTES, _BOMB_RATIO = 64_000_000, 200
 
 
@@ -67,15 +70,26 @@ def _unpack(path: str, target: Path) -> str | None:
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     most = max(_BOMB_BYTES, _BOMB_RATIO * os.stat(path).st_size)  # noqa: PTH116
     try:
-        with temporary.open("wb") as plain, igzip.open(path, "rb") as packed:  # type: ignore[no-untyped-call]
-            try:
-                while block := packed.read(_BLOCK):
-                    plain.write(block)
-                    if plain.tell() > most:
-                        return None
-            except (EOFError, igzip_lib.IsalError, igzip.BadGzipFile):
-                pass  # what is missing shows as the truncation of the tar
+        with temporary.open("wb") as plain, open(path, "rb") as packed:  # noqa: PTH123
+            for piece in _inflated(packed):
+                plain.write(piece)
+                if plain.tell() > most:
+                    return None
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
     return str(target)
+
+
+def _inflated(packed: BinaryIO) -> Iterator[bytes]:
+    """Yield what gzip members inflate to, as far as they are whole: what is missing shows as the truncation of the tar."""
+    inflater = zlib.decompressobj(_GZIP)
+    while block := packed.read(_PACKED_BLOCK):
+        while block:
+            try:
+                yield inflater.decompress(block, _BLOCK)
+            except zlib.error:
+                return
+            block = inflater.unconsumed_tail or inflater.unused_data
+            if inflater.eof:
+                inflater = zlib.decompressobj(_GZIP)
