@@ -17,7 +17,8 @@ import polars as pl
 from tamis.checks.base import ColumnStatistics, Needs
 from tamis.executors import Task
 from tamis.pipeline.judge import read_alive
-from tamis.pipeline.rows import Unavailable, read_batches
+from tamis.pipeline.rows import read_batches
+from tamis.sources.payload import Unavailable
 from tamis_kernels import moments, yeo_johnson
 from tamis_kernels.moments import Moments
 from tamis_kernels.quantiles import Selection
