@@ -69,7 +69,10 @@ def test_a_run_killed_at_ten_random_moments_ends_as_an_undisturbed_one(
     for _ in range(KILLS):
         process = subprocess.Popen(command(sample / "corpus", out, "-q"), start_new_session=True)
         time.sleep(seconds * chance.uniform(0.1, 0.9))
-        hits += process.poll() is None
+        if process.poll() is None:
+            hits += 1
+        else:
+            seconds *= 0.7  # the machine is faster now than when the undisturbed run was timed
         for one in [*children(process.pid), process.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
