@@ -1,0 +1,343 @@
+"""Quality control of a time series: one pass over time, value and validity, with a bit per test and a QARTOD flag.
+
+The tests are those of the QARTOD manuals of the US Integrated Ocean Observing System, with time in whole nanoseconds. All but `hampel`
+are one fused pass, `Scan`, whose state is a small fixed array: chunks of any size give the same bits and flags. A spike needs the row
+after it, so `feed` returns the rows that are settled, which lag by one row, and `finish` the last one.
+
+| test | suspect, and with the second number fail, where |
+|---|---|
+| `missing` | the value is not valid or NaN: flag 9 |
+| `sentinel` | the value equals a code: flag 9, and for all other tests the value is missing |
+| `range` | outside a closed span; infinities always fail |
+| `spike` | abs(x - (a + b) / 2) > limit, or x is above or below both neighbours a and b by more than a limit (differential) |
+| `rate` | abs(x - a) / seconds > limit, if time moved forward |
+| `flat` | a run of values within a tolerance of its first has lasted for some time |
+| `attenuated` | the range over this pane and eight before it, each an eighth of the window, is below a limit; half of them have values |
+| `gap` | time moved forward by more than a limit |
+| `duplicate`, `reversed` | time stood still, or went back |
+| `saturated` | a value and one beside it at or beyond a rail |
+| `hampel` | far from the median of the window, by the median of the deviations |
+| `jitter` | a step is no gap, and differs from the nominal period by more than a limit |
+| `drift` | the time is farther than a limit from the grid of the nominal period that begins at the first row |
+
+Neighbours are the rows before and after in the given order; where one is missing, what needs it is not evaluated.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tamis_kernels.backend import implementation
+from tamis_kernels.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+__all__ = ["FAIL", "RUN", "TESTS", "Limits", "Scan", "hampel", "quality", "whole_runs"]
+
+TESTS = (
+    "missing", "sentinel", "range", "spike", "rate", "flat", "attenuated", "gap", "duplicate", "reversed", "saturated", "hampel",
+    "jitter", "drift",
+)  # fmt: skip
+"""Bit t of a row is set where TESTS[t] is suspect or fails, bit FAIL + t where it fails."""
+FAIL = 16
+RUN = 1 << 15
+"""Set where a row goes on with the run of like values of the row before it; see `whole_runs`."""
+NEVER = (1 << 63) - 1
+MAD = 1.4826  # the standard deviation of normal data by its median absolute deviation
+WIDEST = 99
+
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Which tests are made, and their limits; None, or nothing, for a test that is not made.
+
+    Pairs are (suspect, fail); `math.inf` for a grade that is never given. Durations are nanoseconds.
+
+    Parameters
+    ----------
+    sentinels
+        Codes for a missing value; compared as the type of the values.
+    suspect_span, fail_span
+        Least and largest value, both inside.
+    spike, spike_differential
+        Limits in the unit of the value: by the mean of both neighbours, and by the nearer of both where the value is above or below both.
+    rate
+        Limits in units of the value a second.
+    flat_tolerance, flat
+        How far from the first value a run may go, and after how long it is suspect and fails (None: never).
+    attenuated, attenuated_window
+        The least range of a living signal, and over how long.
+    gap
+        The longest step.
+    ordered
+        Whether duplicate and reversed times are told.
+    rails
+        The lowest and the highest value that the instrument can give; NaN where not known.
+    period, jitter, drift
+        The nominal step, by how much one step may differ from it, and how far time may be from the grid.
+    """
+
+    sentinels: tuple[float, ...] = ()
+    suspect_span: Pair | None = None
+    fail_span: Pair | None = None
+    spike: Pair | None = None
+    spike_differential: Pair | None = None
+    rate: Pair | None = None
+    flat_tolerance: float = 0.0
+    flat: tuple[int, int | None] | None = None
+    attenuated: float | None = None
+    attenuated_window: int = 0
+    gap: int | None = None
+    ordered: bool = False
+    rails: Pair | None = None
+    period: int | None = None
+    jitter: int | None = None
+    drift: int | None = None
+
+    @property
+    def mask(self) -> int:
+        """A bit per test that is made."""
+        made = {
+            "missing": True,
+            "sentinel": bool(self.sentinels),
+            "range": self.suspect_span is not None or self.fail_span is not None,
+            "spike": self.spike is not None or self.spike_differential is not None,
+            "rate": self.rate is not None,
+            "flat": self.flat is not None,
+            "attenuated": self.attenuated is not None,
+            "gap": self.gap is not None,
+            "duplicate": self.ordered,
+            "reversed": self.ordered,
+            "saturated": self.rails is not None,
+            "jitter": self.jitter is not None,
+            "drift": self.drift is not None,
+        }
+        return sum(1 << TESTS.index(test) for test, wanted in made.items() if wanted)
+
+    def reals(self) -> NDArray[np.float64]:
+        """Return the limits that are numbers of the value's unit, in the order of the kernels."""
+        span, off = (-math.inf, math.inf), (math.inf, math.inf)
+        pairs = [self.fail_span or span, self.suspect_span or span, self.spike or off, self.spike_differential or off, self.rate or off]
+        least = -math.inf if self.attenuated is None else self.attenuated
+        numbers = [*(one for pair in pairs for one in pair), self.flat_tolerance, least, *(self.rails or (math.nan, math.nan))]
+        return np.array(numbers, np.float64)
+
+    def wholes(self) -> NDArray[np.int64]:
+        """Return the limits that are nanoseconds, and the mask, in the order of the kernels."""
+        suspect, fail = self.flat or (NEVER, None)
+        gap, jitter, drift = (NEVER if one is None else one for one in (self.gap, self.jitter, self.drift))
+        last = NEVER if fail is None else fail
+        return np.array([suspect, last, self.attenuated_window, gap, self.period or 0, jitter, drift, self.mask], np.int64)
+
+    def check(self) -> None:
+        """Raise ArgumentError for limits that cannot be."""
+        reals = self.reals()
+        if np.isnan(reals[:12]).any():
+            message = f"limits must be numbers, not NaN; got {self}"
+            raise ArgumentError(message)
+        for name in ("suspect_span", "fail_span"):
+            span = getattr(self, name)
+            if span is not None and span[0] > span[1]:
+                message = f"{name} must go from low to high, got {span}"
+                raise ArgumentError(message)
+        if (reals[4:11] < 0).any() or (self.wholes() < 0).any():
+            message = f"limits of spike, rate, flat, gap, jitter and drift must not be negative; got {self}"
+            raise ArgumentError(message)
+        if (self.jitter is not None or self.drift is not None) and not self.period:
+            message = "jitter and drift need the nominal period, in nanoseconds; got none"
+            raise ArgumentError(message)
+        if self.period is not None and self.period < 1000:
+            message = f"period must be at least 1000 ns, got {self.period}"
+            raise ArgumentError(message)
+        if self.attenuated is not None and self.attenuated_window < 8:
+            message = f"attenuated needs attenuated_window, at least 8 ns, got {self.attenuated_window}"
+            raise ArgumentError(message)
+
+
+class Scan:
+    """The fused pass over one series, in chunks of any size.
+
+    Parameters
+    ----------
+    limits
+        The tests and their limits.
+    backend
+        Where to run.
+    """
+
+    def __init__(self, limits: Limits, backend: BackendName | Backend = "auto") -> None:
+        limits.check()
+        self._kernel = implementation("sensor", backend)
+        self._sentinels = np.array(limits.sentinels, np.float64)
+        self._reals, self._wholes = limits.reals(), limits.wholes()
+        self._values = np.full(21, math.inf)  # before, waiting, anchor, then least and largest of this pane and of eight before it
+        self._values[[0, 1, 2]] = math.nan
+        self._values[[4, *range(13, 21)]] = -math.inf
+        self._counts = np.zeros(8, np.int64)  # rows seen up to 2, times before and waiting, run since, in a run, first time, pane
+
+    def feed(
+        self, time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """Test some rows and return bits and flags of the rows that are settled: all but the last so far.
+
+        Parameters
+        ----------
+        time
+            ndarray of shape (n,), int64: nanoseconds, within -2^62 and 2^62 - 1 (1823 to 2116 since 1970), in any order.
+        value
+            ndarray of shape (n,), float32 or float64.
+        valid
+            ndarray of shape (n,), bool: False where a value is missing. None for all valid; NaN is missing in either case.
+
+        Returns
+        -------
+        bits, uint32, and flags, uint8: 1 good, 2 not evaluated, 3 suspect, 4 fail, 9 missing
+
+        Raises
+        ------
+        ArgumentError
+            An argument has the wrong dtype or shape, or a time is out of range.
+        """
+        return self._scan(time, value, valid, final=False)
+
+    def finish(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """Return bits and flag of the last row, if there was one; nothing may be fed afterwards."""
+        return self._scan(np.empty(0, np.int64), np.empty(0), None, final=True)
+
+    def _scan(
+        self, time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None, *, final: bool
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        _check(time, value, valid)
+        there = np.empty(0, np.uint8) if valid is None else np.ascontiguousarray(valid).view(np.uint8)
+        bits, flags = np.empty(time.size + 1, np.uint32), np.empty(time.size + 1, np.uint8)
+        sentinels = self._sentinels.astype(value.dtype).astype(np.float64)
+        given = [_read_only(one) for one in (time, value, there, sentinels, self._reals, self._wholes)]
+        settled = self._kernel.scan(*given, self._values, self._counts, final, bits, flags)
+        if settled < 0:
+            message = f"time must lie within -2^62 and 2^62 - 1 ns, 1823 to 2116; got {time.min()} … {time.max()}"
+            raise ArgumentError(message)
+        return bits[:settled], flags[:settled]
+
+
+def quality(
+    time: NDArray[np.int64],
+    value: NDArray[np.floating[Any]],
+    limits: Limits,
+    valid: NDArray[np.bool_] | None = None,
+    backend: BackendName | Backend = "auto",
+) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """Test a whole series: bits and flags of all its rows; see `Scan.feed` for shapes, types and errors."""
+    return Scan(limits, backend)._scan(time, value, valid, final=True)
+
+
+def whole_runs(bits: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Give `flat` to all rows of a run that was found to be flat, not only to those after the time it took to tell; clear RUN.
+
+    Parameters
+    ----------
+    bits
+        ndarray of shape (n,), uint32: those of a whole series.
+
+    Returns
+    -------
+    ndarray of shape (n,), uint32
+        Missing rows within a run stay as they are.
+    """
+    flat, missing = TESTS.index("flat"), np.uint32(1)
+    grades = np.uint32(1 << flat | 1 << (flat + FAIL))
+    starts = np.flatnonzero((bits & np.uint32(RUN)) == 0)
+    out = bits & ~np.uint32(RUN)
+    if bits.size:
+        starts = np.union1d(starts, [0])
+        found = np.bitwise_or.reduceat(bits & grades, starts)
+        out |= np.where(bits & missing, np.uint32(0), np.repeat(found, np.diff(starts, append=bits.size)))
+    return out
+
+
+def hampel(
+    value: NDArray[np.floating[Any]], *, window: int = 21, sigmas: float = 3.0, floor: float = 0.0, backend: BackendName | Backend = "auto"
+) -> NDArray[np.uint8]:
+    """Return the flags of Hampel's identifier: values far from the median of the rows around them.
+
+    A value is suspect if its distance from the median of the window around it is above `sigmas` · 1.4826 times the median distance of the
+    window's values, and above `floor`. At the ends the window is cut. NaN and infinities are left out; a row without a finite value, or
+    with not more than half of a window, is not evaluated. Rows at least `window // 2` from both ends of an array do not depend
+    on what lies beyond it: that is the overlap for chunks.
+
+    Parameters
+    ----------
+    value
+        ndarray of shape (n,), float32 or float64.
+    window
+        Rows of the window, odd, 3 to 99.
+    sigmas
+        Standard deviations of normal data, not negative.
+    floor
+        Distance that is never suspect, not negative: the resolution, where many values are equal.
+    backend
+        Where to run.
+
+    Returns
+    -------
+    ndarray of shape (n,), uint8
+        1 good, 2 not evaluated, 3 suspect.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype, shape or value.
+    """
+    if window % 2 == 0 or not 3 <= window <= WIDEST:
+        message = f"window must be odd, 3 to {WIDEST}, got {window}"
+        raise ArgumentError(message)
+    if not (sigmas >= 0 and floor >= 0):
+        message = f"sigmas and floor must not be negative, got {sigmas} and {floor}"
+        raise ArgumentError(message)
+    _check(np.empty(value.shape, np.int64), value, None)
+    flags = np.empty(value.size, np.uint8)
+    given = _read_only(value.astype(np.float64, copy=False))
+    implementation("sensor", backend).hampel(given, window, float(sigmas * MAD), float(floor), _network(window), flags)
+    return flags
+
+
+@cache
+def _network(n: int) -> NDArray[np.int64]:
+    """Return the comparisons of Batcher's merge exchange (Knuth, volume 3, 5.2.2 M), which sort n numbers."""
+    pairs = []
+    top = p = 1 << (n - 1).bit_length() - 1
+    while p > 0:
+        q, r, d = top, 0, p
+        while d > 0:
+            pairs += [(i, i + d) for i in range(n - d) if i & p == r]
+            d, q, r = q - p, q // 2, p
+        p //= 2
+    return np.array(pairs, np.int64)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a contiguous view that is read-only, as arrays from Arrow are: one compiled kernel for both."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def _check(time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None) -> None:
+    if value.dtype not in (np.float32, np.float64) or value.ndim != 1:
+        message = f"value must be float32 or float64 of shape (n,), got {value.dtype} of shape {value.shape}"
+        raise ArgumentError(message)
+    if time.dtype != np.int64 or time.shape != value.shape:
+        message = f"time must be int64 nanoseconds of shape {value.shape}, got {time.dtype} of shape {time.shape}"
+        raise ArgumentError(message)
+    if valid is not None and (valid.dtype != np.bool_ or valid.shape != value.shape):
+        message = f"valid must be bool of shape {value.shape}, got {valid.dtype} of shape {valid.shape}"
+        raise ArgumentError(message)

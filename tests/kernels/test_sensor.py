@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, quality, whole_runs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BACKENDS = ("reference", "cpu")
+NAN, INF = math.nan, math.inf
+SECOND = 10**9
+ALL = Limits(
+    sentinels=(-9999.0, 65535.0),
+    suspect_span=(-3.0, 3.0),
+    fail_span=(-5.0, 5.0),
+    spike=(2.0, 3.0),
+    spike_differential=(1.0, 2.5),
+    rate=(2.0, 4.0),
+    flat_tolerance=0.01,
+    flat=(3 * SECOND, 6 * SECOND),
+    attenuated=0.3,
+    attenuated_window=8 * SECOND,
+    gap=3 * SECOND,
+    ordered=True,
+    rails=(-2.0, 2.0),
+    period=SECOND,
+    jitter=SECOND // 10,
+    drift=SECOND // 4,
+)
+
+
+def told(bits: int | np.uint32) -> set[str]:
+    """Return the tests of a row's bits, in capitals where they fail."""
+    return {name.upper() if int(bits) >> (at + FAIL) & 1 else name for at, name in enumerate(TESTS) if int(bits) >> at & 1}
+
+
+def run(values: Any, limits: Limits, backend: Any, times: Any = None, **more: Any) -> tuple[list[set[str]], list[int]]:
+    time = np.arange(len(values), dtype=np.int64) * SECOND if times is None else np.array(times, np.int64)
+    bits, flags = quality(time, np.array(values, np.float64), limits, backend=backend, **more)
+    return [told(one) for one in bits], flags.tolist()
+
+
+def series(rows: int, seed: int = 1) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return a series with some of everything that the tests look for."""
+    random = np.random.default_rng(seed)
+    value = np.round(np.sin(np.arange(rows) / 9) * 2 + random.normal(0, 0.3, rows), 2)
+    for odd in (NAN, INF, -INF, -9999.0, 65535.0, 7.0, -0.0, 2.0):
+        value[random.integers(0, rows, rows // 40)] = odd
+    for start in random.integers(0, rows, rows // 40):
+        value[start : start + 12] = value[start] + random.choice([0.0, 0.005])
+    step = random.choice(
+        [SECOND, SECOND + 1000, SECOND // 2, 0, -SECOND, 5 * SECOND, 40 * SECOND], rows, p=[0.8, 0.05, 0.05, 0.03, 0.03, 0.03, 0.01]
+    )
+    return np.cumsum(step) - 2**60, value, random.random(rows) > 0.05
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_backends_agree_on_everything_at_once(dtype: Any) -> None:
+    time, value, valid = series(1500)
+    got = quality(time, value.astype(dtype), ALL, valid, backend="cpu")
+    expected = quality(time, value.astype(dtype), ALL, valid, backend="reference")
+    np.testing.assert_array_equal(got[0], expected[0])
+    np.testing.assert_array_equal(got[1], expected[1])
+    assert {name.lower() for bits in got[0] for name in told(bits)} == set(TESTS) - {"hampel"}
+    assert set(got[1].tolist()) == {1, 3, 4, 9}
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, SECOND, 2 * SECOND, -SECOND, 5 * SECOND, 2**50]),
+            st.sampled_from([0.0, 0.005, 0.02, 1.0, -2.5, -0.0, NAN, INF, -INF, -9999.0, 1e308, -1e308, 5e-324]) | st.floats(),
+            st.booleans(),
+        ),
+        max_size=30,
+    ),
+    cuts=st.lists(st.integers(0, 30), max_size=5),
+)
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_backends_agree_on_any_rows_in_any_chunks(rows: list[tuple[int, float, bool]], cuts: list[int]) -> None:
+    time = np.cumsum(np.array([row[0] for row in rows], np.int64))
+    value = np.array([row[1] for row in rows], np.float64)
+    valid = np.array([row[2] for row in rows], np.bool_)
+    expected = quality(time, value, ALL, valid, backend="reference")
+    scan = Scan(ALL, "cpu")
+    edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+    parts = [scan.feed(time[a:b], value[a:b], valid[a:b]) for a, b in pairwise(edges)] + [scan.finish()]
+    for at in (0, 1):
+        np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), expected[at])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("chunk", [1, 2, 7, 4096])
+def test_chunks_of_any_size_give_the_same_flags(chunk: int, backend: Any) -> None:
+    time, value, valid = series(1300 if backend == "cpu" else 300)
+    whole = quality(time, value, ALL, valid, backend=backend)
+    scan = Scan(ALL, backend)
+    cuts = range(0, len(time), chunk)
+    parts = [scan.feed(time[at : at + chunk], value[at : at + chunk], valid[at : at + chunk]) for at in cuts] + [scan.finish()]
+    for at in (0, 1):
+        np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), whole[at])
+
+
+@pytest.mark.slow
+def test_long_series_in_large_chunks_give_the_same_flags() -> None:
+    time, value, valid = series(50_000)
+    whole = quality(time, value, ALL, valid)
+    scan = Scan(ALL)
+    parts = [scan.feed(time[at : at + 4096], value[at : at + 4096], valid[at : at + 4096]) for at in range(0, 50_000, 4096)]
+    parts.append(scan.finish())
+    for at in (0, 1):
+        np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), whole[at])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_missing_values_and_codes_are_nine_and_no_neighbour_is_a_spike(backend: Any) -> None:
+    limits = Limits(sentinels=(-9999.0,), spike=(1.0, 2.0), rate=(1.0, INF))
+    found, flags = run([1.0, -9999.0, 1.0, NAN, 1.0, 1.0, 1.0], limits, backend)
+    assert found == [set(), {"SENTINEL", "MISSING"}, set(), {"MISSING"}, set(), set(), set()]
+    assert flags == [2, 9, 2, 9, 2, 1, 1]
+    assert run([1.0, 2.0], Limits(), backend, valid=np.array([True, False]))[1] == [2, 9]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_range_has_two_spans_whose_ends_are_inside_and_infinities_always_fail(backend: Any) -> None:
+    limits = Limits(suspect_span=(0.0, 10.0), fail_span=(-5.0, 20.0))
+    assert run([0.0, 10.0, 10.5, -5.0, 20.0, 20.5, INF, -INF], limits, backend)[1] == [1, 1, 3, 3, 3, 4, 4, 4]
+    assert run([INF, 0.0], Limits(), backend) == ([{"RANGE"}, set()], [4, 2])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_spikes_by_the_mean_fail_neighbours_and_differential_ones_do_not(backend: Any) -> None:
+    values = [0.0, 0.0, 10.0, 0.0, 0.0]
+    assert run(values, Limits(spike=(3.0, 8.0)), backend)[1] == [2, 3, 4, 3, 2]
+    assert run(values, Limits(spike_differential=(3.0, 8.0)), backend)[1] == [2, 1, 4, 1, 2]
+    assert run([0.0, 5.0, 10.0, 5.0], Limits(spike_differential=(3.0, 8.0)), backend)[1] == [2, 1, 3, 2]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_rates_count_parts_of_a_second(backend: Any) -> None:
+    limits = Limits(rate=(1.0, 10.0))
+    times = [0, SECOND // 10, SECOND // 5, 17 * SECOND // 10, 27 * SECOND // 10]
+    found, flags = run([0.0, 0.1, 0.3, 1.8, 20.0], limits, backend, times)
+    assert found == [set(), set(), {"rate"}, set(), {"RATE"}]
+    assert flags == [2, 1, 3, 1, 4]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_runs_are_flat_by_elapsed_time_and_a_slow_ramp_is_none(backend: Any) -> None:
+    limits = Limits(flat=(3 * SECOND, 5 * SECOND), flat_tolerance=0.125)
+    assert run([1.0, 1.1, 0.9, NAN, 1.0, 1.0], limits, backend)[1] == [1, 1, 1, 9, 3, 4]
+    assert run(np.arange(12) * 0.12, limits, backend)[1] == [1] * 12
+    assert run([1.0, 1.0, 1.0], limits, backend, [0, SECOND, 4 * SECOND])[1] == [1, 1, 3]
+    assert run([1.0] * 9, Limits(flat=(3 * SECOND, None)), backend)[1] == [1] * 3 + [3] * 6
+    assert run([1.0] * 4 + [2.0] * 4, limits, backend)[1] == [1, 1, 1, 3, 1, 1, 1, 3]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_whole_runs_are_told_from_their_first_row(backend: Any) -> None:
+    limits = Limits(flat=(2 * SECOND, 4 * SECOND))
+    values = np.array([5.0, 1.0, NAN, 1.0, 1.0, 2.0, 3.0, 3.0, 3.0, 3.0, 3.0])
+    bits, _ = quality(np.arange(11) * SECOND, values, limits, backend=backend)
+    assert (bits & RUN).any()
+    assert [told(one) for one in whole_runs(bits)] == [set(), {"flat"}, {"MISSING"}, {"flat"}, {"flat"}, set()] + [{"FLAT"}] * 5
+    assert whole_runs(np.empty(0, np.uint32)).size == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_signal_that_is_nearly_still_is_attenuated_once_the_window_is_full(backend: Any) -> None:
+    limits = Limits(attenuated=0.5, attenuated_window=8 * SECOND)
+    values = [0.0, 1.0] * 6 + [0.1, 0.2] * 8 + [5.0]
+    found, _ = run(values, limits, backend)
+    assert [at for at, names in enumerate(found) if names] == list(range(20, 28))
+    assert run([0.0, 0.0], limits, backend, [0, 100 * SECOND])[1] == [1, 1]  # one value is no signal
+    assert run([*values, 1.0], limits, backend, [*range(0, 29 * SECOND, SECOND), 90 * SECOND])[1][-1] == 1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_time_stands_still_goes_back_and_leaps(backend: Any) -> None:
+    limits = Limits(gap=2 * SECOND, ordered=True)
+    found, flags = run([1.0] * 5, limits, backend, [0, 2 * SECOND, 2 * SECOND, SECOND, 4 * SECOND])
+    assert found == [set(), set(), {"duplicate"}, {"reversed"}, {"gap"}]
+    assert flags == [2, 1, 3, 3, 3]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_jitter_is_of_a_step_and_drift_of_the_grid(backend: Any) -> None:
+    limits = Limits(period=1000 * SECOND, jitter=10 * SECOND, drift=15 * SECOND)
+    times = [0, 1000, 2009, 3018, 4018, 5000, 5985, 7984]
+    found, _ = run([0.0] * 8, limits, backend, [time * SECOND for time in times])
+    assert found == [set(), set(), set(), {"drift"}, {"drift"}, {"jitter"}, {"jitter"}, {"jitter", "drift"}]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_values_at_a_rail_are_saturated_and_one_is_not(backend: Any) -> None:
+    found, _ = run([5.0, 1.0, 5.0, 6.0, 0.0, 0.0, 1.0, 0.0], Limits(rails=(0.0, 5.0)), backend)
+    assert [at for at, names in enumerate(found) if names] == [2, 3, 4, 5]
+    assert run([5.0, 5.0], Limits(rails=(NAN, NAN)), backend)[1] == [1, 1]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nothing_gives_nothing(backend: Any) -> None:
+    bits, flags = quality(np.empty(0, np.int64), np.empty(0), ALL, backend=backend)
+    assert (bits.size, flags.size) == (0, 0)
+    assert Scan(ALL, backend).finish()[0].size == 0
+    assert hampel(np.empty(0), backend=backend).size == 0
+
+
+@given(
+    st.lists(st.sampled_from([0.0, -0.0, 1.0, 1.25, 3.0, NAN, INF, 1e300, -1e300]) | st.floats(-1e6, 1e6), max_size=40),
+    st.sampled_from([3, 5, 9]),
+)
+def test_hampel_agrees_on_any_values(values: list[float], window: int) -> None:
+    array = np.array(values, np.float64)
+    got, expected = (hampel(array, window=window, floor=0.5, backend=backend) for backend in ("cpu", "reference"))
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("window", [3, 7, 21])
+def test_hampel_agrees_on_rows_side_by_side_and_by_chunks_that_overlap(window: int) -> None:
+    random = np.random.default_rng(window)
+    values = np.round(random.normal(size=400), 1)
+    values[random.integers(0, 400, 9)] += 20
+    values[200] = NAN
+    got = hampel(values, window=window)
+    np.testing.assert_array_equal(got, hampel(values, window=window, backend="reference"))
+    half = window // 2
+    np.testing.assert_array_equal(hampel(values[100 - half : 300 + half], window=window)[half : 200 + half], got[100:300])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_hampel_finds_what_stands_out(backend: Any) -> None:
+    values = np.array([1.0, 1.1, 0.9, 9.0, 1.0, 1.1, 0.9, NAN, 1.0])
+    assert hampel(values, window=5, backend=backend).tolist() == [1, 1, 1, 3, 1, 1, 1, 2, 2]
+    assert hampel(np.array([1.0, 1.0, 1.01, 1.0, 1.0]), window=3, floor=0.02, backend=backend).tolist() == [1] * 5
+    assert hampel(np.array([NAN, 1.0, NAN]), window=3, backend=backend).tolist() == [2, 2, 2]
+
+
+TIMES, ONES = np.arange(2) * SECOND, np.ones(2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: quality(TIMES, np.ones(2, np.int64), ALL), "float32 or float64"),
+        (lambda: quality(TIMES.astype(np.int32), ONES, ALL), "int64 nanoseconds"),
+        (lambda: quality(TIMES[:1], ONES, ALL), "of shape"),
+        (lambda: quality(TIMES, ONES, ALL, np.ones(2, np.uint8)), "valid must be bool"),
+        (lambda: quality(np.array([0, 2**62]), ONES, ALL), "1823 to 2116"),
+        (lambda: quality(np.array([0, -(2**62) - 1]), ONES, ALL, backend="reference"), "1823 to 2116"),
+        (lambda: Scan(Limits(spike=(NAN, 1.0))), "not NaN"),
+        (lambda: Scan(Limits(fail_span=(2.0, 1.0))), "fail_span must go from low to high"),
+        (lambda: Scan(Limits(rate=(-1.0, 1.0))), "must not be negative"),
+        (lambda: Scan(Limits(jitter=1)), "nominal period"),
+        (lambda: Scan(Limits(period=10, drift=1)), "at least 1000 ns"),
+        (lambda: Scan(Limits(attenuated=1.0)), "attenuated_window"),
+        (lambda: hampel(ONES, window=4), "odd, 3 to 99, got 4"),
+        (lambda: hampel(ONES, sigmas=-1.0), "must not be negative"),
+    ],
+)
+def test_wrong_arguments_are_told(call: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        call()
