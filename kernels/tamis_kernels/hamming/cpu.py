@@ -113,6 +113,16 @@ def _may_be_near(own: Columns, others: Columns, limit: np.uint64, place: int, st
     return found > 0
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _least(own: Columns, others: Columns, place: int, other: int, turned: bool) -> np.uint64:
+    """Return what two places differ by at least, by their first words: cheaper than to measure them."""
+    least = u64(0)
+    for word in range(own.shape[0]):
+        ones = _ones(own[word, place] ^ others[word, other])
+        least += min(ones, u64(64) - ones) if turned else ones
+    return least
+
+
 @njit(cache=True, nogil=True)
 def _measure(queries: Side, index: Side, search: Search, place: int, other: int) -> int:
     """Return the distance of two places that make a pair of this band, else -1."""
@@ -148,7 +158,8 @@ def _count_tile(queries: Side, index: Side, search: Search, place: int, start: i
         end = min(stop, piece + _PIECE)
         if stop - start <= _PIECE or _may_be_near(own, others, limit, place, piece, end, turned):
             for other in range(piece, end):
-                found += int(_measure(queries, index, search, place, other) >= 0)
+                if _least(own, others, place, other, turned) <= limit:
+                    found += int(_measure(queries, index, search, place, other) >= 0)
     return found
 
 
@@ -249,7 +260,8 @@ def fill(
                     if not _may_be_near(own, others, limit, place, other, piece_end, turned):
                         other = piece_end
                         continue
-                apart = _measure(queries, index, search, place, other)
+                near = _least(own, others, place, other, turned) <= limit
+                apart = _measure(queries, index, search, place, other) if near else -1
                 if apart >= 0:
                     one, two = np.int64(queries.order[place]), np.int64(index.order[other])
                     swapped = search.which == SELF and two < one
