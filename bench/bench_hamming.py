@@ -52,13 +52,13 @@ def popcount_limit(words: int) -> float:
     return 1024 * 100_000 / best
 
 
-def corpus(n: int, words: int = 4) -> NDArray[np.uint64]:
-    """Draw random hashes, every tenth a copy of another with 20 bits turned."""
+def corpus(n: int, words: int = 4, *, paired: bool = True) -> NDArray[np.uint64]:
+    """Draw random hashes, every tenth a copy of another with up to 5 bits of each 64 turned; or all of them unlike."""
     rng = np.random.default_rng(n)
     hashes = rng.integers(0, 2**64, (n, words), dtype=np.uint64)
-    copies = n // 10
+    copies = n // 10 if paired else 0
     hashes[:copies] = hashes[rng.integers(copies, n, copies)]
-    for _ in range(20):
+    for _ in range(5 * words):
         hashes[np.arange(copies), rng.integers(0, words, copies)] ^= np.uint64(1) << rng.integers(0, 64, copies).astype(np.uint64)
     return hashes
 
@@ -173,7 +173,10 @@ def main() -> None:
         for words, limit in ((1, 10), (4, 31), (4, 80)):
             popcount = popcount_limit(words)
             n = 20_000 if report.quick else 60_000
-            lanes: dict[str, Lane] = {"all": partial(count, corpus(n, words), limit, "all")}
+            lanes: dict[str, Lane] = {
+                name: partial(count, corpus(n, words, paired=paired), limit, "all")
+                for name, paired in (("all", True), ("all, no pairs", False))
+            }
             case, work = f"bits={64 * words} n={n} limit={limit} threads={threads}", n * (n - 1) / 2e9
             report.time(case, lanes, work=work, unit="Gpairs", limit=popcount * threads / 1e9, limit_note=note, runs=5)
     hashes = corpus(5_000)
@@ -182,10 +185,12 @@ def main() -> None:
     report.time("n=5000 limit=31", {**lanes, **peers}, work=5000 * 4999 / 2e9, unit="Gpairs", runs=3)
     for words, limits in ((4, (7, 15, 31, 63)), (1, (3, 10))):
         for limit in limits:  # where the index begins to pay
-            for n in (20_000, 50_000) if report.quick else (20_000, 50_000, 100_000, 200_000):
-                hashes = corpus(n, words)
-                lanes = {method: partial(count, hashes, limit, method) for method in ("auto", "all", "index")}
-                report.time(f"bits={64 * words} n={n} limit={limit}", lanes, work=n * (n - 1) / 2e9, unit="Gpairs", runs=3)
+            for n in (1_000, 5_000, 20_000, 50_000) if report.quick else (1_000, 5_000, 20_000, 50_000, 100_000, 200_000, 400_000):
+                for paired in (True, False):
+                    hashes = corpus(n, words, paired=paired)
+                    lanes = {method: partial(count, hashes, limit, method) for method in ("auto", "all", "index")}
+                    case = f"bits={64 * words} n={n} limit={limit}{'' if paired else ', no pairs'}"
+                    report.time(case, lanes, work=n * (n - 1) / 2e9, unit="Gpairs", runs=3)
 
 
 if __name__ == "__main__":

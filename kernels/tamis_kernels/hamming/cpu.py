@@ -14,6 +14,7 @@ from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, S
 Columns = NDArray[np.uint64]
 
 _TILE = 2048  # hashes compared at a time: 32 KiB of two words
+_PIECE = 64  # hashes of a tile measured one by one where one of them may be near
 _BLOCK = 64  # rows that meet a tile, one after the other
 _FOUR = 4  # words probed at most
 _FEW = 8  # places that fill no vector
@@ -112,6 +113,16 @@ def _may_be_near(own: Columns, others: Columns, limit: np.uint64, place: int, st
     return found > 0
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _least(own: Columns, others: Columns, place: int, other: int, turned: bool) -> np.uint64:
+    """Return what two places differ by at least, by their first words: cheaper than to measure them."""
+    least = u64(0)
+    for word in range(own.shape[0]):
+        ones = _ones(own[word, place] ^ others[word, other])
+        least += min(ones, u64(64) - ones) if turned else ones
+    return least
+
+
 @njit(cache=True, nogil=True)
 def _measure(queries: Side, index: Side, search: Search, place: int, other: int) -> int:
     """Return the distance of two places that make a pair of this band, else -1."""
@@ -120,23 +131,36 @@ def _measure(queries: Side, index: Side, search: Search, place: int, other: int)
         return -1
     if queries.labels.size and queries.labels[place] == index.labels[other]:
         return -1
-    one, two = queries.hashes[row], index.hashes[partner]
     least = u64(search.limit + 1)
     for form in range(search.forms.shape[0]):
         total = u64(0)
-        for word in range(one.size):
-            ones = _ones(one[word] ^ two[word])
+        for word in range(queries.hashes.shape[1]):
+            ones = _ones(queries.hashes[row, word] ^ index.hashes[partner, word])
             total += u64(64) - ones if search.forms[form, word] else ones
         least = min(least, total)
     if least > u64(search.limit):
         return -1
     for number in range(search.number):
         band = search.bands[number]
-        differing = (one[band[WORD]] ^ two[band[WORD]]) >> u64(band[SHIFT]) & (u64(1) << u64(band[LENGTH])) - u64(1)
+        differing = queries.hashes[row, band[WORD]] ^ index.hashes[partner, band[WORD]]
+        differing = differing >> u64(band[SHIFT]) & (u64(1) << u64(band[LENGTH])) - u64(1)
         turned = np.int64(_ones(differing))
         if turned <= band[RADIUS] or (band[FOLDED] and band[LENGTH] - turned <= band[RADIUS]):
             return -1
     return int(np.int64(least))
+
+
+@njit(cache=True, nogil=True)
+def _count_tile(queries: Side, index: Side, search: Search, place: int, start: int, stop: int) -> int:
+    """Count the pairs of a place with the places start … stop - 1, and measure only where one may be near."""
+    own, others, limit, turned, found = queries.columns, index.columns, u64(search.limit), search.forms.shape[0] > 1, 0
+    for piece in range(start, stop, _PIECE):
+        end = min(stop, piece + _PIECE)
+        if stop - start <= _PIECE or _may_be_near(own, others, limit, place, piece, end, turned):
+            for other in range(piece, end):
+                if _least(own, others, place, other, turned) <= limit:
+                    found += int(_measure(queries, index, search, place, other) >= 0)
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -178,8 +202,7 @@ def _count_run(queries: Side, index: Side, search: Search, begin: int, end: int,
                         continue
                     piece_end = min(last, piece + CROWD) if crowded else last
                     if _may_be_near(own, others, limit, place, piece, piece_end, turned):
-                        for other in range(piece, piece_end):
-                            counts[place - begin] += int(_measure(queries, index, search, place, other) >= 0)
+                        counts[place - begin] += _count_tile(queries, index, search, place, piece, piece_end)
                     piece = piece_end
 
 
@@ -214,17 +237,31 @@ def fill(
 ) -> None:
     """Write the pairs that `count` counted, place after place."""
     ends = np.cumsum(counts)
+    own, others, limit, turned = queries.columns, index.columns, u64(search.limit), search.forms.shape[0] > 1
     for step in prange(len(counts)):
         end, place = ends[step], first + step
         written = end - counts[step]
         for mask in search.masks if written < end else search.masks[:0]:
             key = _neighbour(queries.keys[place], mask, _full(search.bands[search.number]))
             other = max(index.starts[key], place + 1) if search.which == SELF else index.starts[key]
-            while written < end and other < index.starts[key + 1]:
+            stop = index.starts[key + 1]
+            tile_end = piece_end = other
+            while written < end and other < stop:
                 if queries.labels.size and queries.labels[place] == index.labels[other]:
                     other = index.beyond[other]
                     continue
-                apart = _measure(queries, index, search, place, other)
+                if other >= tile_end:
+                    tile_end = min(stop, other + _TILE)
+                    if not _may_be_near(own, others, limit, place, other, tile_end, turned):
+                        other = tile_end
+                        continue
+                if other >= piece_end:
+                    piece_end = min(stop, other + _PIECE)
+                    if not _may_be_near(own, others, limit, place, other, piece_end, turned):
+                        other = piece_end
+                        continue
+                near = _least(own, others, place, other, turned) <= limit
+                apart = _measure(queries, index, search, place, other) if near else -1
                 if apart >= 0:
                     one, two = np.int64(queries.order[place]), np.int64(index.order[other])
                     swapped = search.which == SELF and two < one
