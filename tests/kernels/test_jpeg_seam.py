@@ -61,6 +61,8 @@ def drawn(columns: int, rows: int, shift_at: int = -1, shift: int = 0, down: int
     [
         (40, 6, 100, 16, True),
         (40, 6, 100, -16, True),
+        (40, 6, 100, 64, True),  # a large one, which makes the rows beside the seam lean against it
+        (40, 6, 100, -64, True),
         (40, 6, 100, 0, False),  # nothing is shifted
         (40, 6, 100, 4, False),  # too little
         (40, 6, 120, 16, False),  # a straight line
@@ -80,14 +82,15 @@ def test_a_shift_within_a_row_is_a_seam(columns: int, rows: int, at: int, shift:
 
 
 @cache
-def smooth(width: int = 480, height: int = 96, subsampling: int = 0, mode: str = "RGB", quality: int = 90) -> bytes:
+def smooth(width: int = 480, height: int = 96, subsampling: int = 0, mode: str = "RGB", quality: int = 90, restart_rows: int = 0) -> bytes:
     """Return a picture of soft shapes, in which a seam is sharp."""
     y, x = np.mgrid[0:height, 0:width]
     rng = np.random.default_rng(5)
     waves = [120 + 30 * np.sin(x / 31 + one) + 30 * np.cos(y / 27 - one) + rng.normal(0, 3, x.shape) for one in range(3)]
     target = io.BytesIO()
     image = Image.fromarray(np.stack(waves, axis=2).astype(np.uint8)).convert(mode)
-    image.save(target, "JPEG", quality=quality, **({"subsampling": subsampling} if mode == "RGB" else {}))
+    options = {"subsampling": subsampling} if mode == "RGB" else {}
+    image.save(target, "JPEG", quality=quality, restart_marker_rows=restart_rows, **options)
     return target.getvalue()
 
 
@@ -123,6 +126,16 @@ def test_a_shift_of_level_to_the_end_is_a_seam_and_whole_files_have_none(subsamp
         first = next(place for place, (old, new) in enumerate(zip(data, one, strict=True)) if old != new)
         assert abs(walk.place - first) < len(data) // 4
         assert 0 < walk.mcu < walk.mcus
+
+
+def test_scans_with_restart_markers_are_not_tested_for_seams() -> None:
+    data = smooth(mode="L", restart_rows=6)
+    broken = shifts(data, seed=4, count=4)
+    assert broken
+    files = [data, *broken]
+    walks = jpeg.walk_many(files, backend="cpu")
+    assert [told(walk) for walk in walks] == [told(walk) for walk in jpeg.walk_many(files, backend="reference")]
+    assert [(walk.interval, walk.fault) for walk in walks] == [(6 * 60, "none")] * len(files)
 
 
 def test_a_picture_with_bars_frames_and_steps_has_no_seam() -> None:
