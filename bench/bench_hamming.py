@@ -17,7 +17,7 @@ from functools import partial
 
 import numba
 import numpy as np
-from harness import Report, machine
+from harness import Lane, Report, machine
 from numba import njit
 from numpy.typing import NDArray
 
@@ -173,7 +173,7 @@ def main() -> None:
         for words, limit in ((1, 10), (4, 31), (4, 80)):
             popcount = popcount_limit(words)
             n = 20_000 if report.quick else 60_000
-            lanes = {"all": partial(count, corpus(n, words), limit, "all")}
+            lanes: dict[str, Lane] = {"all": partial(count, corpus(n, words), limit, "all")}
             case, work = f"bits={64 * words} n={n} limit={limit} threads={threads}", n * (n - 1) / 2e9
             report.time(case, lanes, work=work, unit="Gpairs", limit=popcount * threads / 1e9, limit_note=note, runs=5)
     hashes = corpus(5_000)

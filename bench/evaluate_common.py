@@ -11,6 +11,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # where the damage is made
+
 Cell = str | int | float
 
 FOLDERS = (

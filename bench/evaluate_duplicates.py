@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import imagehash
 import numpy as np
 from evaluate_common import Setting, Table, score_pairs, share
 from evaluate_integrity import photo_files
@@ -18,7 +19,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 import tamis
 from tamis.media import inspect
-from tamis_kernels import perceptual
+from tamis_kernels import components, hamming, perceptual
 
 Picture = Image.Image
 Variant = Callable[[Picture, np.random.Generator], bytes]
@@ -39,6 +40,7 @@ def representatives(result: tamis.Result) -> dict[str, str]:
 def evaluate(setting: Setting) -> Iterator[Table]:
     """Yield the tables of this part."""
     yield from _known(setting)
+    yield _distance_to_imagehash(setting)
     yield _planted(setting)
 
 
@@ -54,6 +56,20 @@ def _known(setting: Setting) -> Iterator[Table]:
     pairs.rows.append([len(truth), score.true, score.found, score.right, score.precision, score.recall, score.f1])
     yield pairs
 
+    hashed = [(row["group"], _phash(root / row["path"])) for row in truth]
+    peers = Table(
+        "Duplicate pictures: pairs of duplicate_images by 64-bit pHash alone", ["hash", "bits", "found", "precision", "recall", "F1"]
+    )
+    for name, place in (("imagehash.phash", 0), ("tamis phash64", 1)):
+        for limit in (0, 4, 8, 10, 12):
+            parent = np.arange(len(hashed))
+            words = np.array([[one[1][place]] for one in hashed], np.uint64)
+            left, right, _ = hamming.pairs(words, limit, backend="cpu")
+            components.union(parent, left, right, backend="cpu")
+            score = score_pairs([one[0] for one in hashed], [str(root) for root in components.roots(parent, backend="cpu")])
+            peers.rows.append([name, limit, score.found, score.precision, score.recall, score.f1])
+    yield peers
+
     variants = Table("Duplicate pictures: variants joined to the original of their group", ["variant", "files", "joined"])
     original = {row["group"]: row["path"] for row in truth if row["variant"] == "original"}
     joined: dict[str, list[bool]] = defaultdict(list)
@@ -62,6 +78,19 @@ def _known(setting: Setting) -> Iterator[Table]:
             joined[row["variant"]].append(cluster[row["path"]] == cluster[original[row["group"]]])
     variants.rows = [[variant, len(hits), sum(hits)] for variant, hits in sorted(joined.items())]
     yield variants
+
+
+def _phash(path: Path) -> tuple[int, int]:
+    """Return the 64-bit pHash as imagehash gives it, and that of the grey picture which tamis decodes."""
+    with Image.open(path) as image:
+        theirs = int(np.packbits(imagehash.phash(image).hash.ravel(), bitorder="little").view(np.uint64)[0])
+    report = inspect(path.read_bytes(), name=path.name)
+    if report.gray is None:
+        return theirs, theirs
+    scale = 1 if report.gray.shape == report.extent else 8
+    height, width = report.extent
+    shrunk = Image.fromarray(report.gray).resize((32, 32), Image.Resampling.LANCZOS, box=(0, 0, width / scale, height / scale))
+    return theirs, int(perceptual.phash64(np.asarray(shrunk)[None], backend="cpu")[0])
 
 
 def _jpeg(picture: Picture, quality: int = 90, **more: object) -> bytes:
@@ -125,6 +154,14 @@ VARIANTS: dict[str, Variant] = {
     "flipped left-right": lambda picture, _: _jpeg(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
     "turned by 90°": lambda picture, _: _jpeg(picture.transpose(Image.Transpose.ROTATE_90)),
 }
+
+
+def _distance_to_imagehash(setting: Setting) -> Table:
+    """Count the bits between imagehash and the 64 bits of what tamis decodes."""
+    apart = [(one ^ other).bit_count() for one, other in map(_phash, photo_files(setting))]
+    table = Table("64-bit pHash of photos: bits from imagehash.phash", ["photos", "mean", "equal", "95 % within", "most"])
+    table.rows.append([len(apart), float(np.mean(apart)), apart.count(0), float(np.quantile(apart, 0.95)), max(apart)])
+    return table
 
 
 def _planted(setting: Setting) -> Table:

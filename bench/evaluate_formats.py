@@ -21,9 +21,9 @@ import av
 import numpy as np
 import soundfile
 from evaluate_common import Cell, Setting, Table, share
-from evaluate_damage import effect, pillow_loads, pixels, silenced
 from PIL import Image
 
+from damage import effect, pillow_loads, pixels, silenced
 from tamis.media import inspect
 
 HELD_BACK = {"damaged", "undecodable", "not_media", "bomb"}

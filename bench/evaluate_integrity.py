@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evaluate_common import Cell, Setting, Table, share
-from evaluate_damage import KINDS, WHOLE, Effect, damaged, effect, photo, pillow_loads, pixels
 
 import tamis
+from damage import KINDS, WHOLE, Effect, damaged, effect, photo, pillow_loads, pixels
 
 ONLY_INTEGRITY = {"exact_duplicates.enabled": False, "near_duplicates.enabled": False}
 

@@ -38,7 +38,7 @@ def main() -> None:
     out: Path = arguments.out or HERE / "results" / name
     out.mkdir(parents=True, exist_ok=True)
     options = ["--quick"] if arguments.quick else []
-    own = {"media": ["--photos", str(arguments.photos)]} if arguments.photos else {}
+    own = {name: ["--photos", str(arguments.photos)] for name in ("media", "png")} if arguments.photos else {}
     failed = [one for one in arguments.only or found if not run(one, found[one], out, [*options, *own.get(one, [])])]
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

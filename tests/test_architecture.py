@@ -32,11 +32,11 @@ NAMED_CHECKS = {"plan.py": {"formats"}, "manifest.py": {"formats", "missing"}, "
 LAYERS = {
     "errors": set[str](),
     "media": {"errors"},
-    "sources": {"errors"},
+    "sources": {"errors", "media"},
     "executors": {"errors"},
     "sample": {"errors"},
     "progress": {"errors"},
-    "report": {"errors"},
+    "report": {"errors", "sources"},
     "normalizer": {"errors"},
     "clustering": {"errors"},
     "goals": {"errors"},

@@ -39,6 +39,11 @@ class OutputOptions(Section):
         default="hardlink",
         description="How kept files reach clean/: hardlink (a copy where no link can be made), copy, symlink, or manifest (only listed).",
     )
+    shape: Literal["same", "files"] = Field(
+        default="same",
+        description="How kept members of archives and media tables are written: same (a tar gives a tar, a zip a zip, a table a table) or "
+        "files (the container becomes a folder).",
+    )
     compression: Literal["zstd", "lz4", "snappy", "none"] = Field(default="zstd", description="Codec of the Parquet files written.")
 
 

@@ -6,6 +6,7 @@ import io
 import struct
 import wave
 import zlib
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -90,7 +91,38 @@ def png_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-WHOLE = {
+def put(data: bytes, place: int, new: bytes) -> bytes:
+    """Return data with new bytes at a place."""
+    return data[:place] + new + data[place + len(new) :]
+
+
+def riff(*chunks: tuple[bytes, bytes], kind: bytes = b"WAVE", head: bytes = b"RIFF", length: int | None = None) -> bytes:
+    """Return a RIFF of chunks."""
+    body = kind + b"".join(name + struct.pack("<I", len(one)) + one + bytes(len(one) % 2) for name, one in chunks)
+    return head + struct.pack("<I", len(body) if length is None else length) + body
+
+
+def box(kind: bytes, *bodies: bytes) -> bytes:
+    """Return a box of ISO base media."""
+    body = b"".join(bodies)
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def tiff(entries: list[tuple[int, int, int, int]], extra: bytes = b"", following: int = 0) -> bytes:
+    """Return a TIFF of one directory of (tag, type, count, value); `extra` begins at byte 200."""
+    body = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", *one) for one in entries)
+    return (body + struct.pack("<I", following)).ljust(200, b"\0") + extra
+
+
+PAGE = [(256, 3, 1, 4), (257, 3, 1, 3), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 200), (278, 3, 1, 3), (279, 4, 1, 12)]
+
+
+def changed_page(tag: int, *entry: int) -> list[tuple[int, int, int, int]]:
+    """Return the entries of the page with another one for a tag."""
+    return [(tag, *entry) if one[0] == tag else one for one in PAGE]  # type: ignore[misc]
+
+
+WHOLE: dict[str, Callable[[], bytes]] = {
     "png": lambda: picture("PNG"),
     "apng": lambda: picture("PNG", 3),
     "gif": lambda: picture("GIF", 3),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import soundfile
@@ -34,7 +33,8 @@ def test_whole_sound_and_film_is_decoded_without_a_finding(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["mp4", "mov", "avi", "m4a", "aac", "mp3"])
 def test_damage_within_frames_is_told_with_frame_and_time(kind: str) -> None:
     data = WHOLE[kind]()
-    start = {"mp3": 1500, "aac": 1500}.get(kind, data.index(b"movi" if kind == "avi" else b"mdat") + 700)
+    begin = {"mp3": b"\xff\xfb", "aac": b"\xff\xf1", "avi": b"movi"}.get(kind, b"mdat")
+    start = data.index(begin) + 700
     found = []
     for seed in range(12):
         rng = np.random.default_rng(seed)
@@ -45,7 +45,7 @@ def test_damage_within_frames_is_told_with_frame_and_time(kind: str) -> None:
         if "FFmpeg" in report.detail:
             assert "frame" in report.detail
             assert " s" in report.detail
-    assert sum(found) >= 6
+    assert sum(found) >= (2 if kind == "mp3" else 6)  # most of what an MP3 holds may be any bits
 
 
 @pytest.mark.parametrize(("subtype", "bits"), [("PCM_S8", 8), ("PCM_16", 16), ("PCM_24", 24)])
@@ -64,13 +64,11 @@ def test_the_checksum_over_all_samples_of_a_flac_is_compared(subtype: str, bits:
 
 def test_fewer_frames_than_declared_are_damage_where_the_count_is_exact() -> None:
     data = film("mp4", "libx264")
-    for box, reason in ((b"stts", "bad_table"), (b"elst", "")):
-        assert box in data, reason
-    silent = io.BytesIO()
-    with av.open(silent, "w", format="mp4") as container:
-        container.add_stream("libx264", rate=12)
-    report = judge(silent.getvalue())
-    assert report.grade in {"damaged", "undecodable", "ok"}
+    last = data.index(b"stsz") + 16 + 4 * 11
+    report = judge(data[:last] + bytes(4) + data[last + 4 :])
+    assert (report.grade, report.reason) == ("damaged", "missing_frames")
+    assert "11 frames came out, 12 frames are declared" in report.detail
+    assert report.lost == pytest.approx(1 / 12)
 
 
 def test_what_ffmpeg_does_not_open_is_undecodable() -> None:

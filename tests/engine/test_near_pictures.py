@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import imagehash
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
 import tamis
+from tamis.errors import RecipeError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 T = Image.Transpose
 
@@ -51,3 +56,42 @@ def test_turned_and_mirrored_copies_are_found_and_told(corpus: Path, tmp_path: P
 
 def test_as_is_keeps_what_differs_by_a_turn_from_all_that_stays(corpus: Path, tmp_path: Path) -> None:
     assert set(gone(corpus, tmp_path / "out", orientations="as_is")) == {"small.png"}
+
+
+def of_signs(signs: NDArray[np.float64], strength: NDArray[np.float64]) -> Image.Image:
+    """Make a picture of given signs and strengths of the frequencies that the hash looks at."""
+    frequency, place = np.arange(1, 17)[:, None], np.arange(512)[None, :]
+    waves = np.cos(np.pi / 1024 * frequency * (2 * place + 1))
+    values = waves.T @ (signs * strength) @ waves
+    return Image.fromarray(np.rint(128 + 100 * values / np.abs(values).max()).astype(np.uint8))
+
+
+def test_pictures_of_near_hashes_that_look_different_are_told_apart(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    rng = np.random.default_rng(3)
+    signs = rng.choice([-1.0, 1.0], (16, 16))
+    low = np.add.outer(np.arange(16), np.arange(16))
+    of_signs(signs, 1.0 / (1 + low)).save(root / "coarse.png")
+    of_signs(signs, np.where(low > 14, 1.2, 0.2)).save(root / "fine.png")
+    assert len(gone(root, tmp_path / "hashes", verify_pictures=0.0)) == 1
+    assert not gone(root, tmp_path / "verified")
+
+
+def test_the_ledger_tells_the_likeness_that_was_verified(corpus: Path, tmp_path: Path) -> None:
+    result = tamis.clean(corpus, tmp_path / "out", jobs=1)
+    similarity = result.rejected.collect()["similarity"]
+    assert len(similarity) == len(T) + 1
+    assert similarity.is_between(0.9, 1.0000001).all()
+    evidence = pl.read_parquet(tmp_path / "out" / ".tamis" / "evidence" / "shard-000000.parquet")
+    assert evidence.schema["near_duplicates.small"] == pl.Array(pl.UInt8, 256)
+
+
+def test_the_64_bit_hash_finds_copies_that_are_not_turned(corpus: Path, tmp_path: Path) -> None:
+    assert set(gone(corpus, tmp_path / "out", hash="phash64")) == {"small.png"}
+    picture = pl.read_parquet(tmp_path / "out" / ".tamis" / "evidence" / "shard-000000.parquet").row(0, named=True)
+    expected = imagehash.phash(Image.open(corpus / "p0.png")).hash.ravel()
+    word = int(picture["near_duplicates.phash64_0"])
+    assert sum((word >> bit & 1) != one for bit, one in enumerate(expected.tolist())) <= 4
+    with pytest.raises(RecipeError, match="at most 16 bits with hash = phash64, got 31"):
+        gone(corpus, tmp_path / "far", hash="phash64", distance=31)

@@ -116,7 +116,7 @@ def test_memory_can_be_used_again(method: Any, layout: Any) -> None:
     with pytest.raises(ArgumentError, match="out"):
         fitted.transform(values, out=np.empty(3))
     with pytest.raises(ArgumentError, match="polars frame cannot be written"):
-        fitted.transform(pl.DataFrame(values), out=out)  # type: ignore[type-var]
+        fitted.transform(pl.DataFrame(values), out=out)
 
 
 def test_fitted_attributes_follow_scikit_learn() -> None:

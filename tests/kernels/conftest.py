@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let integers wrap and infinities cancel, as in compiled kernels; `np.errstate` would not reach the kernels' helper threads."""
     if INTERPRETED:
         for item in items:
-            item.add_marker(pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered in:RuntimeWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered in:RuntimeWarning"))
 
 
 @pytest.fixture

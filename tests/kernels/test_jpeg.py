@@ -330,3 +330,24 @@ def test_what_lies_beside_the_picture_is_told_and_is_no_fault(backend: BackendNa
 
 def test_faults_are_numbered_as_they_are_named() -> None:
     assert [getattr(layout, name.upper()) for name in layout.FAULTS] == list(range(len(layout.FAULTS)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("entry", "value"), [(1, 200), (10, 255), (63, 1), (35, 250)])
+def test_an_entry_of_a_quantisation_table_far_from_its_neighbours_is_told_with_its_byte(
+    backend: BackendName, entry: int, value: int
+) -> None:
+    data = bytearray(picture(40, 33, "RGB", 40))
+    place = data.index(b"\xff\xdb") + 5 + entry
+    data[place] = value
+    walk = jpeg.walk(bytes(data), backend=backend)
+    assert (walk.fault, walk.place, walk.mcu) == ("odd_quantisation_table", place, -1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("marker", [0x02, 0x36, 0xBF, 0xF0, 0xFD])
+def test_a_reserved_marker_in_the_header_is_unexpected(backend: BackendName, marker: int) -> None:
+    data = bytearray(picture(8, 8))
+    data[3] = marker
+    walk = jpeg.walk(bytes(data), backend=backend)
+    assert (walk.fault, walk.place) == ("unexpected_marker", 2)

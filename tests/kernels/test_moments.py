@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.moments import FixedGrid, Moments, accumulate, accumulate_columns, accumulate_fixed
+from tamis_kernels.moments import FixedGrid, Moments, accumulate, accumulate_columns, accumulate_fixed, accumulate_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +48,9 @@ COLUMNS: dict[str, NDArray[Any]] = {
     "huge and tiny": np.array([1.7e308, 5e-324, -1.7e308, -5e-324, 1e-300]),
     "specials": np.array([math.nan, math.inf, -math.inf, -0.0, 0.0, 1.0, -math.nan]),
     "only NaN": np.full(3000, math.nan),
+    "wide f32 in many blocks": wide(18_000, 36, 5).astype(np.float32),
+    "zeros, then numbers, then holes": np.r_[np.zeros(2048), normal(2048) * 1e-9, normal(2500) * 1e9, np.full(2048, math.nan), normal(99)],
+    "grids that change by the block": np.concatenate([normal(2048, seed) * 10.0 ** (6 * seed) for seed in range(-6, 6, 2) if seed >= 0]),
     "sparse NaN": np.where(np.arange(5000) % 97 == 0, math.nan, normal(5000)),
 }
 
@@ -99,6 +102,13 @@ def test_chunks_and_order_and_threads_leave_no_trace(name: str, size: int) -> No
     merged = sum(reversed(parts), Moments())
     assert merged == whole
     assert [merged.mean(), merged.std()] == pytest.approx([whole.mean(), whole.std()], rel=0, abs=0, nan_ok=True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_groups_have_the_moments_of_their_values(backend: Any) -> None:
+    values, codes = COLUMNS["specials"], np.array([2, 0, 0, -1, 2, 2, 0])
+    found = accumulate_groups(values, codes, 4, backend=backend)
+    assert found == [accumulate(values[codes == code]) for code in range(4)]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -216,6 +226,8 @@ def test_fixed_point_merges_exactly(values: NDArray[np.float64], cut: int) -> No
         (lambda: accumulate(np.arange(3)), "must be float32 or float64, got int64"),  # type: ignore[arg-type]
         (lambda: accumulate(np.zeros((2, 2))), "one dimension"),
         (lambda: accumulate(np.zeros(2), keep=np.zeros(3, bool)), "keep must be bool of shape"),
+        (lambda: accumulate_groups(np.zeros(2), np.zeros(3, np.int64), 1), "codes must be integers of shape"),
+        (lambda: accumulate_groups(np.zeros(2), np.array([0, 1]), 1), "less than groups = 1, got 1"),
         (lambda: accumulate_columns(np.zeros(2)), "two dimensions"),
         (lambda: accumulate_columns(np.zeros((2, 2), np.int8)), "must be float32 or float64"),
         (lambda: accumulate_fixed(np.zeros(2), low=1.0, high=0.0), "low <= high, got 1.0 and 0.0"),

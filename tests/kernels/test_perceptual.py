@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import imagehash
 import numpy as np
 import pdqhash
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from tamis_kernels import perceptual
 from tamis_kernels.errors import ArgumentError
@@ -108,6 +110,58 @@ def test_a_batch_equals_its_pictures_one_by_one(backend: BackendName) -> None:
         alone, quality = perceptual.pdq(picture, backend=backend)
         assert hashes[number].tolist() == alone.tolist()
         assert qualities[number] == quality
+
+
+@both
+def test_small_pictures_are_means_of_blocks(backend: BackendName) -> None:
+    luma = np.repeat(np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16), 40, axis=0), 40, axis=1)
+    pixels, shapes = perceptual.pack([luma, luma[:4]])
+    _, _, small = perceptual.describe(pixels, shapes, backend=backend)
+    apart = np.abs(small[0].reshape(16, 16)[1:-1, 1:-1].astype(int) - luma[20::40, 20::40][1:-1, 1:-1])
+    assert apart.max() <= 2  # the filter reaches over the edges of the squares
+    assert not small[1].any()
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 2, 256]))
+def test_likeness_is_equal_on_both_backends(seed: int, levels: int) -> None:
+    left, right = np.random.default_rng(seed).integers(0, levels, (2, 5, 256), dtype=np.int64).astype(np.uint8)
+    own, defined = (perceptual.likeness(left, right, backend=backend) for backend in BACKENDS)
+    assert own.tolist() == defined.tolist()
+    assert ((own >= 0) & (own <= 1 + 1e-12)).all()
+
+
+@both
+def test_likeness_follows_no_gain_and_survives_a_bar(backend: BackendName) -> None:
+    picture = np.random.default_rng(1).integers(50, 150, 256).astype(np.uint8)
+    brighter, barred, flat = picture + np.uint8(50), picture.copy(), np.full(256, 7, np.uint8)
+    barred[-32:] = 0
+    others = np.stack([picture, brighter, barred, flat, 200 - picture])
+    found = perceptual.likeness(np.repeat(picture[None], 5, axis=0), others, backend=backend)
+    assert found[:3].tolist() == pytest.approx([1, 1, 1])
+    assert found[3:].tolist() == [0, 0]
+
+
+def test_only_small_pictures_are_likened() -> None:
+    with pytest.raises(ArgumentError, match=r"uint8\[pairs, 256\], got uint8\[2, 255\]"):
+        perceptual.likeness(np.zeros((2, 255), np.uint8), np.zeros((2, 255), np.uint8))
+
+
+@both
+def test_64_bits_are_those_of_imagehash(backend: BackendName) -> None:
+    pictures = np.stack([scene(32, 32, seed=seed) for seed in range(30)])
+    found = perceptual.phash64(pictures, backend=backend)
+    for word, picture in zip(found, pictures, strict=True):
+        expected = imagehash.phash(Image.fromarray(picture)).hash.ravel()
+        assert np.array_equal(bits(np.array([word])), expected.astype(np.uint8))
+
+
+def test_64_bits_agree_on_both_backends() -> None:
+    pictures = np.random.default_rng(2).integers(0, 256, (20, 32, 32)).astype(np.uint8)
+    pictures[0] = 9
+    own, defined = (perceptual.phash64(pictures, backend=backend) for backend in BACKENDS)
+    assert own.tolist() == defined.tolist()
+    with pytest.raises(ArgumentError, match=r"uint8\[n, 32, 32\]"):
+        perceptual.phash64(pictures[:, :16])
 
 
 @both

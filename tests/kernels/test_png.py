@@ -3,13 +3,12 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from tamis_kernels import png
 from tamis_kernels.errors import ArgumentError
@@ -67,6 +66,33 @@ def test_paeth_takes_the_left_of_equals_then_the_upper(backend: Any) -> None:
     assert png.gray(rows, (2, 3), depth=8, colour=0, backend=backend).tolist() == [[10, 20, 30], [17, 20, 24]]
 
 
+@given(
+    colour=st.sampled_from([(8, 2), (16, 2), (8, 6), (16, 6)]),
+    size=st.tuples(st.integers(1, 5), st.integers(1, 19)),
+    place=st.sampled_from([(0, 0, 1, 1), (4, 0, 8, 8), (1, 0, 2, 2), (0, 1, 1, 2)]),
+)
+def test_colours_are_added_to_the_cells_that_pixels_lie_in(
+    colour: tuple[int, int], size: tuple[int, int], place: tuple[int, int, int, int]
+) -> None:
+    depth, kind = colour
+    lines = np.random.default_rng(5).integers(0, 256, (size[0], png.row_bytes(size[1], depth, kind)), np.uint8)
+    lines[:, 0] = 0  # no filter, so that bytes are samples
+    pixels = lines[:, 1:].reshape(*size, png.CHANNELS[kind], depth // 8)[:, :, :3, 0]
+    expected = np.full((6, 20, 3), 7, np.uint32)
+    for y, x in np.ndindex(*size):
+        expected[(place[1] + y * place[3]) // 8, (place[0] + x * place[2]) // 8] += pixels[y, x]
+    for backend in BACKENDS:
+        sums = np.full((6, 20, 3), 7, np.uint32)
+        png.gray(lines.reshape(-1), size, depth=depth, colour=kind, sums=sums, place=place, backend=backend)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(sums, expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_empty_picture_adds_no_colours(backend: Any) -> None:
+    sums = np.zeros((0, 0, 3), np.uint32)
+    assert png.gray(np.zeros(0, np.uint8), (0, 4), depth=8, colour=2, sums=sums, backend=backend).shape == (0, 4)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_strided_rows_are_read(backend: Any) -> None:
     rows = np.repeat(filtered(5, 4, 8, 2, 1), 2)[::2]
@@ -83,36 +109,10 @@ def test_strided_rows_are_read(backend: Any) -> None:
         (lambda: png.gray(np.zeros(5, np.uint8), (1, 3), depth=8, colour=0), r"shape \(4,\) for 1 rows of 4 bytes"),
         (lambda: png.gray(np.zeros(4, np.int8), (1, 3), depth=8, colour=0), "got int8"),
         (lambda: png.gray(np.zeros(0, np.uint8), (-1, 3), depth=8, colour=0), "must not be negative"),
+        (lambda: png.gray(np.zeros(28, np.uint8), (1, 9), depth=8, colour=2, sums=np.zeros((1, 1, 3), np.uint32)), r"shape \(1, 2, 3\)"),
         (lambda: png.gray(np.full(4, 5, np.uint8), (1, 3), depth=8, colour=0), "row 0 begins with 5"),
     ],
 )
 def test_bad_arguments_say_what_is_wrong(call: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         call()
-
-
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
-@pytest.mark.parametrize("depth", [8, 16])
-@pytest.mark.parametrize("colour", [2, 6])
-def test_chroma_is_that_of_the_means_of_8_by_8_pixels(colour: int, depth: int, backend: Literal["reference", "cpu"]) -> None:
-    shape, channels = (11, 17), png.CHANNELS[colour]
-    pixels = np.random.default_rng(3).integers(0, 256, (*shape, channels)).astype(np.uint8)
-    pixels[:8, :8, :3] = 90
-    pixels[8:, 8:16, :3] = (255, 0, 0)
-    samples = np.repeat(pixels, depth // 8, axis=2)
-    rows = np.concatenate([np.zeros((shape[0], 1), np.uint8), samples.reshape(shape[0], -1)], axis=1).ravel()
-    gray, chroma = png.gray_and_chroma(rows, shape, depth=depth, colour=colour, backend=backend)
-    expected = Image.fromarray(pixels[:, :, :3])
-    assert np.array_equal(gray, np.asarray(expected.convert("L")))
-    assert chroma.shape == (2, 2, 3)
-    assert chroma[:, 0, 0].tolist() == [128, 128]
-    full = np.asarray(expected.convert("YCbCr"), float)[:, :, 1:]
-    for row, column in np.ndindex(2, 3):
-        means = full[8 * row : 8 * row + 8, 8 * column : 8 * column + 8].mean((0, 1))
-        assert np.abs(chroma[:, row, column] - means).max() <= 2
-
-
-def test_grey_and_palette_have_no_chroma() -> None:
-    for colour in (0, 3, 4):
-        rows = np.zeros(2 * png.row_bytes(4, 8, colour), np.uint8)
-        assert png.gray_and_chroma(rows, (2, 4), depth=8, colour=colour, backend="cpu")[1].size == 0

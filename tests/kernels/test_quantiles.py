@@ -65,6 +65,20 @@ def test_backends_agree_on_any_float32(values: NDArray[np.float32]) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "ties", "sparse NaN", "zeros of both signs"])
+def test_many_quantiles_at_once(name: str, backend: Any) -> None:
+    values, many = COLUMNS[name], np.linspace(0, 1, 40).tolist()
+    expected = numpy_quantiles(values, many)
+    np.testing.assert_array_equal(quantiles(values, many, backend=backend), expected)
+    selection = Selection.start(many, values.dtype)
+    while not selection.done:
+        assert selection.digit == (16 if selection.known == 0 or len(selection.wanted()) <= 16 else 8)
+        selection = selection.advance(selection.count(values[:300], backend=backend) + selection.count(values[300:], backend=backend))
+    np.testing.assert_array_equal(selection.values(), expected)
+    assert np.isnan(quantiles(values[:0], many, backend=backend)).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("size", [1, 2, 7, 4096])
 @pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "sparse NaN"])
 def test_chunks_and_order_leave_no_trace(name: str, size: int, backend: Any) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BACKENDS = ("reference", "cpu")
+BACKENDS: tuple[Any, ...] = ("reference", "cpu")
 LAMBDAS = [-1.5, 0.0, 0.3, 1.0, 2.0, 3.5]
 RANDOM = np.random.default_rng(4)
 SPECIALS = np.array([math.nan, math.inf, -math.inf, 0.0, 1e-12, -1e-12, 1e300, -1e300, 3.0, -3.0])
@@ -86,6 +86,12 @@ def test_the_search_finds_the_top_of_any_hill(top: float, steepness: float) -> N
         return -math.inf if abs(lambda_) > 90 else -steepness * ((lambda_ - top) ** 2 + abs(lambda_ - top) ** 3)
 
     assert climb(hill) == pytest.approx(top, abs=1e-6)
+
+
+@pytest.mark.parametrize("cliff", [1.0, 3.0])
+def test_the_search_keeps_away_from_a_cliff(cliff: float) -> None:
+    assert climb(lambda lambda_: -math.inf if abs(lambda_ - 3) > cliff else -((lambda_ - 3) ** 2)) == pytest.approx(3, abs=1e-6)
+    assert climb(lambda lambda_: -math.inf if lambda_ > cliff else -((lambda_ - 0.05) ** 2)) == pytest.approx(0.05, abs=1e-6)
 
 
 def climb(hill: Callable[[float], float]) -> float:

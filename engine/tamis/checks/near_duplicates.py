@@ -1,7 +1,8 @@
 """Near-duplicates: texts, sensor windows and pictures that are almost the same.
 
 Texts and windows: n-gram hashes, MinHash `affine32`, LSH bands, exact Jaccard similarity of the hashes re-read from the source.
-Pictures: PDQ-256 of the upright picture, all pairs within a Hamming distance by multi-index search, which misses none.
+Pictures: PDQ-256 or a 64-bit pHash of the upright picture, all pairs within a Hamming distance by multi-index search, which misses none,
+then the correlation of small grey pictures.
 In both, a record is rejected only if its verified similarity to a record that stays reaches the threshold.
 """
 
@@ -18,7 +19,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Kind, MediaBatch, Observation, TableBatch
 from tamis.checks.keep import check_rules, columns_of, rank_names, ranks
-from tamis.checks.near_pictures import RESEMBLES, PictureRule, enter, judge_pictures, observe_pictures, standing
+from tamis.checks.near_pictures import HASHES, RESEMBLES, PictureRule, enter, hash_columns, judge_pictures, observe_pictures, standing
 from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.goals import certain_shape, estimated_recall, meeting
 from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
@@ -82,10 +83,26 @@ class Options(CheckOptions):
     windows: bool = Field(default=True, description="Whether numeric list columns are compared as sensor windows.")
     segments: int = Field(default=32, ge=4, description="Segments a window is averaged into.")
     alphabet: Literal[8, 16] = Field(default=8, description="Symbols a segment's mean is quantised to.")
-    distance: int = Field(default=31, ge=0, le=31, description="Most differing bits, of 256, between the hashes of duplicate pictures.")
+    hash: Literal["pdq", "phash64"] = Field(
+        default="pdq", description="What pictures are hashed by: pdq (256 bits) or phash64 (64 bits, as imagehash.phash; not turned)."
+    )
+    distance: int = Field(
+        default=-1,
+        ge=-1,
+        le=127,
+        description="Most differing bits between the hashes of duplicate pictures: up to 127 of pdq, 16 of phash64. "
+        "-1: 31 of pdq, 10 of phash64.",
+    )
     orientations: Literal["dihedral", "as_is"] = Field(
         default="dihedral",
         description="Whether a picture is also found turned by quarters and mirrored (its eight dihedral forms), or only as it is.",
+    )
+    verify_pictures: float = Field(
+        default=0.9,
+        ge=0,
+        le=1,
+        description="Least likeness (correlation, see formats) of grey pictures of 16 x 16 whose hashes are near: costs 256 bytes of "
+        "evidence a picture. 0: hashes alone decide, and no small pictures are noted.",
     )
     min_quality: int = Field(default=50, ge=0, le=100, description="PDQ quality below which a picture is too plain to be compared.")
     keep: tuple[str, ...] = Field(
@@ -112,6 +129,11 @@ class Options(CheckOptions):
             raise ValueError(message)
         if self.measure == "containment" and self.verify != "exact":
             message = f"measure = containment needs verify = exact: {self.verify} cannot tell it"
+            raise ValueError(message)
+        if self.distance > HASHES[self.hash][2]:
+            message = (
+                f"distance must be at most {HASHES[self.hash][2]} bits with hash = {self.hash}, got {self.distance}; -1 takes what suits"
+            )
             raise ValueError(message)
         self.shape()
         return self
@@ -183,14 +205,23 @@ class NearDuplicates(Check):
 
     def observe(self, batch: Batch) -> Observation:
         """Note the perceptual hash of pictures, the band keys of rows."""
-        return observe_pictures(batch, self.options.keep, self.backend) if isinstance(batch, MediaBatch) else self._observe_rows(batch)
+        options: Options = self.options
+        if isinstance(batch, MediaBatch):
+            return observe_pictures(batch, options.hash, options.keep, self.backend, small=options.verify_pictures > 0)
+        return self._observe_rows(batch)
 
     def judge(self, case: Case) -> None:
         """Cluster the living records and reject all but the keepers."""
-        if case.has("pdq_0"):
-            options: Options = self.options
-            dihedral = options.orientations == "dihedral"
-            rule = PictureRule(options.distance, options.min_quality, rank_names(options.keep), dihedral=dihedral)
+        options: Options = self.options
+        if case.has(hash_columns(options.hash)[0]):
+            rule = PictureRule(
+                options.hash,
+                HASHES[options.hash][1] if options.distance < 0 else options.distance,
+                options.min_quality,
+                rank_names(options.keep),
+                dihedral=options.orientations == "dihedral" and options.hash == "pdq",
+                likeness=options.verify_pictures,
+            )
             judge_pictures(case, rule, self.backend)
         for kind in ("text", "window"):
             if case.has(f"{kind}_band_000"):

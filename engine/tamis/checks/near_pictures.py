@@ -1,38 +1,46 @@
 """Near-duplicate pictures: the hashes that are noted, the search among them, and how clusters are entered in the books.
 
 The eight turned and mirrored forms of a picture are derived from its upright hash (`perceptual.turned`), so that evidence holds four words
-a picture whether or not they are looked for.
+a picture whether or not they are looked for. Hashes tell signs of frequencies alone: pictures whose hashes are near are compared by small
+grey pictures before they are joined.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from PIL import Image
 
 from tamis.checks.base import Observation
 from tamis.checks.keep import ranks
-from tamis.clustering import stars
+from tamis.clustering import PAIRS_AT_A_TIME, stars
 from tamis_kernels import components, hamming, perceptual
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from tamis.checks.base import Case, MediaBatch
     from tamis.clustering import Clusters
+    from tamis.media import Inspection
     from tamis_kernels.backend import BackendName
 
     Indices = NDArray[np.int64]
+    Accept = Callable[[Indices, Indices], NDArray[np.bool_]]
 
 MOST_PIXELS, MOST_BYTES = 2**31 - 1, 2**32 - 1
 RESEMBLES = "resembles the record that is kept"
 RESEMBLES_TURNED = "resembles the record that is kept, turned or mirrored"
-BITS = 256
-TURNS = (1, 2, 4, 5, 6, 7)  # variant 3 undoes variant 1, so a pair near in one is near in the other, told from its other end
+CELL = 8
+
+# Of each hash: its 64-bit words, the distance that suits it, the greatest that makes sense.
+HASHES = {"pdq": (4, 31, 127), "phash64": (1, 10, 16)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,79 +49,139 @@ class PictureRule:
 
     Attributes
     ----------
+    hash_name
+        A key of `HASHES`.
     distance
-        Most differing bits, of 256.
+        Most differing bits.
     min_quality
         PDQ quality below which a picture is not compared.
     rank_names
         Evidence columns of the keep rules, in order.
     dihedral
-        Whether turned and mirrored forms count.
+        Whether turned and mirrored forms count; pdq alone.
+    likeness
+        Least likeness of the small pictures; 0: hashes alone decide.
     """
 
+    hash_name: str
     distance: int
     min_quality: int
     rank_names: Sequence[str]
     dihedral: bool
+    likeness: float
 
 
-def observe_pictures(batch: MediaBatch, keep: Sequence[str], backend: BackendName) -> Observation:
-    """Note hash, quality and ranks of each picture; of what shows none, quality 0."""
+def hash_columns(name: str) -> list[str]:
+    """Return the evidence columns of a hash."""
+    return [f"{name}_{word}" for word in range(HASHES[name][0])]
+
+
+def observe_pictures(batch: MediaBatch, hash_name: str, keep: Sequence[str], backend: BackendName, *, small: bool) -> Observation:
+    """Note hash, quality and ranks of each picture, and the small picture if wanted; of what shows none, quality 0."""
     seen = [(i, one) for i, one in enumerate(batch.inspections) if one.gray is not None and one.grade in {"ok", "benign", "misnamed"}]
     hashes = np.zeros((len(batch), 4), np.uint64)
     quality = np.zeros(len(batch), np.uint8)
+    pictures = np.zeros((len(batch), 256), np.uint8)
     if seen:
         pixels, shapes = perceptual.pack([one.gray for _, one in seen if one.gray is not None])
         places = [i for i, _ in seen]
         extents = np.array([one.extent for _, one in seen], np.int64)
-        hashes[places], quality[places] = perceptual.pdq_batch(pixels, shapes, extents=extents, backend=backend)
-    columns = {f"pdq_{word}": pl.Series(hashes[:, word]) for word in range(4)}
+        hashes[places], quality[places], pictures[places] = perceptual.describe(pixels, shapes, extents=extents, backend=backend)
+        if hash_name == "phash64":
+            hashes[places, 0] = perceptual.phash64(np.stack([_shrunk(one) for _, one in seen]), backend=backend)
+    columns = {name: pl.Series(hashes[:, word]) for word, name in enumerate(hash_columns(hash_name))}
     columns["quality"] = pl.Series(quality)
+    if small:
+        columns["small"] = pl.Series(pictures)
     pixels_of = np.array([one.width * one.height for one in batch.inspections], np.int64)
     size = (np.minimum(pixels_of, MOST_PIXELS) << 32) | np.minimum(batch.sizes, MOST_BYTES)
     return Observation(columns | ranks(keep, batch, size))
 
 
+def _shrunk(one: Inspection) -> NDArray[np.uint8]:
+    """Return the grey picture of 32 x 32 as imagehash shrinks it; of cells, those at the border count by the pixels they hold."""
+    assert one.gray is not None
+    height, width = one.extent if one.gray.shape == one.extent else (side / CELL for side in one.extent)
+    picture = Image.fromarray(one.gray).resize((32, 32), Image.Resampling.LANCZOS, box=(0, 0, width, height))
+    return np.asarray(picture)
+
+
 def judge_pictures(case: Case, rule: PictureRule, backend: BackendName) -> None:
     """Cluster the living pictures and reject all but the keepers."""
-    pictures = [*zip(*case.scan("quality", *(f"pdq_{word}" for word in range(4)), *rule.rank_names), strict=True)]
+    words = hash_columns(rule.hash_name)
+    bits = 64 * len(words)
+    pictures = [*zip(*case.scan("quality", *words, *rule.rank_names), strict=True)]
     index = np.concatenate(pictures[0])
     quality, *columns = (np.concatenate(column) for column in zip(*pictures[1], strict=True))
     plain = quality < max(1, rule.min_quality)
     chosen = np.flatnonzero(~plain)
-    chosen = chosen[standing(case, index[chosen], [column[chosen] for column in columns[4:]])]
-    index, hashes = index[chosen], np.stack(columns[:4], axis=1)[chosen]
+    case.count(pictures_compared=len(chosen), pictures_too_plain=int(np.count_nonzero(plain & (quality > 0))))
+    chosen = chosen[standing(case, index[chosen], [column[chosen] for column in columns[len(words) :]])]
+    index, hashes = index[chosen], np.stack(columns[: len(words)], axis=1)[chosen]
+    roots = _components(hashes, rule, None, backend)
+    suspects = np.flatnonzero(np.bincount(roots, minlength=len(roots))[roots] > 1)
+    index, hashes, roots = index[suspects], hashes[suspects], np.searchsorted(suspects, roots[suspects])
+    small = _small_pictures(case, index) if rule.likeness and len(index) else None
 
     def similarity(left: Indices, right: Indices) -> NDArray[np.float64]:
-        return 1.0 - _apart(hashes, left, right, backend, dihedral=rule.dihedral) / BITS
+        apart, form = _nearest(hashes, left, right, rule, backend)
+        if small is None:
+            return 1.0 - apart / bits
+        alike = perceptual.likeness(small[left], _turn(small[right], form), backend=backend)
+        return np.where(apart <= rule.distance, alike, 0.0)
 
+    least = 1.0 - rule.distance / bits if small is None else rule.likeness
+    if small is not None:
+        roots = _components(hashes, rule, lambda left, right: similarity(left, right) >= least, backend)
     settled = int(np.count_nonzero(index >= case.own))
-    clusters = stars(_components(hashes, rule, backend), similarity, 1.0 - rule.distance / BITS, settled=settled)
-    upright = _apart(hashes, clusters.keeper, np.arange(len(index)), backend, dihedral=False) <= rule.distance
-    enter(case, index, clusters, "near_duplicate_picture", RESEMBLES, turned=~upright)
-    case.count(pictures_compared=len(index), pictures_too_plain=int(np.count_nonzero(plain & (quality > 0))))
+    clusters = stars(roots, similarity, least, settled=settled)
+    turned = hamming.distances(hashes[clusters.keeper], hashes, backend=backend) > rule.distance
+    enter(case, index, clusters, "near_duplicate_picture", RESEMBLES, turned=turned)
 
 
-def _apart(hashes: NDArray[np.uint64], left: Indices, right: Indices, backend: BackendName, *, dihedral: bool) -> NDArray[np.int32]:
-    """Return the bits that differ between pairs; where forms count, between the left and the nearest form of the right."""
-    if not dihedral:
-        return hamming.distances(hashes[left], hashes[right], backend=backend)
+def _small_pictures(case: Case, index: Indices) -> NDArray[np.uint8]:
+    """Return the small pictures of records, in their order."""
+    rising = np.argsort(index)
+    pictures = np.empty((len(index), 256), np.uint8)
+    pictures[rising] = case.values("small", index[rising])
+    return pictures
+
+
+def _turn(pictures: NDArray[np.uint8], form: Indices) -> NDArray[np.uint8]:
+    """Return small pictures, each turned into one of the eight forms, in the order of `perceptual.dihedral`."""
+    turned = pictures.reshape(-1, 16, 16).copy()
+    for number in range(1, 8):
+        chosen = turned[form == number]
+        if len(chosen):
+            back = slice(None, None, -1)
+            flipped = {4: chosen[:, back], 5: chosen[:, :, back], 6: chosen.swapaxes(1, 2), 7: chosen[:, back, back].swapaxes(1, 2)}
+            turned[form == number] = flipped[number] if number in flipped else np.rot90(chosen, number, (1, 2))
+    return turned.reshape(-1, 256)
+
+
+def _nearest(hashes: NDArray[np.uint64], left: Indices, right: Indices, rule: PictureRule, backend: BackendName) -> tuple[Indices, Indices]:
+    """Return the bits that differ between the left and the nearest form of the right, and the number of that form."""
+    if not rule.dihedral:
+        apart = hamming.distances(hashes[left], hashes[right], backend=backend)
+        return apart.astype(np.int64), np.zeros(len(left), np.int64)
     forms = perceptual.turned(hashes[right], backend=backend)
-    apart = [hamming.distances(hashes[left], np.ascontiguousarray(forms[:, form]), backend=backend) for form in range(forms.shape[1])]
-    nearest: NDArray[np.int32] = np.minimum.reduce(apart)
-    return nearest
+    each = np.bitwise_count(forms ^ hashes[left][:, None]).sum(axis=2, dtype=np.int64)
+    return each.min(axis=1), each.argmin(axis=1)
 
 
-def _components(hashes: NDArray[np.uint64], rule: PictureRule, backend: BackendName) -> Indices:
-    """Join all pairs within the distance, form by form: memory holds the hashes twice, whatever the number of forms."""
+def _components(hashes: NDArray[np.uint64], rule: PictureRule, accept: Accept | None, backend: BackendName) -> Indices:
+    """Join all pairs within the distance that are accepted: flips in one search, turns by a quarter in another."""
     parent = np.arange(len(hashes), dtype=np.int64)
-    for left, right, _ in hamming.pair_chunks(hashes, rule.distance, backend=backend):
-        components.union(parent, left, right)
-    for form in TURNS if rule.dihedral else ():
-        forms = perceptual.turned(hashes, backend=backend)[:, form]
-        for left, right, _ in hamming.pair_chunks(np.concatenate([hashes, forms]), rule.distance, backend=backend):
-            across = (left < len(hashes)) & (right >= len(hashes))
-            components.union(parent, left[across], right[across] - len(hashes))
+    search = partial(hamming.pair_chunks, limit=rule.distance, joined=parent, chunk=PAIRS_AT_A_TIME, backend=backend)
+    if not rule.dihedral:
+        searches = [search(hashes)]
+    else:
+        parted = perceptual.parted(hashes, backend=backend)
+        quarter = perceptual.transposed(parted, backend=backend)
+        searches = [search(parted, forms=perceptual.FLIPS), search(parted, forms=perceptual.FLIPS, against=quarter, half=True)]
+    for left, right, _ in chain.from_iterable(searches):
+        good = slice(None) if accept is None else accept(left, right)
+        components.union(parent, left[good], right[good])
     return components.roots(parent)
 
 

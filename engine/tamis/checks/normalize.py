@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from tamis.checks.base import Check, CheckOptions, ColumnNames, Kind, Needs
-from tamis.normalizer import Normalizer
+from tamis.checks.base import Check, CheckOptions, ColumnNames, ColumnStatistics, Kind, Needs
+from tamis.normalizer import GroupNormalizer, Known, Normalizer, Parameters, Power
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,18 +16,55 @@ if TYPE_CHECKING:
     from tamis.checks.base import Statistics
     from tamis.sources.schema import TableGroup
 
-QUARTILES = (0.25, 0.5, 0.75)
+Method = Literal["none", "zscore", "minmax", "maxabs", "robust", "quantile", "log1p", "yeo_johnson", "clip"]
+ColumnName = Annotated[ColumnNames, BeforeValidator(lambda given: ((given,) if given else ()) if isinstance(given, str) else given)]
 
 
 class Options(CheckOptions):
     """Options of `normalize`."""
 
-    method: Literal["none", "zscore", "minmax", "maxabs", "robust", "log1p"] = Field(
+    method: Method = Field(
         default="none",
-        description="zscore: mean 0, deviation 1; minmax: 0 … 1; maxabs: -1 … 1; robust: median and quartiles; log1p: log(1 + x).",
+        description="zscore: mean 0, deviation 1; minmax: 0 … 1; maxabs: -1 … 1; robust: median and quartiles; quantile: place among the "
+        "quantiles; log1p: log(1 + x); yeo_johnson: z-score of the power that makes the column most normal; clip: what lies outside "
+        "becomes the bound.",
     )
     columns: ColumnNames = Field(default=(), description="Number columns that are normalised; none given: all.")
     ignore: ColumnNames = Field(default=(), description="Number columns that are left alone, such as ids and coordinates.")
+    by: ColumnName = Field(
+        default=(),
+        max_length=1,
+        description="A column, such as the sensor, in each of whose values the method is fitted apart; rows without one, or with one "
+        "that the fit has not seen, go by all rows.",
+    )
+    split_column: ColumnName = Field(
+        default=(), max_length=1, description="A column that parts the rows: only those with `train` in it are fitted to."
+    )
+    train: str = Field(default="train", description="What `split_column` holds in rows that are fitted to.")
+    quantile_range: tuple[float, float] = Field(default=(25.0, 75.0), description="Percentages between which robust takes its range.")
+    n_quantiles: int = Field(default=1000, ge=2, le=10_000, description="Quantiles that quantile goes by.")
+    output_distribution: Literal["uniform", "normal"] = Field(
+        default="uniform", description="Whether the places of quantile are 0 … 1 or those of a standard normal distribution."
+    )
+    tails: tuple[float, float] = Field(default=(1.0, 99.0), description="Percentages beyond which clip cuts.")
+    limits: tuple[float, ...] = Field(
+        default=(), description="Least and greatest number that clip leaves, in place of `tails`; -inf or inf for an open end."
+    )
+
+    @model_validator(mode="after")
+    def _sound(self) -> Options:
+        if len(self.limits) not in (0, 2):
+            message = f"limits must be two numbers, got {len(self.limits)}"
+            raise ValueError(message)
+        if self.method != "none":
+            self.parameters()
+        return self
+
+    def parameters(self) -> Parameters:
+        """Return the parameters of the normalizer."""
+        limits = (self.limits[0], self.limits[1]) if self.limits else (None, None)
+        assert self.method != "none"
+        return Parameters(self.method, self.quantile_range, self.n_quantiles, self.output_distribution, self.tails, limits)
 
 
 class Normalize(Check):
@@ -41,37 +78,63 @@ class Normalize(Check):
 
     def needs(self, group: TableGroup) -> Mapping[str, Needs]:
         """Ask for what the method fits."""
-        method = self.options.method
-        if method == "none":
-            return {}
-        need = Needs(quantiles=QUARTILES) if method == "robust" else Needs(moments=True)
-        return dict.fromkeys(self._scaled(group), need)
+        return dict.fromkeys(self._scaled(group), self._need(group))
 
     def apply(self, frame: pl.DataFrame, group: TableGroup, statistics: Statistics) -> pl.DataFrame:
         """Scale the columns; nulls stay null."""
         names = self._scaled(group)
-        if self.options.method == "none" or not names:
+        if not names:
             return frame
-        floats = frame.select(pl.col(name).cast(pl.Float64).fill_null(float("nan")) for name in names)
-        scaled = self._normalizer(names, statistics).transform(floats)
-        return frame.with_columns(pl.when(pl.col(name).is_not_null()).then(scaled[name]).alias(name) for name in names)
+        normalizer = self._normalizer(group, statistics)
+        used = [*names, normalizer.by] if isinstance(normalizer, GroupNormalizer) else names
+        return frame.with_columns(normalizer.transform(frame.select(used)).select(names))
 
     def fitted(self, group: TableGroup, statistics: Statistics) -> dict[str, Any] | None:
-        """Return the scaler."""
-        names = self._scaled(group)
-        if self.options.method == "none" or not names:
+        """Return the scaler, and which rows it was fitted to."""
+        if not self._scaled(group):
             return None
-        fitted: dict[str, Any] = self._normalizer(names, statistics).to_dict()
-        return fitted
+        state: dict[str, Any] = self._normalizer(group, statistics).to_dict()
+        where = self._need(group).where
+        return state if where is None else {**state, "fitted_to": {"column": where[0], "value": where[1]}}
 
-    def _normalizer(self, names: list[str], statistics: Statistics) -> Normalizer:
-        method = self.options.method
-        if method == "robust":
-            return Normalizer.from_quantiles({name: tuple(statistics[name].quantiles[p] for p in QUARTILES) for name in names})
-        moments = {name: found for name in names if (found := statistics[name].moments) is not None}
-        return Normalizer.from_moments(moments, method=method)
+    def _normalizer(self, group: TableGroup, statistics: Statistics) -> Normalizer | GroupNormalizer:
+        need, parameters = self._need(group), self.options.parameters()
+        found = {name: statistics[need.key(name)] for name in self._scaled(group)}
+        params = {name: getattr(parameters, name) for name in parameters.__slots__}
+        pooled: Mapping[str, Known] = {name: _known(parameters, each) for name, each in found.items()}
+        if not need.by:
+            return Normalizer.from_statistics(pooled, **params)
+        groups = sorted({part for each in found.values() for part in each.groups})
+        parts: dict[str | None, Mapping[str, Known]] = {
+            part: {name: _known(parameters, each.groups[part]) for name, each in found.items()} for part in groups
+        }
+        return GroupNormalizer.from_statistics(need.by, parts | {None: pooled}, **params)
+
+    def _need(self, group: TableGroup) -> Needs:
+        if self.options.method == "none":
+            return Needs()
+        options: Options = self.options
+        parameters, names = options.parameters(), {column.name for column in group.columns}
+        by = next((name for name in options.by if name in names), "")
+        split = next((name for name in options.split_column if name in names), None)
+        power, quantiles = options.method == "yeo_johnson", parameters.probabilities()
+        where = None if split is None else (split, options.train)
+        return Needs(moments=parameters.merges, quantiles=quantiles, power=power, by=by, where=where)
 
     def _scaled(self, group: TableGroup) -> list[str]:
         options: Options = self.options
-        numbers = [column.name for column in group.columns if column.kind == "number" and column.name not in options.ignore]
+        if options.method == "none":
+            return []
+        left = {*options.ignore, *options.by, *options.split_column}
+        numbers = [column.name for column in group.columns if column.kind == "number" and column.name not in left]
         return [name for name in numbers if not options.columns or name in options.columns]
+
+
+def _known(parameters: Parameters, found: ColumnStatistics) -> Known:
+    """Return what the method is fitted from."""
+    if found.power is not None:
+        return Power(*found.power)
+    if parameters.probabilities():
+        return tuple(found.quantiles[each] for each in parameters.probabilities())
+    assert found.moments is not None, "moments were asked for"
+    return found.moments

@@ -136,24 +136,25 @@ def _check_page(data: bytes, tags: dict[int, Numbers], page: int, limits: Limits
     for number in range(needed):
         place, length = int(places[number]), int(lengths[number])
         rows = down if tiled else min(down, height - number % each * down)
-        have = (
-            length
-            if compression == _PLAIN
-            else _inflated(data[place : place + length], row * rows, f"{what} {number} of page {page}", place)
-        )
+        name = f"{what} {number} of page {page}"
+        have = length if compression == _PLAIN else _inflated(data[place : place + length], row * down, name, place)
         if have < row * rows:
-            detail = f"{what} {number} of page {page}, at byte {place}, holds {have} bytes where {row * rows} are needed"
+            detail = f"{name}, at byte {place}, holds {have} bytes where {row * rows} are needed"
             raise _damaged("missing_rows", detail, 1 - number / needed)
 
 
-def _inflated(packed: bytes, wanted: int, what: str, place: int) -> int:
-    """Return how many of the wanted bytes a strip or tile inflates to; libtiff passes over a wrong checksum."""
-    if wanted > _BEST_RATIO * (len(packed) + 1):
+def _inflated(packed: bytes, most: int, name: str, place: int) -> int:
+    """Return how many bytes a strip or tile inflates to, at most as many as it may; libtiff passes over a wrong checksum."""
+    if most > _BEST_RATIO * (len(packed) + 1):
         return 0
+    stream = isal_zlib.decompressobj()
     try:
-        return len(isal_zlib.decompressobj().decompress(packed, wanted + 1))
+        count = len(stream.decompress(packed, most + 1))
     except _INFLATE_ERROR as error:
-        raise _damaged("corrupt_data", f"{what}, from byte {place} on, cannot be inflated: {error}") from error
+        raise _damaged("corrupt_data", f"{name}, from byte {place} on, cannot be inflated: {error}") from error
+    if count > most or not stream.eof:
+        raise _damaged("corrupt_data", f"{name}, from byte {place} on, inflates to {count} bytes of at most {most} without an end")
+    return count
 
 
 def walk_bmp(data: bytes, limits: Limits) -> Container:

@@ -153,8 +153,11 @@ _IN_THE_DATA = {
     "leftover_data": "data are left over behind the last block",
     "restart_order": "the restart marker there is not the one that is due",
     "pad_bits": "the last byte is not padded as it must be",
+    "odd_quantisation_table": "an entry of a quantisation table is far from all its neighbours",
+    "seam": "the level of all that follows is shifted, along a seam no picture has",
 }
-"""Faults of a walk that are in the picture's data. Of what it finds in the header libjpeg is asked as well, which knows more kinds."""
+"""Faults of a walk that are in the picture's data, or show in it. Of what it finds in the header libjpeg is asked as well, which knows
+more kinds."""
 
 
 def check_walk(walk: Walk, size: int) -> None:
@@ -173,6 +176,13 @@ def check_walk(walk: Walk, size: int) -> None:
         what = f"ends at byte {size} within the picture's data, which begins at byte {walk.scan}"
         detail = f"{what}: {lost:.1%} of the picture is lost" if walk.bad_mcus else f"{what}: only the end marker is missing"
         raise FaultError(grade="damaged", reason="truncated", detail=detail, lost=lost)
+    if walk.fault == "odd_quantisation_table":
+        detail = f"{what}: byte {walk.place}; the contrast of the whole picture is wrong"
+        raise FaultError(grade="damaged", reason=walk.fault, detail=detail, lost=1.0)
+    if walk.fault == "seam":
+        lost = (walk.mcus - walk.mcu) / walk.mcus
+        detail = f"{what}: from byte {walk.place} on, block group {walk.mcu} of {walk.mcus}; {lost:.1%} of the picture is shifted"
+        raise FaultError(grade="damaged", reason="seam", detail=detail, lost=lost)
     share = f"at least {lost:.1%} of the picture is lost" if lost else "where in the picture the damage lies cannot be told"
     detail = f"{what}: noticed at byte {walk.place}, block group {walk.mcu} of {walk.mcus}; {share}"
     raise FaultError(grade="damaged", reason="corrupt_data", detail=detail, lost=lost)

@@ -41,6 +41,7 @@ _BEFORE_DATA = _BEFORE_PALETTE | {b"PLTE", b"tRNS", b"bKGD", b"hIST", b"pHYs", b
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _LUMA = np.array([19595, 38470, 7471])
+_CHROMA = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,37 +305,51 @@ def _check_filters(rows: NDArray[np.uint8], header: Header, width: int, height: 
         start += count * length
 
 
-def gray(picture: Picture) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
-    """Return the luma, uint8[height, width], and arrays of Cb and Cr; add a note where pixels have no colour in the palette.
+def gray(picture: Picture) -> tuple[NDArray[np.uint8], tuple[NDArray[np.uint8], ...] | None]:
+    """Return the luma, uint8[height, width], and Cb and Cr of the means of 8 x 8 pixels, None where the mode has no colour.
 
-    Of a palette the chroma is that of its colours which are used.
+    Adds a note where pixels have no colour in the palette.
     """
     header = picture.header
-    parts, start = [], 0
-    chroma: list[NDArray[np.uint8]] = []
+    whole = np.empty((header.height, header.width), np.uint8)
+    sums = np.zeros((-(-header.height // png.CELL), -(-header.width // png.CELL), 3), np.uint32)
+    start = 0
     for place, columns, count in header.passes(header.width, header.height):
         stop = start + count * png.row_bytes(columns, header.depth, header.colour)
         rows = picture.rows[start:stop]
-        levels, colours = png.gray_and_chroma(rows, (count, columns), depth=header.depth, colour=header.colour, backend="cpu")
-        parts.append((place, levels))
-        chroma += [colours] if colours.size else []
-        start = stop
-    if header.interlaced:
-        whole = np.empty((header.height, header.width), np.uint8)
-        for (x, y, dx, dy), levels in parts:
+        levels = png.gray(rows, (count, columns), depth=header.depth, colour=header.colour, sums=sums, place=place, backend="cpu")
+        if header.interlaced:
+            x, y, dx, dy = place
             whole[y::dy, x::dx] = levels
-    else:
-        whole = parts[0][1]
-    if header.colour != 3:
-        return whole, chroma
+        else:
+            whole = levels
+        start = stop
+    if header.colour in (0, 4):
+        return whole, None
+    if header.colour == 3:
+        whole, sums = _looked_up(picture, whole)
+    return whole, _chroma(sums, whole.shape)
+
+
+def _looked_up(picture: Picture, indices: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """Return luma, and sums of the colours of cells, of indices into the palette."""
     entries = len(picture.palette)
-    if (highest := int(whole.max())) >= entries:
+    if (highest := int(indices.max())) >= entries:
         picture.notes.append(("palette_index", f"pixels have the index {highest}, the palette holds {entries} colours"))
-    table = np.zeros(256, np.uint8)
-    table[:entries] = (picture.palette @ _LUMA + 0x8000) >> 16
-    used = np.flatnonzero(np.bincount(whole.ravel(), minlength=256)[:entries])
-    away = (picture.palette[used][:, [2, 0]].astype(np.int64) - table[used, None]) * png.SCALES
-    return table[whole], [np.clip(128 + ((away + 32768) >> 16), 0, 255).astype(np.uint8)]
+    colours = np.zeros((256, 3), np.uint8)
+    colours[:entries] = picture.palette
+    down, across = (np.arange(0, size, png.CELL) for size in indices.shape)
+    sums = np.add.reduceat(np.add.reduceat(colours[indices], down, axis=0, dtype=np.uint32), across, axis=1)
+    luma: NDArray[np.uint8] = (colours @ _LUMA + 0x8000 >> 16).astype(np.uint8)[indices]
+    return luma, sums
+
+
+def _chroma(sums: NDArray[np.uint32], shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], ...]:
+    """Return Cb and Cr of the means of cells, those at the border of the pixels that are there (ITU-T T.871)."""
+    down, across = (np.diff(np.arange(0, size, png.CELL), append=size) for size in shape)
+    means = np.rint(sums / np.outer(down, across)[:, :, None])
+    planes = (np.clip(np.rint(128 + means @ weights), 0, 255) for weights in _CHROMA)
+    return tuple(plane.astype(np.uint8) for plane in planes)
 
 
 class _Animation:

@@ -190,6 +190,12 @@ def extension_disagrees(name: str, found: str) -> bool:
     return not any(promised in group and found in group for group in _INTERCHANGEABLE)
 
 
+def is_media_name(name: str) -> bool:
+    """Say whether a file's extension promises a picture, a sound or a film."""
+    promised = _EXTENSIONS.get(name.rpartition(".")[2].lower())
+    return promised is not None and _TYPES[promised].kind in ("image", "audio", "video")
+
+
 def _name(head: bytes, size: int) -> str:
     if size == 0:
         return "empty"

@@ -3,6 +3,18 @@
 from tamis.normalizer.estimator import Normalizer
 from tamis.normalizer.groups import GroupNormalizer
 from tamis.normalizer.methods import METHODS, Known, Method, Parameters, Power
+from tamis.normalizer.parquet import fit_parquet, transform_parquet
 from tamis.normalizer.pictures import PictureNormalizer
 
-__all__ = ["METHODS", "GroupNormalizer", "Known", "Method", "Normalizer", "Parameters", "PictureNormalizer", "Power"]
+__all__ = [
+    "METHODS",
+    "GroupNormalizer",
+    "Known",
+    "Method",
+    "Normalizer",
+    "Parameters",
+    "PictureNormalizer",
+    "Power",
+    "fit_parquet",
+    "transform_parquet",
+]

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -197,11 +197,11 @@ class Normalizer:
         out
             For an array: C-contiguous array of its shape and dtype to write to. Memory used again is filled faster than new memory.
         """
-        return self._moved(X, "apply", out)
+        return cast("Data", self._moved(X, "apply", out))
 
     def inverse_transform(self, X: Data, *, out: NDArray[Any] | None = None) -> Data:
         """Return X in the units of the data that was fitted; what `clip` has cut stays cut. `out` as for `transform`."""
-        return self._moved(X, "undo", out)
+        return cast("Data", self._moved(X, "undo", out))
 
     def fit_transform(self, X: Data, y: object = None) -> Data:  # noqa: ARG002 - scikit-learn's signature
         """Fit to X and return X normalised. Each column of a frame is moved at once, while it is still in the cache."""
@@ -245,7 +245,7 @@ class Normalizer:
         if state.get("format") != FORMAT:
             message = f"not a normalizer: format is {state.get('format')!r}, expected {FORMAT!r}"
             raise ArgumentError(message)
-        params = {name: tuple(value) if isinstance(value, list) else value for name, value in state["parameters"].items()}
+        params: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in state["parameters"].items()}
         return cls(state["method"], **params)._finish(state["features"], [from_json(each) for each in state["columns"]])
 
     def save(self, path: str | Path) -> None:

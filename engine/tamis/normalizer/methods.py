@@ -90,13 +90,13 @@ def learn(parameters: Parameters, values: NDArray[np.floating[Any]]) -> Known:
     """Return what the method must know of a column in memory; NaN and infinities take no part."""
     if parameters.merges:
         return accumulate(values)
+    good = np.isfinite(values)
+    finite = values if good.all() else values[good]
     if parameters.method == "yeo_johnson":
-        lambda_ = yeo_johnson.fit(values)
-        parts = (values[i : i + PIECE] for i in range(0, values.size, PIECE))
+        lambda_ = yeo_johnson.fit(finite)
+        parts = (finite[i : i + PIECE] for i in range(0, finite.size, PIECE))
         return Power(lambda_, sum((accumulate(yeo_johnson.transform(part, lambda_)) for part in parts), Moments()))
-    finite = np.isfinite(values)
-    wanted = parameters.probabilities(values.size)
-    return tuple(quantiles(values if finite.all() else values[finite], wanted).tolist())
+    return tuple(quantiles(finite, parameters.probabilities(values.size)).tolist())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,19 @@ import polars as pl
 import xxhash
 
 from tamis.checks.base import Finding, Statistics
-from tamis.executors import Context, Loss, Task
+from tamis.executors import Context, Loss
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import evidence_path, findings_path, write_findings
 from tamis.pipeline.files import UNFINISHED, digest, whole, write_json, write_table
 from tamis.pipeline.judge import read_alive
 from tamis.pipeline.observe import SOURCE, WHOLE_SHARD
+from tamis.pipeline.pack import pack, shown_path
 from tamis.pipeline.plan import relative_path
-from tamis.pipeline.rows import Unavailable, read_batches, verify_unchanged
+from tamis.pipeline.rows import read_batches
+from tamis.sources.payload import Unavailable, verify_unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,15 +37,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker needs besides the plan: the shard, and the statistics of its table group."""
+    """What a worker needs besides the plan: a shard, or all those of one container, and the statistics of its table group."""
 
-    shard: Shard
+    shards: tuple[Shard, ...]
     statistics: Statistics
 
+    @property
+    def records(self) -> int:
+        """How many records there are in it."""
+        return sum(shard.records for shard in self.shards)
 
-def tasks(shards: Sequence[Shard], statistics: Mapping[str, Statistics]) -> list[Task]:
-    """Return one task a shard that is not yet applied."""
-    return [Task(apply_shard, Order(shard, statistics.get(shard.group, {}))) for shard in shards]
+
+def orders(plan: Plan, statistics: Mapping[str, Statistics]) -> Iterator[Order]:
+    """Yield what is written as one: a shard, or all shards of a container."""
+    for _, group in groupby(plan.shards, key=lambda shard: shard.container or shard.index):
+        shards = tuple(group)
+        yield Order(shards, statistics.get(shards[0].group, {}))
 
 
 def summary_path(plan: Plan, shard: Shard) -> Path:
@@ -56,23 +66,40 @@ def read_applied(plan: Plan, shard: Shard) -> dict[str, Any]:
     return summary
 
 
-def apply_shard(plan: Plan, order: Order, lost: Mapping[int, Loss], context: Context) -> int:
-    """Write the clean records of one shard, note what was written, and return how many records stayed."""
-    shard = order.shard
-    alive = read_alive(plan.state(), shard)
+def is_applied(plan: Plan, order: Order) -> bool:
+    """Say whether all of an order was written."""
+    return all(summary_path(plan, shard).exists() for shard in order.shards)
+
+
+def apply_order(plan: Plan, order: Order, lost: Mapping[int, Loss], context: Context) -> int:
+    """Write the clean records of an order, note what was written, and return how many records stayed."""
+    shard = order.shards[0]
+    alive = np.concatenate([read_alive(plan.state(), one) for one in order.shards])
     late: list[Finding] = []
     outputs: list[dict[str, Any]] = []
     if WHOLE_SHARD in lost:
         late = [Finding(int(i), lost[WHOLE_SHARD].reason, "reject", lost[WHOLE_SHARD].detail) for i in np.flatnonzero(alive)]
+    elif shard.kind == "media" and shard.container and not _lists_only(plan):
+        context.at(WHOLE_SHARD)
+        outputs, late = pack(plan, room(plan), [file for one in order.shards for file in one.files], alive)
     elif shard.kind == "media":
-        outputs, late = _place_files(plan, shard, alive)
+        outputs, late = _place_files(plan, order.shards, alive)
     elif shard.kind == "table":
         context.at(WHOLE_SHARD)
         outputs, late = _write_part(plan, shard, alive, order.statistics)
-    write_findings(findings_path(plan, shard, "applied"), findings.frame(SOURCE, late))
-    kept = int(alive.sum()) - len(late)
-    write_json(summary_path(plan, shard), {"kept": kept, "outputs": outputs})
-    return kept
+    stayed = alive.copy()
+    stayed[[finding.index for finding in late if finding.severity == "reject"]] = False
+    for one in order.shards:
+        start = one.first - shard.first
+        stop = start + one.records
+        mine = [replace(finding, index=finding.index - start) for finding in late if start <= finding.index < stop]
+        write_findings(findings_path(plan, one, "applied"), findings.frame(SOURCE, mine))
+        write_json(summary_path(plan, one), {"kept": int(stayed[start:stop].sum()), "outputs": outputs if one is shard else []})
+    return int(stayed.sum())
+
+
+def _lists_only(plan: Plan) -> bool:
+    return plan.dry_run or plan.recipe.output.materialise == "manifest"
 
 
 def _write_part(plan: Plan, shard: Shard, alive: NDArray[np.bool_], statistics: Statistics) -> tuple[list[dict[str, Any]], list[Finding]]:
@@ -96,18 +123,21 @@ def _write_part(plan: Plan, shard: Shard, alive: NDArray[np.bool_], statistics: 
     return [{"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": len(clean)}], []
 
 
-def _place_files(plan: Plan, shard: Shard, alive: NDArray[np.bool_]) -> tuple[list[dict[str, Any]], list[Finding]]:
+def _place_files(plan: Plan, shards: Sequence[Shard], alive: NDArray[np.bool_]) -> tuple[list[dict[str, Any]], list[Finding]]:
     outputs: list[dict[str, Any]] = []
     late: list[Finding] = []
-    digests = pl.read_parquet(evidence_path(plan, shard), columns=["digest"])["digest"] if alive.any() else pl.Series([], dtype=pl.Binary)
-    for position in np.flatnonzero(alive).tolist():
-        file, content = shard.files[position], digests[position]
-        try:
-            path = _place(plan, file, content)
-        except Unavailable as error:
-            late.append(Finding(position, error.reason, "reject", error.detail))
-            continue
-        outputs.append({"path": path, "record": file.record, "bytes": file.size, "xxh3_128": content.hex()})
+    for shard in shards:
+        first = shard.first - shards[0].first
+        positions = np.flatnonzero(alive[first : first + shard.records]).tolist()
+        known = pl.read_parquet(evidence_path(plan, shard), columns=["digest", "bytes"]) if positions else pl.DataFrame()
+        for position in positions:
+            file, (content, size) = shard.files[position], known.row(position)
+            try:
+                path = _place(plan, file, content)
+            except Unavailable as error:
+                late.append(Finding(first + position, error.reason, "reject", error.detail))
+                continue
+            outputs.append({"path": path, "record": file.record, "bytes": size, "xxh3_128": content.hex()})
     return outputs, late
 
 
@@ -115,7 +145,7 @@ def _place(plan: Plan, file: SourceFile, content: bytes) -> str | None:
     """Put one kept file into clean/ and return where, relative to the output folder; None when files are only listed."""
     verify_unchanged(file)
     how = plan.recipe.output.materialise
-    if plan.dry_run or how == "manifest":
+    if _lists_only(plan):
         return None
     target = Path(plan.out, "clean", relative_path(plan, file))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +154,7 @@ def _place(plan: Plan, file: SourceFile, content: bytes) -> str | None:
             temporary.symlink_to(Path(file.path).resolve())
         elif how == "copy" or not _link(file, temporary):
             _copy(file, temporary, content)
-    return target.relative_to(plan.out).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return shown_path(plan, target)
 
 
 def room(plan: Plan) -> Path:
@@ -173,4 +203,4 @@ def _copy(file: SourceFile, target: Path, content: bytes) -> None:
     shutil.copystat(file.path, target)
 
 
-__all__ = ["Order", "apply_shard", "read_applied", "summary_path", "tasks", "whole"]
+__all__ = ["Order", "apply_order", "is_applied", "orders", "read_applied", "summary_path", "whole"]

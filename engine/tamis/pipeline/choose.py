@@ -20,7 +20,7 @@ def choose(media: Sequence[SourceFile], staged: Mapping[str, Staged], settings: 
     """
     said = []
     if media:
-        said.append(f"{len(media)} media files: integrity, exact duplicates, near-duplicate pictures")
+        said.append(f"{len(media)} media files: integrity, quality, exact and near-duplicate pictures, labels")
     if staged:
         rows = sum(table.rows for table in staged.values())
         said.append(f"{len(staged)} tables, {rows} rows: formats, missing values, exact duplicates, near-duplicate texts and windows")

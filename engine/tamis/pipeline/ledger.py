@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
+    from tamis.sources.listing import SourceFile
 
 REJECTS = pa.schema(
     [
@@ -62,9 +63,12 @@ class Records:
             rows = (positions + shard.start).rename("row")
             frame = pl.DataFrame({"source": [source] * len(rows), "row": rows}, schema={"source": pl.String, "row": pl.Int64})
             return frame.select(pl.concat_str("source", pl.lit("#"), "row").alias("record"), "source", "row")
-        names = [file.record for file in shard.files] if shard.kind == "media" else [one.record for one in self._plan.problems]
-        record = pl.Series("record", names, dtype=pl.String).gather(positions)
-        return pl.DataFrame({"record": record, "source": record.alias("source"), "row": pl.Series([None] * len(record), dtype=pl.Int64)})
+        if shard.kind == "problem":
+            named: list[tuple[str, str, int | None]] = [(one.record, one.record, None) for one in self._plan.problems]
+        else:
+            named = [_named(file) for file in shard.files]
+        schema = {"record": pl.String, "source": pl.String, "row": pl.Int64}
+        return pl.DataFrame([named[position] for position in positions], schema=schema, orient="row")
 
     def of_run(self, numbers: pl.Series) -> pl.Series:
         """Return the ids of records by their numbers in the run; null for null."""
@@ -80,6 +84,12 @@ class Records:
                 ids.append(run.names(shard, positions))
         lookup = pl.DataFrame({"number": known, "record": pl.concat(ids)})
         return numbers.to_frame("number").join(lookup, on="number", how="left", maintain_order="left")["record"]
+
+
+def _named(file: SourceFile) -> tuple[str, str, int | None]:
+    """Return the id of a medium, of the file that holds it, and the number of its row where it is one."""
+    container = file.container
+    return file.record, container.record if container else file.record, file.offset if container and container.column else None
 
 
 class Tally:

@@ -99,10 +99,9 @@ def _inputs(plan: Plan, digests: Mapping[str, str]) -> Iterator[pa.Table]:
         if shard.kind == "media":
             evidence = pl.read_parquet(evidence_path(plan, shard))
             hashes = evidence["digest"].bin.encode("hex") if "digest" in evidence.columns else [None] * shard.records
-            yield pa.table(
-                {"record": [file.record for file in shard.files], "bytes": [file.size for file in shard.files], "xxh3_128": list(hashes)},
-                schema=INPUTS,
-            )
+            known = evidence["bytes"].to_list() if "bytes" in evidence.columns else [None] * shard.records
+            sizes = [file.size if size is None else size for file, size in zip(shard.files, known, strict=True)]
+            yield pa.table({"record": [file.record for file in shard.files], "bytes": sizes, "xxh3_128": list(hashes)}, schema=INPUTS)
     tables = {shard.files[0].record: shard.files[0] for shard in plan.shards if shard.kind == "table"}
     rows = [(record, file.size, digests[record]) for record, file in sorted(tables.items())]
     yield pa.table([list(column) for column in zip(*rows, strict=True)] or [[], [], []], schema=INPUTS)

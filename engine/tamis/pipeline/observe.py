@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,8 @@ from tamis.media import Limits, inspect, walk_jpegs
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import write_evidence
 from tamis.pipeline.plan import fingerprint
-from tamis.pipeline.rows import Unavailable, bad_rows, read_batches, verify_unchanged
+from tamis.pipeline.rows import bad_rows, read_batches
+from tamis.sources.payload import PayloadReader, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -133,20 +133,22 @@ def _table_steps(plan: Plan, shard: Shard) -> Iterator[Step]:
 
 def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Context) -> Iterator[Step]:
     """Yield the files some at a time: as many as a batch has, or fewer where they are large."""
-    unread: list[Finding] = []
+    notes = [(position, plan.notes[file.record]) for position, file in enumerate(shard.files) if file.record in plan.notes]
+    unread: list[Finding] = [Finding(position, note.reason, "note", note.detail) for position, note in notes]
     read: list[tuple[int, SourceFile, bytes]] = []
-    for position, file in enumerate(shard.files):
-        if position in lost:
-            unread.append(Finding(position, lost[position].reason, "reject", lost[position].detail))
-            continue
-        context.at(position)
-        try:
-            read.append((position, file, _read(plan, file)))
-        except Unavailable as error:
-            unread.append(Finding(position, error.reason, "reject", error.detail))
-        if len(read) >= (plan.batch_size or MEDIA_BATCH) or sum(len(data) for _, _, data in read) >= MEDIA_BYTES:
-            yield _inspected(plan, read, unread, context)
-            read, unread = [], []
+    with PayloadReader(plan.recipe.limits.file_megabytes * 1_000_000) as payloads:
+        for position, file in enumerate(shard.files):
+            if position in lost:
+                unread.append(Finding(position, lost[position].reason, "reject", lost[position].detail))
+                continue
+            context.at(position)
+            try:
+                read.append((position, file, payloads.read(file)))
+            except Unavailable as error:
+                unread.append(Finding(position, error.reason, "reject", error.detail))
+            if len(read) >= (plan.batch_size or MEDIA_BATCH) or sum(len(data) for _, _, data in read) >= MEDIA_BYTES:
+                yield _inspected(plan, read, unread, context)
+                read, unread = [], []
     yield _inspected(plan, read, unread, context)
 
 
@@ -165,23 +167,8 @@ def _inspected(plan: Plan, read: Sequence[tuple[int, SourceFile, bytes]], unread
     context.at(WHOLE_SHARD)
     batch = MediaBatch(
         records=[file.record for _, file, _ in read],
-        sizes=np.array([file.size for _, file, _ in read], np.int64),
+        sizes=np.array([len(data) for _, _, data in read], np.int64),
         digests=[xxhash.xxh3_128_digest(data) for _, _, data in read],
         inspections=inspections,
     )
     return Step(batch, np.array([position for position, _, _ in read], np.int64), unread, sum(len(data) for _, _, data in read))
-
-
-def _read(plan: Plan, file: SourceFile) -> bytes:
-    """Read a file whole, and make sure that it is the one that was listed."""
-    limit = plan.recipe.limits.file_megabytes * 1_000_000
-    if file.size > limit:
-        raise Unavailable("too_large", f"{file.size} bytes, more than limits.file_megabytes allows ({limit})")
-    verify_unchanged(file)
-    try:
-        data = Path(file.path).read_bytes()
-    except OSError as error:
-        raise Unavailable("unreadable", f"{error.strerror or error}") from error
-    if len(data) != file.size:
-        raise Unavailable("changed", f"{len(data)} bytes were read where {file.size} were listed: the file changed during the run")
-    return data

@@ -1,18 +1,23 @@
 """The plan of a run: which records there are, how they are cut into shards, and which schema each table follows.
 
-It depends on the source and the recipe alone, never on jobs or batch sizes. Media come first, then tables, then what could not be opened;
-within each, records are sorted by their ids.
+It depends on the source and the recipe alone, never on jobs or batch sizes. Files of media come first, then the members of
+containers, then tables, then what could not be opened; within each, records are sorted by the ids of their files, and then stand as they
+do in the file.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
+
+from tamis.sources.listing import Container, SourceFile, as_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
     from tamis.recipe import Recipe, ShardOptions
     from tamis.sources.formats import FormatOptions
-    from tamis.sources.listing import Problem, SourceFile
+    from tamis.sources.listing import Problem
     from tamis.sources.schema import TableGroup
     from tamis.sources.staging import Staged
     from tamis_kernels.backend import BackendName
@@ -57,6 +62,11 @@ class Shard:
     part: int = 0
 
     @property
+    def container(self) -> Container | None:
+        """The container whose members its files are; None for files that lie in folders."""
+        return self.files[0].container if self.files else None
+
+    @property
     def name(self) -> str:
         """File name stem of its evidence."""
         return f"shard-{self.index:06d}"
@@ -77,6 +87,7 @@ class Plan:
     staged: Mapping[str, Staged]
     problems: tuple[Problem, ...]
     against: tuple[str, ...] = ()
+    notes: Mapping[str, Problem] = field(default_factory=dict)  # about the containers of records, by record
 
     def for_workers(self) -> Plan:
         """Return the plan without its shards: a worker is sent the one it works on, and need not hold the names of all files."""
@@ -126,9 +137,15 @@ def _uncounted(
     problems: int,
     options: ShardOptions,
 ) -> Iterator[Shard]:
-    for start in range(0, len(media), options.files):
-        files = tuple(media[start : start + options.files])
-        yield Shard(0, "media", 0, len(files), files)
+    for container, members in groupby(media, key=lambda file: file.container):
+        files = tuple(members)
+        start = 0
+        while start < len(files):
+            stop = start + options.files
+            if container and container.starts:  # a row group is decoded from its beginning, and so is read in one shard
+                stop = container.starts[bisect_left(container.starts, min(stop, len(files)))]
+            yield Shard(0, "media", 0, len(files[start:stop]), files[start:stop])
+            start = stop
     parts: dict[str, int] = {}
     for file, staged, group in tables:
         step = rows_per_shard(staged.rows, table_bytes(file, staged), options)
@@ -166,11 +183,13 @@ def rows_per_shard(rows: int, size: int, options: ShardOptions) -> int:
 def fingerprint(plan: Plan) -> str:
     """Return a digest of what the run will read and how: equal fingerprints may share evidence, others must not."""
     hasher = xxhash.xxh3_128(plan.recipe.digest().encode())
-    hasher.update(b"dry" if plan.dry_run else b"wet")
+    hasher.update(b"dry" if plan.dry_run else plan.recipe.output.shape.encode())
     for shard in plan.shards:
         hasher.update(f"{shard.kind}|{shard.records}|{shard.start}|{shard.stop}|{shard.group}".encode())
         for file in shard.files:
-            hasher.update(f"{file.record}|{file.size}|{file.mtime_ns}".encode("utf-8", "surrogateescape"))
+            whole = file.container.size if file.container else file.size
+            told = f"{file.record}|{file.size}|{file.mtime_ns}|{file.offset}|{whole}"
+            hasher.update(told.encode("utf-8", "surrogateescape"))
     for folder in plan.against:
         hasher.update(f"against {folder}".encode("utf-8", "surrogateescape"))
     for problem in plan.problems:
@@ -178,6 +197,8 @@ def fingerprint(plan: Plan) -> str:
     return hasher.hexdigest()
 
 
-def relative_path(plan: Plan, file: SourceFile) -> str:
-    """Return a source file's path relative to the root, as the operating system names it."""
+def relative_path(plan: Plan, file: SourceFile | Container) -> str:
+    """Return a file's path relative to the root, as the operating system names it; a container is a folder for its members."""
+    if isinstance(file, SourceFile) and file.container:
+        return os.fsdecode(as_bytes(file.record))
     return os.path.relpath(file.path, plan.root)

@@ -15,7 +15,9 @@ from tamis.pipeline.choose import choose
 from tamis.pipeline.files import digest, whole, write_json
 from tamis.pipeline.plan import Plan, cut, fingerprint, format_options, state_folder
 from tamis.recipe import Recipe
+from tamis.sources.containers import index_archive, index_media_table
 from tamis.sources.listing import Listing, Problem, SourceFile, list_source
+from tamis.sources.members import Indexed
 from tamis.sources.schema import group_tables
 from tamis.sources.staging import Staged, stage
 
@@ -54,10 +56,11 @@ def prepare(
 ) -> Prepared:
     """Return the plan of a run; with `recipe` None one is chosen from what the source holds."""
     listing = list_source(source, exclude=out)
-    tables = [file for file in listing.files if file.kind == "table"]
-    media = [file for file in listing.files if file.kind == "media"]
+    tables = [file for file in listing.files if file.kind != "media"]
     words = format_options(recipe or Recipe.load(None, settings=settings)).missing_words
-    staged, problems, digests = _stage(tables, words, out, executor, progress, stop)
+    staged, problems, digests, indexed = _stage(tables, words, out, executor, progress, stop)
+    media = [file for file in listing.files if file.kind == "media"] + [file for _, one in sorted(indexed.items()) for file in one.files]
+    notes = {note.record: note for one in indexed.values() for note in one.notes}
     choice: tuple[str, ...] = ()
     if recipe is None:
         recipe, choice = choose(media, staged, settings)
@@ -67,9 +70,10 @@ def prepare(
     _check_columns(recipe, groups.values())
     group_of = {record: group.name for group in groups.values() for record in group.files}
     ordered = sorted(readable, key=lambda file: (group_of[file.record], file.record))
-    problems = tuple(sorted((*listing.problems, *problems), key=lambda problem: problem.record))
+    inside = [problem for one in indexed.values() for problem in one.problems]
+    problems = tuple(sorted((*listing.problems, *problems, *inside), key=lambda problem: problem.record))
     shards = cut(media, [(file, staged[file.record], group_of[file.record]) for file in ordered], len(problems), recipe.shards)
-    plan = Plan(str(listing.root), str(out), recipe, backend, batch_size, dry_run, shards, groups, staged, problems, tuple(against))
+    plan = Plan(str(listing.root), str(out), recipe, backend, batch_size, dry_run, shards, groups, staged, problems, tuple(against), notes)
     if plan.records == 0:
         message = f"{source}: there is no record to clean"
         raise SourceError(message)
@@ -109,12 +113,13 @@ def _check_columns(recipe: Recipe, groups: Collection[TableGroup]) -> None:
 
 def _stage(
     files: Sequence[SourceFile], words: Collection[str], out: Path, executor: LocalExecutor, progress: Progress, stop: Callable[[], bool]
-) -> tuple[dict[str, Staged], tuple[Problem, ...], dict[str, str]]:
+) -> tuple[dict[str, Staged], tuple[Problem, ...], dict[str, str], dict[str, Indexed]]:
     staged: dict[str, Staged] = {}
+    indexed: dict[str, Indexed] = {}
     problems: list[Problem] = []
     digests: dict[str, str] = {}
     if not files:
-        return staged, (), digests
+        return staged, (), digests, indexed
     progress.stage("read tables", len(files))
     folder = state_folder(out) / "staged"
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,9 +130,11 @@ def _stage(
         if isinstance(result, Staged):
             staged[file.record] = result
             digests[file.record] = content
+        elif isinstance(result, Indexed):
+            indexed[file.record] = result
         else:
             problems.append(result)
-    return dict(sorted(staged.items())), tuple(problems), digests
+    return dict(sorted(staged.items())), tuple(problems), digests, indexed
 
 
 def _stage_task(
@@ -135,7 +142,7 @@ def _stage_task(
     argument: tuple[SourceFile, Path, frozenset[str]],
     lost: Mapping[int, Loss],
     context: Context,
-) -> tuple[Staged | Problem, str]:
+) -> tuple[Staged | Indexed | Problem, str]:
     file, target, words = argument
     if lost:
         loss = lost[-1]
@@ -144,13 +151,22 @@ def _stage_task(
     done, made_from = target.with_suffix(".done"), (tamis.__version__, file, words)
     with contextlib.suppress(FileNotFoundError, EOFError, pickle.UnpicklingError):
         told, result, content = pickle.loads(done.read_bytes())
-        if told == made_from and (isinstance(result, Problem) or result.path is None or Path(result.path).exists()):
+        if told == made_from and _is_there(result):
             return result, content
-    try:
-        content = digest(file.path)
-    except OSError as error:
-        return Problem(file.record, "unreadable_table", error.strerror or str(error)), ""
-    result = stage(file, target, words)
+    content = ""
+    result = index_archive(file, target) if file.kind == "archive" else index_media_table(file, target)
+    if result is None:
+        try:
+            content = digest(file.path)
+        except OSError as error:
+            return Problem(file.record, "unreadable_table", error.strerror or str(error)), ""
+        result = stage(file, target, words)
     with whole(done) as temporary:
         temporary.write_bytes(pickle.dumps((made_from, result, content)))
     return result, content
+
+
+def _is_there(result: Staged | Indexed | Problem) -> bool:
+    """Whether the copy that a table or an archive is read from, if there is one, still lies where it was made."""
+    path = result.path if isinstance(result, Staged) else result.container.unpacked if isinstance(result, Indexed) else None
+    return not path or Path(path).exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from tamis.checks.base import TableBatch
 from tamis.sources.formats import standardise
+from tamis.sources.payload import Unavailable, verify_unchanged
 from tamis.sources.tables import ReadFailed, TableReader
 
 if TYPE_CHECKING:
@@ -19,32 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.pipeline.plan import Plan, Shard
-    from tamis.sources.listing import SourceFile
-
-
-class Unavailable(Exception):
-    """Records that were listed cannot be read: a reason code and a sentence for the ledger."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
-def verify_unchanged(file: SourceFile) -> None:
-    """Make sure that a file is still the one that was listed.
-
-    Raises
-    ------
-    Unavailable
-        It is gone, or its size or modification time differ.
-    """
-    try:
-        status = os.stat(file.path)  # noqa: PTH116 - the path may hold bytes that are not UTF-8
-    except OSError as error:
-        raise Unavailable("vanished", f"listed at the start of the run, then: {error.strerror}") from error
-    if (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns):
-        raise Unavailable("changed", "its size or modification time differ from the listing: the file changed during the run")
 
 
 def read_batches(plan: Plan, shard: Shard, batch_size: int | None, *, only: NDArray[np.int64] | None = None) -> Iterator[TableBatch]:

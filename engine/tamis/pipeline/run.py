@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.errors import DISK_FULL, OutputError, RunInterrupted
-from tamis.executors import Limits, LocalExecutor
+from tamis.executors import Limits, LocalExecutor, Task
 from tamis.pipeline import apply, observe, statistics
 from tamis.pipeline.earlier import load_earlier, write_index
 from tamis.pipeline.evidence import read_summary
@@ -31,7 +31,7 @@ from tamis_kernels import resolve_for_run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from tamis.executors import Outcome, Task
+    from tamis.executors import Outcome
     from tamis.pipeline.plan import Plan, Shard
     from tamis.pipeline.prepare import Prepared
     from tamis.progress import Progress
@@ -140,7 +140,7 @@ class _Run:
             tally = write_ledger(plan, self.request.out, earlier)
             give_back()
             manifest = write_books(ready, summaries, kept, gathered, tally, self.request, (self.backend, self.reason), self.clock)
-            write_report(self.request.out, manifest)
+            write_report(self.request.out, manifest, (file for shard in plan.shards for file in shard.files))
             write_index(plan)
             write_json(self.request.out / "manifest.json", manifest)  # the last file: where it is, the run is finished
             _tidy(plan)
@@ -188,15 +188,15 @@ class _Run:
         """Apply every shard, and return how many records stayed."""
         self.progress.stage("apply", plan.records)
         kept = 0
-        todo: list[Shard] = []
-        for shard in plan.shards:
-            if apply.summary_path(plan, shard).exists():
-                kept += apply.read_applied(plan, shard)["kept"]
-                self.progress.advance(shard.records)
+        todo: list[Task] = []
+        for order in apply.orders(plan, gathered):
+            if apply.is_applied(plan, order):
+                kept += sum(apply.read_applied(plan, shard)["kept"] for shard in order.shards)
+                self.progress.advance(order.records)
             else:
-                todo.append(shard)
-        for outcome in self._map(apply.tasks(todo, gathered)):
-            records = outcome.task.argument.shard.records
+                todo.append(Task(apply.apply_order, order))
+        for outcome in self._map(todo):
+            records = outcome.task.argument.records
             kept += outcome.value
             self.progress.advance(records, rejected=records - outcome.value)
         return kept

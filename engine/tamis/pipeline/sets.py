@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.pipeline.rows import Unavailable, read_batches
+from tamis.pipeline.rows import read_batches
+from tamis.sources.payload import Unavailable
 from tamis_kernels import jaccard
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
@@ -15,13 +15,18 @@ from tamis.report import charts, formats
 from tamis.report.findings import clusters, examples, null_table
 from tamis.report.thumbnails import is_picture, thumbnail
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tamis.sources.listing import SourceFile
+
 __all__ = ["write_report"]
 
 REPORT, MANIFEST = "report.html", "manifest.json"
 MOST_FILES = 50
 
 
-def write_report(out: Path, manifest: dict[str, Any] | None = None) -> Path:
+def write_report(out: Path, manifest: dict[str, Any] | None = None, media: Iterable[SourceFile] = ()) -> Path:
     """Write `report.html` into the output folder of a finished run and return its path.
 
     The report depends on the run's files alone; what a second run of the same work may change (times, rates, the number
@@ -34,6 +39,8 @@ def write_report(out: Path, manifest: dict[str, Any] | None = None) -> Path:
         missing where there was nothing to write. Pictures of duplicates are read from the run's sources if they still exist.
     manifest
         What the run did; None reads `manifest.json` in the folder.
+    media
+        The run's media; pictures of those that are members of containers are read from there.
 
     Raises
     ------
@@ -47,6 +54,9 @@ def write_report(out: Path, manifest: dict[str, Any] | None = None) -> Path:
     rejects = examples(out / "rejects.parquet", counts["by_reason"])
     notes = examples(out / "notes.parquet", counts.get("notes_by_reason", []))
     quality, labels = ([told for told in (*rejects, *notes) if told.check == check] for check in ("quality", "labels"))
+    found = clusters(out / "clusters.parquet")
+    shown = {cluster.keeper for cluster in found} | {member["record"] for cluster in found for member in cluster.members}
+    members = {file.record: file for file in media if file.container and file.record in shown}
     page = _template().render(
         manifest=manifest,
         counts=counts,
@@ -57,12 +67,12 @@ def write_report(out: Path, manifest: dict[str, Any] | None = None) -> Path:
         quality=quality,
         quality_chart=Markup(charts.issues([(told.reason, told.records) for told in quality])) if quality else "",
         labels=labels,
-        clusters=clusters(out / "clusters.parquet"),
+        clusters=found,
         tables={name: null_table(table) for name, table in manifest.get("tables", {}).items()},
         decisions=_decisions(manifest),
         recipe=json.dumps(manifest.get("recipe", {}), indent=2, ensure_ascii=False, sort_keys=True),
-        is_picture=is_picture,
-        thumbnail=lambda record: thumbnail(sources, record),
+        is_picture=lambda record: record in members or is_picture(record),
+        thumbnail=lambda record: thumbnail(sources, record, members),
         most_files=MOST_FILES,
     )
     report = out / REPORT

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
+from tamis.sources.payload import PayloadReader
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from tamis.sources.listing import SourceFile
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -25,17 +29,22 @@ def is_picture(record: str) -> bool:
     return Path(record).suffix.lower() in PICTURES
 
 
-def thumbnail(sources: Sequence[Path], record: str) -> str | None:
+def thumbnail(sources: Sequence[Path], record: str, members: Mapping[str, SourceFile] = {}) -> str | None:
     """Return a record's picture as the data URI of a small JPEG, or None where there is none to be had.
 
-    The file comes from the corpus, so nothing about it is trusted: it must lie inside a source, be of moderate size in bytes
-    and in declared pixels, and may fail to decode in any way.
+    The file comes from the corpus, so nothing about it is trusted: it must lie inside a source or be one of the `members` of its
+    containers, be of moderate size in bytes and in declared pixels, and may fail to decode in any way.
     """
     try:
-        path = _find(sources, record)
-        if path is None or path.stat().st_size > MOST_BYTES:
-            return None
-        with warnings.catch_warnings(action="error"), Image.open(path, formats=FORMATS) as picture:
+        if record in members:
+            with PayloadReader(MOST_BYTES) as payloads:
+                content: Path | io.BytesIO = io.BytesIO(payloads.read(members[record]))
+        else:
+            path = _find(sources, record)
+            if path is None or path.stat().st_size > MOST_BYTES:
+                return None
+            content = path
+        with warnings.catch_warnings(action="error"), Image.open(content, formats=FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:
                 return None
             picture.draft("RGB", (2 * SIDE, 2 * SIDE))

@@ -20,7 +20,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from tamis.errors import SourceError, nearest
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TABLE_SUFFIXES = frozenset({".parquet", ".pq", ".arrow", ".feather", ".ipc", ".arrows"})
 TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".ndjson", ".jsonl"})
 COMPRESSED_SUFFIXES = frozenset({".gz", ".zst", ".bz2"})
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 
 TYPE_NAMES = {
     stat.S_IFIFO: "fifo",
@@ -40,14 +41,54 @@ TYPE_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A regular file that can be read."""
+class Container:
+    """A file whose members are records: an archive, or a table with a column of media.
+
+    Attributes
+    ----------
+    record, path, size, mtime_ns
+        As of the file that was listed.
+    format
+        How it is read.
+    unpacked
+        Where a copy lies that can be read at any place; empty where the file itself can.
+    column
+        The column of media; empty for archives.
+    starts
+        First rows of the table's row groups, which are read as a whole, and the number of all rows; empty for archives.
+    """
 
     record: str
     path: str
     size: int
     mtime_ns: int
-    kind: Literal["table", "media"]
+    format: Literal["tar", "zip", "parquet", "arrow"]
+    unpacked: str = ""
+    column: str = ""
+    starts: tuple[int, ...] = ()
+
+    @property
+    def readable(self) -> str:
+        """The path of what is read."""
+        return self.unpacked or self.path
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A regular file that can be read, or a member of one.
+
+    Of a member, `path` and `mtime_ns` are those of its container, `size` is that of its payload (0 for a row, whose size its table does
+    not tell), and `offset` says where it stands: at which byte the payload begins in a tar, at which the member's entry in the directory
+    of a zip, or in which row of a table.
+    """
+
+    record: str
+    path: str
+    size: int
+    mtime_ns: int
+    kind: Literal["table", "media", "archive"]
+    container: Container | None = None
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +156,21 @@ def list_source(source: str | Path | Sequence[str | Path], *, exclude: Path | No
 
 def record_id(path: str, root: str) -> str:
     """Return the record id of a path below the root; see the module's description."""
-    raw = os.path.relpath(os.fsencode(path), os.fsencode(root))
+    return as_text(os.path.relpath(os.fsencode(path), os.fsencode(root)))
+
+
+def as_text(name: bytes) -> str:
+    """Return a name of bytes as the text that stands for it in record ids."""
     try:
-        name = raw.decode("utf-8")
+        text = name.decode("utf-8")
     except UnicodeDecodeError:
-        name = ""
-    if not name or name.startswith("bytes:"):
-        return "bytes:" + quote_from_bytes(raw, safe="/")
-    return name
+        text = ""
+    return text if text and not text.startswith("bytes:") else "bytes:" + quote_from_bytes(name, safe="/")
+
+
+def as_bytes(record: str) -> bytes:
+    """Return the name of bytes for which a record id stands."""
+    return unquote_to_bytes(record.removeprefix("bytes:")) if record.startswith("bytes:") else record.encode("utf-8")
 
 
 def is_table(name: str) -> bool:
@@ -131,6 +179,11 @@ def is_table(name: str) -> bool:
     if suffix in COMPRESSED_SUFFIXES:
         return os.path.splitext(stem)[1] in TEXT_SUFFIXES
     return suffix in TABLE_SUFFIXES or suffix in TEXT_SUFFIXES
+
+
+def is_archive(name: str) -> bool:
+    """Say whether a file's name is that of an archive."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def _expand(start: str) -> tuple[str, list[str]]:
@@ -194,7 +247,8 @@ def _inspect(path: str, root: str, status: os.stat_result) -> SourceFile | Probl
         return Problem(record, kind, f"a {kind} cannot be read as a file")
     if not os.access(path, os.R_OK):
         return Problem(record, "unreadable", "no permission to read the file")
-    return SourceFile(record, path, status.st_size, status.st_mtime_ns, "table" if is_table(path) else "media")
+    content: Literal["table", "media", "archive"] = "table" if is_table(path) else "archive" if is_archive(path) else "media"
+    return SourceFile(record, path, status.st_size, status.st_mtime_ns, content)
 
 
 def _reason(error: OSError) -> str:

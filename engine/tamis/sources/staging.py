@@ -197,7 +197,7 @@ def _conform(columns: dict[str, Any], rows: int, schema: pa.Schema) -> pa.Table:
 
 
 def _profile_native(file: SourceFile, target: Path, words: frozenset[str]) -> Staged:
-    path = _index_stream(file.path, target)
+    path = index_stream(file.path, target)
     reader = TableReader(file, path)
     notes: list[str] = []
     profiles = {name: ColumnProfile(name, dtype, Counter(total=reader.rows)) for name, dtype in reader.schema.items()}
@@ -221,7 +221,7 @@ def _ranges(groups: tuple[int, ...]) -> Iterator[tuple[int, int]]:
         start += rows
 
 
-def _index_stream(path: str, target: Path) -> str | None:
+def index_stream(path: str, target: Path) -> str | None:
     """Rewrite an IPC stream as an IPC file and return its path, or None for a file that has an index already."""
     with Path(path).open("rb") as handle:
         magic = handle.read(8)

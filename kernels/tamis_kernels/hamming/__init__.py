@@ -157,11 +157,11 @@ def pairs(
 def _plan(limit: int, forms: NDArray[np.bool_], queries: int, entries: int, method: Method) -> NDArray[np.int64]:
     """Return the cheapest bands, int64[bands, 5]; one band of no bits, which compares all, where an index would not pay.
 
-    Bands lie within words, as many in each. The first `limit + 1 - m · (limit // m)` of m may differ in `limit // m` bits, the others in one
-    less; those for which that is less than none are left out.
+    Bands lie within words, as many in each. The first `limit + 1 - m · (limit // m)` of m may differ in `limit // m` bits, the others in
+    one less; those for which that is less than none are left out.
     """
     words = forms.shape[1]
-    turned = forms.any(axis=0)
+    turned: NDArray[np.bool_] = np.logical_or.reduce(forms, axis=0)
     everything = np.zeros((1, 5), np.int64)
     best, cheapest = everything, float(queries) * entries if method != "index" else float("inf")
     for each in range(1, 64 // _SHORTEST_KEY + 1) if method != "all" else ():
@@ -186,7 +186,7 @@ def _plan(limit: int, forms: NDArray[np.bool_], queries: int, entries: int, meth
 def _cost(band: NDArray[np.int64], queries: int, entries: int) -> float:
     length, radius, folded = (int(value) for value in band[LENGTH:])
     probes = sum(comb(length, turned) for turned in range(radius + 1))
-    return queries * probes * (_LOOK_UP + entries / 2 ** (length - folded)) + _SORT * (queries + entries) + 2.0**length
+    return float(queries * probes * (_LOOK_UP + entries / 2 ** (length - folded)) + _SORT * (queries + entries) + 2.0**length)
 
 
 def _masks(band: NDArray[np.int64]) -> NDArray[np.int32]:

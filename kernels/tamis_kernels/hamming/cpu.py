@@ -133,17 +133,17 @@ def _measure(queries: Side, index: Side, search: Search, place: int, other: int)
     for number in range(search.number):
         band = search.bands[number]
         differing = (one[band[WORD]] ^ two[band[WORD]]) >> u64(band[SHIFT]) & (u64(1) << u64(band[LENGTH])) - u64(1)
-        ones = np.int64(_ones(differing))
-        if ones <= band[RADIUS] or (band[FOLDED] and band[LENGTH] - ones <= band[RADIUS]):
+        turned = np.int64(_ones(differing))
+        if turned <= band[RADIUS] or (band[FOLDED] and band[LENGTH] - turned <= band[RADIUS]):
             return -1
-    return np.int64(least)
+    return int(np.int64(least))
 
 
 @njit(cache=True, nogil=True)
 def _neighbour(key: int, mask: int, full: int) -> int:
     """Return a key with bits turned over; `full` are all bits where a form turns over the word, else 0."""
-    key = np.int64(key) ^ np.int64(mask)
-    return min(key, key ^ full) if full else key
+    turned = int(np.int64(key) ^ np.int64(mask))
+    return min(turned, turned ^ full) if full else turned
 
 
 @njit(cache=True, nogil=True)

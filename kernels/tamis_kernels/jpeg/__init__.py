@@ -3,7 +3,9 @@
 Baseline and extended sequential Huffman coding (ITU-T T.81), 8 bits, one to four components, any sampling, restart markers, one or more
 scans. What the standard demands is checked: segments and tables, every code, at most 64 coefficients a block, DC terms that 8-bit samples
 can have, as many MCUs as the frame declares, the order of restart markers, nothing left over behind the last block but padding of 1 bits,
-and the end marker. The 1/8 picture of the first component is bit for bit that of libjpeg's grey output at scale 1/8.
+and the end marker. Two things are judged beyond it: an entry of a quantisation table that is far from all its neighbours, and a seam from
+which on all levels are shifted, which damage leaves that is legal syntax (`seam.py`). Scans with restart markers are not tested for seams.
+The 1/8 picture of the first component is bit for bit that of libjpeg's grey output at scale 1/8.
 
 Whatever the bytes are, a walk ends with a verdict: it raises nothing, reads nothing outside of them and takes memory in proportion to them.
 """
@@ -39,7 +41,8 @@ class Walk:
         The first thing that was wrong, one of `FAULTS`: `none` where nothing was, `unsupported` where the file is of a kind that this
         walk does not know (progressive, arithmetic, lossless, 12 bits, height given later).
     place
-        Byte at which the fault was noticed: of a symbol, its first; of `dc_range`, where the restart interval begins.
+        Byte at which the fault was noticed: of a symbol, its first; of `dc_range`, where the restart interval begins; of
+        `odd_quantisation_table`, the entry; of `seam`, where the shift begins. These two are told where nothing else is wrong.
     mcu
         Number of the first bad MCU over all scans, or of the MCU behind the end of an interval; -1 where the fault is not in a scan.
     mcus, bad_mcus

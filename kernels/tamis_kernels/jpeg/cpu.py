@@ -57,6 +57,7 @@ from tamis_kernels.jpeg.lane import (
     signed,
     unstuff,
 )
+from tamis_kernels.jpeg.seam import find_seam
 from tamis_kernels.jpeg.tables import MOST_BITS, WIDTH
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _begin_scan(data: NDArray[np.uint8], place: int, lane: Lane, facts: NDArray[
         if chosen == NOTHING or frame.components[chosen, SCANNED] or dc > 3 or ac > 7 or not (frame.known[dc] and frame.known[ac]):
             return False
         part = frame.components[chosen]
-        if frame.quantisers[part[TABLE]] == 0:
+        if frame.quantisers[part[TABLE], 0] == 0:
             return False
         part[SCANNED] = 1
         prepare_lookup(frame, dc)
@@ -123,13 +124,13 @@ def _load(data: NDArray[np.uint8], lane: Lane) -> None:
 
 @njit(cache=True, nogil=True)
 def _sum_up(lane: Lane, mcus: int) -> int:
-    """Turn where each block begins into its DC term, dequantised; return how many MCUs come before the first term that cannot be."""
+    """Find the DC term of each block, dequantised; return how many MCUs come before the first term that cannot be."""
     state, starts, lookup, data, codes = lane.state, lane.starts, lane.frame.lookup, lane.bytes, lane.frame.codes
     slots = state[SLOTS]
     part, quantiser = np.zeros(10, np.int64), np.zeros(10, np.int64)
     for slot in range(slots):
         part[slot] = lane.order[slot, 0]
-        quantiser[slot] = lane.frame.quantisers[lane.frame.components[part[slot], TABLE]]
+        quantiser[slot] = lane.frame.quantisers[lane.frame.components[part[slot], TABLE], 0]
     last = np.zeros(4, np.int64)
     block = 0
     for mcu in range(mcus):
@@ -146,7 +147,7 @@ def _sum_up(lane: Lane, mcus: int) -> int:
             level = last[part[slot]] * quantiser[slot]
             if abs(level) > 1024 + quantiser[slot]:
                 return mcu
-            starts[block] = level
+            lane.levels[block] = level
             block += 1
     return mcus
 
@@ -163,7 +164,7 @@ def _draw(lane: Lane, planes: NDArray[np.uint8], mcus: int) -> None:
         for mcu in range(mcus):
             y, x = row * down + lane.order[slot, 1], column * across + lane.order[slot, 2]
             if y < part[HIGH] and x < part[WIDE]:
-                picture[y, x] = min(255, max(0, ((lane.starts[mcu * state[SLOTS] + slot] + 4) >> 3) + 128))
+                picture[y, x] = min(255, max(0, ((lane.levels[mcu * state[SLOTS] + slot] + 4) >> 3) + 128))
             column += 1
             if column == state[COLUMNS]:
                 column = 0
@@ -202,6 +203,10 @@ def _conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], pla
         note(facts, fault, place_of(data, state[BEGIN], state[BIT] // 8), before + good)
     else:
         _check_rest(data, lane, facts, before + length)
+        if facts[the.FAULT] == the.NONE and length == state[TOTAL]:
+            seam = find_seam(lane, planes)
+            if seam != NOTHING:
+                note(facts, the.SEAM, place_of(data, state[BEGIN], lane.starts[seam * state[SLOTS]] // 8), before + seam)
     facts[the.BAD] += length - good
     left = state[TOTAL] - state[AT] - length
     state[AT] += length

@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 NUMBER, ACROSS, DOWN, TABLE, WIDE, HIGH, SCANNED, ORIGIN = range(8)
 NOTHING = -1
 
+_ZIGZAG = np.array(the.ZIGZAG, np.int64)
+
 
 class Frame(NamedTuple):
     """What the header of one file says."""
 
-    quantisers: NDArray[np.int64]  # [4], of DC; 0: none
+    quantisers: NDArray[np.int64]  # [4, 64], in zigzag order; 0: none
     counts: NDArray[np.int64]  # [8, 17], codes by length; AC tables from 4 on
     symbols: NDArray[np.uint8]  # [8, 256]
     known: NDArray[np.bool_]  # [8]
     codes: NDArray[np.int64]  # [8, 3, 17]
     lookup: NDArray[np.int32]  # [8 << WIDTH]
+    single: NDArray[np.int32]  # the same, one symbol an entry
     built: NDArray[np.int64]  # [8, 17 + 256], of what each lookup was built; kept from file to file
     components: NDArray[np.int64]  # [4, 8]
 
@@ -35,11 +38,12 @@ class Frame(NamedTuple):
 def new_frame() -> Frame:
     """Return room for one file."""
     return Frame(
-        np.zeros(4, np.int64),
+        np.zeros((4, 64), np.int64),
         np.zeros((8, 17), np.int64),
         np.zeros((8, 256), np.uint8),
         np.zeros(8, np.bool_),
         np.zeros((8, 3, 17), np.int64),
+        np.zeros(8 << WIDTH, np.int32),
         np.zeros(8 << WIDTH, np.int32),
         np.full((8, 273), -1, np.int64),
         np.zeros((4, 8), np.int64),
@@ -100,20 +104,22 @@ def next_scan(data: NDArray[np.uint8], begin: int, frame: Frame, facts: NDArray[
             facts[the.END] = place + 2
             if facts[the.COMPONENTS] == 0 or frame.components[: facts[the.COMPONENTS], SCANNED].min() == 0:
                 note(facts, the.MISSING_COMPONENT, place, -1)
+            if facts[the.ODD]:
+                note(facts, the.ODD_QUANTISATION_TABLE, facts[the.ODD], -1)
             return NOTHING
         if marker == the.TEM or the.RST0 <= marker < the.SOI:
             place += 2
             continue
         fault, at = the.NONE, place
         stop = data.size + 1 if place + 4 > data.size else place + 2 + sixteen(data, place + 2)
-        if marker == the.SOI:
+        if marker == the.SOI or marker < the.SOF0 or the.JPG0 <= marker < the.COM:
             fault = the.UNEXPECTED_MARKER
         elif stop > data.size:
             fault, at = the.TRUNCATED, data.size
         elif stop < place + 4:
             fault = the.BAD_SEGMENT
         elif marker == the.DQT:
-            fault, at = _read_quantisers(data, place + 4, stop, frame)
+            fault, at = _read_quantisers(data, place + 4, stop, frame, facts)
         elif marker == the.DHT:
             fault, at = _read_codes(data, place + 4, stop, frame)
         elif marker == the.SOF0 or marker == the.SOF1:
@@ -134,19 +140,44 @@ def next_scan(data: NDArray[np.uint8], begin: int, frame: Frame, facts: NDArray[
 
 
 @njit(cache=True, nogil=True)
-def _read_quantisers(data: NDArray[np.uint8], begin: int, stop: int, frame: Frame) -> tuple[int, int]:
+def _read_quantisers(data: NDArray[np.uint8], begin: int, stop: int, frame: Frame, facts: NDArray[np.int64]) -> tuple[int, int]:
     place = begin
     while place < stop:
         wide, table = int(data[place]) >> 4, int(data[place]) & 15
         size = 128 if wide else 64
         if wide > 1 or table > 3 or place + 1 + size > stop:
             return the.BAD_QUANTISATION_TABLE, place
-        for at in range(place + 1, place + 1 + size, 1 + wide):
-            if data[at] == 0 and (wide == 0 or data[at + 1] == 0):
-                return the.BAD_QUANTISATION_TABLE, place
-        frame.quantisers[table] = sixteen(data, place + 1) if wide else int(data[place + 1])
+        values = frame.quantisers[table]
+        for number in range(64):
+            at = place + 1 + (1 + wide) * number
+            values[number] = sixteen(data, at) if wide else int(data[at])
+        if values.min() == 0:
+            return the.BAD_QUANTISATION_TABLE, place
+        odd = _odd_entry(values)
+        if odd != NOTHING and facts[the.ODD] == 0:
+            facts[the.ODD] = place + 1 + (1 + wide) * odd
         place += 1 + size
     return the.NONE, 0
+
+
+@njit(cache=True, nogil=True)
+def _odd_entry(values: NDArray[np.int64]) -> int:
+    """Return the first entry, but for that of DC, which is far from all its neighbours in the square; `NOTHING` where none is."""
+    square = np.empty((8, 8), np.int64)
+    for number in range(64):
+        square[_ZIGZAG[number] >> 3, _ZIGZAG[number] & 7] = values[number]
+    for number in range(1, 64):
+        y, x = _ZIGZAG[number] >> 3, _ZIGZAG[number] & 7
+        one = square[y, x]
+        square[y, x] = -1
+        around = square[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+        largest = around.max()
+        square[y, x] = largest
+        smallest = around.min()
+        square[y, x] = one
+        if one > the.ODD_FACTOR * largest + the.ODD_SLACK or smallest > the.ODD_FACTOR * one + the.ODD_SLACK:
+            return number
+    return NOTHING
 
 
 @njit(cache=True, nogil=True)
@@ -220,5 +251,5 @@ def prepare_lookup(frame: Frame, table: int) -> None:
     built[:17] = frame.counts[table]
     for place in range(total):
         built[17 + place] = frame.symbols[table, place]
-    lookup = frame.lookup[table << WIDTH : (table + 1) << WIDTH]
-    build(frame.counts[table], frame.symbols[table], frame.codes[table], table < 4, lookup)
+    lookup, single = frame.lookup[table << WIDTH : (table + 1) << WIDTH], frame.single[table << WIDTH : (table + 1) << WIDTH]
+    build(frame.counts[table], frame.symbols[table], frame.codes[table], table < 4, lookup, single)

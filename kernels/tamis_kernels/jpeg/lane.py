@@ -39,6 +39,7 @@ class Lane(NamedTuple):
     frame: Frame
     bytes: NDArray[np.uint8]  # of the restart interval, without stuffed zeros
     starts: NDArray[np.int64]  # the bit at which each of its blocks begins
+    levels: NDArray[np.int32]  # the DC term of each of its blocks, dequantised
     bases: NDArray[np.uint64]  # [2 * 10], where the lookups of each block of an MCU begin: DC, AC
     order: NDArray[np.int64]  # [10, 3], component, row and column of each block of an MCU
 
@@ -51,6 +52,7 @@ def new_lane(longest: int) -> Lane:
         new_frame(),
         np.empty(longest + SLACK, np.uint8),
         np.empty(4 * longest + 16, np.int64),
+        np.empty(4 * longest + 16, np.int32),
         np.zeros(20, np.uint64),
         np.zeros((10, 3), np.int64),
     )

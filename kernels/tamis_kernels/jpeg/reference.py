@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tamis_kernels.jpeg import layout as the
+from tamis_kernels.jpeg.reference_seam import Part, edges_of, find_seam
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_Block = tuple[int, int, int, int, dict[int, int]]  # component, row and column in the MCU, DC term, other coefficients
 
 
 class _Fault(Exception):
@@ -35,10 +38,11 @@ class _Component:
 class _Picture:
     data: bytes
     facts: NDArray[np.int64]
-    quantisers: dict[int, int] = field(default_factory=dict)  # of DC alone
+    quantisers: dict[int, list[int]] = field(default_factory=dict)  # in zigzag order
     codes: dict[int, dict[tuple[int, int], int]] = field(default_factory=dict)  # (length, code) to symbol; AC tables from 4 on
     components: list[_Component] = field(default_factory=list)
     planes: list[NDArray[np.uint8]] = field(default_factory=list)
+    edges: list[NDArray[np.int64]] = field(default_factory=list)
     interval: int = 0
 
     def note(self, code: int, place: int, mcu: int = -1) -> None:
@@ -122,7 +126,7 @@ def _walk(picture: _Picture) -> None:
         if marker == the.TEM or the.RST0 <= marker < the.SOI:
             place += 2
             continue
-        if marker == the.SOI:
+        if marker == the.SOI or marker < the.SOF0 or the.JPG0 <= marker < the.COM:
             raise _Fault(the.UNEXPECTED_MARKER, place)
         length = int.from_bytes(data[place + 2 : place + 4])
         body, stop = place + 4, place + 2 + length
@@ -147,7 +151,9 @@ def _walk(picture: _Picture) -> None:
         place = stop
     facts[the.END] = place + 2
     if not picture.components or not all(component.scanned for component in picture.components):
-        raise _Fault(the.MISSING_COMPONENT, place)
+        picture.note(the.MISSING_COMPONENT, place)
+    if facts[the.ODD]:
+        picture.note(the.ODD_QUANTISATION_TABLE, int(facts[the.ODD]))
 
 
 def _marker(picture: _Picture, place: int) -> tuple[int, int]:
@@ -175,8 +181,22 @@ def _read_quantisers(picture: _Picture, place: int, stop: int) -> None:
         values = [int.from_bytes(data[at : at + 1 + wide]) for at in range(place + 1, place + 1 + size, 1 + wide)]
         if 0 in values:
             raise _Fault(the.BAD_QUANTISATION_TABLE, place)
-        picture.quantisers[table] = values[0]
+        picture.quantisers[table] = values
+        odd = _odd_entry(values)
+        if odd and not picture.facts[the.ODD]:
+            picture.facts[the.ODD] = place + 1 + (1 + wide) * odd
         place += 1 + size
+
+
+def _odd_entry(values: list[int]) -> int:
+    """Return the first entry, but for that of DC, which is far from all its neighbours in the square; 0 where none is."""
+    square = {divmod(place, 8): value for place, value in zip(the.ZIGZAG, values, strict=True)}
+    for number in range(1, 64):
+        y, x = divmod(the.ZIGZAG[number], 8)
+        beside = [square[at] for at in square if at != (y, x) and abs(at[0] - y) <= 1 and abs(at[1] - x) <= 1]
+        if values[number] > the.ODD_FACTOR * max(beside) + the.ODD_SLACK or min(beside) > the.ODD_FACTOR * values[number] + the.ODD_SLACK:
+            return number
+    return 0
 
 
 def _read_codes(picture: _Picture, place: int, stop: int) -> None:
@@ -229,6 +249,7 @@ def _read_frame(picture: _Picture, place: int, stop: int) -> None:
         raise _Fault(the.TOO_FEW_BYTES, place)
     picture.components = components
     picture.planes = [np.full((one.height, one.width), 128, np.uint8) for one in components]
+    picture.edges = [np.zeros((one.height, one.width, 4), np.int64) for one in components]
 
 
 def _scan(picture: _Picture, place: int, stop: int) -> int:
@@ -308,13 +329,16 @@ def _interval(
     """Walk one restart interval, draw its DC terms, and return how many of its MCUs are good."""
     first, length, columns = extent
     last = [0] * len(chosen)
+    begins = []
     for mcu in range(first, first + length):
-        drawn = []
+        drawn: list[_Block] = []
+        begins.append(bits.place())
         try:
             for place, row, column in order:
                 number, dc, ac = chosen[place]
-                last[place] += _block(bits, picture.codes[dc], picture.codes[ac])
-                drawn.append((number, row, column, last[place]))
+                difference, coefficients = _block(bits, picture.codes[dc], picture.codes[ac])
+                last[place] += difference
+                drawn.append((number, row, column, last[place], coefficients))
         except _Fault as fault:
             code = the.TRUNCATED if fault.code == the.MISSING_DATA and bits.end >= len(picture.data) else fault.code
             picture.note(code, fault.place, before + mcu)
@@ -329,33 +353,45 @@ def _interval(
         picture.facts[the.ZERO_PADS] += 1
     elif 0 in rest:
         picture.note(the.PAD_BITS, bits.place(), before + first + length)
+    _, across, down = _mcu(picture, chosen)
+    if picture.facts[the.FAULT] == the.NONE and length == across * down:
+        alone = len(chosen) == 1
+        parts = [
+            Part(1 if alone else one.across, 1 if alone else one.down, picture.planes[number], picture.edges[number])
+            for number, one in ((number, picture.components[number]) for number, _, _ in chosen)
+        ]
+        seam = find_seam(parts, across, down)
+        if seam >= 0:
+            picture.note(the.SEAM, begins[seam], before + seam)
     return length
 
 
-def _draw(picture: _Picture, drawn: list[tuple[int, int, int, int]], mcu: int, columns: int, *, alone: bool) -> bool:
+def _draw(picture: _Picture, drawn: list[_Block], mcu: int, columns: int, *, alone: bool) -> bool:
     """Draw the blocks of an MCU where all their DC terms can be; say whether they can."""
-    for number, _, _, value in drawn:
-        quantiser = picture.quantisers[picture.components[number].table]
+    for number, _, _, value, _ in drawn:
+        quantiser = picture.quantisers[picture.components[number].table][0]
         if abs(value * quantiser) > 1024 + quantiser:
             return False
-    for number, row, column, value in drawn:
+    for number, row, column, value, coefficients in drawn:
         component, plane = picture.components[number], picture.planes[number]
         y = mcu // columns * (1 if alone else component.down) + row
         x = mcu % columns * (1 if alone else component.across) + column
         if y < component.height and x < component.width:
-            level = (value * picture.quantisers[component.table] + 4 >> 3) + 128
-            plane[y, x] = min(255, max(0, level))
+            quantisers = picture.quantisers[component.table]
+            level = value * quantisers[0]
+            plane[y, x] = min(255, max(0, (level + 4 >> 3) + 128))
+            picture.edges[number][y, x] = edges_of(level, {k: value * quantisers[k] for k, value in coefficients.items()})
     return True
 
 
-def _block(bits: _Bits, dc: dict[tuple[int, int], int], ac: dict[tuple[int, int], int]) -> int:
-    """Pass one block, and return its DC difference."""
+def _block(bits: _Bits, dc: dict[tuple[int, int], int], ac: dict[tuple[int, int], int]) -> tuple[int, dict[int, int]]:
+    """Pass one block, and return its DC difference and its other coefficients by their place."""
     start = bits.place()
     size = bits.symbol(dc)
     if size > the.LARGEST_DC:
         raise _Fault(the.BAD_CODE, start)
-    value = bits.read(size)
-    difference = value - (1 << size) + 1 if size and value < 1 << size - 1 else value
+    difference = _value(bits, size)
+    coefficients = {}
     k = 1
     while k < 64:
         start = bits.place()
@@ -368,5 +404,11 @@ def _block(bits: _Bits, dc: dict[tuple[int, int], int], ac: dict[tuple[int, int]
         k += run + 1
         if k > 64:
             raise _Fault(the.TOO_MANY_COEFFICIENTS, start)
-        bits.read(size)
-    return difference
+        coefficients[k - 1] = _value(bits, size)
+    return difference, coefficients
+
+
+def _value(bits: _Bits, size: int) -> int:
+    """Read a value of so many bits; a first bit of 0 marks one below 0 (T.81, F.2.2.1)."""
+    value = bits.read(size)
+    return value - (1 << size) + 1 if size and value < 1 << size - 1 else value

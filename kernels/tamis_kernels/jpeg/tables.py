@@ -1,7 +1,8 @@
 """Huffman tables as the walk wants them: canonical codes, and a lookup that passes several symbols at once.
 
 An entry of the lookup, int32, for the next `WIDTH` bits of the stream; negative where the bits do not settle a symbol:
-bits 0 … 4 how many bits to pass, bits 5 … 8 how many of them are a DC term, bits 9 … 14 how many coefficients, bit 15 end of block.
+bits 0 … 4 how many bits to pass, bits 5 … 8 how many of them are the value of a DC term or of a single symbol, bits 9 … 14 how many
+coefficients, bit 15 end of block.
 """
 
 from __future__ import annotations
@@ -54,15 +55,21 @@ def one_entry(symbol: int, length: int, is_dc: bool) -> int:
         return length | 1 << 15
     if size > the.LARGEST_AC or (size == 0 and symbol != the.ZERO_RUN):
         return -1
-    return (length + size) | (run + 1) << 9
+    return (length + size) | size << 5 | (run + 1) << 9
 
 
 @njit(cache=True, nogil=True)
-def build(counts: NDArray[np.int64], symbols: NDArray[np.uint8], codes: NDArray[np.int64], is_dc: bool, lookup: NDArray[np.int32]) -> None:
-    """Fill a lookup of 2 ** WIDTH entries."""
+def build(
+    counts: NDArray[np.int64],
+    symbols: NDArray[np.uint8],
+    codes: NDArray[np.int64],
+    is_dc: bool,
+    lookup: NDArray[np.int32],
+    single: NDArray[np.int32],
+) -> None:
+    """Fill a lookup of 2 ** WIDTH entries, and one whose entries pass one symbol each."""
     lookup[:] = UNSETTLED
     lengths = np.zeros(1 << WIDTH, np.int32)
-    single = np.empty(1 << WIDTH, np.int32)
     single[:] = UNSETTLED
     for length in range(1, WIDTH + 1):
         for number in range(counts[length]):
@@ -76,10 +83,12 @@ def build(counts: NDArray[np.int64], symbols: NDArray[np.uint8], codes: NDArray[
         return
     for place in range(1 << WIDTH):
         entry = int(single[place])
+        if entry >= 0:
+            entry &= ~(15 << 5)  # sizes would not add up within their bits
         while 0 <= entry < 1 << 15 and (entry & 31) < WIDTH:
             rest = (place << (entry & 31)) & ((1 << WIDTH) - 1)
             other = int(single[rest])
             if other < 0 or (entry & 31) + lengths[rest] > WIDTH or (entry >> 9) + (other >> 9 & 63) > 63:
                 break
-            entry += other
+            entry += other & ~(15 << 5)
         lookup[place] = entry

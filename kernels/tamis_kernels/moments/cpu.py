@@ -47,7 +47,7 @@ def _set_corners(corner_bits: NDArray[Any], magnitude: Any, shift: int, least: A
 
 
 @njit(cache=True, nogil=True)
-def _rounder(unit: int) -> tuple[float, int]:
+def _rounder(unit: int) -> tuple[float, Any]:
     """Return what rounds a float64 to units of 2^unit when it is added, and the bits of the sum of it and 0."""
     rounder = math.ldexp(ROUNDER, unit)
     return rounder, np.float64(rounder).view(np.int64)
@@ -143,7 +143,7 @@ def _admit(
     size = 0
     for i in range(values.shape[0]):
         admitted[size] = values[i]
-        size += good[i]  # no branch: holes come at random
+        size += int(good[i])  # no branch: holes come at random
     counts[NAN] += nan
     counts[POSITIVE] += positive
     counts[NEGATIVE] += negative
@@ -261,7 +261,7 @@ def _add_wide(
         return 0
     if values.itemsize == 4:
         _by_exponent(values, bins)
-        return values.shape[0]
+        return len(values)
     _one_by_one(values, sums, squares)
     return 0
 

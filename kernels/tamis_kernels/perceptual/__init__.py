@@ -24,7 +24,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["QUALITY_WORTH_HASHING", "dihedral", "pack", "pdq", "pdq_batch", "turned"]
+__all__ = [
+    "FLIPS",
+    "QUALITY_WORTH_HASHING",
+    "describe",
+    "dihedral",
+    "likeness",
+    "pack",
+    "parted",
+    "pdq",
+    "pdq_batch",
+    "phash64",
+    "transposed",
+    "turned",
+]
 
 QUALITY_WORTH_HASHING = 50
 """Pictures below this quality are nearly featureless: their hashes collide without meaning (PDQ's own recommendation)."""
@@ -33,6 +46,13 @@ FLIPS = np.array([[0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0]], np.bo
 """The words of parted hashes that are turned over where nothing is flipped, the rows are, the columns are, both are."""
 
 _FLOAT_LEVELS = 16  # a float luma is rounded to sixteenths of a grey level
+
+
+def _cosines_32() -> NDArray[np.float64]:
+    """Return the rows 0 to 7 of the 32-point DCT-II, each scaled as no comparison minds, in units of 2⁻²⁰, rounded to whole numbers."""
+    cosines: NDArray[np.float64] = np.cos(np.pi / 64 * np.arange(8)[:, None] * (2 * np.arange(32)[None, :] + 1))
+    np.rint(2.0**20 * cosines, out=cosines)
+    return cosines
 
 
 def _cosines() -> NDArray[np.float64]:
@@ -44,6 +64,7 @@ def _cosines() -> NDArray[np.float64]:
 
 
 _COSINES = _cosines()
+_COSINES_32 = _cosines_32()
 
 
 def pdq(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendName | Backend = "auto") -> tuple[NDArray[np.uint64], int]:
@@ -168,6 +189,39 @@ def transposed(parted: NDArray[np.uint64], *, backend: BackendName | Backend = "
     return out
 
 
+def phash64(pictures: NDArray[np.uint8], *, backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+    """Hash grey pictures of 32 x 32 pixels as `imagehash.phash` does: the lowest 8 x 8 frequencies of a DCT-II against their median.
+
+    The package shrinks a picture with Pillow: `image.convert("L").resize((32, 32), Image.Resampling.LANCZOS)`. From the same 32 x 32 pixels
+    the bits are the same, unless two coefficients lie closer than rounding in whole numbers of 2⁻²⁰ or in floats tells apart, as in a flat
+    picture.
+
+    Parameters
+    ----------
+    pictures
+        uint8[n, 32, 32].
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    hashes
+        uint64[n]: bit `8·i + j` is the coefficient of vertical frequency `i` and horizontal frequency `j`. imagehash writes these bits from
+        the first to the last as one hexadecimal number, the first the highest.
+
+    Raises
+    ------
+    ArgumentError
+        The pictures are not uint8[n, 32, 32].
+    """
+    if pictures.ndim != 3 or pictures.shape[1:] != (32, 32) or pictures.dtype != np.uint8:
+        message = f"pictures must be uint8[n, 32, 32], got {pictures.dtype}{list(pictures.shape)}"
+        raise ArgumentError(message)
+    out = np.zeros(len(pictures), np.uint64)
+    implementation("perceptual", backend).hash_64(np.ascontiguousarray(pictures), _COSINES_32, out)
+    return out
+
+
 def pack(pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Lay grey pictures of any sizes end to end: return the pixels and the shapes that `pdq_batch` takes."""
     if not pictures:
@@ -182,7 +236,18 @@ def pdq_batch(
     extents: NDArray[np.int64] | None = None,
     backend: BackendName | Backend = "auto",
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-    """Hash many pictures at once, on all cores.
+    """Return the hashes and qualities of many pictures; see `describe`, which gives more of them."""
+    return describe(pixels, shapes, extents=extents, backend=backend)[:2]
+
+
+def describe(
+    pixels: NDArray[np.uint8],
+    shapes: NDArray[np.int64],
+    *,
+    extents: NDArray[np.int64] | None = None,
+    backend: BackendName | Backend = "auto",
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Hash and shrink many pictures at once, on all cores.
 
     Parameters
     ----------
@@ -202,6 +267,8 @@ def pdq_batch(
     -------
     hashes, qualities
         uint64[n, 4] and uint8[n], equal to what `pdq` gives for each picture alone.
+    small
+        uint8[n, 256]: the rows of the grey picture of 16 x 16 that the means of 4 x 4 of PDQ's blocks make, rounded; 0 without a hash.
 
     Raises
     ------
@@ -220,6 +287,7 @@ def pdq_batch(
         raise ArgumentError(message)
     hashes = np.zeros((len(shapes), 4), np.uint64)
     qualities = np.zeros(len(shapes), np.uint8)
+    small = np.zeros((len(shapes), 256), np.uint8)
     module = implementation("perceptual", backend)
     shapes = np.ascontiguousarray(shapes, np.int64)
     extents = shapes if extents is None else np.ascontiguousarray(extents, np.int64)
@@ -227,8 +295,39 @@ def pdq_batch(
     if not fits:
         message = f"extents must be the shapes, or eight times as large, the last cell cut off or not: got {extents} for {shapes}"
         raise ArgumentError(message)
-    module.hash_batch(np.ascontiguousarray(pixels), offsets, shapes, extents, _COSINES, hashes, qualities)
-    return hashes, qualities
+    module.hash_batch(np.ascontiguousarray(pixels), offsets, shapes, extents, _COSINES, hashes, qualities, small)
+    return hashes, qualities, small
+
+
+def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8], *, backend: BackendName | Backend = "auto") -> NDArray[np.float64]:
+    """Say how alike pairs of small pictures are, whatever their brightness and contrast.
+
+    It is the largest of five correlations, those of the whole pictures and of their upper, lower, left and right halves: a caption or a bar
+    changes one half alone. Sums are whole numbers; one product, one root and one quotient are rounded.
+
+    Parameters
+    ----------
+    left, right
+        uint8[pairs, 256], as `describe` gives them.
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    likeness
+        float64[pairs], 0 … 1; 0 where nothing correlates or every half is flat.
+
+    Raises
+    ------
+    ArgumentError
+        The pictures are not uint8[pairs, 256] of equal number.
+    """
+    if left.shape != right.shape or left.ndim != 2 or left.shape[1] != 256 or not left.dtype == right.dtype == np.uint8:
+        message = f"left and right must be uint8[pairs, 256], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
+        raise ArgumentError(message)
+    out = np.zeros(len(left))
+    implementation("perceptual", backend).correlate(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
+    return out
 
 
 def _four_words(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -138,6 +138,16 @@ def _quality(blocks: NDArray[np.float64]) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _shrink(blocks: NDArray[np.float64], small: NDArray[np.uint8]) -> None:
+    for place in range(256):
+        total = 0.0
+        for row in range(4 * (place // 16), 4 * (place // 16) + 4):
+            for column in range(4 * (place % 16), 4 * (place % 16) + 4):
+                total += blocks[row, column]
+        small[place] = min(255.0, max(0.0, np.floor(total * 2.0**-20 + 0.5)))
+
+
+@njit(cache=True, nogil=True)
 def _coefficients(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
     coefficients = np.empty(256)
     line = np.empty(BLOCKS)
@@ -207,11 +217,17 @@ def hash_batch(
     cosines: NDArray[np.float64],
     hashes: NDArray[np.uint64],
     qualities: NDArray[np.uint8],
+    small: NDArray[np.uint8],
 ) -> None:
-    """Hash each of the pictures that lie end to end in `pixels`."""
+    """Hash and shrink each of the pictures that lie end to end in `pixels`."""
     for number in prange(len(shapes)):
-        picture = pixels[offsets[number] : offsets[number + 1]].reshape((shapes[number, 0], shapes[number, 1]))
-        qualities[number] = hash_one(picture, 16, extents[number, 0], extents[number, 1], cosines, hashes[number])
+        extent = (extents[number, 0], extents[number, 1])
+        if min(extent) >= SMALLEST_SIDE:
+            picture = pixels[offsets[number] : offsets[number + 1]].reshape((shapes[number, 0], shapes[number, 1]))
+            blocks = _blocks(picture, 16, extent)
+            _set_bits(_coefficients(blocks, cosines), hashes[number])
+            qualities[number] = _quality(blocks)
+            _shrink(blocks, small[number])
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -260,3 +276,49 @@ def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     for number in prange(len(parted)):
         out[number, 0], out[number, 3] = _turn_words(parted[number, 0]), _turn_words(parted[number, 3])
         out[number, 1], out[number, 2] = _turn_words(parted[number, 2]), _turn_words(parted[number, 1])
+
+
+@njit(cache=True, nogil=True)
+def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np.float64]) -> None:
+    """Write how alike pairs of small pictures are: the largest of the correlations of the wholes and of their halves."""
+    for pair in range(len(left)):
+        out[pair] = 0.0
+        for top, bottom, first, last in ((0, 16, 0, 16), (0, 8, 0, 16), (8, 16, 0, 16), (0, 16, 0, 8), (0, 16, 8, 16)):
+            sum_left = sum_right = left_left = right_right = left_right = np.int64(0)
+            for row in range(top, bottom):
+                for place in range(16 * row + first, 16 * row + last):
+                    one, two = np.int64(left[pair, place]), np.int64(right[pair, place])
+                    sum_left += one
+                    sum_right += two
+                    left_left += one * one
+                    right_right += two * two
+                    left_right += one * two
+            size = (bottom - top) * (last - first)
+            spread = np.float64(size * left_left - sum_left * sum_left) * np.float64(size * right_right - sum_right * sum_right)
+            if spread > 0.0:
+                out[pair] = max(out[pair], np.float64(size * left_right - sum_left * sum_right) / np.sqrt(spread))
+
+
+@njit(cache=True, nogil=True)
+def hash_64(pictures: NDArray[np.uint8], cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+    """Write the 64 bits of each picture: which of 8 x 8 coefficients lie above the mean of the two in the middle."""
+    coefficients, line = np.empty(64), np.empty(32)
+    for number in range(len(pictures)):
+        for vertical in range(8):
+            line[:] = 0
+            for row in range(32):
+                for column in range(32):
+                    line[column] += cosines[vertical, row] * pictures[number, row, column]
+            for column in range(32):
+                line[column] = np.floor(line[column] * 2.0**-8 + 0.5)
+            for horizontal in range(8):
+                total = 0.0
+                for column in range(32):
+                    total += cosines[horizontal, column] * line[column]
+                coefficients[8 * vertical + horizontal] = total
+        ordered = np.sort(coefficients)
+        middle = ordered[31] + ordered[32]
+        out[number] = 0
+        for bit in range(64):
+            if 2 * coefficients[bit] > middle:
+                out[number] |= np.uint64(1) << np.uint64(bit)

@@ -102,12 +102,18 @@ def hash_dihedral(
     return quality
 
 
+def _blocks(pixels: NDArray[np.uint8], scale: int, height: int, width: int) -> NDArray[np.float64]:
+    """Filter and decimate: float64[64, 64] in units of 2⁻¹⁶ grey levels."""
+    filtered = _weights(height, pixels.shape[0]) @ (pixels.astype(np.float64) * scale) @ _weights(width, pixels.shape[1]).T
+    blocks: NDArray[np.float64] = np.floor(filtered / 2**28 + 0.5)
+    return blocks
+
+
 def _transform(
     pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], int]:
     """Return the 16 x 16 coefficients and the quality."""
-    filtered = _weights(height, pixels.shape[0]) @ (pixels.astype(np.float64) * scale) @ _weights(width, pixels.shape[1]).T
-    blocks = np.floor(filtered / 2**28 + 0.5)  # in units of 2⁻¹⁶ grey levels
+    blocks = _blocks(pixels, scale, height, width)
     rows = np.floor(cosines @ blocks / 2**20 + 0.5)
     return rows @ cosines.T, _quality(blocks)
 
@@ -129,11 +135,28 @@ def hash_batch(
     cosines: NDArray[np.float64],
     hashes: NDArray[np.uint64],
     qualities: NDArray[np.uint8],
+    small: NDArray[np.uint8],
 ) -> None:
-    """Hash each of the pictures that lie end to end in `pixels`."""
+    """Hash and shrink each of the pictures that lie end to end in `pixels`."""
     for number, (height, width) in enumerate(shapes):
         picture = pixels[offsets[number] : offsets[number + 1]].reshape(height, width)
         qualities[number] = hash_one(picture, 16, extents[number, 0], extents[number, 1], cosines, hashes[number])
+        if min(extents[number]) >= SMALLEST_SIDE:
+            sums = _blocks(picture, 16, *extents[number]).reshape(16, 4, 16, 4).sum(axis=(1, 3))
+            small[number] = np.clip(np.floor(sums / 2**20 + 0.5), 0, 255).ravel()
+
+
+def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np.float64]) -> None:
+    """Write how alike pairs of small pictures are: the largest of the correlations of the wholes and of their halves."""
+    whole, first, second = slice(None), slice(8), slice(8, None)
+    for pair in range(len(left)):
+        found = [0.0]
+        for part in ((whole, whole), (first, whole), (second, whole), (whole, first), (whole, second)):
+            one, two = (side[pair].reshape(16, 16)[part].ravel().astype(np.int64) for side in (left, right))
+            own, other = (float(values.size * (values @ values) - values.sum() ** 2) for values in (one, two))
+            if own * other > 0:
+                found.append(float(one.size * (one @ two) - one.sum() * two.sum()) / float(np.sqrt(own * other)))
+        out[pair] = max(found)
 
 
 def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
@@ -162,3 +185,12 @@ def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     shifts = np.arange(64, dtype=np.uint64)
     bits = (parted[:, :, None] >> shifts & np.uint64(1)).reshape(len(parted), 4, 8, 8).transpose(0, 1, 3, 2)[:, [0, 2, 1, 3]]
     out[:] = np.bitwise_or.reduce(bits.reshape(len(parted), 4, 64) << shifts, axis=2)
+
+
+def hash_64(pictures: NDArray[np.uint8], cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+    """Write the 64 bits of each picture: which of 8 x 8 coefficients lie above the mean of the two in the middle."""
+    for number, picture in enumerate(pictures):
+        rows = np.floor(cosines @ picture.astype(np.float64) / 2**8 + 0.5)
+        coefficients = (rows @ cosines.T).ravel()
+        middle = np.sort(coefficients)[31:33].sum()
+        out[number] = sum(1 << bit for bit in range(64) if 2 * coefficients[bit] > middle)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import Backend, BackendName
 
-__all__ = ["CHANNELS", "DEPTHS", "SCALES", "gray", "gray_and_chroma", "row_bytes"]
+__all__ = ["CELL", "CHANNELS", "DEPTHS", "gray", "row_bytes"]
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel, by colour type: grey, RGB, palette, grey and alpha, RGB and alpha."""
@@ -26,10 +26,10 @@ CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Legal bits of a sample, by colour type."""
 
-SCALES = (36984, 46745)
-"""Of B - Y in Cb, and of R - Y in Cr, times 2^16."""
-
 LAST_FILTER = 4
+
+CELL = 8
+"""Pixels across and down of a cell whose colours are summed."""
 
 
 def row_bytes(width: int, depth: int, colour: int) -> int:
@@ -38,16 +38,16 @@ def row_bytes(width: int, depth: int, colour: int) -> int:
 
 
 def gray(
-    rows: NDArray[np.uint8], shape: tuple[int, int], *, depth: int, colour: int, backend: BackendName | Backend = "auto"
+    rows: NDArray[np.uint8],
+    shape: tuple[int, int],
+    *,
+    depth: int,
+    colour: int,
+    sums: NDArray[np.uint32] | None = None,
+    place: tuple[int, int, int, int] = (0, 0, 1, 1),
+    backend: BackendName | Backend = "auto",
 ) -> NDArray[np.uint8]:
-    """Return the grey picture, or, of colour type 3, the indices into the palette: the first that `gray_and_chroma` returns."""
-    return _picture(rows, shape, depth, colour, backend, in_colour=False)[0]
-
-
-def gray_and_chroma(
-    rows: NDArray[np.uint8], shape: tuple[int, int], *, depth: int, colour: int, backend: BackendName | Backend = "auto"
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the grey picture, or, of colour type 3, the indices into the palette, and its chroma.
+    """Return the grey picture, or, of colour type 3, the indices into the palette.
 
     Parameters
     ----------
@@ -59,26 +59,24 @@ def gray_and_chroma(
         Bits of a sample; see `DEPTHS`.
     colour
         Colour type; see `CHANNELS`.
+    sums
+        C-contiguous uint32[cells down, cells across, 3], to which red, green and blue of each pixel are added by the cell of 8 x 8 pixels
+        that it lies in; colour types 2 and 6 alone. None: colours are not summed.
+    place
+        Where in the whole picture the pixels lie, for a pass of an interlaced one: x and y of the first, steps across and down.
     backend
         Where to run.
 
     Returns
     -------
-    gray, chroma
-        uint8[height, width], and uint8[2, rows, columns]: Cb and Cr of the means of 8 x 8 pixels, of those that are there at the right and
-        lower border; empty where the colour type is neither 2 nor 6.
+    NDArray
+        uint8[height, width].
 
     Raises
     ------
     ArgumentError
-        Depth and colour do not go together, `rows` has another length or dtype, or a row has no filter's number in front.
+        Depth and colour do not go together, `rows` or `sums` has another length or dtype, or a row has no filter's number in front.
     """
-    return _picture(rows, shape, depth, colour, backend, in_colour=colour in (2, 6))
-
-
-def _picture(
-    rows: NDArray[np.uint8], shape: tuple[int, int], depth: int, colour: int, backend: BackendName | Backend, *, in_colour: bool
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     height, width = shape
     if depth not in DEPTHS.get(colour, ()):
         message = f"colour type {colour} has no samples of {depth} bits; see tamis_kernels.png.DEPTHS"
@@ -96,7 +94,15 @@ def _picture(
         message = f"row {row} begins with {lines[row, 0]}; filters are numbered 0 to {LAST_FILTER}"
         raise ArgumentError(message)
     out = np.empty(shape, np.uint8)
-    chroma = np.empty((2, -(-height // 8), -(-width // 8)) if in_colour else (2, 0, 0), np.uint8)
+    if sums is None or CHANNELS[colour] < 3:
+        sums = np.empty((0, 0, 3), np.uint32)
+    elif out.size:
+        x, y, across, down = place
+        cells = ((y + (height - 1) * down) // CELL + 1, (x + (width - 1) * across) // CELL + 1)
+        fits = sums.ndim == 3 and sums.shape[0] >= cells[0] and sums.shape[1] >= cells[1] and sums.shape[2] == 3
+        if not fits or sums.dtype != np.uint32 or not sums.flags.c_contiguous:
+            message = f"sums must be C-contiguous uint32 of shape {(*cells, 3)} or larger, got {sums.dtype} of {sums.shape}"
+            raise ArgumentError(message)
     if out.size:
-        implementation("png", backend).gray(lines, depth, CHANNELS[colour], colour == 3, out, chroma)
-    return out, chroma
+        implementation("png", backend).gray(lines, depth, CHANNELS[colour], colour == 3, np.array(place, np.int64), sums, out)
+    return out

@@ -10,8 +10,6 @@ from numba import njit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SCALES = (36984, 46745)  # of B - Y in Cb, and of R - Y in Cr, times 2^16
-
 
 @njit(cache=True, nogil=True, inline="always")
 def _paeth(left: np.int32, up: np.int32, corner: np.int32) -> np.int32:
@@ -79,17 +77,35 @@ def _levels(done: NDArray[np.uint8], depth: int, channels: int, factor: int, out
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _add_colour(done: NDArray[np.uint8], sample: int, step: int, levels: NDArray[np.uint8], sums: NDArray[np.int64]) -> None:
-    """Add what blue and red lie above the luma of one unfiltered line to the sums of its cells of 8 pixels."""
-    for x in range(levels.size):
-        sums[0, x >> 3] += np.int64(done[x * step + 2 * sample]) - np.int64(levels[x])
-        sums[1, x >> 3] += np.int64(done[x * step]) - np.int64(levels[x])
+def _add_colours(done: NDArray[np.uint8], sample: int, step: int, first: int, across: int, pixels: int, sums: NDArray[np.uint32]) -> None:
+    """Add red, green and blue of one unfiltered line to the sums of its cells."""
+    x, place = 0, first
+    while x < pixels:
+        cell = place >> 3
+        red, green, blue = np.uint32(0), np.uint32(0), np.uint32(0)
+        while x < pixels and place >> 3 == cell:
+            i = x * step
+            red += np.uint32(done[i])
+            green += np.uint32(done[i + sample])
+            blue += np.uint32(done[i + 2 * sample])
+            x += 1
+            place += across
+        sums[cell, 0] += red
+        sums[cell, 1] += green
+        sums[cell, 2] += blue
 
 
 @njit(cache=True, nogil=True)
-def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> None:
-    """Fill out with the grey levels, or palette indices, of filtered lines, and chroma, unless it is empty, with Cb and Cr of cells."""
-    sums = np.zeros((2, chroma.shape[2]), np.int64)
+def gray(
+    lines: NDArray[np.uint8],
+    depth: int,
+    channels: int,
+    indexed: bool,
+    place: NDArray[np.int64],
+    sums: NDArray[np.uint32],
+    out: NDArray[np.uint8],
+) -> None:
+    """Fill out with the grey levels, or palette indices, of filtered lines; add colours to the sums of their cells."""
     step = max(1, depth * channels // 8)
     factor = 1 if indexed or depth >= 8 else 255 // ((1 << depth) - 1)
     above = np.zeros(step + lines.shape[1] - 1, np.uint8)
@@ -97,13 +113,7 @@ def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out
     for y in range(lines.shape[0]):
         _unfilter(lines[y, 0], lines[y, 1:], above, done, step)
         _levels(done[step:], depth, channels, factor, out[y])
-        if chroma.size > 0:
-            _add_colour(done[step:], depth // 8, step, out[y], sums)
-            if y % 8 == 7 or y == lines.shape[0] - 1:
-                for cell in range(chroma.shape[2]):
-                    pixels = (y % 8 + 1) * min(8, out.shape[1] - 8 * cell)
-                    for plane in range(2):
-                        mean = (sums[plane, cell] * SCALES[plane] + pixels * 32768) // (pixels * 65536)
-                        chroma[plane, y // 8, cell] = min(255, max(0, 128 + mean))
-                sums[:] = 0
+        if sums.size:
+            cells = sums[(place[1] + y * place[3]) >> 3]
+            _add_colours(done[step:], depth // 8, step, place[0], place[2], out.shape[1], cells)
         above, done = done, above

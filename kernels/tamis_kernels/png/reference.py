@@ -10,12 +10,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-SCALES = (36984, 46745)  # of B - Y in Cb, and of R - Y in Cr, times 2^16
-
-
-def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> None:
-    """Fill out with the grey levels, or palette indices, of filtered lines, and chroma, unless it is empty, with Cb and Cr of cells."""
-    away = np.zeros((2, *out.shape), np.int64)
+def gray(
+    lines: NDArray[np.uint8],
+    depth: int,
+    channels: int,
+    indexed: bool,
+    place: NDArray[np.int64],
+    sums: NDArray[np.uint32],
+    out: NDArray[np.uint8],
+) -> None:
+    """Fill out with the grey levels, or palette indices, of filtered lines; add colours to the sums of their cells."""
+    cells = (place[0] + np.arange(out.shape[1]) * place[2]) // 8
     step = max(1, depth * channels // 8)
     above = [0] * (lines.shape[1] - 1)
     for y, line in enumerate(lines.tolist()):
@@ -23,15 +28,11 @@ def gray(lines: NDArray[np.uint8], depth: int, channels: int, indexed: bool, out
         samples = _samples(np.array(above, np.uint8), depth, out.shape[1] * channels).reshape(-1, channels)
         if depth < 8 and not indexed:
             samples = samples * (255 // ((1 << depth) - 1))
+        if sums.size:
+            np.add.at(sums[(place[1] + y * place[3]) // 8], cells, samples[:, :3].astype(np.uint32))
         if channels >= 3:
-            colours = samples
             samples = (samples[:, :3] @ np.array([19595, 38470, 7471]) + 0x8000 >> 16)[:, None]
-            away[:, y] = colours[:, 2] - samples[:, 0], colours[:, 0] - samples[:, 0]
         out[y] = samples[:, 0]
-    for plane, row, cell in np.ndindex(chroma.shape):
-        inside = away[plane, 8 * row : 8 * row + 8, 8 * cell : 8 * cell + 8]
-        mean = (int(inside.sum()) * SCALES[plane] + inside.size * 32768) // (inside.size * 65536)
-        chroma[plane, row, cell] = min(255, max(0, 128 + mean))
 
 
 def _unfiltered(kind: int, line: list[int], above: list[int], step: int) -> list[int]:

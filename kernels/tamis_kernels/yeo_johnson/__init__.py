@@ -27,7 +27,6 @@ __all__ = ["fit", "inverse", "likelihood", "log_scale", "power", "search", "tran
 
 TOLERANCE = 1.5e-8  # about the root of the float64 precision: nearer to a maximum nothing can be told apart
 GOLDEN = (3 - math.sqrt(5)) / 2
-MOST_TRIES = 100
 PIECE = 1 << 16  # values whose powers are held at a time
 
 
@@ -77,9 +76,7 @@ def search() -> Generator[float, float, float]:
         a, b, value_a, value_b = b, a, value_b, value_a
     c = b + (b - a) / 2
     value_c = _cost((yield c))
-    for _ in range(MOST_TRIES):
-        if value_c >= value_b:
-            break
+    while value_c < value_b:  # ends where powers are infinite, if not before
         a, b, value_b = b, c, value_c
         c = b + 1.6 * (b - a)
         value_c = _cost((yield c))
@@ -87,11 +84,11 @@ def search() -> Generator[float, float, float]:
     best = second = third = b
     cost = cost_second = cost_third = value_b
     step = last = 0.0
-    for _ in range(MOST_TRIES):
+    while True:
         middle = (low + high) / 2
         tolerance = TOLERANCE * (abs(best) + 1)
         if abs(best - middle) <= 2 * tolerance - (high - low) / 2:
-            break
+            return best
         parabola = _parabola(best, second, third, cost, cost_second, cost_third)
         if abs(last) > tolerance and abs(parabola) < abs(last) / 2 and low < best + parabola < high:
             last, step = step, parabola
@@ -112,7 +109,6 @@ def search() -> Generator[float, float, float]:
             third, second, cost_third, cost_second = second, tried, cost_second, found
         elif found <= cost_third or third in (best, second):
             third, cost_third = tried, found
-    return best
 
 
 def likelihood(lambda_: float, powers: Moments, logs: Moments) -> float:

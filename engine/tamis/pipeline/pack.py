@@ -1,0 +1,134 @@
+"""Write what stays of a container: in its own shape, or as files in a folder of its name."""
+
+from __future__ import annotations
+
+from itertools import compress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+from isal import igzip
+
+from tamis.checks.base import Finding
+from tamis.media import sniff
+from tamis.media.sniff import HEAD_BYTES
+from tamis.pipeline.files import digest, whole
+from tamis.pipeline.plan import relative_path
+from tamis.sources.listing import SourceFile, as_bytes, as_text
+from tamis.sources.mediatables import copy_table
+from tamis.sources.members import sample_key
+from tamis.sources.payload import PayloadReader, Unavailable, verify_unchanged
+from tamis.sources.tars import companions, copy_tar
+from tamis.sources.zips import DamagedZipError, copy_zip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from tamis.pipeline.plan import Plan
+    from tamis.sources.listing import Container
+
+_EXTENSIONS = {"jpeg": "jpg"}
+
+
+def pack(plan: Plan, room: Path, files: Sequence[SourceFile], alive: NDArray[np.bool_]) -> tuple[list[dict[str, Any]], list[Finding]]:
+    """Write the living members of a container; return one entry a file written, and findings about members by their place among `files`."""
+    container = files[0].container
+    assert container is not None
+    kept = list(compress(files, alive))
+    if not kept:
+        return [], []
+    try:
+        verify_unchanged(files[0])
+        if plan.recipe.output.shape == "files":
+            return _as_files(plan, room, container, files, alive)
+        target = Path(plan.out, "clean", relative_path(plan, container))
+        with whole(target, room) as temporary:
+            _same_shape(plan, container, [file.offset for file in kept], temporary)
+    except (Unavailable, DamagedZipError, pa.ArrowException) as error:
+        reason = error.reason if isinstance(error, (Unavailable, DamagedZipError)) else "unreadable_rows"
+        return [], [Finding(int(i), reason, "reject", str(error)) for i in np.flatnonzero(alive)]
+    entry = {"record": container.record, "rows": len(kept), "bytes": target.stat().st_size, "xxh3_128": digest(target)}
+    return [{"path": shown_path(plan, target), **entry}], _partial(files, alive)
+
+
+def _same_shape(plan: Plan, container: Container, offsets: list[int], path: Path) -> None:
+    if container.column:
+        copy_table(container, np.array(offsets), path, plan.recipe.output.compression)
+        return
+    with path.open("wb") as file:
+        if container.format == "zip":
+            copy_zip(container, frozenset(offsets), file)
+        elif container.unpacked:
+            with igzip.IGzipFile("", "wb", fileobj=file, mtime=0) as packed:  # type: ignore[no-untyped-call]
+                copy_tar(container, frozenset(offsets), packed)
+        else:
+            copy_tar(container, frozenset(offsets), file)
+
+
+def _as_files(
+    plan: Plan, room: Path, container: Container, files: Sequence[SourceFile], alive: NDArray[np.bool_]
+) -> tuple[list[dict[str, Any]], list[Finding]]:
+    written: list[dict[str, Any]] = []
+    late: list[Finding] = []
+
+    def write(name: str, record: str, data: bytes) -> None:
+        target = Path(plan.out, "clean", name)
+        with whole(target, room) as temporary:
+            temporary.write_bytes(data)
+        written.append(
+            {"path": shown_path(plan, target), "record": record, "bytes": len(data), "xxh3_128": xxhash.xxh3_128_hexdigest(data)}
+        )
+
+    with PayloadReader(plan.recipe.limits.file_megabytes * 1_000_000) as payloads:
+        for position in np.flatnonzero(alive).tolist():
+            try:
+                data = payloads.read(files[position])
+            except Unavailable as error:
+                late.append(Finding(position, error.reason, "reject", error.detail))
+                continue
+            write(_member_path(plan, files[position], data), files[position].record, data)
+        kept = np.flatnonzero(alive).tolist()
+        for file in _companions(container, [files[position].offset for position in kept]) if container.format == "tar" else ():
+            try:
+                write(relative_path(plan, file), file.record, payloads.read(file))
+            except Unavailable as error:
+                late.append(Finding(kept[0], "companion_lost", "note", f"{file.record}: {error.detail}"))
+    return written, late + _partial(files, alive)
+
+
+def _member_path(plan: Plan, file: SourceFile, data: bytes) -> str:
+    """Return where a member goes: a row has no name, and gets its number and the extension of what it holds."""
+    if file.container is None or not file.container.column:
+        return relative_path(plan, file)
+    found = sniff(data[:HEAD_BYTES], size=len(data)).name
+    return f"{relative_path(plan, file.container)}/{file.offset}.{_EXTENSIONS.get(found, found)}"
+
+
+def _companions(container: Container, kept: list[int]) -> Iterator[SourceFile]:
+    for name, offset, size in companions(container, frozenset(kept)):
+        record = as_text(as_bytes(container.record) + b"/" + name)
+        yield SourceFile(record, container.path, size, container.mtime_ns, "media", container, offset)
+
+
+def _partial(files: Sequence[SourceFile], alive: NDArray[np.bool_]) -> list[Finding]:
+    """Note of each medium of a tar that stays which others of its sample do not."""
+    if files[0].container is None or files[0].container.format != "tar":
+        return []
+    gone: dict[bytes, list[str]] = {}
+    for file in compress(files, ~alive):
+        gone.setdefault(sample_key(as_bytes(file.record)), []).append(file.record)
+    found = []
+    for position in np.flatnonzero(alive).tolist():
+        lost = gone.get(sample_key(as_bytes(files[position].record)))
+        if lost:
+            found.append(Finding(position, "partial_sample", "note", f"its sample has lost {', '.join(lost[:4])}"))
+    return found
+
+
+def shown_path(plan: Plan, target: Path) -> str:
+    """Return a path below the output folder as text."""
+    return target.relative_to(plan.out).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,142 @@
+"""The seam test of the JPEG walker: shifts of level are found, drawn edges are not, and reference and CPU agree."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tamis_kernels import jpeg
+
+
+def told(walk: jpeg.Walk) -> list[object]:
+    """Return all that a walk tells, to be compared."""
+    fields = [name for name in jpeg.Walk.__dataclass_fields__ if name != "planes"]
+    return [*((name, getattr(walk, name)) for name in fields), [plane.tolist() for plane in walk.planes]]
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2) + body
+
+
+AC = {0x00: "0", 0x01: "10", 0xE2: "110", 0x02: "111000000000"}  # the last one is longer than the lookup sees
+
+
+def drawn(columns: int, rows: int, shift_at: int = -1, shift: int = 0, down: int = 1) -> bytes:
+    """Encode a gradient with some noise in blocks of few coefficients; from one MCU on the level is off by `shift`."""
+    bits, last = [], 0
+    for mcu in range(columns * rows):
+        for block in range(down):
+            y, x = divmod(mcu, columns)
+            level = x + 2 * (y * down + block) - columns + (7919 * (2 * mcu + block)) % 11 - 5 + (shift if 0 <= shift_at <= mcu else 0)
+            difference, last = level - last, level
+            size = abs(difference).bit_length()
+            bits.append("111000000000" if size == 1 else f"{size:04b}")  # sizes 0 and 2 to 11, and 1 by a long code
+            bits.append(f"{difference if difference > 0 else difference + (1 << size) - 1:0{size}b}" if size else "")
+            if mcu % 3 == 0:
+                bits += [AC[0x01], "1", AC[0x02], "01", AC[0x02], "10"]
+            if mcu % 4 == 0:
+                bits += [AC[0xE2], "11"]
+            bits.append(AC[0x00])
+        if down > 1:
+            bits += ["0000", AC[0x00]] * 2
+    stream = "".join(bits)
+    stream += "1" * (-len(stream) % 8)
+    data = int(stream, 2).to_bytes(len(stream) // 8).replace(b"\xff", b"\xff\x00")
+    dc = bytes([0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]) + bytes([0, 12, *range(2, 12), 13, 14]) + bytes([1])
+    ac = bytes([1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]) + bytes(AC)
+    parts = bytes([1, 1, 0x10 + down, 0]) if down == 1 else bytes([3, 1, 0x10 + down, 0, 2, 0x11, 0, 3, 0x11, 0])
+    chosen = bytes([1, 1, 0]) if down == 1 else bytes([3, 1, 0, 2, 0, 3, 0])
+    extent = (8 * down * rows).to_bytes(2) + (8 * columns).to_bytes(2)
+    head = segment(0xDB, bytes(1) + bytes([8] * 64)) + segment(0xC0, bytes([8]) + extent + parts)
+    return b"\xff\xd8" + head + segment(0xC4, b"\0" + dc + b"\x10" + ac) + segment(0xDA, chosen + bytes([0, 63, 0])) + data + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("down", [1, 2])
+@pytest.mark.parametrize(
+    ("columns", "rows", "at", "shift", "found"),
+    [
+        (40, 6, 100, 16, True),
+        (40, 6, 100, -16, True),
+        (40, 6, 100, 0, False),  # nothing is shifted
+        (40, 6, 100, 4, False),  # too little
+        (40, 6, 120, 16, False),  # a straight line
+        (40, 6, 121, 16, False),  # all but straight
+        (40, 6, 20, 16, False),  # in the first row
+        (40, 3, 60, 16, False),  # too small a picture
+    ],
+)
+def test_a_shift_within_a_row_is_a_seam(columns: int, rows: int, at: int, shift: int, found: bool, down: int) -> None:
+    data = drawn(columns, rows, at, shift, down)
+    own, defined = jpeg.walk(data, backend="cpu"), jpeg.walk(data, backend="reference")
+    assert told(own) == told(defined)
+    assert own.fault == ("seam" if found else "none")
+    if found:
+        assert abs(own.mcu - at) <= 2
+        assert own.scan < own.place < len(data)
+
+
+@cache
+def smooth(width: int = 480, height: int = 96, subsampling: int = 0, mode: str = "RGB", quality: int = 90) -> bytes:
+    """Return a picture of soft shapes, in which a seam is sharp."""
+    y, x = np.mgrid[0:height, 0:width]
+    rng = np.random.default_rng(5)
+    waves = [120 + 30 * np.sin(x / 31 + one) + 30 * np.cos(y / 27 - one) + rng.normal(0, 3, x.shape) for one in range(3)]
+    target = io.BytesIO()
+    image = Image.fromarray(np.stack(waves, axis=2).astype(np.uint8)).convert(mode)
+    image.save(target, "JPEG", quality=quality, **({"subsampling": subsampling} if mode == "RGB" else {}))
+    return target.getvalue()
+
+
+def shifts(data: bytes, *, seed: int, count: int) -> list[bytes]:
+    """Return copies with one bit of the scan flipped that are legal syntax, but whose picture is off by 8 levels or more at its end."""
+    rng = np.random.default_rng(seed)
+    whole, found = jpeg.walk(data, backend="cpu"), []
+    places = rng.integers(8 * whole.scan, 8 * (len(data) - 2), 4000).tolist()
+    flipped = []
+    for place in places:
+        one = bytearray(data)
+        one[place // 8] ^= 1 << place % 8
+        flipped.append(bytes(one))
+    for copy, walk in zip(flipped, jpeg.walk_many(flipped, backend="cpu"), strict=True):
+        pairs = zip(walk.planes, whole.planes, strict=True) if walk.fault in ("none", "seam") else ()
+        if any(abs(int(changed[-1, -1]) - int(plane[-1, -1])) >= 8 for changed, plane in pairs):
+            found.append(copy)
+    return found[:count]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("subsampling", "mode"), [(0, "RGB"), (1, "RGB"), (2, "RGB"), (0, "L")])
+def test_a_shift_of_level_to_the_end_is_a_seam_and_whole_files_have_none(subsampling: int, mode: str) -> None:
+    data = smooth(subsampling=subsampling, mode=mode)
+    broken = shifts(data, seed=subsampling, count=8)
+    files = [data, *broken]
+    walks = jpeg.walk_many(files, backend="cpu")
+    assert [told(walk) for walk in walks] == [told(walk) for walk in jpeg.walk_many(files, backend="reference")]
+    assert walks[0].fault == "none"
+    seams = [(walk, one) for walk, one in zip(walks[1:], broken, strict=True) if walk.fault == "seam"]
+    assert seams
+    for walk, one in seams:
+        first = next(place for place, (old, new) in enumerate(zip(data, one, strict=True)) if old != new)
+        assert abs(walk.place - first) < len(data) // 4
+        assert 0 < walk.mcu < walk.mcus
+
+
+def test_a_picture_with_bars_frames_and_steps_has_no_seam() -> None:
+    drawn = []
+    for step in (8, 16, 24):
+        levels = np.full((128, 160), 90, np.uint8)
+        levels[step:] = 140  # a straight line
+        levels[64:, :step] = 30  # a box
+        levels[96:, 80:] = 200
+        target = io.BytesIO()
+        Image.fromarray(levels).save(target, "JPEG", quality=95)
+        drawn.append(target.getvalue())
+    for walk in jpeg.walk_many(drawn, backend="cpu"):
+        assert walk.fault == "none"
+    assert [told(walk) for walk in jpeg.walk_many(drawn, backend="cpu")] == [
+        told(walk) for walk in jpeg.walk_many(drawn, backend="reference")
+    ]
