@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SMALLEST_SIDE = 5
 BLOCKS = 64
+PICTURE_WORK = 20_000  # what a hash costs beside the pixels, in nanoseconds
 
 # Per variant: rows and columns exchanged, rows flipped, columns flipped; the flips come first.
 VARIANTS = (
@@ -208,7 +211,6 @@ def hash_dihedral(
     return _quality(blocks)
 
 
-@njit(cache=True, nogil=True, parallel=True)
 def hash_batch(
     pixels: NDArray[np.uint8],
     offsets: NDArray[np.int64],
@@ -220,7 +222,24 @@ def hash_batch(
     small: NDArray[np.uint8],
 ) -> None:
     """Hash and shrink each of the pictures that lie end to end in `pixels`."""
-    for number in prange(len(shapes)):
+    work = offsets + PICTURE_WORK * np.arange(offsets.size)
+    for_rows(_hash_batch, work, pixels, offsets, shapes, extents, cosines, hashes, qualities, small)
+
+
+@njit(cache=True, nogil=True)
+def _hash_batch(
+    first: int,
+    last: int,
+    pixels: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    shapes: NDArray[np.int64],
+    extents: NDArray[np.int64],
+    cosines: NDArray[np.float64],
+    hashes: NDArray[np.uint64],
+    qualities: NDArray[np.uint8],
+    small: NDArray[np.uint8],
+) -> None:
+    for number in range(first, last):
         extent = (extents[number, 0], extents[number, 1])
         if min(extent) >= SMALLEST_SIDE:
             picture = pixels[offsets[number] : offsets[number + 1]].reshape((shapes[number, 0], shapes[number, 1]))
@@ -230,10 +249,14 @@ def hash_batch(
             _shrink(blocks, small[number])
 
 
-@njit(cache=True, nogil=True, parallel=True)
 def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     """Write, per hash uint64[4], those of the eight turned and flipped pictures as far as the hash alone tells them."""
-    for number in prange(len(hashes)):
+    for_rows(_turn, 2048 * np.arange(len(hashes) + 1), hashes, out)
+
+
+@njit(cache=True, nogil=True)
+def _turn(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    for number in range(first, last):
         for variant in range(8):
             transposed, rows_flipped, columns_flipped = VARIANTS[variant]
             out[number, variant] = 0
@@ -258,10 +281,14 @@ def _turn_words(one: np.uint64) -> np.uint64:
     return one ^ swapped ^ swapped << np.uint64(28)
 
 
-@njit(cache=True, nogil=True, parallel=True)
 def part(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     """Write the bits of each hash ordered by the parities of their frequencies."""
-    for number in prange(len(hashes)):
+    for_rows(_part, 256 * np.arange(len(hashes) + 1), hashes, out)
+
+
+@njit(cache=True, nogil=True)
+def _part(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    for number in range(first, last):
         for word in range(4):
             gathered = np.uint64(0)
             for bit in range(64):
@@ -270,10 +297,14 @@ def part(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
             out[number, word] = gathered
 
 
-@njit(cache=True, nogil=True, parallel=True)
 def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     """Write the parted hashes of the transposed pictures."""
-    for number in prange(len(parted)):
+    for_rows(_transpose, 16 * np.arange(len(parted) + 1), parted, out)
+
+
+@njit(cache=True, nogil=True)
+def _transpose(first: int, last: int, parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    for number in range(first, last):
         out[number, 0], out[number, 3] = _turn_words(parted[number, 0]), _turn_words(parted[number, 3])
         out[number, 1], out[number, 2] = _turn_words(parted[number, 2]), _turn_words(parted[number, 1])
 
