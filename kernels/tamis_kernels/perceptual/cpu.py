@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SMALLEST_SIDE = 5
 BLOCKS = 64
+ANY_ORDER = {"reassoc"}  # sums of whole numbers below 2⁵³ are the same in any order, so that they may be vector loops
 PICTURE_WORK = 20_000  # what a hash costs beside the pixels, in nanoseconds
 
 # Per variant: rows and columns exchanged, rows flipped, columns flipped; the flips come first.
@@ -99,7 +100,7 @@ def _weights(size: int, cells: int, starts: NDArray[np.int64]) -> NDArray[np.flo
     return weights
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
 def _blocks(pixels: NDArray[np.uint8], scale: int, extent: tuple[int, int]) -> NDArray[np.float64]:
     """Filter and decimate: float64[64, 64] in units of 2⁻¹⁶ grey levels."""
     height, width = pixels.shape
@@ -127,20 +128,19 @@ def _blocks(pixels: NDArray[np.uint8], scale: int, extent: tuple[int, int]) -> N
     return blocks
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
 def _quality(blocks: NDArray[np.float64]) -> int:
-    gradients = 0
+    gradients = 0.0
     for row in range(BLOCKS):
+        for column in range(BLOCKS - 1):
+            gradients += np.floor(abs(blocks[row, column] - blocks[row, column + 1]) * 100.0 / (255 << 16))
+    for row in range(BLOCKS - 1):
         for column in range(BLOCKS):
-            here = int(blocks[row, column])
-            if row + 1 < BLOCKS:
-                gradients += abs(here - int(blocks[row + 1, column])) * 100 // (255 << 16)
-            if column + 1 < BLOCKS:
-                gradients += abs(here - int(blocks[row, column + 1])) * 100 // (255 << 16)
-    return min(100, gradients // 90)
+            gradients += np.floor(abs(blocks[row, column] - blocks[row + 1, column]) * 100.0 / (255 << 16))
+    return min(100, int(gradients) // 90)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
 def _shrink(blocks: NDArray[np.float64], small: NDArray[np.uint8]) -> None:
     for place in range(256):
         total = 0.0
@@ -150,7 +150,7 @@ def _shrink(blocks: NDArray[np.float64], small: NDArray[np.uint8]) -> None:
         small[place] = min(255.0, max(0.0, np.floor(total * 2.0**-20 + 0.5)))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
 def _coefficients(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
     coefficients = np.empty(256)
     line = np.empty(BLOCKS)
@@ -172,7 +172,7 @@ def _coefficients(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> 
 
 @njit(cache=True, nogil=True)
 def _set_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
-    median = np.sort(coefficients)[127]
+    median = np.partition(coefficients, 127)[127]
     for bit in range(256):
         if coefficients[bit] > median:
             out[bit // 64] |= np.uint64(1) << np.uint64(bit % 64)
