@@ -128,6 +128,7 @@ def test_a_shift_of_level_to_the_end_is_a_seam_and_whole_files_have_none(subsamp
         assert 0 < walk.mcu < walk.mcus
 
 
+@pytest.mark.slow
 def test_scans_with_restart_markers_are_not_tested_for_seams() -> None:
     data = smooth(mode="L", restart_rows=6)
     broken = shifts(data, seed=4, count=4)
