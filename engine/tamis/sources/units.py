@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -74,19 +75,37 @@ ALIASES: dict[str, str] = {
     "℃": "°C",
     "ºC": "°C",
     "C": "°C",
-    "degC": "°C",
-    "deg_C": "°C",
+    **dict.fromkeys(("degC", "deg_C", "deg C", "Deg C", "degree_C", "degrees_C", "degree_Celsius", "Celsius", "celsius"), "°C"),
     "℉": "°F",
     "ºF": "°F",
     "F": "°F",
-    "degF": "°F",
+    **dict.fromkeys(("degF", "deg_F", "deg F", "Deg F", "degree_F", "degrees_F", "degree_Fahrenheit", "Fahrenheit", "fahrenheit"), "°F"),
     "kph": "km/h",
     "kmh": "km/h",
     "kt": "kn",
     "kts": "kn",
     "lbs": "lb",
+    "m s-1": "m/s",
+    "Volts": "V",
+    "volts": "V",
     **{name: name for name in UNITS},
 }
+
+
+# What a unit is made of, in lower case; of these the first take prefixes.
+_BASES = frozenset("m s g a v w j n l pa bar hz mol wh va var ohm ω siemens".split())  # noqa: SIM905 - words
+_WHOLE = _BASES | frozenset(
+    "° °c °f ºc ºf ℃ ℉ c f k t h d min hr sec deg degree degrees degc degf celsius fahrenheit kelvin north east true utc gmt ts rn % ppm "
+    "ppb ppt psu pss ntu fnu ftu rfu ph lux lx cd rad count counts volt volts amp amps hour hours minute minutes second seconds day days "
+    "rh sat cfs kn kt kts knots mph kph kmh ft in inhg mmhg psi gal lb lbs mi unitless dimensionless adc db dbm "
+    "yyyy mm dd hh ss".split()  # noqa: SIM905
+)
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit of measurement, as loggers write them: `W/m^2`, `degree_C`, `uS cm-1`, `[°C]`, `% sat`."""
+    parts = [part for part in re.split(r"[\s/*·.,;:^()\[\]{}_²³0-9+-]+", text.strip().lower()) if part]
+    return bool(parts) and all(part in _WHOLE or (part[0] in "kmuµμncdhgt" and part[1:] in _BASES) for part in parts)
 
 
 def conversion(source: str, target: str) -> Affine | None:
