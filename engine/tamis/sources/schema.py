@@ -229,7 +229,8 @@ def _readings(plan: ColumnPlan, profiles: Sequence[ColumnProfile], options: Form
         readings.append(Reading(profile.name, decimal or ".", dot_groups, True if day_first is None else day_first, unit))
     if unsure["unit"]:
         notes.append(
-            f"column {plan.name!r}: the heads of {unsure['unit']} files give units that do not measure what {plan.unit} does: they are passed over"
+            f"column {plan.name!r}: the heads of {unsure['unit']} files give units that do not measure what {plan.unit} does: "
+            "they are passed over"
         )
     if plan.kind == "number" and unsure["number"]:
         notes.append(

@@ -92,20 +92,21 @@ ALIASES: dict[str, str] = {
 }
 
 
-# What a unit is made of, in lower case; of these the first take prefixes.
-_BASES = frozenset("m s g a v w j n l pa bar hz mol wh va var ohm ω siemens".split())  # noqa: SIM905 - words
-_WHOLE = _BASES | frozenset(
-    "° °c °f ºc ºf ℃ ℉ c f k t h d min hr sec deg degree degrees degc degf celsius fahrenheit kelvin north east true utc gmt ts rn % ppm "
-    "ppb ppt psu pss ntu fnu ftu rfu ph lux lx cd rad count counts volt volts amp amps hour hours minute minutes second seconds day days "
-    "rh sat cfs kn kt kts knots mph kph kmh ft in inhg mmhg psi gal lb lbs mi unitless dimensionless adc db dbm "
-    "yyyy mm dd hh ss".split()  # noqa: SIM905
+# What a unit is made of, in lower case: with a prefix or without, and as a whole alone.
+_PREFIXED = "m|s|g|a|v|w|j|n|l|pa|bar|hz|mol|wh|va|var|ohm|ω|siemens"
+_WHOLE = (
+    "°|[°º]?[cf]|℃|℉|k|t|h|d|min|hr|sec|deg|degrees?|deg[cf]|celsius|fahrenheit|kelvin|north|east|true|utc|gmt|ts|rn|%|pp[bmt]|psu|pss|[fn]tu|ftu|"
+    "rfu|ph|lux|lx|cd|rad|counts?|volts?|amps?|(hour|minute|second|day)s?|rh|sat|cfs|kn|kts?|knots|mph|kph|kmh|ft|in|inhg|mmhg|psi|gal|lbs?|"
+    "mi|unitless|dimensionless|adc|dbm?|yyyy|mm|dd|hh|ss"
 )
+_UNIT = re.compile(f"(?:{_WHOLE}|[kmuµμncdhgt]?(?:{_PREFIXED}))")
+_BETWEEN = re.compile(r"[\s/*·.,;:^()\[\]{}_²³0-9+-]+")
 
 
 def is_unit(text: str) -> bool:
     """Whether a text is a unit of measurement, as loggers write them: `W/m^2`, `degree_C`, `uS cm-1`, `[°C]`, `% sat`."""
-    parts = [part for part in re.split(r"[\s/*·.,;:^()\[\]{}_²³0-9+-]+", text.strip().lower()) if part]
-    return bool(parts) and all(part in _WHOLE or (part[0] in "kmuµμncdhgt" and part[1:] in _BASES) for part in parts)
+    parts = [part for part in _BETWEEN.split(text.strip().lower()) if part]
+    return bool(parts) and all(map(_UNIT.fullmatch, parts))
 
 
 def conversion(source: str, target: str) -> Affine | None:
