@@ -74,7 +74,7 @@ def write_table(
                 full = len(joined) - len(joined) % row_group_rows
                 writer.write_table(joined.slice(0, full), row_group_size=row_group_rows)
                 rows += full
-                pending = [joined.slice(full)]
+                pending = [joined.slice(full)] if full < len(joined) else []  # an empty slice would hold all of it
         rest = pa.concat_tables(pending).combine_chunks() if pending else schema.empty_table()
         if len(rest) or not rows:
             writer.write_table(rest, row_group_size=row_group_rows)

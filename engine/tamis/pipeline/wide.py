@@ -1,7 +1,8 @@
 """The wide form of readings, of any number of rows in any order: one row a time, one column a sensor and channel.
 
 Workers write the kept rows of each shard by time, in blocks (a run). Then the times are cut into ranges of about equal size, by the last
-time of every block of all runs, and each range is read from the runs that have it, turned, and written as one part.
+time of every block of all runs, and each range is read from the runs that have it, turned, and written as one part, or as several where
+there are few readings a time.
 
 Where a sensor has several readings at a time, the second ones stand in a second row of that time, and so on. Rows without a time come
 last, each in a row of its own. A time with more rows than a range may have is turned a piece at a time, in the order of the source.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ import pyarrow as pa
 from tamis.errors import RecipeError
 from tamis.executors import Task
 from tamis.pipeline.files import ROW_GROUP_ROWS, digest, whole, write_json, write_table
-from tamis.pipeline.forms import CELLS, CHANNEL, KEYS, OWN, SENSOR, TIME, form_of
+from tamis.pipeline.forms import CHANNEL, KEYS, OWN, SENSOR, TIME, form_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 RANGE_BYTES = 12_000_000  # of the rows that are turned at once, twice and a half at most
 MOST_COLUMNS = 4_096
+CELLS = 1 << 21  # that are made at a time
+MOST_CHUNKS = 1 << 14  # columns by row groups of a file: Parquet's writer keeps some thousand bytes of each
 LEAST_BLOCK = 16  # rows
 SERIES, TURN = f"{OWN}series", f"{OWN}turn"
 BEFORE, NO_TIME = -(1 << 63), (1 << 63) - 1
@@ -112,32 +116,37 @@ def write_range(
     lost: Mapping[int, Loss],  # noqa: ARG001 - a range that kills its workers ends the run with their words
     context: Context,  # noqa: ARG001
 ) -> int:
-    """Write one part, and return how many records are in it."""
+    """Write the part of a range, and return how many records are in it."""
     group = plan.groups[order.group]
     form, _ = form_of(plan.recipe.output, group)
     assert form is not None
-    path = Path(plan.out, "clean", "tables", order.group, f"part-{order.number:05d}.parquet")
     empty = _schema(plan, order)
     titles = form.titles(order.series, empty.columns[len(KEYS) :])
     step = min(ROW_GROUP_ROWS, max(1, CELLS // max(1, len(titles))))
     records = repeated = 0
 
-    def parts() -> Iterator[pa.Table]:
+    def row_groups() -> Iterator[pa.Table]:
         nonlocal records, repeated
         for piece in _pieces(plan, order, empty):
             records += len(piece)
-            for part, again in _turned(piece, order.series, titles, step):
+            for rows, again in _turned(piece, order.series, titles, step):
                 repeated += again
-                yield part.to_arrow(compat_level=pl.CompatLevel.oldest())
+                yield rows
+        if not records and not order.number:
+            yield _side_by_side(empty, np.empty((0, 0), np.uint32), titles)
 
-    first = next(_turned(empty, order.series, titles, step))[0].to_arrow(compat_level=pl.CompatLevel.oldest())
-    compression = plan.recipe.output.compression
-    rows = write_table(path, parts(), first.schema, compression=compression, room=plan.state("unfinished"), row_group_rows=step)
-    outputs = []
-    if rows or not order.number:
-        outputs = [{"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": rows}]
-    else:
-        path.unlink()
+    outputs: list[dict[str, Any]] = []
+    waiting = row_groups()
+    for first in waiting:
+        name = f"part-{order.number:05d}{f'_{len(outputs):03d}' if outputs else ''}.parquet"
+        path = Path(plan.out, "clean", "tables", order.group, name)
+        part = chain([first], islice(waiting, MOST_CHUNKS // (1 + len(titles))))
+        schema = first.schema
+        del first  # a row group is not to be held while the others are written
+        compression, room = plan.recipe.output.compression, plan.state("unfinished")
+        rows = write_table(path, part, schema, compression=compression, room=room, row_group_rows=step)
+        told = {"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": rows}
+        outputs.append(told)
     write_json(_summary(plan, order), {"outputs": outputs, "records": records, "repeated": repeated})
     return records
 
@@ -205,7 +214,7 @@ def _pieces(plan: Plan, order: Range, empty: pl.DataFrame) -> Iterator[pl.DataFr
     yield pl.concat(held).sort(TIME, nulls_last=True, maintain_order=True)
 
 
-def _turned(piece: pl.DataFrame, series: Sequence[Series], titles: Sequence[str], step: int) -> Iterator[tuple[pl.DataFrame, int]]:
+def _turned(piece: pl.DataFrame, series: Sequence[Series], titles: Sequence[str], step: int) -> Iterator[tuple[pa.Table, int]]:
     """Yield rows by time as rows of the wide form, so many at a time, and how many of the rows given repeat a time of their series."""
     known = pl.DataFrame(series, schema={SENSOR: pl.String, CHANNEL: pl.String}, orient="row").with_row_index(SERIES)
     named = piece.join(known, on=[SENSOR, CHANNEL], how="left", nulls_equal=True, maintain_order="left")
@@ -213,21 +222,22 @@ def _turned(piece: pl.DataFrame, series: Sequence[Series], titles: Sequence[str]
     named = named.with_columns(turn.alias(TURN)).sort(TIME, TURN, nulls_last=True, maintain_order=True)
     row = named.select(pl.struct(TIME, TURN).rle_id().cast(pl.Int64)).to_series().to_numpy()
     code, again = named[SERIES].to_numpy(), (named[TURN].to_numpy() > 0) & named[TIME].is_not_null().to_numpy()
-    columns = piece.columns[len(KEYS) :]
-    total = int(row[-1]) + 1 if len(row) else 0
-    for first in range(0, max(1, total), step):
+    for first in range(0, int(row[-1]) + 1 if len(row) else 0, step):
         start, stop = np.searchsorted(row, [first, first + step]).tolist()
-        rows = min(step, total - first)
-        part = named[start:stop].select(TIME, *columns)
-        part = pl.concat([part, part.clear(1)])  # the last row is what a cell without a reading holds
-        cells = np.full((len(series), rows), stop - start, np.int64)
-        cells[code[start:stop], row[start:stop] - first] = np.arange(stop - start)
-        begins = np.searchsorted(row[start:stop], np.arange(first, first + rows))
-        found = [part[TIME].gather(begins).alias("time")]
-        for of_series, places in enumerate(cells):
-            names = titles[of_series * len(columns) : (of_series + 1) * len(columns)]
-            found += [part[column].gather(places).alias(name) for column, name in zip(columns, names, strict=True)]
-        yield pl.DataFrame(found), int(again[start:stop].sum())
+        places = np.full((len(series), int(row[stop - 1]) + 1 - first), stop - start, np.uint32)
+        places[code[start:stop], row[start:stop] - first] = np.arange(stop - start, dtype=np.uint32)
+        yield _side_by_side(named[start:stop].select(piece.columns), places, titles), int(again[start:stop].sum())
+
+
+def _side_by_side(rows: pl.DataFrame, places: NDArray[np.uint32], titles: Sequence[str]) -> pa.Table:
+    """Return rows of the wide form; `places` has a row a series, a column a row: where its reading is among `rows`, or behind the last."""
+    series, count = places.shape
+    table = pl.concat([rows, rows.clear(1)]).to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
+    time, _, _, *columns = (column.chunk(0) for column in table.columns)
+    found = [column.take(pa.array(places.reshape(-1))) for column in columns]
+    arrays = [time.take(pa.array(places.min(axis=0, initial=len(rows))))]
+    arrays += [column.slice(of * count, count) for of in range(series) for column in found]
+    return pa.table(arrays, names=["time", *titles])
 
 
 def _schema(plan: Plan, order: Range) -> pl.DataFrame:
