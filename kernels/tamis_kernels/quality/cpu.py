@@ -85,7 +85,7 @@ def _steps(pixels: NDArray[np.uint8], height: int, width: int, lag: int) -> int:
         total += _squares(pixels[: cells - lag], pixels[lag:])
         for line in range(1, height):
             for place in range(line * width - lag, line * width):
-                step = np.int64(pixels[place + lag]) - np.int64(pixels[place])
+                step = int(np.int64(pixels[place + lag]) - np.int64(pixels[place]))
                 total -= step * step
     return total
 
