@@ -51,11 +51,12 @@ class Members:
 
     def add(self, member: Member) -> None:
         """Add a plain file."""
-        fault = unfit(member.name)
+        name = tidy(member.name)
+        fault = unfit(name)
         if fault:
-            self.refuse(member.name, member.place, *fault)
+            self.refuse(name, member.place, *fault)
         else:
-            self._files[self._unique(tidy(member.name), member.place)] = member
+            self._files[self._unique(name, member.place)] = member
 
     def refuse(self, name: bytes, place: int, reason: str, detail: str) -> None:
         """Add a member that cannot be a record."""
@@ -74,7 +75,7 @@ class Members:
         inside: dict[bytes, bool] = {}
         files = []
         for name, member in self._files.items():
-            if sample_key(member.name) in keys and not is_media(member.name):
+            if keys and not is_media(member.name) and sample_key(member.name) in keys:
                 continue
             if self._lies_in_a_file(name, inside):
                 detail = "a folder of its path is the name of another member, so that both cannot be written"
@@ -114,8 +115,7 @@ def tidy(name: bytes) -> bytes:
 
 
 def unfit(name: bytes) -> tuple[str, str] | None:
-    """Return why a member of this name is no record of media: reason and detail; None where it may be one."""
-    name = tidy(name)
+    """Return why a member of this tidy name is no record of media: reason and detail; None where it may be one."""
     parts = name.split(b"/")
     if name.startswith(b"/") or b".." in parts:
         return "unsafe_path", f"the name {_shown(name)} leads out of the archive; it is never written"
@@ -124,6 +124,8 @@ def unfit(name: bytes) -> tuple[str, str] | None:
     if len(name) > LONGEST_PATH or max(map(len, parts)) > LONGEST_PART:
         return "unsafe_path", f"the name {_shown(name)} has {len(name)} bytes, more than file systems take"
     text = name.decode("utf-8", "replace")
+    if is_media_name(text):
+        return None
     if is_archive(text):
         return "nested_archive", "an archive inside an archive is not opened; unpack it beside the source to have it read"
     if is_table(text):
@@ -149,7 +151,7 @@ def kept_names(kept: Iterable[bytes]) -> frozenset[bytes]:
 
 def rides_along(name: bytes, samples: frozenset[bytes]) -> bool:
     """Say whether a member that is no record stays because a medium of its sample does."""
-    return sample_key(name) in samples and not is_media(name) and unfit(name) is None
+    return sample_key(name) in samples and not is_media(name) and unfit(tidy(name)) is None
 
 
 def _shown(name: bytes) -> str:
