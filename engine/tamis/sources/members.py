@@ -6,6 +6,7 @@ A member's id is the container's, a `/`, and its name. A second member of the sa
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST_PART, LONGEST_PATH = 255, 2048  # what file systems take; the second leaves room for the output folder in front
 SHOWN_BYTES = 120
+_PLAIN = re.compile(rb"(?:[\w-][\w .-]*/)*[\w-][\w .-]*").fullmatch  # names of which nothing needs to be said, told at a glance
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,14 @@ def tidy(name: bytes) -> bytes:
 
 def unfit(name: bytes) -> tuple[str, str] | None:
     """Return why a member of this tidy name is no record of media: reason and detail; None where it may be one."""
-    parts = name.split(b"/")
-    if name.startswith(b"/") or b".." in parts:
-        return "unsafe_path", f"the name {_shown(name)} leads out of the archive; it is never written"
-    if not name or b"\0" in name or b"" in parts or b"." in parts:
-        return "unsafe_path", f"the name {_shown(name)} cannot be that of a file"
-    if len(name) > LONGEST_PATH or max(map(len, parts)) > LONGEST_PART:
-        return "unsafe_path", f"the name {_shown(name)} has {len(name)} bytes, more than file systems take"
+    if len(name) > LONGEST_PART or not _PLAIN(name):
+        parts = name.split(b"/")
+        if name.startswith(b"/") or b".." in parts:
+            return "unsafe_path", f"the name {_shown(name)} leads out of the archive; it is never written"
+        if not name or b"\0" in name or b"" in parts or b"." in parts:
+            return "unsafe_path", f"the name {_shown(name)} cannot be that of a file"
+        if len(name) > LONGEST_PATH or max(map(len, parts)) > LONGEST_PART:
+            return "unsafe_path", f"the name {_shown(name)} has {len(name)} bytes, more than file systems take"
     text = name.decode("utf-8", "replace")
     if is_media_name(text):
         return None
