@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import bench_memory
 import corpora
 import pyarrow as pa
 import pyarrow.parquet as pq
-from harness import Report, installed
+from harness import Lane, Report, installed
 
 from tamis.sources.containers import index_archive, index_media_table
 from tamis.sources.listing import SourceFile, list_source
@@ -106,10 +106,10 @@ def names_by_zipfile(path: Path) -> int:
         return len(archive.namelist())
 
 
-def peers(sources: dict[str, Path]) -> dict[str, dict[str, Callable[[], int]]]:
+def peers(sources: dict[str, Path]) -> dict[str, dict[str, Lane]]:
     """Return for each form the programs that read all of its payloads, and what they return: the bytes."""
     path = {form: sources[form] / name for form, name in FORMS.items()}
-    found: dict[str, dict[str, Callable[[], int]]] = {
+    found: dict[str, dict[str, Lane]] = {
         "tar": {"tarfile": partial(by_tarfile, path["tar"], "r:")},
         "tgz": {"tarfile": partial(by_tarfile, path["tgz"], "r:gz")},
         "zip": {"zipfile": partial(by_zipfile, path["zip"])},
@@ -132,7 +132,7 @@ def main() -> None:
         print(f"{pictures} photos, {size / pictures / 1000:.1f} KB on average")
         small_files(report, folder, 10 * pictures)
         for form, others in peers(sources).items():
-            lanes: dict[str, Callable[[], int]] = {"tamis": partial(index_and_read, sources[form]), **others}
+            lanes: dict[str, Lane] = {"tamis": partial(index_and_read, sources[form]), **others}
             report.check(f"{form}: all lanes read the same bytes", {lane() for lane in lanes.values()} == {size})
             report.time(f"index and read, {form}", lanes, work=pictures, unit="photos", runs=5)
         whole_runs(report, sources, folder)
@@ -149,7 +149,7 @@ def small_files(report: Report, folder: Path, members: int) -> None:
             archive.write(empty, name)
     for form, peer in (("tar", names_by_tarfile), ("zip", names_by_zipfile)):
         (file,) = list_source(places[form]).files
-        lanes = {"tamis": partial(count, file, folder / "unpacked"), f"{form}file": partial(peer, places[form])}
+        lanes: dict[str, Lane] = {"tamis": partial(count, file, folder / "unpacked"), f"{form}file": partial(peer, places[form])}
         report.check(f"index of a {form}: every member is found", {lane() for lane in lanes.values()} == {members})
         report.time(f"index, {form}", lanes, work=members, unit="members", runs=5)
 

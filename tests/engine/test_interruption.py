@@ -77,7 +77,7 @@ def test_a_run_killed_at_ten_random_moments_ends_as_an_undisturbed_one(
     out = tmp_path / "out"
     hits = 0
     for _ in range(KILLS):
-        process = subprocess.Popen(command(sample / "corpus", out, "-q"), start_new_session=True)
+        process = subprocess.Popen(command(sample / "corpus", out, "-q"), start_new_session=True, text=True)
         time.sleep(seconds * chance.uniform(0.1, 0.9))
         if process.poll() is None:
             hits += 1

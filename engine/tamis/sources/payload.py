@@ -90,16 +90,18 @@ class PayloadReader:
             with open(file.path, "rb") as handle:  # noqa: PTH123 - the path may hold bytes that are not UTF-8
                 return handle.read()
         self._hold(file.container)
+        data: bytes
         if file.container.format == "tar":
             self._handle.seek(file.offset)
-            return self._handle.read(file.size)
-        if file.container.format == "zip":
-            return self._handle.payload(file.offset)
-        buffer = self._handle.payload(file.offset)
-        if buffer is None:
-            raise Unavailable("missing_payload", f"the row has null in the column {file.container.column!r}")
-        self._check(buffer.size)
-        data: bytes = buffer.to_pybytes()
+            data = self._handle.read(file.size)
+        elif file.container.format == "zip":
+            data = self._handle.payload(file.offset)
+        else:
+            buffer = self._handle.payload(file.offset)
+            if buffer is None:
+                raise Unavailable("missing_payload", f"the row has null in the column {file.container.column!r}")
+            self._check(buffer.size)
+            data = buffer.to_pybytes()
         return data
 
     def _check(self, size: int) -> None:

@@ -35,6 +35,7 @@ _TAIL = _END.size + 0xFFFF
 _FULL, _FULL_COUNT = 0xFFFFFFFF, 0xFFFF
 _ENCRYPTED, _DESCRIPTOR = 0x1, 0x8
 _STORED, _DEFLATED, _BZIP2, _LZMA = 0, 8, 12, 14
+_LEAST_DICTIONARY = 4096
 _BOMB_BYTES, _BOMB_RATIO = 16_000_000, 200
 _INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
 
@@ -87,7 +88,7 @@ def index_zip(container: Container) -> Indexed:
         try:
             entries.extend(_entries(file, directory))
         except DamagedZipError as error:
-            members.refuse(b"", directory.start, error.reason, str(error))
+            members.refuse(b"", entries[-1].end if entries else directory.start, error.reason, str(error))
         reached, last = 0, b""
         for entry in sorted(entries, key=attrgetter("header")):  # of equal ones, the one that stands first in the directory
             refusal = _refusal(entry, directory.start)
@@ -272,7 +273,7 @@ def _inflate(file: BinaryIO, entry: Entry, start: int) -> bytes:
         return b"".join(parts)
     unpacker: Any = bz2.BZ2Decompressor()
     if entry.method == _LZMA:
-        unpacker = _lzma(file.read(4), file)
+        unpacker = _lzma(file, entry.size)
         blocks = (file.read(size) for size in cut_blocks(start + entry.packed - file.tell()))
     parts, wanted = [], entry.size + 1
     for block in blocks:
@@ -285,16 +286,20 @@ def _inflate(file: BinaryIO, entry: Entry, start: int) -> bytes:
     return b"".join(parts)
 
 
-def _lzma(head: bytes, file: BinaryIO) -> lzma.LZMADecompressor:
-    """Return a decompressor by the properties in front of the data: version, length, three numbers in a byte, size."""
-    size = int.from_bytes(head[2:], "little")
+def _lzma(file: BinaryIO, most: int) -> lzma.LZMADecompressor:
+    """Return a decompressor by the properties in front of the data: version, length, three numbers in a byte, size of the dictionary.
+
+    No match reaches further back than what `most` bytes make, so the dictionary, which is allocated at once, need not be larger.
+    """
+    size = int.from_bytes(file.read(4)[2:], "little")
     properties = file.read(size)
     if size != 5 or len(properties) < size:
         message = f"the LZMA properties have {size} bytes, not 5"
         raise ValueError(message)
     rest, lc = divmod(properties[0], 9)
     pb, lp = divmod(rest, 5)
-    filters = [{"id": lzma.FILTER_LZMA1, "dict_size": int.from_bytes(properties[1:], "little"), "lc": lc, "lp": lp, "pb": pb}]
+    dictionary = max(_LEAST_DICTIONARY, min(int.from_bytes(properties[1:], "little"), most))
+    filters = [{"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": lc, "lp": lp, "pb": pb}]
     return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
 
 
