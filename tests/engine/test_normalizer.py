@@ -89,6 +89,16 @@ def test_yeo_johnson_is_that_of_scikit_learn(dtype: Any) -> None:
     assert Normalizer("yeo_johnson").fit(np.full((5, 1), 2.5)).lambdas_.tolist() == [1.0]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_mad_is_a_standard_deviation_that_outliers_do_not_move(dtype: Any) -> None:
+    values = np.append(np.random.default_rng(4).standard_normal(20_000), [1e6] * 2000).astype(dtype)
+    fitted = Normalizer("mad").fit(values)
+    assert fitted.median_[0] == np.median(values.astype(np.float64))
+    assert fitted.mad_[0] == np.median(np.abs(values.astype(np.float64) - fitted.median_[0]))
+    assert fitted.scale_[0] == pytest.approx(1.482602218505602 * fitted.mad_[0], rel=1e-15)
+    assert fitted.scale_[0] == pytest.approx(1, abs=0.2)
+
+
 def test_clip_cuts_at_quantiles_or_limits() -> None:
     values = np.append(np.arange(101.0), [math.nan, math.inf])
     assert np.nanmax(Normalizer("clip", tails=(5, 95)).fit_transform(values)) == 95

@@ -13,7 +13,7 @@ import polars as pl
 
 from tamis.errors import ColumnError, nearest
 from tamis.normalizer import inputs
-from tamis.normalizer.methods import AFFINE, Curve, Known, Method, Parameters, Power, from_json, learn, to_json
+from tamis.normalizer.methods import AFFINE, Curve, Known, Method, Parameters, Power, Spread, from_json, learn, to_json
 from tamis_kernels import affine
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate_columns
@@ -38,13 +38,15 @@ class Normalizer:
     minmax       (x - minimum) / (maximum - minimum)     `data_min_`, `data_max_`, `data_range_`
     maxabs       x / largest absolute value              `max_abs_`
     robust       (x - median) / interquartile range      `quantiles_`
+    mad          (x - median) / (1.4826 · median         `median_`, `mad_`
+                 absolute deviation)
     quantile     place among the quantiles               `quantiles_`, `references_`
     yeo_johnson  z-score of the Yeo-Johnson power        `lambdas_`
     log1p        log(1 + x); NaN below -1, -inf at -1
     clip         what lies outside becomes the bound     `quantiles_`, where bounds are quantiles
     ===========  ======================================  =============================================
 
-    The first four compute `(x - center_) / scale_`, two operations rounded one by one, so `scale_` is always the divisor. A
+    The first five compute `(x - center_) / scale_`, two operations rounded one by one, so `scale_` is always the divisor. A
     constant column has scale 1. NaN and null are skipped by the fit and kept by the transform; a column of nothing else becomes
     NaN. Infinities take no part in the fit; where the method shifts and scales they stay infinite. float32 stays float32; integers
     and booleans become float64.
@@ -86,6 +88,8 @@ class Normalizer:
     data_max_: NDArray[np.float64]
     data_range_: NDArray[np.float64]
     max_abs_: NDArray[np.float64]
+    median_: NDArray[np.float64]
+    mad_: NDArray[np.float64]
     lambdas_: NDArray[np.float64]
     quantiles_: NDArray[np.float64]
     references_: NDArray[np.float64]
@@ -163,15 +167,16 @@ class Normalizer:
 
     @classmethod
     def from_statistics(
-        cls, columns: Mapping[str, Moments | Power | Sequence[float]], method: Method = "zscore", **params: Any
+        cls, columns: Mapping[str, Moments | Power | Spread | Sequence[float]], method: Method = "zscore", **params: Any
     ) -> Normalizer:
         """Return a fitted normalizer from what was gathered of named columns elsewhere.
 
         This is how a parallel run fits: every shard accumulates, `sum(parts, Moments())` merges, and this finishes. minmax and
         maxabs need the range, which moments have lost after a subtraction. robust wants the quantiles at the ends of its range and
-        the median between, clip those at its tails, quantile those at even steps from 0 to 1, yeo_johnson a `Power`.
+        the median between, clip those at its tails, quantile those at even steps from 0 to 1, mad a `Spread`, yeo_johnson a
+        `Power`.
         """
-        known = [each if isinstance(each, (Moments, Power)) else tuple(float(value) for value in each) for each in columns.values()]
+        known = [each if isinstance(each, (Moments, Power, Spread)) else tuple(float(value) for value in each) for each in columns.values()]
         return cls(method, **params)._finish(list(columns), known)
 
     def merge(self, other: Normalizer) -> Normalizer:
@@ -303,6 +308,8 @@ class Normalizer:
             self.moments_ = moments
         if parameters.method == "zscore":
             self.mean_, self.var_ = self.center_, np.array([each.variance() for each in moments])
+        elif parameters.method == "mad":
+            self.median_, self.mad_ = np.array([(each.median, each.mad) for each in known if isinstance(each, Spread)]).reshape(-1, 2).T
         elif parameters.method == "yeo_johnson":
             self.lambdas_ = np.array([curve.lambda_ for curve in self.curves_])
         elif parameters.method == "maxabs":

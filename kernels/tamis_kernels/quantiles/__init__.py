@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import Backend, BackendName
 
-__all__ = ["Selection", "interquartile_range", "mad", "median", "quantiles"]
+__all__ = ["Selection", "deviations", "interquartile_range", "mad", "median", "quantiles"]
 
 MANY = 16  # order statistics: from here on a pass after the first looks at 8 bits, and a column in memory is sorted
 
@@ -257,9 +257,13 @@ def mad(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "
 
     NaN is skipped; an empty column gives NaN. For normal data 1.4826 times this estimates the standard deviation.
     """
+    return median(deviations(values, median(values, backend=backend)), backend=backend)
+
+
+def deviations(values: NDArray[np.floating[Any]], centre: float) -> NDArray[np.float64]:
+    """Return the distance of each value from a centre, in float64: what `mad` is the median of, and a multi-pass `Selection` for it."""
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and a range beyond float64
-        deviations = np.abs(values.astype(np.float64) - median(values, backend=backend))
-    return median(deviations, backend=backend)
+        return np.abs(values.astype(np.float64) - centre)
 
 
 def _between(low: float, high: float, fraction: float) -> float:
