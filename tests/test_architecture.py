@@ -45,6 +45,7 @@ LAYERS = {
     "normalizer": {"errors", "inquiries", "sizes"},
     "texts": {"errors", "clustering"},
     "deduplicate": {"errors", "clustering", "goals", "sets", "sizes", "texts"},
+    "statistics": {"errors"},
     "namespace": {"deduplicate", "texts"},
     "sketches": {"errors", "texts"},
     "checks": {"errors", "media", "sources", "normalizer", "clustering", "goals", "texts"},

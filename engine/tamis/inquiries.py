@@ -52,7 +52,7 @@ Found = Moments | Counts
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One question about some values: a selection's pass, over them or their distances from a centre; or moments of them, their logs or powers."""
+    """One question about some values: a selection's pass, of them or their distances from a centre; or moments, also of logs or powers."""
 
     selection: Selection | None = None
     centre: float | None = None

@@ -68,7 +68,7 @@ def test_more_sensors_than_memory_is_meant_for_end_the_run(tmp_path: Path) -> No
     (tmp_path / "in").mkdir()
     readings(50).write_parquet(tmp_path / "in" / "readings.parquet")
     settings = {**QUIET, "normalize.method": "zscore", "normalize.by": "sensor", "normalize.max_groups": 2}
-    with pytest.raises(RecipeError, match="'sensor' parts the rows into more than 2 groups.*raise max_groups"):
+    with pytest.raises(RecipeError, match=r"'sensor' parts the rows into more than 2 groups.*raise max_groups"):
         tamis.clean(tmp_path / "in", tmp_path / "out", settings=settings, jobs=1)
 
 

@@ -13,7 +13,7 @@ from tamis.errors import nearest
 from tamis_kernels import affine, ranks, yeo_johnson
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate
-from tamis_kernels.quantiles import mad, median, quantiles
+from tamis_kernels.quantiles import ValueCounts, mad, median, quantiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,6 +123,15 @@ def learn(parameters: Parameters, values: NDArray[np.floating[Any]]) -> Known:
     if parameters.method == "mad":
         return Spread(median(finite), mad(finite))
     return tuple(quantiles(finite, parameters.probabilities(values.size)).tolist())
+
+
+def from_state(parameters: Parameters, state: Moments | ValueCounts) -> Known:
+    """Return what a method is fitted from, given what was gathered batch by batch."""
+    if isinstance(state, Moments):
+        return state
+    if parameters.method == "mad":
+        return Spread(state.median(), state.mad())
+    return tuple(state.quantiles(parameters.probabilities(state.size + state.skipped)).tolist())
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,8 +102,8 @@ def _check_count(wanted: Mapping[str, tuple[str, Needs]], total: Gathered) -> No
     for key, (_, need) in wanted.items():
         if counted[key] > need.most_groups:
             message = (
-                f"column {need.by!r} parts the rows into more than {need.most_groups:,} groups, and what is known of each is held in memory; "
-                "raise max_groups, or go by a column with fewer values"
+                f"column {need.by!r} parts the rows into more than {need.most_groups:,} groups, and what is known of each is held in "
+                "memory; raise max_groups, or go by a column with fewer values"
             )
             raise RecipeError(message)
 

@@ -3,7 +3,7 @@
 The bits of a float, with the negative ones inverted, order like the floats. A pass counts 16 of these bits, from the top, for
 the few prefixes that hold a wanted rank: two passes find any order statistic of float32, four of float64. Where many are wanted,
 passes after the first count 8 bits, so that the histograms stay small. Histograms of shards add up as integers, so the result
-depends on the values alone.
+depends on the values alone. Where the data can be read only once, `ValueCounts` holds what quantiles need.
 
 Median, interquartile range and median absolute deviation follow from the same selection.
 """
@@ -18,6 +18,7 @@ import numpy as np
 
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
+from tamis_kernels.quantiles.counts import ValueCounts, between
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import Backend, BackendName
 
-__all__ = ["Selection", "deviations", "interquartile_range", "mad", "median", "quantiles"]
+__all__ = ["Selection", "ValueCounts", "deviations", "interquartile_range", "mad", "median", "quantiles"]
 
 MANY = 16  # order statistics: from here on a pass after the first looks at 8 bits, and a column in memory is sorted
 
@@ -176,7 +177,7 @@ class Selection:
             return np.full(len(self.probabilities), np.nan)
         neighbours = _from_keys(np.array(self.targets, np.uint64), self.width).reshape(-1, 2).tolist()
         places = [probability * (self.size - 1) for probability in self.probabilities]
-        return np.array([_between(a, b, place - math.floor(place)) for (a, b), place in zip(neighbours, places, strict=True)])
+        return np.array([between(a, b, place - math.floor(place)) for (a, b), place in zip(neighbours, places, strict=True)])
 
 
 def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[float]) -> NDArray[np.float64]:
@@ -186,7 +187,7 @@ def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[floa
     below = [math.floor(place) for place in places]
     above = np.minimum(np.add(below, 1), values.size - 1)
     low, high = ((values[index].astype(np.float64) + 0.0).tolist() for index in (below, above))  # -0.0 + 0.0 is 0.0
-    return np.array([_between(a, b, place - math.floor(place)) for a, b, place in zip(low, high, places, strict=True)])
+    return np.array([between(a, b, place - math.floor(place)) for a, b, place in zip(low, high, places, strict=True)])
 
 
 def quantiles(
@@ -264,13 +265,6 @@ def deviations(values: NDArray[np.floating[Any]], centre: float) -> NDArray[np.f
     """Return the distance of each value from a centre, in float64: what `mad` is the median of, and a multi-pass `Selection` for it."""
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and a range beyond float64
         return np.abs(values.astype(np.float64) - centre)
-
-
-def _between(low: float, high: float, fraction: float) -> float:
-    if low == high or fraction == 0:
-        return low
-    distance = high - low
-    return high - distance * (1 - fraction) if fraction >= 0.5 else low + distance * fraction
 
 
 def _from_keys(keys: NDArray[np.uint64], width: int) -> NDArray[np.float64]:
