@@ -15,6 +15,7 @@ import numpy as np
 from tamis_kernels import moments, yeo_johnson
 from tamis_kernels.moments import Moments
 from tamis_kernels.quantiles import Selection, deviations
+from tamis_kernels.validity import valid
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis_kernels.backend import BackendName
+    from tamis_kernels.validity import Validity
 
 PIECE = 1 << 16  # values that are transformed at a time
 
@@ -59,16 +61,18 @@ class Probe:
     logs: bool = False
     lambda_: float | None = None
 
-    def ask(self, values: NDArray[np.floating[Any]], backend: BackendName = "auto") -> Found:
-        """Return the answer of some values; answers add up. NaN and infinities take no part."""
+    def ask(self, values: NDArray[np.floating[Any]], backend: BackendName = "auto", *, validity: Validity | None = None) -> Found:
+        """Return the answer of some values; answers add up. Null by `validity`, NaN and infinities take no part."""
+        if self.selection is None and not self.logs and self.lambda_ is None:
+            return moments.accumulate(values, validity=validity, backend=backend)
+        if validity is not None:
+            values = valid(values, validity, backend=backend)
         if self.selection is not None:
             finite = _finite(values)
             moved = finite if self.centre is None else deviations(finite, self.centre)
             counted = self.selection.count(moved, backend=backend).reshape(-1)
             places = np.flatnonzero(counted)
             return Counts(places, counted[places])
-        if not self.logs and self.lambda_ is None:
-            return moments.accumulate(values, backend=backend)
         total = Moments()
         for start in range(0, values.size, PIECE):
             moved = yeo_johnson.log_scale(_finite(values[start : start + PIECE]), backend=backend)

@@ -163,7 +163,7 @@ class Statistics:
             figures = [known.mean(), known.std(), known.minimum, known.maximum]
             if self.quantiles:
                 counted = self._values[group, column]
-                figures[2:] = counted.quantiles([0.0, 1.0, *QUARTILES]).tolist() + [counted.mad()]
+                figures[2:] = [*counted.quantiles([0.0, 1.0, *QUARTILES]).tolist(), counted.mad()]
             head = (column,) if self.by is None else (group, column)
             counts = (known.count, nulls, known.nan, known.positive_infinity, known.negative_infinity)
             yield (*head, *counts, *(None if value is None or math.isnan(value) else value for value in figures))

@@ -224,6 +224,19 @@ def test_nulls_stay_null_and_nan_stays_nan(method: Any) -> None:
     assert moved.dtypes == [pl.Float64, pl.Float64]
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("first", [0, 3, 8, 13])
+def test_a_slice_with_nulls_is_read_and_written_by_its_bitmap(method: Any, first: int) -> None:
+    values = np.abs(table(60)[:, 0]).astype(np.float32)
+    there = np.arange(60) % 5 != 2
+    frame = pl.DataFrame({"x": pl.Series(values), "there": there}).select(pl.when("there").then("x").alias("x"))[first:]
+    fitted = Normalizer(method).fit(frame)
+    assert state(fitted) == state(Normalizer(method).fit(frame.drop_nulls()) if method != "quantile" else fitted)
+    for moved in (fitted.transform(frame), Normalizer(method).fit_transform(frame)):
+        assert moved["x"].is_null().to_list() == (~there[first:]).tolist()
+        np.testing.assert_array_equal(moved["x"].drop_nulls(), fitted.transform(frame.drop_nulls())["x"])
+
+
 @pytest.mark.parametrize("method", PEERS)
 def test_infinities_take_no_part_and_stay(method: Any) -> None:
     values = np.array([1.0, 2.0, 4.0, math.inf, -math.inf])

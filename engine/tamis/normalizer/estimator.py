@@ -219,9 +219,9 @@ class Normalizer:
         parameters = self._parameters()
         known, moved = [], []
         for series, out in zip(_rows(X), inputs.memory(X), strict=True):
-            values = inputs.floats(series)
-            known.append(learn(parameters, values))
-            moved.append(inputs.column(Curve.of(parameters, known[-1]).apply(values, out), series))
+            vector = inputs.vector(series)
+            known.append(learn(parameters, vector))
+            moved.append(inputs.column(Curve.of(parameters, known[-1]).apply(vector.values, out), vector, series.name))
         self._finish(inputs.names(X), known)
         return pl.DataFrame(moved)
 
@@ -359,8 +359,10 @@ class Normalizer:
             if out is not None:
                 message = "out is for arrays: a polars frame cannot be written to; leave it out"
                 raise ArgumentError(message)
-            moves = zip(self.curves_, data, inputs.memory(data), strict=True)
-            return pl.DataFrame([inputs.column(getattr(curve, direction)(inputs.floats(one), place), one) for curve, one, place in moves])
+            moves = zip(self.curves_, data.columns, inputs.vectors(data), inputs.memory(data), strict=True)
+            return pl.DataFrame(
+                [inputs.column(getattr(curve, direction)(one.values, place), one, name) for curve, name, one, place in moves]
+            )
         if out is None and not self.copy and data is X and data.flags.c_contiguous and data.flags.writeable:
             out = data
         if self.method in AFFINE and data.ndim == 2 and (out is not None or not data.flags.f_contiguous):
@@ -388,7 +390,7 @@ def _learned(parameters: Parameters, data: Any) -> list[Known]:
     """Return what is known of each column; a row-major array is read once."""
     if parameters.merges and not isinstance(data, pl.DataFrame) and data.ndim == 2:
         return list(accumulate_columns(data))
-    return [learn(parameters, column) for column in inputs.turned(data)]
+    return [learn(parameters, vector) for vector in inputs.vectors(data)]
 
 
 def _gathered(parameters: Parameters, data: Any) -> list[Any]:
@@ -399,7 +401,7 @@ def _gathered(parameters: Parameters, data: Any) -> list[Any]:
             "tamis.normalizer.fit_parquet, or gather with tamis_kernels.yeo_johnson.search and call Normalizer.from_statistics"
         )
         raise ArgumentError(message)
-    return _learned(parameters, data) if parameters.merges else [ValueCounts.of(column) for column in inputs.turned(data)]
+    return _learned(parameters, data) if parameters.merges else [ValueCounts.of(vector.there()) for vector in inputs.vectors(data)]
 
 
 def _range(moments: Moments) -> tuple[float, float]:

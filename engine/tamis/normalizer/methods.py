@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tamis.normalizer.inputs import Vector
+
 Method = Literal["zscore", "minmax", "maxabs", "robust", "mad", "quantile", "log1p", "yeo_johnson", "clip"]
 
 METHODS: tuple[Method, ...] = ("zscore", "minmax", "maxabs", "robust", "mad", "quantile", "log1p", "yeo_johnson", "clip")
@@ -110,10 +112,11 @@ def known_of(answers: Mapping[str, Any]) -> Known:
     return tuple(answers["quantiles"].values()) if "quantiles" in answers else answers["moments"]
 
 
-def learn(parameters: Parameters, values: NDArray[np.floating[Any]]) -> Known:
-    """Return what the method must know of a column in memory; NaN and infinities take no part."""
+def learn(parameters: Parameters, column: Vector) -> Known:
+    """Return what the method must know of a column in memory; null, NaN and infinities take no part."""
     if parameters.merges:
-        return accumulate(values)
+        return accumulate(column.values, validity=column.validity)
+    values = column.there()
     good = np.isfinite(values)
     finite = values if good.all() else values[good]
     if parameters.method == "yeo_johnson":
@@ -122,7 +125,7 @@ def learn(parameters: Parameters, values: NDArray[np.floating[Any]]) -> Known:
         return Power(lambda_, sum((accumulate(yeo_johnson.transform(part, lambda_)) for part in parts), Moments()))
     if parameters.method == "mad":
         return Spread(median(finite), mad(finite))
-    return tuple(quantiles(finite, parameters.probabilities(values.size)).tolist())
+    return tuple(quantiles(finite, parameters.probabilities(column.values.size)).tolist())
 
 
 def from_state(parameters: Parameters, state: Moments | ValueCounts) -> Known:

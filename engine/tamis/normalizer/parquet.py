@@ -156,8 +156,11 @@ def _fit(normalizer: Normalizer, file: _File, chosen: list[str], read: list[str]
     inquiries = [Inquiry.start(_float(file.schema.field(name).type), **wanted) for name in chosen]
 
     def ask(table: pa.Table) -> list[dict[str, Found]]:
-        values = [inputs.floats(series) for series in pl.DataFrame(table.select(chosen))]
-        return [{name: probe.ask(column) for name, probe in each.probes.items()} for each, column in zip(inquiries, values, strict=True)]
+        vectors = inputs.vectors(pl.DataFrame(table.select(chosen)))
+        return [
+            {name: probe.ask(vector.values, validity=vector.validity) for name, probe in inquiry.probes.items()}
+            for inquiry, vector in zip(inquiries, vectors, strict=True)
+        ]
 
     while any(inquiry.probes for inquiry in inquiries):
         total: list[dict[str, Found]] = [{} for _ in chosen]

@@ -19,6 +19,7 @@ import numpy as np
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.quantiles.counts import ValueCounts, between
+from tamis_kernels.validity import valid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.validity import Validity
 
 __all__ = ["Selection", "ValueCounts", "deviations", "interquartile_range", "mad", "median", "quantiles"]
 
@@ -101,6 +103,7 @@ class Selection:
         values: NDArray[np.floating[Any]],
         *,
         keep: NDArray[np.bool_] | None = None,
+        validity: Validity | None = None,
         backend: BackendName | Backend = "auto",
     ) -> NDArray[np.int64]:
         """Return this pass's histogram of a chunk, to be added to those of the other chunks.
@@ -111,6 +114,8 @@ class Selection:
             ndarray of shape (n_values,) of the selection's dtype. NaN is skipped, infinities take part, -0.0 is 0.
         keep
             ndarray of shape (n_values,), bool. Values where it is False do not take part. None: all take part.
+        validity
+            In place of `keep`, a column's Arrow bitmap and the bit of the first value in it, as `tamis_kernels.validity.valid` takes them.
         backend
             Where to run.
 
@@ -126,7 +131,7 @@ class Selection:
         if self.done:
             message = "the selection is done: take its values(), or start another one"
             raise ArgumentError(message)
-        chunk = _kept(values, keep)
+        chunk = _kept(values, keep, validity, backend)
         if 8 * chunk.itemsize != self.width:
             message = f"values must be float{self.width} like the selection, got {values.dtype}; start it with this dtype"
             raise ArgumentError(message)
@@ -195,6 +200,7 @@ def quantiles(
     probabilities: Sequence[float],
     *,
     method: Literal["linear"] = "linear",
+    validity: Validity | None = None,
     backend: BackendName | Backend = "auto",
 ) -> NDArray[np.float64]:
     """Return exact quantiles of a column.
@@ -209,6 +215,8 @@ def quantiles(
         Each in [0, 1].
     method
         How to interpolate between neighbours; see `Selection.values`.
+    validity
+        As for `Selection.count`.
     backend
         Where to run.
 
@@ -224,7 +232,7 @@ def quantiles(
     if method != "linear":
         message = f"method must be 'linear', got {method!r}"
         raise ArgumentError(message)
-    remaining = _kept(values, None)
+    remaining = _kept(values, None, validity, backend)
     selection = Selection.start(probabilities, remaining.dtype)
     if len(selection.probabilities) > MANY:
         return _from_sorted(np.sort(remaining[~np.isnan(remaining)]), selection.probabilities)
@@ -279,14 +287,19 @@ def _check_dtype(dtype: np.dtype[Any]) -> None:
         raise ArgumentError(message)
 
 
-def _kept(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None) -> NDArray[np.floating[Any]]:
+def _kept(
+    values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None, validity: Validity | None, backend: BackendName | Backend
+) -> NDArray[np.floating[Any]]:
     """Check and return the values that take part, contiguous."""
     _check_dtype(values.dtype)
     if values.ndim != 1:
         message = f"values must have one dimension, got shape {values.shape}; pass one column at a time"
         raise ArgumentError(message)
+    if keep is not None and validity is not None:
+        message = "pass keep or validity, not both: keep the values of the other by hand"
+        raise ArgumentError(message)
     if keep is None:
-        return np.ascontiguousarray(values)
+        return np.ascontiguousarray(values) if validity is None else valid(values, validity, backend=backend)
     if keep.dtype != np.bool_ or keep.shape != values.shape:
         message = f"keep must be bool of shape {values.shape}, got {keep.dtype} of shape {keep.shape}; pass a mask per value"
         raise ArgumentError(message)
