@@ -1,4 +1,4 @@
-"""The types that every CUDA kernel is compiled for, by operation and name."""
+"""The types that every CUDA kernel is compiled for, by operation and name, and by a third word where there are several."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ u32, u64, f64 = types.uint32[::1], types.uint64[::1], types.float64[::1]
 flags, scalar = types.boolean[::1], types.int64
 u32_table, u64_table = types.uint32[:, ::1], types.uint64[:, ::1]
 
-SIGNATURES = {
+SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("bands", "band_keys"): (u32_table, scalar, u64_table),
     ("components", "climb"): (i64, i64),
     ("components", "hook"): (i64, i64, i64),
