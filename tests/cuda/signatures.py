@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numba import types
+
+from tamis_kernels.hamming.layout import Search, Side
 
 u8, i64 = types.uint8[::1], types.int64[::1]
 u32, u64, f64 = types.uint32[::1], types.uint64[::1], types.float64[::1]
 flags, scalar = types.boolean[::1], types.int64
 u32_table, u64_table = types.uint32[:, ::1], types.uint64[:, ::1]
+i32, flag_table = types.int32[::1], types.boolean[:, ::1]
+named: Any = types.NamedTuple
+side = named((u64_table, u64_table, i32, i32, i32, i32, i32, flags), Side)
+search = named((scalar, flag_table, types.int64[:, ::1], scalar, i32, scalar), Search)
+comparison = (side, side, search, scalar, i64, u64, i64)
 
 SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("bands", "band_keys"): (u32_table, scalar, u64_table),
     ("components", "climb"): (i64, i64),
     ("components", "hook"): (i64, i64, i64),
     ("fss", "sketch"): (u64, i64, u64, u32, u32, u32_table),
+    ("hamming", "compare_buckets"): comparison,
+    ("hamming", "compare_one_word"): comparison,
+    ("hamming", "compare_two_words"): comparison,
+    ("hamming", "describe"): (side, side, search, scalar, u64, i64, i64, i32),
+    ("hamming", "measure_rows"): (u64_table, u64_table, i32),
     ("jaccard", "similarities"): (u32, i64, i64, i64, f64),
     ("minhash", "lower"): (u32, i64, i64, i64, u32, u32, u32_table),
     ("ngram_keys", "chain_words"): (u64, i64, i64, scalar, u64),

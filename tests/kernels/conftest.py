@@ -37,12 +37,14 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     if simulated():
         from tamis_kernels import device
         from tamis_kernels.fss import cuda as fss_cuda
+        from tamis_kernels.hamming import cuda as hamming_cuda
         from tamis_kernels.jaccard import cuda as jaccard_cuda
         from tamis_kernels.minhash import cuda as minhash_cuda
 
         sizes = {
             device: {"THREADS": 16},
             fss_cuda: {"THREADS": 4, "TILE": 8},
+            hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
             jaccard_cuda: {"WARP": 2, "WARPS": 2},
             minhash_cuda: {"THREADS": 4, "TILE": 8, "SEGMENT": 20},
         }
