@@ -229,6 +229,8 @@ class Needs:
         How many values `by` may have: what is known of each is held in memory.
     where
         A column and the text in it that a row must have to take part; none where empty.
+    place
+        Of a column of windows: the sample of each that takes part; all where None.
     """
 
     moments: bool = False
@@ -238,6 +240,7 @@ class Needs:
     by: str = ""
     most_groups: int = 10_000
     where: tuple[str, str] | None = None
+    place: int | None = None
 
     def __or__(self, other: Needs) -> Needs:
         """Return what both need of the same rows."""
@@ -247,7 +250,8 @@ class Needs:
 
     def key(self, column: str) -> str:
         """Return where the answer stands among the statistics: at the column's name, where all rows are asked as one."""
-        return "\0".join([column, self.by, *(self.where or ())]) if self.by or self.where else column
+        place = () if self.place is None else (f"[{self.place}]",)
+        return "\0".join([column, self.by, *(self.where or ()), *place]) if self.by or self.where or place else column
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +313,8 @@ class Check:
         """Return the shingle hashes and offsets that verification compares."""
         raise NotImplementedError
 
-    def needs(self, group: TableGroup) -> Mapping[str, Needs]:
-        """Return which statistics over the kept rows `apply` wants, per column."""
+    def needs(self, group: TableGroup) -> Mapping[str, Sequence[Needs]]:
+        """Return which statistics over the kept rows `apply` wants, per column; of windows, all samples are asked or one place each."""
         raise NotImplementedError
 
     def apply(self, frame: pl.DataFrame, group: TableGroup, statistics: Statistics) -> pl.DataFrame:

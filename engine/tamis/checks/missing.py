@@ -11,7 +11,7 @@ from pydantic import Field
 from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Finding, Kind, Needs, Observation, TableBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tamis.checks.base import Statistics
     from tamis.sources.schema import TableGroup
@@ -63,12 +63,12 @@ class Missing(Check):
         totals = {f"{batch.group.name}|{name}": frame[name].null_count() for name in frame.columns}
         return Observation(findings=sorted(findings, key=lambda one: one.index), totals=totals)
 
-    def needs(self, group: TableGroup) -> Mapping[str, Needs]:
+    def needs(self, group: TableGroup) -> Mapping[str, Sequence[Needs]]:
         """Ask for the mean or median of what is to be imputed."""
         if self.options.impute == "mean":
-            return {name: Needs(moments=True) for name in self._imputed(group)}
+            return {name: [Needs(moments=True)] for name in self._imputed(group)}
         if self.options.impute == "median":
-            return {name: Needs(quantiles=(0.5,)) for name in self._imputed(group)}
+            return {name: [Needs(quantiles=(0.5,))] for name in self._imputed(group)}
         return {}
 
     def apply(self, frame: pl.DataFrame, group: TableGroup, statistics: Statistics) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from tamis.normalizer.groups import GroupNormalizer
 from tamis.normalizer.methods import METHODS, Known, Method, Parameters, Power, Spread
 from tamis.normalizer.parquet import fit_parquet, normalize_parquet, transform_parquet
 from tamis.normalizer.pictures import PictureNormalizer
+from tamis.normalizer.windows import WindowNormalizer, flat_windows
 
 __all__ = [
     "METHODS",
@@ -16,7 +17,9 @@ __all__ = [
     "PictureNormalizer",
     "Power",
     "Spread",
+    "WindowNormalizer",
     "fit_parquet",
+    "flat_windows",
     "normalize_parquet",
     "transform_parquet",
 ]

@@ -43,9 +43,10 @@ def needs(plan: Plan, group: TableGroup) -> dict[str, tuple[str, Needs]]:
     wanted: dict[str, tuple[str, Needs]] = {}
     for check in plan.recipe.checks(backend=plan.backend):
         if check.has("needs"):
-            for column, need in check.needs(group).items():
-                key = need.key(column)
-                wanted[key] = (column, wanted[key][1] | need if key in wanted else need)
+            for column, asked in check.needs(group).items():
+                for need in asked:
+                    key = need.key(column)
+                    wanted[key] = (column, wanted[key][1] | need if key in wanted else need)
     return wanted
 
 
@@ -123,7 +124,7 @@ def gather_shard(
             kept = batch.frame.filter(pl.Series(alive[batch.rows - shard.start]))
             for key, (column, need) in argument.wanted.items():
                 rows = kept if need.where is None else kept.filter(pl.col(need.where[0]).cast(pl.String) == need.where[1])
-                for part, series in _parts(rows, column, need.by):
+                for part, series in _parts(rows, column, need):
                     probes = argument.probes.get((key, None if argument.first else part), {})
                     if probes:
                         values = _values(series)
@@ -131,17 +132,21 @@ def gather_shard(
     return total
 
 
-def _parts(rows: pl.DataFrame, column: str, by: str) -> Iterator[tuple[str | None, pl.Series]]:
-    """Yield a column as a whole, and that of each group; rows without a group are only in the whole."""
-    yield None, rows[column]
-    if by:
-        named = rows.select(pl.col(by).cast(pl.String).alias("by"), pl.col(column).alias("value")).drop_nulls("by")
+def _parts(rows: pl.DataFrame, column: str, need: Needs) -> Iterator[tuple[str | None, pl.Series]]:
+    """Yield a column as a whole, and that of each group; rows without a group are only in the whole. Of windows it is the samples."""
+    series = rows[column]
+    if series.dtype.is_nested():
+        lists = series.cast(pl.List(getattr(series.dtype, "inner", pl.Float64)))
+        series = lists.explode(empty_as_null=False) if need.place is None else lists.list.get(need.place, null_on_oob=True)
+    yield None, series
+    if need.by:
+        named = rows.select(pl.col(need.by).cast(pl.String).alias("by"), pl.col(column).alias("value")).drop_nulls("by")
         for (name,), part in named.group_by("by", maintain_order=True):
             yield str(name), part["value"]
 
 
 def _float(dtype: pl.DataType) -> type[np.floating[Any]]:
-    return np.float32 if dtype == pl.Float32 else np.float64
+    return np.float32 if getattr(dtype, "inner", dtype) == pl.Float32 else np.float64
 
 
 def _values(series: pl.Series) -> NDArray[np.floating[Any]]:

@@ -20,7 +20,7 @@ def compress(values: NDArray[np.floating[Any]], bitmap: NDArray[np.uint8], offse
     last = first + (size - first) // 8 * 8
     for i in range(first):
         out[found] = values[i]
-        found += (bitmap[(offset + i) >> 3] >> ((offset + i) & 7)) & 1
+        found += int(bitmap[(offset + i) >> 3] >> ((offset + i) & 7)) & 1
     for start in range(first, last, 8):
         byte = bitmap[(offset + start) >> 3]
         if byte == 255:
@@ -30,8 +30,8 @@ def compress(values: NDArray[np.floating[Any]], bitmap: NDArray[np.uint8], offse
         elif byte != 0:
             for i in range(8):
                 out[found] = values[start + i]
-                found += (byte >> i) & 1
+                found += int(byte >> i) & 1
     for i in range(last, size):
         out[found] = values[i]
-        found += (bitmap[(offset + i) >> 3] >> ((offset + i) & 7)) & 1
+        found += int(bitmap[(offset + i) >> 3] >> ((offset + i) & 7)) & 1
     return found
