@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as npst
 
 from backends import BACKENDS, COMPILED, at_most
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.quantiles import Selection, interquartile_range, mad, median, quantiles
+from tamis_kernels.quantiles import Selection, ValueCounts, deviations, interquartile_range, mad, median, quantiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,9 +136,49 @@ def test_median_spread_and_deviation(name: str, backend: Any) -> None:
     assert mad(column, backend=backend) == np.nanmedian(np.abs(values - middle))
 
 
+@given(
+    values=npst.arrays(
+        np.float64, st.integers(0, 60), elements=st.floats(-1e300, 1e300) | st.sampled_from([0.0, -0.0, 1.0, math.inf, math.nan])
+    ),
+    cut=st.integers(0, 60),
+)
+def test_counts_of_values_merge_and_part_and_have_the_same_quantiles(values: NDArray[np.float64], cut: int) -> None:
+    finite = values[np.isfinite(values)]
+    whole, first, rest = (ValueCounts.of(part) for part in (values, values[:cut], values[cut:]))
+    for found, expected in ((rest + first, whole), (whole - first, rest)):
+        for name in ("values", "counts"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        assert (found.skipped, found.size) == (expected.skipped, expected.size)
+    np.testing.assert_array_equal(whole.quantiles(PROBABILITIES), quantiles(finite, PROBABILITIES, backend="reference"))
+    np.testing.assert_array_equal([whole.median(), whole.mad()], [median(finite), mad(finite)])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "ties"])
+def test_the_deviation_is_found_in_passes_over_shards(name: str, backend: Any) -> None:
+    values = COLUMNS[name]
+    shards = np.array_split(values, 5)
+
+    def middle(parts: list[NDArray[Any]]) -> float:
+        selection = Selection.start([0.5], parts[0].dtype)
+        while not selection.done:
+            histogram = sum(selection.count(part, backend=backend) for part in parts)
+            assert isinstance(histogram, np.ndarray)
+            selection = selection.advance(histogram)
+        return float(selection.values()[0])
+
+    centre = middle(shards)
+    assert middle([deviations(part, centre) for part in shards]) == mad(values, backend=backend)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: ValueCounts.of(np.arange(3)), "must be float32 or float64"),  # type: ignore[arg-type]
+        (lambda: ValueCounts.of(np.arange(3.0), most=2), "3 different values, more than the 2"),
+        (lambda: ValueCounts.of(np.arange(2.0)).merged(ValueCounts.of(np.arange(1, 3.0)), most=2), "3 different values"),
+        (lambda: ValueCounts.of(np.ones(1)) - ValueCounts.of(np.full(2, 1.0)), "more of 1.0 than there are"),
+        (lambda: ValueCounts() - ValueCounts.of(np.full(2, math.nan)), "more of NaN"),
         (lambda: quantiles(np.zeros(2), [50]), r"must lie in \[0, 1\], got 50"),
         (lambda: quantiles(np.zeros(2), [math.nan]), "got nan"),
         (lambda: quantiles(np.arange(2), [0.5]), "must be float32 or float64"),  # type: ignore[arg-type]
