@@ -57,6 +57,7 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("ngrams", "copy_words"): (u8, i64, i64, i64, u8),
     ("ngrams", "hash_grams"): (u8, i64, i64, i64, i64, scalar, u32),
     ("ngrams", "mark_units"): (u8, i64, flags, scalar, u8, u8),
+    ("quality", "measure_pictures"): (u8, i64, i64_table, u8, i64, i64, types.int32[:, :, ::1], i64_table, i64_table),
     ("quantiles", "count_digits", "f32"): (u32, word, word, u64, scalar, scalar, i64),
     ("quantiles", "count_digits", "f64"): (u64, word, word, u64, scalar, scalar, i64),
     ("quantiles", "mark", "f32"): (u32, word, word, u64, scalar, flags),
