@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import in_batches, launch, to_device, to_host, xp
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.cpu import begin_file, conclude, open_interval
 from tamis_kernels.jpeg.header import Frame, next_scan
@@ -28,13 +28,16 @@ LANES = 1 << 14  # files at a time: the lookups of one take 128 KB
 
 def walk_files(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
     """Walk each of the files that lie end to end in `data`; those of file i go into `facts[i]` and into `planes` from 4 · offsets[i] on."""
-    for first in range(0, len(facts), LANES):
-        bounds = offsets[first : first + LANES + 1]
-        pictures, begins = walk_batch(data[bounds[0] : bounds[-1]], bounds - bounds[0], facts[first : first + LANES])
+
+    def walk(first: int, last: int) -> None:
+        bounds = offsets[first : last + 1]
+        pictures, begins = walk_batch(data[bounds[0] : bounds[-1]], bounds - bounds[0], facts[first:last])
         found = np.empty(pictures.size, np.uint8)
         to_host(pictures, found)
         for at, begin, end in zip(bounds.tolist(), begins.tolist(), begins[1:].tolist(), strict=False):
             planes[4 * at : 4 * at + end - begin] = found[begin:end]
+
+    in_batches(walk, len(facts), LANES)
 
 
 def walk_batch(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import in_batches, launch, to_device, to_host, xp
 from tamis_kernels.quality.cpu import measure_one
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def measure_all(
 ) -> None:
     """Write the figures of each picture into its row."""
     table = to_device(logs)
-    for first in range(0, len(shapes), PICTURES):
-        last = min(first + PICTURES, len(shapes))
+
+    def measure(first: int, last: int) -> None:
         begin, end = offsets[first], offsets[last]
         chroma_begin, chroma_end = chroma_offsets[first], chroma_offsets[last]
         found = xp.zeros((last - first, figures.shape[1]), np.int64)
@@ -37,6 +37,8 @@ def measure_all(
         colours = to_device(chroma[chroma_begin:chroma_end]), to_device(chroma_offsets[first : last + 1] - chroma_begin)
         launch(measure_pictures, last - first, *pictures, *colours, table, parts, counts, found)
         to_host(found, figures[first:last])
+
+    in_batches(measure, len(shapes), PICTURES)
 
 
 @cuda.jit
