@@ -30,12 +30,13 @@ class Pool:
 
 @pytest.mark.parametrize("backend", [CUDA])
 def test_a_batch_beyond_the_memory_is_halved_and_gives_the_same(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
+    from tamis_kernels.device import xp
     from tamis_kernels.quality import cuda as quality_cuda
 
     generator = np.random.default_rng(1)
     packed = perceptual.pack([generator.integers(0, 256, (5, 4 + number)).astype(np.uint8) for number in range(5)])
     expected = quality.measure(*packed, backend="cpu")
-    pool = Pool(quality_cuda.xp, 2 * 4096)
+    pool = Pool(xp, 2 * 4096)
     monkeypatch.setattr(quality_cuda, "xp", pool)
     monkeypatch.setattr(quality_cuda, "PICTURES", 5)
     found = quality.measure(*packed, backend=backend)
