@@ -22,13 +22,15 @@ else:
     import cupy as xp  # type: ignore[no-redef]  # pragma: no cover - coverage is measured in the simulator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
 THREADS = 256
 """Threads a block, where a thread has an item of its own and nothing is shared."""
 
-__all__ = ["launch", "row_of", "to_device", "to_host", "xp"]
+__all__ = ["in_batches", "launch", "row_of", "to_device", "to_host", "xp"]
 
 
 def _round_products(kind: Any, name: str) -> None:  # pragma: no cover - the simulator multiplies as Python does
@@ -62,6 +64,26 @@ def launch(kernel: Any, items: int, *arguments: Any) -> None:
     """Run a kernel with a thread for each item; none where there is no item, which CUDA would refuse."""
     if items:
         kernel[-(-items // THREADS), THREADS](*arguments)
+
+
+def in_batches(work: Callable[[int, int], None], items: int, most: int) -> None:
+    """Call `work(first, last)` for batches of at most so many items, in halves where the device has no memory for one.
+
+    Raises
+    ------
+    MemoryError
+        There is none for a single item; CuPy's own error is one of these.
+    """
+    waiting = [(first, min(first + most, items)) for first in range(0, items, most)][::-1]
+    while waiting:
+        first, last = waiting.pop()
+        try:
+            work(first, last)
+        except MemoryError:
+            middle = (first + last) // 2
+            if middle == first:
+                raise
+            waiting += [(middle, last), (first, middle)]
 
 
 @cuda.jit(device=True)

@@ -7,18 +7,23 @@ from typing import Any
 from numba import types
 
 from tamis_kernels.hamming.layout import Search, Side
+from tamis_kernels.jpeg.header import Frame
+from tamis_kernels.jpeg.lane import Lane
 
 u8, i64 = types.uint8[::1], types.int64[::1]
 u32, u64, f64 = types.uint32[::1], types.uint64[::1], types.float64[::1]
 flags, scalar = types.boolean[::1], types.int64
 u32_table, u64_table = types.uint32[:, ::1], types.uint64[:, ::1]
-i32, flag_table = types.int32[::1], types.boolean[:, ::1]
+i32, i32_table, flag_table = types.int32[::1], types.int32[:, ::1], types.boolean[:, ::1]
 named: Any = types.NamedTuple
 side = named((u64_table, u64_table, i32, i32, i32, i32, i32, flags), Side)
 search = named((scalar, flag_table, types.int64[:, ::1], scalar, i32, scalar), Search)
 comparison = (side, side, search, scalar, i64, u64, i64)
 f32, f32_table, f64_table, i64_table = types.float32[::1], types.float32[:, ::1], types.float64[:, ::1], types.int64[:, ::1]
 number, flag, word = types.float64, types.boolean, types.uint64
+cube = types.int64[:, :, ::1]
+frames = named((cube, cube, types.uint8[:, :, ::1], flag_table, types.int64[:, :, :, ::1], i32_table, i32_table, cube, cube), Frame)
+lanes = named((i64_table, frames, u8, i64, i32, u64_table, cube, i64_table, i32, i64, i64_table), Lane)
 
 SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("affine", "divide", "f32"): (f32, f32, f32),
@@ -39,6 +44,8 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("histogram", "count_values", "f32"): (f32, f64, scalar, i64),
     ("histogram", "count_values", "f64"): (f64, f64, scalar, i64),
     ("jaccard", "similarities"): (u32, i64, i64, i64, f64),
+    ("jpeg", "read_headers"): (u8, i64, i64_table, frames),
+    ("jpeg", "walk_lanes"): (u8, i64, i64_table, lanes, u8, i64, i64, i64, i64),
     ("minhash", "lower"): (u32, i64, i64, i64, u32, u32, u32_table),
     ("moments", "add_steps", "f32"): (f32, scalar, number, number, number, number, i64, i64, i64),
     ("moments", "add_steps", "f64"): (f64, scalar, number, number, number, number, i64, i64, i64),
@@ -50,6 +57,7 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("ngrams", "copy_words"): (u8, i64, i64, i64, u8),
     ("ngrams", "hash_grams"): (u8, i64, i64, i64, i64, scalar, u32),
     ("ngrams", "mark_units"): (u8, i64, flags, scalar, u8, u8),
+    ("quality", "measure_pictures"): (u8, i64, i64_table, u8, i64, i64, types.int32[:, :, ::1], i64_table, i64_table),
     ("quantiles", "count_digits", "f32"): (u32, word, word, u64, scalar, scalar, i64),
     ("quantiles", "count_digits", "f64"): (u64, word, word, u64, scalar, scalar, i64),
     ("quantiles", "mark", "f32"): (u32, word, word, u64, scalar, flags),

@@ -68,7 +68,7 @@ THRESHOLDS = [(1, 0), (1, 3), (1, 10), (1, 29), (2, 15), (3, 20), (3, 60), (4, 0
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("words", "limit"), THRESHOLDS)
 def test_no_pair_is_missed_or_given_twice(words: int, limit: int, method: hamming.Method, backend: BackendName) -> None:
-    hashes = hashes_with_neighbours(at_most(30, 10, backend), words, flips=limit + 4)
+    hashes = hashes_with_neighbours(at_most(30, 7, backend), words, flips=limit + 4)
     hashes[:3] = hashes[3]  # equal hashes share every band
     found = as_list(hamming.pairs(hashes, limit, method=method, backend=backend))
     assert found == near_pairs(hashes, limit)

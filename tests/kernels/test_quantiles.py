@@ -156,7 +156,7 @@ def test_counts_of_values_merge_and_part_and_have_the_same_quantiles(values: NDA
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "ties"])
 def test_the_deviation_is_found_in_passes_over_shards(name: str, backend: Any) -> None:
-    values = COLUMNS[name]
+    values = COLUMNS[name][: at_most(3000, 60, backend)]
     shards = np.array_split(values, 5)
 
     def middle(parts: list[NDArray[Any]]) -> float:

@@ -29,9 +29,11 @@ def _log(count: int, logs: NDArray[np.int64]) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _levels(pixels: NDArray[np.uint8], counts: NDArray[np.int64], logs: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+def _levels(
+    pixels: NDArray[np.uint8], parts: NDArray[np.int32], counts: NDArray[np.int64], logs: NDArray[np.int64], out: NDArray[np.int64]
+) -> None:
     n = pixels.size
-    parts = np.zeros((4, 256), np.int32)  # equal pixels side by side would wait for one another's count
+    parts[:] = 0  # four counts: equal pixels side by side would wait for one another's
     for place in range(0, n - 3, 4):
         for part in range(4):
             parts[part, pixels[place + part]] += 1
@@ -114,6 +116,38 @@ def _bar(pixels: NDArray[np.uint8], first: int, line_step: int, lines: int, cell
 
 
 @njit(cache=True, nogil=True)
+def measure_one(
+    picture: NDArray[np.uint8],
+    height: int,
+    width: int,
+    chroma: NDArray[np.uint8],
+    parts: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    logs: NDArray[np.int64],
+    out: NDArray[np.int64],
+) -> None:
+    """Write the figures of a picture; `parts`, [4, 256], and `counts`, [256], are room for it."""
+    if picture.size > 0:
+        _levels(picture, parts, counts, logs, out)
+        lag = max(1, max(height, width) // LAG_SIDE)
+        out[_NEAR_STEPS] = _steps(picture, height, width, lag)
+        out[_FAR_STEPS] = _steps(picture, height, width, 2 * lag)
+        out[_NEAR_PAIRS] = max(0, height - lag) * width + height * max(0, width - lag)
+        out[_FAR_PAIRS] = max(0, height - 2 * lag) * width + height * max(0, width - 2 * lag)
+        last = picture.size - 1
+        out[_TOP], out[_TOP_EDGE] = _bar(picture, 0, width, height, 1, width)
+        out[_TOP + 1], out[_TOP_EDGE + 1] = _bar(picture, last, -width, height, -1, width)
+        out[_TOP + 2], out[_TOP_EDGE + 2] = _bar(picture, 0, 1, width, width, height)
+        out[_TOP + 3], out[_TOP_EDGE + 3] = _bar(picture, last, -1, width, -width, height)
+    largest = total = 0
+    for value in chroma:
+        away = abs(int(np.int64(value)) - NEUTRAL)
+        largest = max(largest, away)
+        total += away
+    out[_CHROMA], out[_CHROMA + 1], out[_CHROMA + 2] = chroma.size, largest, total
+
+
+@njit(cache=True, nogil=True)
 def measure_all(
     pixels: NDArray[np.uint8],
     offsets: NDArray[np.int64],
@@ -124,27 +158,8 @@ def measure_all(
     figures: NDArray[np.int64],
 ) -> None:
     """Write the figures of each picture into its row."""
-    counts = np.zeros(256, np.int64)
+    parts, counts = np.zeros((4, 256), np.int32), np.zeros(256, np.int64)
     for number in range(len(shapes)):
-        height, width = shapes[number]
-        out = figures[number]
         picture = pixels[offsets[number] : offsets[number + 1]]
-        if picture.size > 0:
-            _levels(picture, counts, logs, out)
-            lag = max(1, max(height, width) // LAG_SIDE)
-            out[_NEAR_STEPS] = _steps(picture, height, width, lag)
-            out[_FAR_STEPS] = _steps(picture, height, width, 2 * lag)
-            out[_NEAR_PAIRS] = max(0, height - lag) * width + height * max(0, width - lag)
-            out[_FAR_PAIRS] = max(0, height - 2 * lag) * width + height * max(0, width - 2 * lag)
-            last = picture.size - 1
-            out[_TOP], out[_TOP_EDGE] = _bar(picture, 0, width, height, 1, width)
-            out[_TOP + 1], out[_TOP_EDGE + 1] = _bar(picture, last, -width, height, -1, width)
-            out[_TOP + 2], out[_TOP_EDGE + 2] = _bar(picture, 0, 1, width, width, height)
-            out[_TOP + 3], out[_TOP_EDGE + 3] = _bar(picture, last, -1, width, -width, height)
-        largest = total = 0
-        for value in chroma[chroma_offsets[number] : chroma_offsets[number + 1]]:
-            away = abs(int(np.int64(value)) - NEUTRAL)
-            largest = max(largest, away)
-            total += away
-        out[_CHROMA] = chroma_offsets[number + 1] - chroma_offsets[number]
-        out[_CHROMA + 1], out[_CHROMA + 2] = largest, total
+        colour = chroma[chroma_offsets[number] : chroma_offsets[number + 1]]
+        measure_one(picture, shapes[number, 0], shapes[number, 1], colour, parts, counts, logs, figures[number])

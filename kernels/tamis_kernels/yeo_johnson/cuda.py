@@ -1,7 +1,7 @@
 """The Yeo-Johnson transform in CUDA, a value a thread.
 
-NVIDIA's log1p and expm1 are within 1 unit in the last place, as the CPU's are, but not the same: results agree to a relative 1e-13, not bit
-for bit, as those of two processors with different mathematical libraries do.
+NVIDIA's log1p and expm1 round otherwise than the CPU's: results agree to a relative 1e-13, the bound of the tests, and not bit for bit, as
+those of two processors with different mathematical libraries do.
 """
 
 from __future__ import annotations
