@@ -4,13 +4,14 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, quality, whole_runs
+from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, quality, whole_runs, windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,14 @@ ALL = Limits(
     jitter=SECOND // 10,
     drift=SECOND // 4,
 )
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interpreted, short series span several blocks, with holes and without."""
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        monkeypatch.setattr(windows, "LANES", 4)
+        monkeypatch.setattr(windows, "STEPS", 10)
 
 
 def told(bits: int | np.uint32) -> set[str]:
@@ -216,13 +225,32 @@ def test_nothing_gives_nothing(backend: Any) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([0.0, -0.0, 1.0, 1.25, 3.0, NAN, INF, 1e300, -1e300]) | st.floats(-1e6, 1e6), max_size=40),
+    st.lists(st.sampled_from([0.0, -0.0, 1.0, 1.25, 3.0, NAN, INF, 1.7e308, -1.7e308]) | st.floats(-1e6, 1e6), max_size=40),
     st.sampled_from([3, 5, 9]),
+    st.sampled_from([(3.0, 0.5), (0.0, 0.0), (1.0, INF), (INF, 0.0)]),
 )
-def test_hampel_agrees_on_any_values(values: list[float], window: int) -> None:
+def test_hampel_agrees_on_any_values(values: list[float], window: int, limits: tuple[float, float]) -> None:
     array = np.array(values, np.float64)
-    got, expected = (hampel(array, window=window, floor=0.5, backend=backend) for backend in ("cpu", "reference"))
+    sigmas, floor = limits
+    got, expected = (hampel(array, window=window, sigmas=sigmas, floor=floor, backend=backend) for backend in ("cpu", "reference"))
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("window", [3, 5, 7, 21, 51, 97, 99])
+@pytest.mark.parametrize("missing", [0.0, 0.01, 0.4])
+def test_hampel_agrees_on_long_series_with_holes(window: int, missing: float) -> None:
+    random = np.random.default_rng(window)
+    values = np.round(np.cumsum(random.normal(size=17_000)), 1)  # more than a block of the kernel
+    values[random.integers(0, values.size, 300)] += 20
+    values[random.random(values.size) < missing] = NAN
+    got = hampel(values, window=window)
+    checked = [slice(0, 1500), slice(15_400, 17_000)]  # both ends, and where blocks meet
+    for rows in checked:
+        around = slice(max(rows.start - window, 0), rows.stop + window)
+        expected = hampel(values[around], window=window, backend="reference")
+        np.testing.assert_array_equal(got[rows], expected[rows.start - around.start :][: len(got[rows])])
+    np.testing.assert_array_equal(hampel(values[::-1], window=window), got[::-1])
 
 
 @pytest.mark.parametrize("window", [3, 7, 21])

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -306,22 +305,8 @@ def hampel(
     _check(np.empty(value.shape, np.int64), value, None)
     flags = np.empty(value.size, np.uint8)
     given = _read_only(value.astype(np.float64, copy=False))
-    implementation("sensor", backend).hampel(given, window, float(sigmas * MAD), float(floor), _network(window), flags)
+    implementation("sensor", backend).hampel(given, window, float(sigmas * MAD), float(floor), flags)
     return flags
-
-
-@cache
-def _network(n: int) -> NDArray[np.int64]:
-    """Return the comparisons of Batcher's merge exchange (Knuth, volume 3, 5.2.2 M), which sort n numbers."""
-    pairs = []
-    top = p = 1 << (n - 1).bit_length() - 1
-    while p > 0:
-        q, r, d = top, 0, p
-        while d > 0:
-            pairs += [(i, i + d) for i in range(n - d) if i & p == r]
-            d, q, r = q - p, q // 2, p
-        p //= 2
-    return np.array(pairs, np.int64)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -167,11 +167,8 @@ def _span(now: int, here: float, window: int, values: NDArray[np.float64], count
     return float(max(values[4], *most)) - float(min(values[3], *least)) if covered else math.inf
 
 
-def hampel(
-    value: NDArray[np.float64], window: int, sigmas: float, floor: float, pairs: NDArray[np.int64], flags: NDArray[np.uint8]
-) -> None:
+def hampel(value: NDArray[np.float64], window: int, sigmas: float, floor: float, flags: NDArray[np.uint8]) -> None:
     """Fill flags with 1 near the median of the window, 3 away from it, 2 where more than half of the window is missing."""
-    del pairs  # how to sort is no part of the definition
     half = window // 2
     readings = value.tolist()
     for row, here in enumerate(readings):
