@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, identifier, quality, whole_runs
+from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, identifier, quality, quality_of_groups, whole_runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,6 +128,22 @@ def test_long_series_in_large_chunks_give_the_same_flags() -> None:
     parts.append(scan.finish())
     for at in (0, 1):
         np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), whole[at])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_many_series_at_once_are_as_each_alone(backend: Any, dtype: Any) -> None:
+    time, value, valid = series(600)
+    value = value.astype(dtype)
+    offsets = np.array([0, 0, 1, 3, 200, 200, 599, 600, 600])
+    for there in (valid, None):
+        got = quality_of_groups(time, value, offsets, ALL, there, backend)
+        alone = [
+            quality(time[a:b], value[a:b], ALL, None if there is None else there[a:b], backend="reference") for a, b in pairwise(offsets)
+        ]
+        for at in (0, 1):
+            np.testing.assert_array_equal(got[at], np.concatenate([one[at] for one in alone]))
+    assert quality_of_groups(time[:0], value[:0], np.zeros(1, np.int32), ALL, backend=backend)[0].size == 0
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -285,6 +301,10 @@ TIMES, ONES = np.arange(2) * SECOND, np.ones(2)
         (lambda: quality(TIMES, ONES, ALL, np.ones(2, np.uint8)), "valid must be bool"),
         (lambda: quality(np.array([0, 2**62]), ONES, ALL), "1823 to 2116"),
         (lambda: quality(np.array([0, -(2**62) - 1]), ONES, ALL, backend="reference"), "1823 to 2116"),
+        (lambda: quality_of_groups(TIMES, ONES, np.array([0, 1]), ALL), "from 0 to 2, the number of rows; got 0 … 1"),
+        (lambda: quality_of_groups(TIMES, ONES, np.array([0.0, 2.0]), ALL), "offsets must be int32 or int64"),
+        (lambda: quality_of_groups(np.array([0, 2**62]), ONES, np.arange(3), ALL), "time of series 1 must lie within"),
+        (lambda: quality_of_groups(np.array([2**62, 0]), ONES, np.arange(3), ALL, backend="reference"), "time of series 0 must lie within"),
         (lambda: Scan(Limits(spike=(NAN, 1.0))), "not NaN"),
         (lambda: Scan(Limits(fail_span=(2.0, 1.0))), "fail_span must go from low to high"),
         (lambda: Scan(Limits(rate=(-1.0, 1.0))), "must not be negative"),
