@@ -236,6 +236,7 @@ def hampel_package(folder: Path) -> Callable[[], object]:
     from hampel import hampel
 
     value = series(folder)[1]
+    np.save(folder / "outliers.npy", hampel(value, window_size=21, n_sigma=3.0).outlier_indices)
     return lambda: hampel(value, window_size=21, n_sigma=3.0)
 
 

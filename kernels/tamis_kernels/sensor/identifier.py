@@ -77,21 +77,32 @@ def _deviations(ordered: NDArray[np.float64], window: int, best: NDArray[np.floa
 
 
 @njit(cache=True, nogil=True)
-def _partial(here: float, ordered: NDArray[np.float64], there: int, sigmas: float, floor: float) -> int:
-    """Judge a row of whose window only the first places of ordered, at least one, are there."""
-    high = there // 2
-    low = high - 1
-    median = ordered[high] if there % 2 else (ordered[low] + ordered[high]) / 2
-    last = before = 0.0
-    for _ in range(there // 2 + 1):  # deviations by size, outward from the median
-        below = abs(median - ordered[low]) if low >= 0 else math.inf
-        above = abs(ordered[high] - median) if high < there else math.inf
-        before = last
-        if below <= above:
-            last, low = below, low - 1
+def _reach(ordered: NDArray[np.float64], there: int, median: float, count: int) -> float:
+    """Return how far from the median the farthest is of the `count` nearest of the values that are there.
+
+    They lie side by side. Of all stretches of as many, the search finds the first that reaches as far up as down, or farther.
+    """
+    low, high = 0, there - count
+    while low < high:
+        first = (low + high) // 2
+        if ordered[first + count - 1] - median < median - ordered[first]:
+            low = first + 1
         else:
-            last, high = above, high + 1
-    limit = sigmas * (last if there % 2 else (before + last) / 2)
+            high = first
+    reach = float(max(ordered[low + count - 1] - median, median - ordered[low]))
+    return min(reach, float(median - ordered[low - 1])) if low > 0 else reach
+
+
+@njit(cache=True, nogil=True)
+def _partial(here: float, ordered: NDArray[np.float64], there: int, sigmas: float, floor: float) -> int:
+    """Judge a row of whose window only the first places of ordered, at least two, are there."""
+    half = there // 2
+    if there % 2:
+        median = ordered[half]
+        limit = sigmas * _reach(ordered, there, median, half + 1)
+    else:
+        median = (ordered[half - 1] + ordered[half]) / 2
+        limit = sigmas * ((_reach(ordered, there, median, half) + _reach(ordered, there, median, half + 1)) / 2)
     return 3 if abs(here - median) > (floor if floor > limit else limit) else 1
 
 
