@@ -44,7 +44,7 @@ def environment(folder: Path, peer: str) -> str:
     python = folder / peer / "bin" / "python"
     if not python.exists():
         venv.create(folder / peer, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS[peer]], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--quiet", *PEERS[peer]], check=True)
     return str(python)
 
 
