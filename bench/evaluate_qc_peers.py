@@ -21,6 +21,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -232,8 +233,6 @@ def _columns(path: Path, clock: str, names: list[str], sensor: str = "") -> Iter
 
 
 def _instant(text: str) -> int:
-    from datetime import UTC, datetime
-
     moment = datetime.fromisoformat(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000) * 1_000_000
