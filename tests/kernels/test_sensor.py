@@ -4,13 +4,14 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, quality, whole_runs
+from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, identifier, quality, quality_of_groups, whole_runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,14 @@ ALL = Limits(
     jitter=SECOND // 10,
     drift=SECOND // 4,
 )
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interpreted, short series span several blocks, with holes and without."""
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        monkeypatch.setattr(identifier, "LANES", 4)
+        monkeypatch.setattr(identifier, "STEPS", 10)
 
 
 def told(bits: int | np.uint32) -> set[str]:
@@ -119,6 +128,22 @@ def test_long_series_in_large_chunks_give_the_same_flags() -> None:
     parts.append(scan.finish())
     for at in (0, 1):
         np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), whole[at])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_many_series_at_once_are_as_each_alone(backend: Any, dtype: Any) -> None:
+    time, value, valid = series(600)
+    value = value.astype(dtype)
+    offsets = np.array([0, 0, 1, 3, 200, 200, 599, 600, 600])
+    for there in (valid, None):
+        got = quality_of_groups(time, value, offsets, ALL, there, backend)
+        alone = [
+            quality(time[a:b], value[a:b], ALL, None if there is None else there[a:b], backend="reference") for a, b in pairwise(offsets)
+        ]
+        for at in (0, 1):
+            np.testing.assert_array_equal(got[at], np.concatenate([one[at] for one in alone]))
+    assert quality_of_groups(time[:0], value[:0], np.zeros(1, np.int32), ALL, backend=backend)[0].size == 0
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -216,13 +241,32 @@ def test_nothing_gives_nothing(backend: Any) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([0.0, -0.0, 1.0, 1.25, 3.0, NAN, INF, 1e300, -1e300]) | st.floats(-1e6, 1e6), max_size=40),
+    st.lists(st.sampled_from([0.0, -0.0, 1.0, 1.25, 3.0, NAN, INF, 1.7e308, -1.7e308]) | st.floats(-1e6, 1e6), max_size=40),
     st.sampled_from([3, 5, 9]),
+    st.sampled_from([(3.0, 0.5), (0.0, 0.0), (1.0, INF), (INF, 0.0)]),
 )
-def test_hampel_agrees_on_any_values(values: list[float], window: int) -> None:
+def test_hampel_agrees_on_any_values(values: list[float], window: int, limits: tuple[float, float]) -> None:
     array = np.array(values, np.float64)
-    got, expected = (hampel(array, window=window, floor=0.5, backend=backend) for backend in ("cpu", "reference"))
+    sigmas, floor = limits
+    got, expected = (hampel(array, window=window, sigmas=sigmas, floor=floor, backend=backend) for backend in ("cpu", "reference"))
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("window", [3, 5, 7, 21, 51, 97, 99])
+@pytest.mark.parametrize("missing", [0.0, 0.01, 0.4])
+def test_hampel_agrees_on_long_series_with_holes(window: int, missing: float) -> None:
+    random = np.random.default_rng(window)
+    values = np.round(np.cumsum(random.normal(size=17_000)), 1)  # more than a block of the kernel
+    values[random.integers(0, values.size, 300)] += 20
+    values[random.random(values.size) < missing] = NAN
+    got = hampel(values, window=window)
+    checked = [slice(0, 1500), slice(15_400, 17_000)]  # both ends, and where blocks meet
+    for rows in checked:
+        around = slice(max(rows.start - window, 0), rows.stop + window)
+        expected = hampel(values[around], window=window, backend="reference")
+        np.testing.assert_array_equal(got[rows], expected[rows.start - around.start :][: len(got[rows])])
+    np.testing.assert_array_equal(hampel(values[::-1], window=window), got[::-1])
 
 
 @pytest.mark.parametrize("window", [3, 7, 21])
@@ -257,6 +301,10 @@ TIMES, ONES = np.arange(2) * SECOND, np.ones(2)
         (lambda: quality(TIMES, ONES, ALL, np.ones(2, np.uint8)), "valid must be bool"),
         (lambda: quality(np.array([0, 2**62]), ONES, ALL), "1823 to 2116"),
         (lambda: quality(np.array([0, -(2**62) - 1]), ONES, ALL, backend="reference"), "1823 to 2116"),
+        (lambda: quality_of_groups(TIMES, ONES, np.array([0, 1]), ALL), "from 0 to 2, the number of rows; got 0 … 1"),
+        (lambda: quality_of_groups(TIMES, ONES, np.array([0.0, 2.0]), ALL), "offsets must be int32 or int64"),
+        (lambda: quality_of_groups(np.array([0, 2**62]), ONES, np.arange(3), ALL), "time of series 1 must lie within"),
+        (lambda: quality_of_groups(np.array([2**62, 0]), ONES, np.arange(3), ALL, backend="reference"), "time of series 0 must lie within"),
         (lambda: Scan(Limits(spike=(NAN, 1.0))), "not NaN"),
         (lambda: Scan(Limits(fail_span=(2.0, 1.0))), "fail_span must go from low to high"),
         (lambda: Scan(Limits(rate=(-1.0, 1.0))), "must not be negative"),

@@ -49,7 +49,7 @@ from tamis_kernels.sensor.runs import flat
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["hampel", "scan"]
+__all__ = ["hampel", "scan", "scan_groups"]
 
 BLOCK = 1024  # rows of scratch, which stay in the first-level cache
 
@@ -303,3 +303,29 @@ def scan(
         elif taken:
             counts[0] = max(counts[0], 1)
     return done
+
+
+@njit(cache=True, nogil=True)
+def scan_groups(
+    time: NDArray[np.int64],
+    value: NDArray[np.float64],
+    valid: NDArray[np.uint8],
+    sentinels: NDArray[np.float64],
+    reals: NDArray[np.float64],
+    wholes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
+) -> int:
+    """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
+    own_values, own_counts = np.empty_like(values), np.empty_like(counts)
+    for group in range(offsets.size - 1):
+        a, b = offsets[group], offsets[group + 1]
+        own_values[:], own_counts[:] = values, counts
+        there = valid[a:b] if valid.size else valid
+        settled = scan(time[a:b], value[a:b], there, sentinels, reals, wholes, own_values, own_counts, True, bits[a:b], flags[a:b])
+        if settled < 0:
+            return group
+    return -1
