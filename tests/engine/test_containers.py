@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import Any
 
+import numpy as np
 import pytest
 from made_media import PAGE, WHOLE, box, changed_page, film, picture, put, riff, sound, tiff
+from PIL import Image
 
 from tamis.media import Inspection, Limits, inspect
 
@@ -135,6 +138,63 @@ def test_deflated_strips_of_a_tiff_are_inflated() -> None:
     data = picture("TIFF", compression="tiff_deflate")
     for place in range(100, 4000, 501):
         assert verdict(put(data, place, bytes([data[place] ^ 4]))) == ("damaged", "corrupt_data"), place
+
+
+def lzw(codes: list[int], *, old: bool = False) -> bytes:
+    """Return a TIFF of 4 x 3 pixels whose strip holds codes of nine bits; of before TIFF 6.0 these begin at the lowest bit."""
+    bits = "".join(f"{code:09b}"[:: -1 if old else 1] for code in codes).ljust(8 * 16, "0")
+    strip = bytes(int(bits[at : at + 8][:: -1 if old else 1], 2) for at in range(0, len(bits), 8))
+    return tiff([(279, 4, 1, 16) if one[0] == 279 else (259, 3, 1, 5) if one[0] == 259 else one for one in PAGE], strip)
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        ([256, *range(100, 112), 257], ""),
+        ([256, *range(100, 112)], ""),  # the last code is often left out
+        ([256, 100, 258, 259, 260, 101, 101, 257], ""),  # 1 + 2 + 3 + 4 bytes and two more
+        ([256, 100, 258, 259, 260, 261, 257], "corrupt_data"),
+        ([256, 100, 258, 259, 260, 101, 257], "missing_rows"),
+        ([256, 100, 101, 300, 257], "corrupt_data"),
+        ([256, 258, 100, 101, 257], "corrupt_data"),
+        ([257], "missing_rows"),
+    ],
+)
+def test_codes_of_lzw_stand_for_the_bytes_of_a_strip(codes: list[int], reason: str) -> None:
+    assert judge(lzw(codes)).reason == reason
+
+
+def test_codes_of_lzw_grow_to_twelve_bits_and_a_full_table_is_no_fault() -> None:
+    shades = np.random.default_rng(1).integers(0, 256, (97, 103, 3)).astype(np.uint8)
+    target = io.BytesIO()
+    Image.fromarray(shades).save(target, "TIFF", compression="tiff_lzw")
+    assert verdict(target.getvalue()) == ("ok", "")
+    assert judge(lzw([256, *range(100, 112), 257], old=True)).reason == ""
+
+
+def test_flipped_bits_in_lzw_are_told_by_the_length_of_what_they_make() -> None:
+    target = io.BytesIO()
+    Image.fromarray(np.add.outer(np.arange(160), np.arange(200)).astype(np.uint8)).save(target, "TIFF", compression="tiff_lzw")
+    data, rng = target.getvalue(), np.random.default_rng(4)
+    bits = rng.integers(8 * 8, 8 * 5_000, 200).tolist()
+    found = sum(verdict(put(data, bit // 8, bytes([data[bit // 8] ^ 1 << bit % 8])))[0] == "damaged" for bit in bits)
+    assert found > 90
+
+
+@pytest.mark.parametrize(
+    ("strip", "reason"),
+    [
+        (b"\x0babcdefghijkl", ""),
+        (b"\x80\xfda\x07bcdefghi", ""),  # nothing, four times a, eight bytes
+        (b"\xf4a", "corrupt_data"),
+        (b"\xf6a", "missing_rows"),
+        (b"\xf6", "missing_rows"),
+        (b"\x0babc", "missing_rows"),
+    ],
+)
+def test_runs_of_packbits_stand_for_the_bytes_of_a_strip(strip: bytes, reason: str) -> None:
+    page = [(279, 4, 1, len(strip)) if one[0] == 279 else (259, 3, 1, 32773) if one[0] == 259 else one for one in PAGE]
+    assert judge(tiff(page, strip)).reason == reason
 
 
 def test_rows_of_a_bitmap_are_counted() -> None:
