@@ -275,61 +275,6 @@ def test_sound_that_an_aiff_declares_is_there() -> None:
     assert verdict(put(data, data.index(b"SSND"), b"SSNX")) == ("damaged", "no_sound")
 
 
-def mp3_frames(data: bytes) -> list[int]:
-    places, place = [], data.index(b"\xff\xfb")
-    while place < len(data):
-        places.append(place)
-        place = data.find(b"\xff\xfb", place + 20)
-        if place < 0:
-            break
-    return places
-
-
-def test_frames_of_an_mp3_are_chained() -> None:
-    data = sound("mp3", "libmp3lame")
-    places = mp3_frames(data)
-    first, fifth = places[0], places[5]
-    assert verdict(data + b"TAG" + bytes(125)) == ("ok", "not_decoded")
-    assert verdict(data + bytes(50)) == ("ok", "not_decoded")
-    assert verdict(data + b"unknown words") == ("benign", "trailing_bytes")
-    lost = judge(put(data, fifth, bytes(2)))
-    assert (lost.grade, lost.reason) == ("damaged", "corrupt_data")
-    assert f"byte {fifth}" in lost.detail
-    assert judge(data[:fifth] + data[places[8] :]).reason in {"missing_frames", "truncated"}
-    assert verdict(data[:-5])[1] == "truncated"
-    assert verdict(data[first:first] + b"junk" * 9 + data[first:])[1] in {"junk_in_header", "unknown_content", "text"}
-    plain = data[:first] + data[places[1] :]  # without the frame that counts
-    assert judge(plain).grade == "ok"
-    assert verdict(plain[:-5]) == ("damaged", "truncated")
-    assert verdict(data[:first] + data[places[1] : places[1] + 50]) == ("damaged", "truncated")
-    assert verdict(data[:first] + b"junk" * 9 + data[first:]) == ("benign", "junk_in_header")
-
-
-def test_tags_alone_are_no_sound() -> None:
-    tag = b"ID3\4\0\0" + bytes([0, 0, 1, 0])
-    assert verdict(tag + bytes(128)) == ("damaged", "no_sound")
-    assert verdict(tag + bytes(20)) == ("damaged", "truncated")
-    assert verdict(tag + bytes(128) + sound("flac", "flac")) == ("benign", "tag_in_front")
-    assert verdict(tag + bytes(128) + sound("adts", "aac")) == ("ok", "not_decoded")
-    assert verdict(tag + bytes(128) + b"\xff\xfb\x00\x64" + bytes(900)) == ("benign", "free_format")
-
-
-def test_a_header_may_count_frames_as_vbri() -> None:
-    frames = b"".join(b"\xff\xfb\x90\x64" + bytes(413) for _ in range(6))
-    for count, expected in ((5, "not_decoded"), (90, "missing_frames")):
-        data = put(frames, 36, b"VBRI" + bytes(6) + struct.pack(">II", len(frames), count))
-        assert judge(data).reason == expected
-    assert judge(put(frames, 36, b"VBRI" + bytes(6) + struct.pack(">II", 1 << 20, 5))).reason == "truncated"
-
-
-def test_frames_of_aac_are_chained() -> None:
-    data = sound("adts", "aac")
-    second = data.index(data[:3], 5)
-    third = data.index(data[:3], second + 5)
-    assert verdict(put(data, third, b"\0")) == ("damaged", "corrupt_data")
-    assert verdict(data[:-3]) == ("damaged", "truncated")
-
-
 # Film
 
 
