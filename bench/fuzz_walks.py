@@ -51,7 +51,7 @@ with redirect_stderr(StringIO()), atheris.instrument_imports(include=["tamis", "
 LIMITS = Limits(max_pixels=1 << 20, max_total_pixels=1 << 22, max_frames=1000)
 MOST_BYTES, MOST_SECONDS, LONGEST = 512 << 20, 10, 1 << 16
 SEEDS = {"heic": ("avif",), "mp4": ("mp4", "mp4, fragments", "mov", "m4a"), "mkv": ("mkv", "webm"), "webp": ("webp", "webp, lossless")}
-SEEDS |= {"tiff": ("tiff", "tiff, deflate"), "png": ("png", "apng"), "ogg": ("ogg", "opus")}
+SEEDS |= {"tiff": ("tiff", "tiff, deflate", "tiff, lzw", "tiff, packbits"), "png": ("png", "apng"), "ogg": ("ogg", "opus")}
 
 Target = Callable[[bytes], object]
 
