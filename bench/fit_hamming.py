@@ -17,7 +17,7 @@ import numpy as np
 from bench_hamming import corpus
 from harness import machine
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+from scipy.optimize import nnls  # type: ignore[import-untyped]
 
 from tamis_kernels import hamming, perceptual
 
