@@ -64,7 +64,7 @@ def main() -> None:
             add(name, [stays.get(row["path"], row["path"]) for row in truth])
         python = arguments.peer or environment(Path(work) / "peer")
         done = subprocess.run([python, LANE, root], capture_output=True, text=True, check=True)
-        for line in done.stdout.splitlines():
+        for line in filter(lambda line: line.startswith("["), done.stdout.splitlines()):  # the rest is chatter
             setting, found = json.loads(line)
             if isinstance(found, str):
                 table.remarks.append(f"imagededup {setting} did not run: {found}")
