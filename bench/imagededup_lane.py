@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-SETTINGS = {
+SETTINGS: dict[str, tuple[str, dict[str, float]]] = {
     "PHash 10": ("PHash", {"max_distance_threshold": 10}),
     "DHash 10": ("DHash", {"max_distance_threshold": 10}),
     "WHash 10": ("WHash", {"max_distance_threshold": 10}),
@@ -17,7 +17,7 @@ SETTINGS = {
 
 
 def main() -> None:
-    from imagededup import methods
+    from imagededup import methods  # type: ignore[import-not-found]
 
     for setting in sys.argv[2:] or SETTINGS:
         name, options = SETTINGS[setting]
