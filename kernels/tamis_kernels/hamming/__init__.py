@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["distances", "pair_chunks", "pairs"]
 
 # What a plan is chosen by, in nanoseconds of one core: bench/fit_hamming.py. Of an index: a band, a hash sorted into one, a key of one, a
-# bucket looked up, a pair that meets in one; each raised by a tenth or more: large ones leave the cache. Of all pairs: a pair, by the words that
+# bucket looked up, a pair that meets in one; each raised, as large ones leave the cache. Of all pairs: a pair, by the words that
 # are probed and whether forms turn them over.
 WEIGHTS = np.array([47_000.0, 30.0, 1.1, 13.0, 0.022])
 _COMPARE = {(1, False): 0.033, (2, False): 0.05, (4, False): 0.1, (2, True): 0.07}
