@@ -50,6 +50,7 @@ LAYERS = {
     "sketches": {"errors", "texts"},
     "checks": {"errors", "media", "sources", "normalizer", "clustering", "goals", "texts"},
     "recipe": {"errors", "checks"},
+    "pictures": {"errors", "media", "checks"},
     "pipeline": {"errors", "inquiries", "media", "sets", "sources", "executors", "checks", "recipe", "progress", "report"},
     "api": {"errors", "sizes", "recipe", "pipeline", "progress"},
     "doctor": {"api"},

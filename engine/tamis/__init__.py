@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from tamis.normalizer import GroupNormalizer, Normalizer, PictureNormalizer
+    from tamis.pictures import image_hashes
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
     from tamis.sketches import Signatures
@@ -44,6 +45,7 @@ _HOMES = {
         "WorkerError",
     ),
     "tamis.normalizer": ("GroupNormalizer", "Normalizer", "PictureNormalizer"),
+    "tamis.pictures": ("image_hashes",),
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
     "tamis.deduplicate": ("near_duplicates",),
@@ -72,6 +74,7 @@ __all__ = [
     "__version__",
     "check",
     "clean",
+    "image_hashes",
     "near_duplicates",
     "signatures",
     "write_sample",

@@ -221,23 +221,24 @@ def _hash_batch(
 
 
 def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
-    """Write, per hash uint64[4], those of the eight turned and flipped pictures as far as the hash alone tells them."""
+    """Write, per hash, those of the eight turned and flipped pictures as far as the hash alone tells them."""
     for_rows(_turn, 2048 * np.arange(len(hashes) + 1), hashes, out)
 
 
 @njit(cache=True, nogil=True)
 def _turn(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    side, even = (16, 0) if hashes.shape[1] > 1 else (8, 1)  # frequencies begin at 1, or at 0: a flip turns the sign of odd ones
     for number in range(first, last):
         for variant in range(8):
             transposed, rows_flipped, columns_flipped = VARIANTS[variant]
             out[number, variant] = 0
-            for row in range(16):
-                for column in range(16):
-                    source = 16 * row + column
+            for row in range(side):
+                for column in range(side):
+                    source = side * row + column
                     bit = hashes[number, source // 64] >> np.uint64(source % 64) & np.uint64(1)
-                    if (rows_flipped and row % 2 == 0) != (columns_flipped and column % 2 == 0):
+                    if (rows_flipped and row % 2 == even) != (columns_flipped and column % 2 == even):
                         bit ^= np.uint64(1)
-                    target = 16 * column + row if transposed else source
+                    target = side * column + row if transposed else source
                     out[number, variant, target // 64] |= bit << np.uint64(target % 64)
 
 
