@@ -41,6 +41,7 @@ LAYERS = {
     "clustering": {"errors"},
     "goals": {"errors"},
     "sets": {"errors"},
+    "series": {"errors", "sources"},
     "sizes": set[str](),
     "texts": {"errors", "clustering"},
     "deduplicate": {"errors", "clustering", "goals", "sets", "sizes", "texts"},
