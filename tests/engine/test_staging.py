@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamis.sources import staging, text
-from tamis.sources.delimited import read_delimited, scan
+from tamis.sources.delimited import read_delimited
 from tamis.sources.listing import Problem, SourceFile, list_source
 from tamis.sources.rows import BadRow
+from tamis.sources.scanner import scan
 from tamis.sources.staging import Staged, stage
 from tamis.sources.tables import TableReader
 

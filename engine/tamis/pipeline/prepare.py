@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tamis.progress import Progress
+    from tamis.sources.formats import FormatOptions
     from tamis.sources.schema import TableGroup
     from tamis_kernels.backend import BackendName
 
@@ -57,8 +58,8 @@ def prepare(
     """Return the plan of a run; with `recipe` None one is chosen from what the source holds."""
     listing = list_source(source, exclude=out)
     tables = [file for file in listing.files if file.kind != "media"]
-    words = format_options(recipe or Recipe.load(None, settings=settings)).missing_words
-    staged, problems, digests, indexed = _stage(tables, words, out, executor, progress, stop)
+    options = format_options(recipe or Recipe.load(None, settings=settings))
+    staged, problems, digests, indexed = _stage(tables, options, out, executor, progress, stop)
     media = [file for file in listing.files if file.kind == "media"] + [file for _, one in sorted(indexed.items()) for file in one.files]
     notes = {note.record: note for one in indexed.values() for note in one.notes}
     choice: tuple[str, ...] = ()
@@ -112,7 +113,7 @@ def _check_columns(recipe: Recipe, groups: Collection[TableGroup]) -> None:
 
 
 def _stage(
-    files: Sequence[SourceFile], words: Collection[str], out: Path, executor: LocalExecutor, progress: Progress, stop: Callable[[], bool]
+    files: Sequence[SourceFile], options: FormatOptions, out: Path, executor: LocalExecutor, progress: Progress, stop: Callable[[], bool]
 ) -> tuple[dict[str, Staged], tuple[Problem, ...], dict[str, str], dict[str, Indexed]]:
     staged: dict[str, Staged] = {}
     indexed: dict[str, Indexed] = {}
@@ -123,7 +124,7 @@ def _stage(
     progress.stage("read tables", len(files))
     folder = state_folder(out) / "staged"
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = [Task(_stage_task, (file, folder / f"{number:06d}", frozenset(words))) for number, file in enumerate(files)]
+    tasks = [Task(_stage_task, (file, folder / f"{number:06d}", options)) for number, file in enumerate(files)]
     for outcome in executor.map(tasks, stop=stop):
         file, (result, content) = outcome.task.argument[0], outcome.value
         progress.advance(1, size=file.size)
@@ -139,16 +140,16 @@ def _stage(
 
 def _stage_task(
     setup: object,  # noqa: ARG001 - staging comes before the plan
-    argument: tuple[SourceFile, Path, frozenset[str]],
+    argument: tuple[SourceFile, Path, FormatOptions],
     lost: Mapping[int, Loss],
     context: Context,
 ) -> tuple[Staged | Indexed | Problem, str]:
-    file, target, words = argument
+    file, target, options = argument
     if lost:
         loss = lost[-1]
         return Problem(file.record, loss.reason, loss.detail), ""
     context.at(-1)
-    done, made_from = target.with_suffix(".done"), (tamis.__version__, file, words)
+    done, made_from = target.with_suffix(".done"), (tamis.__version__, file, options)
     with contextlib.suppress(FileNotFoundError, EOFError, pickle.UnpicklingError):
         told, result, content = pickle.loads(done.read_bytes())
         if told == made_from and _is_there(result):
@@ -160,7 +161,7 @@ def _stage_task(
             content = digest(file.path)
         except OSError as error:
             return Problem(file.record, "unreadable_table", error.strerror or str(error)), ""
-        result = stage(file, target, words)
+        result = stage(file, target, options)
     with whole(done) as temporary:
         temporary.write_bytes(pickle.dumps((made_from, result, content)))
     return result, content

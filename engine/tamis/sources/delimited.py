@@ -1,22 +1,20 @@
-r"""Split delimited text (CSV, TSV and their kin) into records, and read the sound ones as columns of text.
+"""Split delimited text (CSV, TSV and their kin) into records, and read the sound ones as columns of text.
 
 The scanner finds where each record ends and how many fields it has. Only records of the right width go on to Arrow's
-parser, with whose rules the scanner agrees: a quote opens a quoted field only at the field's start, a doubled quote in
-it is a quote, and text after the closing quote belongs to the field. `\n`, `\r\n` and `\r` end a record; empty lines
-are no records.
+parser, with whose rules the scanner agrees.
 """
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from tamis.sources.layout import SAMPLE_BYTES, SAMPLE_RECORDS, Layout, find_layout
 from tamis.sources.rows import (
     RAW_LIMIT,
     RESERVED_COLUMNS,
@@ -26,146 +24,77 @@ from tamis.sources.rows import (
     check_limits,
     unique_names,
 )
+from tamis.sources.scanner import BLANK, UNCLOSED, scan
 from tamis.sources.text import BrokenStream, decode, is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-DELIMITERS = ",;\t|"
-SAMPLE_BYTES = 256 << 10
-SAMPLE_RECORDS = 200
-# A quote that nothing closes within this distance is taken for a stray one: its line alone is bad, not all that follow.
-QUOTED_LIMIT = 8 << 20
+    import numpy.typing as npt
 
-UNCLOSED = -1
-BLANK = 0
-
-FIGURES = re.compile(r"[+-]?[\d.][\d.,:/TZeE+ -]*")
+NO_DATE, NO_TIME = "(no date)", "(no time)"
 
 
-@numba.njit(cache=True, nogil=True)
-def _scan(
-    data: npt.NDArray[np.uint8],
-    delimiter: int,
-    final: bool,
-    limit: int,
-    ends: npt.NDArray[np.int64],
-    widths: npt.NDArray[np.int32],
-) -> int:
-    """Write the end and the width of each whole record in `data`, and return how many there are."""
-    quote, newline, carriage = 34, 10, 13
-    at_start, in_field, in_quotes = 0, 1, 2
-    size = len(data)
-    count = begin = position = 0
-    width, state, line_end = 1, at_start, -1
-    while True:
-        unclosed = False
-        if position >= size:
-            if not final or begin >= size:
-                return count
-            if state == in_quotes:
-                unclosed = True
-            else:
-                ends[count], widths[count] = size, width
-                return count + 1
-        if not unclosed:
-            byte = data[position]
-            if state == in_quotes:
-                if byte == quote:
-                    if position + 1 == size and not final:
-                        return count
-                    if position + 1 < size and data[position + 1] == quote:
-                        position += 1
-                    else:
-                        state = in_field
-                elif line_end < 0 and byte in (newline, carriage):
-                    line_end = position + 1
-                    if byte == carriage and line_end < size and data[line_end] == newline:
-                        line_end += 1
-                position += 1
-                unclosed = line_end >= 0 and state == in_quotes and position - begin > limit
-            elif byte == delimiter:
-                width += 1
-                state = at_start
-                position += 1
-            elif byte in (newline, carriage):
-                end = position + 1
-                if byte == carriage:
-                    if end == size and not final:
-                        return count
-                    if end < size and data[end] == newline:
-                        end += 1
-                ends[count], widths[count] = end, (BLANK if position == begin else width)
-                count += 1
-                begin = position = end
-                width, state, line_end = 1, at_start, -1
-            else:
-                state = in_quotes if byte == quote and state == at_start else in_field
-                position += 1
-        if unclosed:
-            end = line_end if line_end >= 0 else size
-            ends[count], widths[count] = end, UNCLOSED
-            count += 1
-            begin = position = end
-            width, state, line_end = 1, at_start, -1
-
-
-def scan(data: bytes, delimiter: str, *, final: bool, limit: int = QUOTED_LIMIT) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Return the end offsets and the numbers of fields of the whole records at the start of `data`.
-
-    The number of fields is 0 for an empty line and -1 for a record whose quote is never closed, or not within `limit`
-    bytes; such a record ends with its first line.
-    """
-    most = data.count(b"\n") + data.count(b"\r") + 1
-    ends, widths = np.empty(most, np.int64), np.empty(most, np.int32)
-    count: int = _scan(np.frombuffer(data, np.uint8), ord(delimiter), final, limit, ends, widths)
-    return ends[:count], widths[:count]
-
-
-def sniff(sample: bytes, *, final: bool, preferred: str = ",") -> str:
-    """Return the delimiter under which most records of a sample are as wide as the first."""
-    best, best_score = preferred, (0.0, 0, False)
-    for delimiter in DELIMITERS:
-        _, widths = scan(sample, delimiter, final=final)
-        widths = widths[widths != BLANK][:SAMPLE_RECORDS]
-        if len(widths) and widths[0] > 1:
-            score = (float(np.mean(widths == widths[0])), int(widths[0]), delimiter == preferred)
-            if score > best_score:
-                best, best_score = delimiter, score
-    return best
-
-
-def read_delimited(blocks: Iterable[tuple[bytes, bool]], *, preferred: str = ",", notes: list[str]) -> Iterator[Chunk]:
+def read_delimited(
+    blocks: Iterable[tuple[bytes, bool]], *, preferred: str = ",", join_times: bool = True, notes: list[str]
+) -> Iterator[Chunk]:
     """Yield chunks of rows, all columns text; what is worth knowing about the file is added to `notes`.
 
-    Where the text breaks off, the last chunk holds one bad row for what is left.
+    Where the text breaks off, the last chunk holds one bad row for what is left. With `join_times` a column of dates and one of times of
+    day beside it become one, its cells joined by a space.
     """
-    delimiter = ""
+    layout: Layout | None = None
     names: list[str] = []
     recoded = 0
     rest = b""
     try:
         for block, last in blocks:
             data = rest + block
-            if not delimiter:
-                delimiter = sniff(data[:SAMPLE_BYTES], final=last and len(data) <= SAMPLE_BYTES, preferred=preferred)
-            ends, widths = scan(data, delimiter, final=last)
+            if layout is None:
+                layout = find_layout(data[:SAMPLE_BYTES], final=last and len(data) <= SAMPLE_BYTES, preferred=preferred)
+                notes.extend(layout.notes)
+                layout = layout if join_times else replace(layout, stamps=())
+            ends, widths = scan(data, layout.delimiter, final=last)
             length = int(ends[-1]) if len(ends) else 0
             rest = data[length:]
-            records, changed = _as_utf8(_Records(data[:length], ends, widths, delimiter))
+            records, changed = _as_utf8(_Records(data[:length], ends, widths, layout.delimiter))
             recoded += changed
             records = records.select(np.flatnonzero(widths != BLANK))
             if not names and len(records):
-                names, has_header = _names(records, notes)
-                records = records.select(np.arange(int(has_header), len(records)))
-                yield Chunk(0, {name: pa.array([], pa.string()) for name in names}, [])
+                names = _names(records, layout, notes)
+                records = records.select(np.arange(layout.first, len(records)))
+                units = {name: unit.strip("[]() ") for name, unit in zip(names, layout.units, strict=False) if unit}
+                yield _joined(Chunk(0, {name: pa.array([], pa.string()) for name in names}, [], units), layout)
             if len(records):
-                yield _chunk(records, names)
+                yield _joined(_chunk(records, names), layout)
             check_limits(rest, len(names))
     except BrokenStream as error:
         yield broken_chunk(str(error), rest)
     if recoded:
         notes.append(f"{recoded} records are not UTF-8 and were read as Windows-1252")
+
+
+def _joined(chunk: Chunk, layout: Layout) -> Chunk:
+    """Join columns of dates with those of the times of day; a cell that lacks one of the two says so, and can be read as neither."""
+    if not layout.stamps or not chunk.columns:
+        return chunk
+    names = list(chunk.columns)
+    joined = {date: time for date, time in layout.stamps if max(date, time) < len(names)}
+    columns = {}
+    for place, name in enumerate(names):
+        if place in joined:
+            time = names[joined[place]]
+            columns[unique_names([f"{name} {time}"], names)[0]] = _stamps(chunk.columns[name], chunk.columns[time])
+        elif place not in joined.values():
+            columns[name] = chunk.columns[name]
+    return replace(chunk, columns=columns)
+
+
+def _stamps(dates: pa.Array | pa.ChunkedArray, times: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    dates, times = pc.utf8_trim_whitespace(dates), pc.utf8_trim_whitespace(times)
+    no_date, no_time = pc.equal(dates, ""), pc.equal(times, "")
+    filled = pc.binary_join_element_wise(pc.if_else(no_date, NO_DATE, dates), pc.if_else(no_time, NO_TIME, times), " ")
+    return pc.if_else(pc.and_(no_date, no_time), "", filled)
 
 
 class _Records:
@@ -226,26 +155,26 @@ def _as_utf8(records: _Records) -> tuple[_Records, int]:
     return records, 0
 
 
-def _names(records: _Records, notes: list[str]) -> tuple[list[str], bool]:
-    """Return the column names, and whether the first record gives them."""
-    if records.widths[0] == UNCLOSED:
-        cells = records[0].decode().rstrip("\r\n").split(records.delimiter)
+def _names(records: _Records, layout: Layout, notes: list[str]) -> list[str]:
+    """Return the column names."""
+    header = layout.header
+    if header is None or header >= len(records):
+        cells = [""] * int(records.widths[0])
+    elif records.widths[header] == UNCLOSED:
+        cells = records[header].decode().rstrip("\r\n").split(records.delimiter)
     else:
-        positions = [str(number) for number in range(records.widths[0])]
-        cells = [column[0].as_py() for column in records.select(np.arange(1)).parse(positions).columns]
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    has_header = not (filled and all(FIGURES.fullmatch(cell) for cell in filled))
-    if not has_header:
-        notes.append("the file has no header: its first line holds figures only")
-        cells = [""] * len(cells)
-    below = records.widths[1 : 1 + SAMPLE_RECORDS]
+        positions = [str(number) for number in range(records.widths[header])]
+        cells = [column[0].as_py() for column in records.select(np.array([header])).parse(positions).columns]
+    if cells[0].startswith("# "):
+        cells[0] = cells[0][2:]  # the header is a comment
+    below = records.widths[layout.first : layout.first + SAMPLE_RECORDS]
     if len(below) and below[0] > len(cells) and (below == below[0]).all():
         notes.append(f"the header names {len(cells)} columns, the rows have {below[0]}")
         cells += [""] * (int(below[0]) - len(cells))
     names = unique_names(cells, RESERVED_COLUMNS)
-    if has_header and names != [cell.strip() for cell in cells]:
+    if header is not None and names != [cell.strip() for cell in cells]:
         notes.append("some column names are missing or repeated and were made unique")
-    return names, has_header
+    return names
 
 
 def _chunk(records: _Records, names: Sequence[str]) -> Chunk:

@@ -63,6 +63,9 @@ class FormatOptions(BaseModel):
     decimal: Literal["auto", ".", ","] = Field(
         default="auto", description="The decimal mark in 1,234; auto asks the other numbers of the column."
     )
+    join_times: bool = Field(
+        default=True, description="Whether a column of dates and one of times of day beside it, in delimited text, become one timestamp."
+    )
     timezone: str = Field(
         default="UTC", description="Zone of the times that name none, in columns where others do. Of a doubled hour it is the first."
     )
@@ -159,7 +162,7 @@ def _text_column(cells: pl.Series) -> _Column:
 
 def _parsed_column(texts: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatOptions) -> _Column:
     words = [word.lower() for word in options.missing_words]
-    values = _at_once(texts, plan, reading, words)
+    values = _at_once(texts, plan, reading, words, options)
     is_rest = texts.is_not_null() & values.is_null()
     rest = _Column(texts.filter(is_rest).str.strip_chars())
     rest.drop("blank", rest.values == "")
@@ -179,12 +182,12 @@ def _parsed_column(texts: pl.Series, plan: ColumnPlan, reading: Reading, options
     return column
 
 
-def _at_once(texts: pl.Series, plan: ColumnPlan, reading: Reading, words: list[str]) -> pl.Series:
+def _at_once(texts: pl.Series, plan: ColumnPlan, reading: Reading, words: list[str], options: FormatOptions) -> pl.Series:
     """Read what one fast pass over the column can; what it leaves null is looked at more closely."""
     as_words = pl.Series(words, dtype=pl.String)
     if plan.kind == "number" and not reading.dot_groups and parsing.plain_numbers(as_words).is_null().all():
         values = texts.cast(plan.dtype, strict=False)
-        return values.fill_nan(None) if plan.dtype.is_float() else values
+        return _brought(values.fill_nan(None), plan, reading, options) if plan.dtype.is_float() else values
     if plan.dtype == parsing.NAIVE and parsing.iso_datetimes(as_words).is_null().all():
         return parsing.iso_datetimes(texts)
     return pl.Series(texts.name, [None], dtype=plan.dtype).new_from_index(0, len(texts))
@@ -202,7 +205,7 @@ def _stored_column(cells: pl.Series, plan: ColumnPlan, options: FormatOptions) -
 def _parse(text: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatOptions) -> pl.Series:
     """Parse stripped texts without nulls; null where that fails."""
     if plan.kind == "number":
-        return _numbers(text, plan, reading)
+        return _numbers(text, plan, reading, options)
     if plan.kind == "datetime":
         return _datetimes(text, plan.dtype, options.timezone, day_first=reading.day_first)
     if plan.kind == "boolean":
@@ -211,7 +214,7 @@ def _parse(text: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatO
     return parsing.number_lists(text)
 
 
-def _numbers(text: pl.Series, plan: ColumnPlan, reading: Reading) -> pl.Series:
+def _numbers(text: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatOptions) -> pl.Series:
     if plan.dtype.is_integer():
         whole = text.cast(plan.dtype, strict=False)
         if not whole.null_count():
@@ -219,7 +222,7 @@ def _numbers(text: pl.Series, plan: ColumnPlan, reading: Reading) -> pl.Series:
         floats = parsing.numbers(text, decimal=reading.decimal, dot_groups=reading.dot_groups)
         exact = parsing.where(floats.floor() == floats, floats, None).cast(plan.dtype, strict=False)
         return parsing.where(whole.is_null(), exact, whole)
-    result = parsing.numbers(text, decimal=reading.decimal, dot_groups=reading.dot_groups)
+    result = _brought(parsing.numbers(text, decimal=reading.decimal, dot_groups=reading.dot_groups), plan, reading, options)
     if plan.unit is None or not result.null_count():
         return result
     is_rest = result.is_null()
@@ -227,6 +230,15 @@ def _numbers(text: pl.Series, plan: ColumnPlan, reading: Reading) -> pl.Series:
     parts = parsing.split_units(rest)
     values = parsing.numbers(parts["number"].fill_null("").str.strip_chars(), decimal=reading.decimal, dot_groups=reading.dot_groups)
     return parsing.where(is_rest, parsing.spread(_converted(values, parts["unit"], plan.unit), is_rest), result)
+
+
+def _brought(values: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatOptions) -> pl.Series:
+    """Convert numbers from the unit that the file's head gives; codes for no value stay, to be found."""
+    if plan.unit is None or reading.unit in ("", plan.unit):
+        return values
+    is_code = values.is_in(pl.Series(options.missing_codes, dtype=pl.Float64).implode())
+    units = pl.Series([reading.unit]).new_from_index(0, len(values))
+    return parsing.where(is_code, values, _converted(values, units, plan.unit))
 
 
 def _converted(values: pl.Series, units: pl.Series, target: str) -> pl.Series:

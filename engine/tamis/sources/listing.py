@@ -9,7 +9,7 @@ not; each is a problem of its own. A link that is named as the source is always 
 """
 
 # A Path for each of millions of files would be slow, so paths are strings here.
-# ruff: noqa: PTH100, PTH112, PTH113, PTH115, PTH116, PTH118, PTH120, PTH122, PTH207, PTH208
+# ruff: noqa: PTH100, PTH123, PTH112, PTH113, PTH115, PTH116, PTH118, PTH120, PTH122, PTH207, PTH208
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TABLE_SUFFIXES = frozenset({".parquet", ".pq", ".arrow", ".feather", ".ipc", ".arrows"})
 TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".ndjson", ".jsonl"})
+LOGGER_SUFFIX, LOGGER_MARKS = ".dat", (b'"TOA5"', b"TOA5,")  # tables of Campbell's loggers; others of that name are not known
 COMPRESSED_SUFFIXES = frozenset({".gz", ".zst", ".bz2"})
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 
@@ -181,6 +182,13 @@ def is_table(name: str) -> bool:
     return suffix in TABLE_SUFFIXES or suffix in TEXT_SUFFIXES
 
 
+def _is_logger_table(path: str) -> bool:
+    if not path.lower().endswith(LOGGER_SUFFIX):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(LOGGER_MARKS[0])).startswith(LOGGER_MARKS)
+
+
 def is_archive(name: str) -> bool:
     """Say whether a file's name is that of an archive."""
     return name.lower().endswith(ARCHIVE_SUFFIXES)
@@ -247,7 +255,8 @@ def _inspect(path: str, root: str, status: os.stat_result) -> SourceFile | Probl
         return Problem(record, kind, f"a {kind} cannot be read as a file")
     if not os.access(path, os.R_OK):
         return Problem(record, "unreadable", "no permission to read the file")
-    content: Literal["table", "media", "archive"] = "table" if is_table(path) else "archive" if is_archive(path) else "media"
+    table = is_table(path) or _is_logger_table(path)
+    content: Literal["table", "media", "archive"] = "table" if table else "archive" if is_archive(path) else "media"
     return SourceFile(record, path, status.st_size, status.st_mtime_ns, content)
 
 

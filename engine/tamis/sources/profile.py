@@ -36,19 +36,25 @@ class ColumnProfile:
     `fraction` (a point and not three digits behind it), `dot_group` (`1.234`), `comma_group` (`1,234`), `dots`
     (`1.234.567` or `1.234,5`), `commas` (`1,234,567` or `1,234.5`), `comma` (`1,5`), `zoned`, `day_first` and
     `month_first` (dates with only that reading), `either_first`.
+
+    `unit` is that of all numbers which carry none, as the head of the file says; empty where it does not.
     """
 
     name: str
     dtype: pl.DataType
     counts: Counter[str]
+    unit: str = ""
 
     def __add__(self, other: ColumnProfile) -> ColumnProfile:
-        return ColumnProfile(self.name, self.dtype, self.counts + other.counts)
+        return ColumnProfile(self.name, self.dtype, self.counts + other.counts, self.unit)
 
     @property
     def units(self) -> dict[str, int]:
-        """How many cells carry which unit."""
-        return {key.removeprefix("unit:"): count for key, count in self.counts.items() if key.startswith("unit:")}
+        """How many cells have which unit."""
+        units = Counter({key.removeprefix("unit:"): count for key, count in self.counts.items() if key.startswith("unit:")})
+        if self.unit:
+            units[self.unit] += self.counts["number"] + self.counts["grouped"] - units.total()
+        return dict(+units)
 
 
 def profile_column(name: str, column: pl.Series, missing_words: Collection[str] = MISSING_WORDS) -> ColumnProfile:

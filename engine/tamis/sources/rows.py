@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tamis.sources.text import BrokenStream
@@ -34,12 +34,13 @@ class Chunk:
     """Some consecutive rows of a text table.
 
     Every column holds `rows` texts, and the rows named in `bad` are null throughout. `BadRow.row` counts from the
-    chunk's first row.
+    chunk's first row. `units` are those that the file's head gives to whole columns.
     """
 
     rows: int
     columns: dict[str, pa.Array | pa.ChunkedArray]
     bad: list[BadRow]
+    units: dict[str, str] = field(default_factory=dict)
 
 
 def unique_names(names: Sequence[str], taken: Sequence[str] = (), *, first: int = 1) -> list[str]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from tamis.sources.units import conversion
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -46,12 +48,13 @@ class ColumnPlan:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How one file spells a column: its name there, and what its ambiguous texts mean."""
+    """How one file spells a column: its name there, what its ambiguous texts mean, and the unit of numbers that carry none."""
 
     source: str
     decimal: Literal[".", ","] = "."
     dot_groups: bool = False
     day_first: bool = True
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,8 @@ def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, 
     if kind == "number":
         units = _merged_units(profiles)
         unit = min(units, key=lambda one: (-units[one], one)) if units else None
-        dtype = pl.Int64() if counts["integer"] == counts["number"] + counts["grouped"] else pl.Float64()
+        whole = counts["integer"] == counts["number"] + counts["grouped"] and len(units) < 2
+        dtype = pl.Int64() if whole else pl.Float64()
         if unit and sum(units.values()) < counts["number"] + counts["grouped"]:
             notes.append(f"column {name!r}: numbers without a unit are taken to be in {unit}")
     elif kind == "datetime":
@@ -220,7 +224,14 @@ def _readings(plan: ColumnPlan, profiles: Sequence[ColumnProfile], options: Form
         unsure["number"] += counts["comma_group"] if decimal is None else 0
         unsure["datetime"] += counts["either_first"] if day_first is None else 0
         dot_groups = decimal == "," and not counts["fraction"]
-        readings.append(Reading(profile.name, decimal or ".", dot_groups, True if day_first is None else day_first))
+        unit = profile.unit if plan.unit and profile.unit and conversion(profile.unit, plan.unit) else ""
+        unsure["unit"] += profile.unit != unit and plan.unit is not None
+        readings.append(Reading(profile.name, decimal or ".", dot_groups, True if day_first is None else day_first, unit))
+    if unsure["unit"]:
+        notes.append(
+            f"column {plan.name!r}: the heads of {unsure['unit']} files give units that do not measure what {plan.unit} does: "
+            "they are passed over"
+        )
     if plan.kind == "number" and unsure["number"]:
         notes.append(
             f"column {plan.name!r}: nothing tells what the comma means in {unsure['number']} cells such as 1,234; "

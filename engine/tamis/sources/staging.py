@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,17 @@ import pyarrow.parquet as pq
 
 from tamis.errors import DISK_FULL
 from tamis.sources.delimited import read_delimited
-from tamis.sources.listing import COMPRESSED_SUFFIXES, Problem, SourceFile
+from tamis.sources.formats import FormatOptions
+from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
 from tamis.sources.ndjson import read_ndjson
-from tamis.sources.profile import MISSING_WORDS, ColumnProfile, profile_column
+from tamis.sources.profile import ColumnProfile, profile_column
 from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, Chunk
 from tamis.sources.tables import ReadFailed, TableReader
 from tamis.sources.text import blocks
+from tamis.sources.units import ALIASES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
 ROW_GROUP_ROWS = 65_536
 ROW_GROUP_BYTES = 64 << 20
@@ -57,17 +59,15 @@ class Staged:
         return tuple(profile.name for profile in self.profiles)
 
 
-def stage(file: SourceFile, target: Path, missing_words: Collection[str] = MISSING_WORDS) -> Staged | Problem:
-    """Stage a table at `target` if it needs to be, and profile it; a table that cannot be read at all is a problem.
-
-    `missing_words` are those of the format options, in any case.
-    """
-    words = frozenset(word.lower() for word in missing_words)
+def stage(file: SourceFile, target: Path, options: FormatOptions | None = None) -> Staged | Problem:
+    """Stage a table at `target` if it needs to be, and profile it; a table that cannot be read at all is a problem."""
+    options = options or FormatOptions()
+    words = frozenset(word.lower() for word in options.missing_words)
     name = Path(file.path.lower())
     suffix = Path(name.stem).suffix if name.suffix in COMPRESSED_SUFFIXES else name.suffix
     try:
-        if suffix in {".csv", ".tsv", ".ndjson", ".jsonl"}:
-            return _stage_text(file, target, suffix, words)
+        if suffix in TEXT_SUFFIXES or suffix == LOGGER_SUFFIX:
+            return _stage_text(file, target, suffix, words, join_times=options.join_times)
         return _profile_native(file, target, words)
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError, ReadFailed) as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
@@ -75,12 +75,12 @@ def stage(file: SourceFile, target: Path, missing_words: Collection[str] = MISSI
         return Problem(file.record, "unreadable_table", str(error))
 
 
-def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[str]) -> Staged | Problem:
+def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[str], *, join_times: bool) -> Staged | Problem:
     notes: list[str] = []
-    if suffix in {".csv", ".tsv"}:
-        chunks = read_delimited(blocks(file.path), preferred="\t" if suffix == ".tsv" else ",", notes=notes)
-    else:
+    if suffix in {".ndjson", ".jsonl"}:
         chunks = read_ndjson(blocks(file.path), notes=notes)
+    else:
+        chunks = read_delimited(blocks(file.path), preferred="\t" if suffix == ".tsv" else ",", join_times=join_times, notes=notes)
     with _Writer(target, words) as writer:
         for chunk in chunks:
             writer.add(chunk)
@@ -88,7 +88,10 @@ def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[st
             reason, detail = writer.first_fault or ("empty_table", "the file holds no record")
             return Problem(file.record, reason, detail)
         writer.finish()
-    profiles = tuple(writer.profiles.get(name, ColumnProfile(name, pl.String(), Counter())) for name in writer.names)
+    profiles = tuple(
+        replace(writer.profiles.get(name, ColumnProfile(name, pl.String(), Counter())), unit=writer.units.get(name, ""))
+        for name in writer.names
+    )
     return Staged(file.record, str(target), writer.rows, tuple(writer.groups), profiles, writer.bad, tuple(notes))
 
 
@@ -103,6 +106,7 @@ class _Writer:
         self.missing_words = missing_words
         self.names: dict[str, None] = {}
         self.profiles: dict[str, ColumnProfile] = {}
+        self.units: dict[str, str] = {}
         self.groups: list[int] = []
         self.rows = self.bad = 0
         self.first_fault: tuple[str, str] | None = None
@@ -125,6 +129,7 @@ class _Writer:
         """Add the rows of a chunk."""
         if self.first_fault is None and chunk.bad:
             self.first_fault = chunk.bad[0].reason, chunk.bad[0].detail
+        self.units.update({name: ALIASES[unit] for name, unit in chunk.units.items() if unit in ALIASES})
         if not chunk.columns.keys() <= self.names.keys():
             self._end_part()
             self.names.update(dict.fromkeys(chunk.columns))

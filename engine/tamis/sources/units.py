@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -74,19 +75,38 @@ ALIASES: dict[str, str] = {
     "℃": "°C",
     "ºC": "°C",
     "C": "°C",
-    "degC": "°C",
-    "deg_C": "°C",
+    **dict.fromkeys(("degC", "deg_C", "deg C", "Deg C", "degree_C", "degrees_C", "degree_Celsius", "Celsius", "celsius"), "°C"),
     "℉": "°F",
     "ºF": "°F",
     "F": "°F",
-    "degF": "°F",
+    **dict.fromkeys(("degF", "deg_F", "deg F", "Deg F", "degree_F", "degrees_F", "degree_Fahrenheit", "Fahrenheit", "fahrenheit"), "°F"),
     "kph": "km/h",
     "kmh": "km/h",
     "kt": "kn",
     "kts": "kn",
     "lbs": "lb",
+    "m s-1": "m/s",
+    "Volts": "V",
+    "volts": "V",
     **{name: name for name in UNITS},
 }
+
+
+# What a unit is made of, in lower case: with a prefix or without, and as a whole alone.
+_PREFIXED = "m|s|g|a|v|w|j|n|l|pa|bar|hz|mol|wh|va|var|ohm|ω|siemens"
+_WHOLE = (
+    "°|[°º]?[cf]|℃|℉|k|t|h|d|min|hr|sec|deg|degrees?|deg[cf]|celsius|fahrenheit|kelvin|north|east|true|utc|gmt|ts|rn|%|pp[bmt]|psu|pss|[fn]tu|ftu|"
+    "rfu|ph|lux|lx|cd|rad|counts?|volts?|amps?|(hour|minute|second|day)s?|rh|sat|cfs|kn|kts?|knots|mph|kph|kmh|ft|in|inhg|mmhg|psi|gal|lbs?|"
+    "mi|unitless|dimensionless|adc|dbm?|yyyy|mm|dd|hh|ss"
+)
+_UNIT = re.compile(f"(?:{_WHOLE}|[kmuµμncdhgt]?(?:{_PREFIXED}))")
+_BETWEEN = re.compile(r"[\s/*·.,;:^()\[\]{}_²³0-9+-]+")
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit of measurement, as loggers write them: `W/m^2`, `degree_C`, `uS cm-1`, `[°C]`, `% sat`."""
+    parts = [part for part in _BETWEEN.split(text.strip().lower()) if part]
+    return bool(parts) and all(map(_UNIT.fullmatch, parts))
 
 
 def conversion(source: str, target: str) -> Affine | None:
