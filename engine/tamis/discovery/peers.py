@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tamis.discovery.base import MAD, moment, suspicion
-from tamis.discovery.units import Conversion, conversions
+from tamis.discovery.base import MAD, Suspicion, moment
+from tamis.discovery.units import conversions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from tamis.discovery.base import Signal, Suspicion
+    from tamis.discovery.base import Signal
+    from tamis.discovery.units import Conversion
 
     Floats = NDArray[np.float64]
 
 BINS, PARTS = 2048, 128  # of the time that sensors share: for units, and for drift
+LEAST, LEAST_PARTS = 30, 15  # readings, and parts of the time with readings, of a sensor that is compared
 MOST = 64  # sensors of one quantity that are compared; where there are more, with the first of them
 TOLD = 4.0  # times nearer to its peers that a sensor is once it is converted
 FOLLOWS = 0.8  # correlation with its peers from which the slope is told
@@ -27,95 +29,122 @@ APART, ODD = 6.0, 4.0  # deviations of a sensor from its peers, and times what o
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """Mean readings of sensors of one quantity over common bins of time, float64[sensors, bins]; NaN where a bin has none."""
+class Profile:
+    """What is kept of a series for its peers: its readings by bins of time.
 
-    series: Sequence[Signal]
+    Attributes
+    ----------
+    sensor, column
+        Their names.
+    edges
+        int64[bins + 1]: the bins that all sensors share.
+    sums, counts, rows
+        Of each bin: the sum and the number of readings, and the row of the first.
+    """
+
+    sensor: str
+    column: str
     edges: NDArray[np.int64]
-    means: Floats
+    sums: Floats
+    counts: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
     @classmethod
-    def of(cls, series: Sequence[Signal], bins: int) -> Summary:
-        """Bin the time that most of the sensors share: from the median of their first times to that of their last ones."""
-        there = [one.values() for one in series]
-        ends = np.array([[one.time.min(), one.time.max()] for one in there], np.int64)
-        low, high = (int(np.median(column)) for column in ends.T)
-        count = int(min(bins, max(1, np.median([len(one) for one in there]) // 2)))
-        edges = low + (high - low + 1) * np.arange(count + 1) // count
-        means = np.full((len(there), count), np.nan)
-        for row, one in enumerate(there):
-            place = np.searchsorted(edges, one.time, "right") - 1
-            inside = (place >= 0) & (place < count)
-            sizes = np.bincount(place[inside], minlength=count)
-            sums = np.bincount(place[inside], one.value[inside], minlength=count)
-            means[row] = np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
-        return cls(series, edges, means)
+    def of(cls, series: Signal, edges: NDArray[np.int64]) -> Profile:
+        """Bin the readings of a series."""
+        there = series.values()
+        bins = len(edges) - 1
+        place = np.searchsorted(edges, there.time, "right") - 1
+        inside = (place >= 0) & (place < bins)
+        counts = np.bincount(place[inside], minlength=bins)
+        sums = np.bincount(place[inside], there.value[inside], minlength=bins)
+        rows = np.full(bins, np.iinfo(np.int64).max)
+        np.minimum.at(rows, place[inside], there.rows[inside])
+        return cls(series.sensor, series.column, edges, sums, counts, rows)
 
-    def only(self, places: Sequence[int]) -> Summary:
-        """Return some of the sensors."""
-        return Summary([self.series[place] for place in places], self.edges, self.means[list(places)])
+    def means(self, bins: int) -> Floats:
+        """Return the mean reading of some equal parts of the time, NaN where there is none."""
+        cuts = len(self.counts) * np.arange(bins) // bins
+        sums, counts = np.add.reduceat(self.sums, cuts), np.add.reduceat(self.counts, cuts)
+        return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+    def suspicion(self, kind: str, first: int, figure: float, limit: float, says: str, **more: Any) -> Suspicion:
+        """Say something about the readings from a bin on."""
+        there = first + np.flatnonzero(self.counts[first:])
+        start, stop = int(self.edges[there[0]]), int(self.edges[there[-1] + 1]) - 1
+        count, row = int(self.counts[first:].sum()), int(self.rows[there].min())
+        return Suspicion(kind, self.sensor, self.column, row, start, stop, count, float(figure), float(limit), says, **more)
 
 
-def find_against_peers(series: Sequence[Signal]) -> list[Suspicion]:
+def bins(spans: Sequence[tuple[int, int, int]]) -> NDArray[np.int64]:
+    """Return the edges of the bins for series of which first time, last time and number of readings are given.
+
+    They go from the median of the first times to that of the last, 2048 at most, with two readings in each by the median.
+    """
+    low, high, size = (int(np.median(column)) for column in np.array(spans, np.int64).T)
+    count = int(min(BINS, max(1, size // 2)))
+    return low + max(high - low + 1, count) * np.arange(count + 1) // count
+
+
+def find_against_peers(profiles: Sequence[Profile]) -> list[Suspicion]:
     """Return which sensors of one quantity differ from the others by a unit, a drift or a shift; three sensors at the least can tell."""
-    usable = [one for one in series if one.valid.sum() >= 30][:MOST]
+    usable = [one for one in profiles if one.counts.sum() >= LEAST][:MOST]
     if len(usable) < 3:
         return []
-    summary = Summary.of(usable, BINS)
-    found, odd = _units(summary)
-    rest = [place for place in range(len(usable)) if place not in odd]
-    return found + (_moves(Summary.of([usable[place] for place in rest], PARTS)) if len(rest) >= 3 else [])
+    found, odd = _units(usable)
+    rest = [one for place, one in enumerate(usable) if place not in odd]
+    return found + (_moves(rest) if len(rest) >= 3 else [])
 
 
 def _distance(left: Floats, right: Floats) -> float:
     both = np.isfinite(left) & np.isfinite(right)
-    return float(np.median(np.abs(left[both] - right[both]))) if both.sum() >= 15 else np.nan
+    return float(np.median(np.abs(left[both] - right[both]))) if both.sum() >= LEAST_PARTS else np.nan
 
 
-def _consensus(summary: Summary, place: int) -> Floats:
-    """Return the median of the other sensors in each bin."""
-    others = np.delete(summary.means, place, axis=0)
+def _consensus(others: Floats) -> Floats:
+    """Return the median of sensors in each bin."""
     seen = np.isfinite(others).any(axis=0)
     middle = np.full(others.shape[1], np.nan)
     middle[seen] = np.nanmedian(others[:, seen], axis=0)
     return middle
 
 
-def _units(summary: Summary) -> tuple[list[Suspicion], set[int]]:
-    """Return the sensors that are as near to their peers as these to each other, once a conversion is taken back.
+def _units(profiles: Sequence[Profile]) -> tuple[list[Suspicion], set[int]]:
+    """Return the sensors that are as near to their peers as these to each other, once a conversion is taken back, and their places.
 
     The figure is how many times nearer, and must reach 4. A sensor that follows its peers must do so at the slope of the
     conversion; one that does not must be 8 times nearer.
     """
-    count = len(summary.series)
+    count = len(profiles)
+    means = np.stack([one.means(len(one.counts)) for one in profiles])
     pairs = np.full((count, count), np.nan)
     for i in range(count):
         for j in range(i):
-            pairs[i, j] = _distance(summary.means[i], summary.means[j])
+            pairs[i, j] = _distance(means[i], means[j])
     found: list[Suspicion] = []
     odd: set[int] = set()
     while count - len(odd) >= 3:
-        best: tuple[float, int, Suspicion] | None = None
+        told: list[tuple[float, int, Suspicion]] = []
         for i in (place for place in range(count) if place not in odd):
             kept = [place for place in range(count) if place not in odd and place != i]
-            usual = float(np.nanquantile([pairs[max(a, b), min(a, b)] for a in kept for b in kept if a != b], 0.75))
-            middle = _consensus(summary.only([*kept, i]), len(kept))
-            told = _converted(summary.series[i], summary.means[i], middle, usual, len(kept))
-            if told is not None and (best is None or told.figure > best[0]):
-                best = (told.figure, i, told)
-        if best is None:
-            return found, odd
-        odd.add(best[1])
-        found.append(best[2])
+            usual = float(np.nanquantile([pairs[a, b] for a in kept for b in kept if a > b], 0.75))
+            one = _converted(profiles[i], means[i], _consensus(means[kept]), usual, len(kept))
+            if one is not None:
+                told.append((one.figure, i, one))
+        if not told:
+            break
+        _, place, worst = max(told, key=lambda each: each[0])  # it may have made others look odd: these are judged again without it
+        odd.add(place)
+        found.append(worst)
     return found, odd
 
 
-def _converted(series: Signal, own: Floats, middle: Floats, usual: float, peers: int) -> Suspicion | None:
+def _converted(profile: Profile, own: Floats, middle: Floats, usual: float, peers: int) -> Suspicion | None:
     as_told = _distance(own, middle)
     both = np.isfinite(own) & np.isfinite(middle)
     if not as_told or not np.isfinite([as_told, usual]).all():
         return None
-    fits = [(one, _distance(one.back(own), middle)) for one in conversions(series.column, float(np.median(middle[both])))]
+    fits = [(one, _distance(one.back(own), middle)) for one in conversions(profile.column, float(np.median(middle[both])))]
     floor = max(usual, 1e-9 * float(np.median(np.abs(middle[both]))))
     slope = _slope(own[both], middle[both])
     fits = [
@@ -133,7 +162,7 @@ def _converted(series: Signal, own: Floats, middle: Floats, usual: float, peers:
     )
     remedy = {"action": "convert", "scale": one.scale, "offset": one.offset, "spans": []}
     figure = as_told / max(distance, floor)
-    return suspicion("unit", series, np.flatnonzero(series.valid), figure, TOLD, says, remedy=remedy, of=one.of, to=one.to)
+    return profile.suspicion("unit", 0, figure, TOLD, says, remedy=remedy, evidence={"of": one.of, "to": one.to})
 
 
 def _likely(one: Conversion, slope: float) -> bool:
@@ -151,40 +180,40 @@ def _slope(own: Floats, middle: Floats) -> float:
     return float(left @ right) / float(right @ right) if spread and left @ right >= FOLLOWS * spread else 0.0
 
 
-def _moves(summary: Summary) -> list[Suspicion]:
+def _moves(profiles: Sequence[Profile]) -> list[Suspicion]:
     """Return the sensors that leave their peers, by a ramp or a step, whichever fits better.
 
     The size of the move must be 6 robust deviations of what is left, and 4 times the median size that other pairs of sensors show. The
     figure is the size by the larger of the two, and must reach 1.
     """
-    count = len(summary.series)
+    count = len(profiles)
+    parts = min(PARTS, len(profiles[0].counts))
+    means = np.stack([one.means(parts) for one in profiles])
     sizes = np.full((count, count), np.nan)
     for i in range(count):
         for j in range(i):
-            difference = summary.means[i] - summary.means[j]
-            sizes[i, j] = abs(_move(difference)[1]) if np.isfinite(difference).sum() >= 15 else np.nan
+            difference = means[i] - means[j]
+            sizes[i, j] = abs(_move(difference)[1]) if np.isfinite(difference).sum() >= LEAST_PARTS else np.nan
     found = []
-    for i, series in enumerate(summary.series):
+    for i, profile in enumerate(profiles):
         others = [place for place in range(count) if place != i]
-        shown = [sizes[max(a, b), min(a, b)] for a in others for b in others if a < b]
-        usual = float(np.nanmedian(shown)) if np.isfinite(shown).any() else np.nan
-        difference = summary.means[i] - _consensus(summary, i)
-        if np.isfinite(difference).sum() < 15 or not np.isfinite(usual):
+        shown = [sizes[a, b] for a in others for b in others if a > b]
+        difference = means[i] - _consensus(means[others])
+        if np.isfinite(difference).sum() < LEAST_PARTS or not np.isfinite(shown).any():
             continue
-        kind, size, at, left = _move(difference)
+        kind, size, part, left = _move(difference)
+        usual = float(np.nanmedian(shown))
         least = max(APART * left, ODD * usual)
         if not least or abs(size) < least:
             continue
-        start = int(summary.edges[at])
-        places = np.flatnonzero(series.time >= start)
-        if not len(places):
+        first = len(profile.counts) * part // parts
+        if not profile.counts[first:].any():
             continue
-        word = "drifts away from" if kind == "drift" else "shifts against"
         says = (
-            f"{word} the median of {count - 1} peers by {size:+.4g} from {moment(start)} on; what is left deviates by {left:.3g}, and other "
-            f"pairs of sensors move by {usual:.3g}"
+            f"{'drifts away from' if kind == 'drift' else 'shifts against'} the median of {count - 1} peers by {size:+.4g} from "
+            f"{moment(int(profile.edges[first]))} on; what is left deviates by {left:.3g}, and other pairs of sensors move by {usual:.3g}"
         )
-        found.append(suspicion(kind, series, places, abs(size) / least, 1, says, size=size))
+        found.append(profile.suspicion(kind, first, abs(size) / least, 1, says, evidence={"size": size}))
     return found
 
 
