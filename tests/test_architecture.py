@@ -51,6 +51,7 @@ LAYERS = {
     "checks": {"errors", "media", "sources", "normalizer", "clustering", "goals", "texts", "series", "qc"},
     "recipe": {"errors", "checks"},
     "pipeline": {"errors", "media", "sets", "sources", "executors", "checks", "recipe", "progress", "report"},
+    "flagging": {"errors", "series", "qc", "pipeline"},
     "api": {"errors", "sizes", "recipe", "pipeline", "progress"},
     "doctor": {"api"},
     "cli": {"errors", "sizes", "recipe", "pipeline", "progress", "api", "doctor", "sample"},

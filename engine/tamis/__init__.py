@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TamisError,
         WorkerError,
     )
+    from tamis.flagging import QualityControl, quality_control
     from tamis.normalizer import GroupNormalizer, Normalizer, PictureNormalizer
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
@@ -42,6 +43,7 @@ _HOMES = {
         "TamisError",
         "WorkerError",
     ),
+    "tamis.flagging": ("QualityControl", "quality_control"),
     "tamis.normalizer": ("GroupNormalizer", "Normalizer", "PictureNormalizer"),
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
@@ -58,6 +60,7 @@ __all__ = [
     "Normalizer",
     "OutputError",
     "PictureNormalizer",
+    "QualityControl",
     "Recipe",
     "RecipeError",
     "Result",
@@ -70,6 +73,7 @@ __all__ = [
     "check",
     "clean",
     "near_duplicates",
+    "quality_control",
     "signatures",
     "write_sample",
 ]
