@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tamis.api import Result, check, clean
     from tamis.deduplicate import near_duplicates
+    from tamis.discover import Discovery, correct, discover
     from tamis.errors import (
         ColumnError,
         InvariantError,
@@ -48,6 +49,7 @@ _HOMES = {
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
     "tamis.deduplicate": ("near_duplicates",),
+    "tamis.discover": ("Discovery", "correct", "discover"),
     "tamis.sketches": ("Signatures",),
     "tamis.texts": ("signatures",),
 }
@@ -55,6 +57,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ColumnError",
+    "Discovery",
     "GroupNormalizer",
     "InvariantError",
     "Normalizer",
@@ -72,6 +75,8 @@ __all__ = [
     "__version__",
     "check",
     "clean",
+    "correct",
+    "discover",
     "near_duplicates",
     "quality_control",
     "signatures",

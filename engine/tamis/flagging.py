@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from tamis.errors import ColumnError, OutputError
+from tamis.errors import OutputError
 from tamis.pipeline.files import write_table
-from tamis.pipeline.readings import SourceTable, source_tables
+from tamis.pipeline.readings import SourceTable
 from tamis.qc import BITS, LEARNABLE, Control, Policy, Thresholds, bit_names, checked_rows, read_rows
-from tamis.series import Roles, Series, SeriesWriter, assign_roles
+from tamis.readings import Keys, Table, tables_of, with_roles
+from tamis.series import Roles, Series, SeriesWriter
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.sensor import FAIL
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-ROWS_AT_A_TIME = 1 << 16
 GRADES = {"good": 1, "not_evaluated": 2, "suspect": 3, "fail": 4, "missing": 9}
 FLAGS = {
     "time": pl.Datetime("ns", "UTC"),
@@ -143,41 +142,12 @@ def quality_control(
         sigmas=float(sigmas),
     )
     with ExitStack() as stack:
-        tables, folder = stack.enter_context(_tables(data, settings))
+        tables, folder = stack.enter_context(tables_of(data, settings))
         run = _Run(policy, folder)
         parts = run.go(tables, {"time": time, "sensor": sensor, "values": values})
         schema = {**(SOURCE_KEY if isinstance(tables[0], SourceTable) else FRAME_KEY), **FLAGS}
         flags = _kept(parts, schema, None if out is None else Path(out))
     return QualityControl(flags, run.summary(), run.tests(), run.limits(), run.roles, tuple(run.notes))
-
-
-@dataclass(slots=True)
-class _Frame:
-    """A frame as a table: what `SourceTable` is for files."""
-
-    frame: pl.LazyFrame
-    schema: Mapping[str, pl.DataType]
-    problems: dict[str, str] = field(default_factory=dict)
-
-    def frames(self) -> Iterator[pl.DataFrame]:
-        yield from self.frame.collect_batches(chunk_size=ROWS_AT_A_TIME, maintain_order=True)
-
-
-_Table = SourceTable | _Frame
-
-
-@contextmanager
-def _tables(data: Any, settings: Mapping[str, Any] | None) -> Iterator[tuple[Sequence[_Table], Path]]:
-    if isinstance(data, (str, Path)) or (isinstance(data, (list, tuple)) and data and isinstance(data[0], (str, Path))):
-        with source_tables(data, settings=settings) as (tables, folder):
-            yield tables, folder
-        return
-    if not isinstance(data, (pl.DataFrame, pl.LazyFrame)) and not hasattr(data, "__arrow_c_stream__"):
-        message = f"data is a {type(data).__name__}; give a polars, pandas or pyarrow table, or paths of files"
-        raise ArgumentError(message)
-    frame = data if isinstance(data, pl.LazyFrame) else pl.DataFrame(data).lazy()
-    with tempfile.TemporaryDirectory(prefix="tamis-") as folder:
-        yield [_Frame(frame, dict(frame.collect_schema()))], Path(folder)
 
 
 def _rows(
@@ -212,31 +182,14 @@ class _Run:
         self._limits: list[tuple[str | None, str, str, float, bool]] = []
         self._fails: Counter[str] = Counter()
 
-    def go(self, tables: Sequence[_Table], named: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
+    def go(self, tables: Sequence[Table], named: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
         """Yield the flags of all series, and note what they amount to."""
-        several = len(tables) > 1
-        problem: ColumnError | None = None
-        for table in tables:
-            name = table.group.name if isinstance(table, SourceTable) else "table"
-            try:
-                roles = assign_roles(table.schema, table.frames(), **named)
-            except ColumnError as error:
-                if not several:
-                    raise
-                problem, roles = error, None
-            if roles is None:
-                self.notes.append(f"{name}: passed over, {_lacking(table.schema) if problem is None else problem}")
-                continue
+        for name, table, roles in with_roles(tables, named, self.notes):
             self.roles[name] = roles
             yield from self._table(table, roles)
-        if not self.roles:
-            if problem is not None:
-                raise problem
-            message = f"{_lacking(tables[0].schema)}; name them with time= and values="
-            raise ColumnError(message)
 
-    def _table(self, table: _Table, roles: Roles) -> Iterator[pl.DataFrame]:
-        keys = _Keys(table)
+    def _table(self, table: Table, roles: Roles) -> Iterator[pl.DataFrame]:
+        keys = Keys(table)
         with SeriesWriter(roles, self._folder) as writer:
             for frame, rows, source in keys.frames():
                 timeless = writer.add(frame.select(roles.columns), rows, source)
@@ -248,7 +201,7 @@ class _Run:
             for series in writer.series():
                 yield from self._one(series, keys)
 
-    def _one(self, series: Series, keys: _Keys) -> Iterator[pl.DataFrame]:
+    def _one(self, series: Series, keys: Keys) -> Iterator[pl.DataFrame]:
         control = Control(series, self._policy, Thresholds.of(self._policy.rows, series.sensor, series.column), self._folder)
         learnt = control.thresholds.learnt
         self._limits += [(series.sensor, series.column, name, value, name in learnt) for name, value in control.thresholds.values.items()]
@@ -267,7 +220,7 @@ class _Run:
             self._count(counts, part.flag, part.bits)
         self._enter(series.sensor, series.column, counts)
 
-    def _timeless(self, frame: pl.DataFrame, rows: NDArray[np.int64], roles: Roles, keys: _Keys) -> Iterator[pl.DataFrame]:
+    def _timeless(self, frame: pl.DataFrame, rows: NDArray[np.int64], roles: Roles, keys: Keys) -> Iterator[pl.DataFrame]:
         """Yield the readings of rows that have no time: what is missing is 9, all else was not evaluated."""
         sensor = pl.concat_str(roles.sensor, separator=" / ") if roles.sensor else pl.lit(None, pl.String)
         for column in roles.values:
@@ -312,44 +265,6 @@ class _Run:
         """Return one row a limit."""
         schema = {"sensor": pl.String, "column": pl.String, "limit": pl.String, "value": pl.Float64, "learnt": pl.Boolean}
         return pl.DataFrame(self._limits, schema=schema, orient="row")
-
-
-class _Keys:
-    """Numbers for the rows of a table, and what they stand for."""
-
-    def __init__(self, table: _Table) -> None:
-        self._table = table
-        self._firsts: list[int] = []
-        self._files: list[str] = []
-
-    def frames(self) -> Iterator[tuple[pl.DataFrame, NDArray[np.int64], str | None]]:
-        """Yield the rows with their numbers and their file."""
-        if isinstance(self._table, _Frame):
-            first = 0
-            for frame in self._table.frames():
-                yield frame, np.arange(first, first + len(frame)), None
-                first += len(frame)
-            return
-        ends = {shard.files[0].record: shard.stop for shard in self._table.shards}
-        for batch in self._table.batches():
-            if not self._files or self._files[-1] != batch.source:
-                self._firsts.append(self._firsts[-1] + ends[self._files[-1]] if self._files else 0)
-                self._files.append(batch.source)
-            yield batch.frame, batch.rows + self._firsts[-1], batch.source
-
-    def frame(self, rows: NDArray[np.int64]) -> pl.DataFrame:
-        """Return the key columns of rows."""
-        if isinstance(self._table, _Frame):
-            return pl.DataFrame({"row": rows})
-        place = np.searchsorted(self._firsts, rows, "right") - 1
-        files = pl.Series("file", self._files)[place]
-        name = self._table.group.name
-        return pl.DataFrame({"table": pl.repeat(name, len(rows), eager=True), "file": files, "row": rows - np.array(self._firsts)[place]})
-
-
-def _lacking(schema: Mapping[str, pl.DataType]) -> str:
-    columns = ", ".join(f"{name} ({dtype})" for name, dtype in schema.items())
-    return f"there is no column of times, or none of numbers beside it; the columns are: {columns}"
 
 
 def _kept(parts: Iterator[pl.DataFrame], schema: Mapping[str, pl.DataType], out: Path | None) -> pl.LazyFrame:

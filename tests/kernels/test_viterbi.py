@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ def all_joined(n: int) -> NDArray[np.bool_]:
 
 def cost(value: list[float], joined: list[bool], path: tuple[int, ...], scale: float, offset: float) -> float:
     true = [(one - offset) / scale if state else one for one, state in zip(value, path, strict=True)]
-    total = 10.0 * (path[0] + sum(a != b for a, b in zip(path, path[1:], strict=False)))
+    total = 10.0 * (path[0] + sum(a != b for a, b in pairwise(path)))
     for i in range(1, len(value)):
         if joined[i]:
             total += min(abs(true[i] - true[i - 1]) / 0.5, 20.0)

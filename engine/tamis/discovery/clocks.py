@@ -58,8 +58,8 @@ def find_clock_drift(series: Signal) -> list[Suspicion]:
     """Return by how many ppm the clock is off, with a 95 % interval.
 
     The times are fitted by a line over the number of periods since the first row, rows far from it left out. The period must lie within
-    3000 ppm of a round one. The figure is the rate by the half-width of its interval, and must reach 3; the whole drift must be a hundredth of
-    the period and ten times the resolution of the times.
+    3000 ppm of a round one. The figure is the rate by the half-width of its interval, and must reach 3; the whole drift must be a
+    hundredth of the period and ten times the resolution of the times.
     """
     time = series.time[np.concatenate([[True], np.diff(series.time) > 0])] if len(series) else series.time
     if len(time) < 50 or (np.diff(time) <= 0).any() or not (steady := period(time)):
@@ -148,7 +148,10 @@ def _reset(series: Signal, first: int, stop: int, shift: int, nominal: int) -> l
     edge = int(inside[0]) if first else int(inside[-1])
     places = np.arange(first, stop)
     factor = next((one for one in FACTORS if abs(edge * one - beside) <= max(10 * nominal, 2 * one)), 0)
-    said = f"{stop - first} rows from row {int(series.rows[first])} on are told from {moment(int(inside[0]))} on, {duration(shift)} before their neighbours"
+    said = (
+        f"{stop - first} rows from row {int(series.rows[first])} on are told from {moment(int(inside[0]))} on, {duration(shift)} before "
+        "their neighbours"
+    )
     spans = [[int(inside.min()), int(inside.max())]]
     if factor:
         says = f"{said}: read as {factor:,} times finer a unit than they were written in, for times that factor they go on as before"
@@ -206,8 +209,8 @@ def find_wall_clock(series: Signal, zone: str = "") -> list[Suspicion]:
         if kept and len(kept) == len(covered):
             twice = sum(by < 0 for _, by in covered)
             says = (
-                f"times follow the wall clock of {name}: {twice} hours told twice and {len(covered) - twice} never, on the dates of its rules; "
-                f"set formats.timezone to the zone, or write UTC"
+                f"times follow the wall clock of {name}: {twice} hours told twice and {len(covered) - twice} never, on the dates of its "
+                "rules; set formats.timezone to the zone, or write UTC"
             )
             return [suspicion("wall_clock", series, np.array(sorted(kept)), len(kept), 1, says, of_times=True, zone=name)]
     return []

@@ -135,7 +135,9 @@ def _problem(remedy: Any) -> str:
         if not isinstance(remedy.get(key), (int, float) if kind is float else kind) or isinstance(remedy.get(key), bool):
             return f"has {key} = {remedy.get(key)!r}; it must be a {'number' if kind is not str else 'name'}"
     spans = remedy.get("spans", [])
-    sound = isinstance(spans, list) and all(isinstance(one, list) and len(one) == 2 and all(isinstance(at, int) for at in one) for one in spans)
+    sound = isinstance(spans, list) and all(
+        isinstance(one, list) and len(one) == 2 and all(isinstance(at, int) for at in one) for one in spans
+    )
     if not sound or (remedy["action"] == "null" and not spans and not isinstance(remedy.get("value"), (int, float))):
         return f"is {remedy!r}; spans must be pairs of nanoseconds, and null needs spans or a value"
     return ""
@@ -161,11 +163,7 @@ def corrected(frame: pl.DataFrame, roles: Roles, confirmed: Sequence[Confirmed])
         chosen = _chosen(clock, sensor, one)
         remedy, action = one.remedy, one.remedy["action"]
         if action in OF_TIMES:
-            moved = {
-                "clock": lambda r=remedy: pl.repeat(r["shift"], len(frame), dtype=pl.Int64, eager=True),
-                "epoch": lambda r=remedy: clock * (r["factor"] - 1),
-                "clock_rate": lambda r=remedy: ((clock - r["origin"]) * (1 / (1 + r["ppm"] * 1e-6) - 1)).round().cast(pl.Int64),
-            }[action]()
+            moved = _moves(clock, remedy)
             shift = shift.zip_with(~chosen, shift + moved)
             continue
         column = values.get(one.column, frame[one.column])
@@ -191,11 +189,20 @@ def _chosen(clock: pl.Series, sensor: pl.Series | None, one: Confirmed) -> pl.Se
         chosen &= (sensor == one.sensor).fill_null(value=False)
     spans = one.remedy.get("spans", [])
     if spans:
-        inside = pl.repeat(False, len(clock), dtype=pl.Boolean, eager=True)  # noqa: FBT003
+        inside = pl.repeat(False, len(clock), dtype=pl.Boolean, eager=True)
         for first, last in spans:
             inside |= clock.is_between(first, last).fill_null(value=False)
         chosen &= inside
     return chosen
+
+
+def _moves(clock: pl.Series, remedy: Mapping[str, Any]) -> pl.Series:
+    """Return by how many nanoseconds each time is to be moved."""
+    if remedy["action"] == "clock":
+        return pl.repeat(remedy["shift"], len(clock), dtype=pl.Int64, eager=True)
+    if remedy["action"] == "epoch":
+        return clock * (remedy["factor"] - 1)
+    return ((clock - remedy["origin"]) * (1 / (1 + remedy["ppm"] * 1e-6) - 1)).round().cast(pl.Int64)
 
 
 def _moved(time: pl.Series, clock: pl.Series, shift: pl.Series) -> pl.Series:

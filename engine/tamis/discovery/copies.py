@@ -97,7 +97,7 @@ def _blocks(there: Signal, value: NDArray[np.float64], time: NDArray[np.int64], 
     for first, last in runs(marked).tolist():
         places = np.arange(first, last + WINDOW)
         copied = (value[places] == value[places - lag]).all()
-        changes = np.count_nonzero(np.diff(value[places]))
+        changes = int(np.count_nonzero(np.diff(value[places])))
         moved = int(time[places[0]] - time[places[0] - lag])
         if copied and moved and changes >= TELLING:
             says = (

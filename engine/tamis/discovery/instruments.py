@@ -89,8 +89,8 @@ def find_resolution_changes(series: Signal) -> list[Suspicion]:
     """Return the spans whose readings lie on a coarser grid than those of the rest, or on a finer one.
 
     At most 512 blocks of 64 readings, spread evenly, tell their grids; blocks with fewer than 8 distinct values tell none. The figure is
-    how many blocks in a row have one grid other than that of most, and must reach 4; nine of ten blocks outside such spans must have that of most. A span of other magnitude is passed over: instruments that show
-    some number of digits change their resolution with it.
+    how many blocks in a row have one grid other than that of most, and must reach 4; nine of ten blocks outside such spans must have
+    that of most. A span of other magnitude is passed over: instruments that show some number of digits change their resolution with it.
     """
     there = series.values()
     value = there.value
@@ -121,8 +121,8 @@ def find_resolution_changes(series: Signal) -> list[Suspicion]:
                 continue
             grid = float(np.median(rounded[first : last + 1]))
             says = (
-                f"{stop - start} readings from {moment(int(there.time[start]))} on lie on a {name} grid, {_grid(grid)} where the others lie on "
-                f"{_grid(usual)}: {last - first + 1} blocks of {BLOCK} in a row"
+                f"{stop - start} readings from {moment(int(there.time[start]))} on lie on a {name} grid, "
+                f"{_grid(grid)} where the others lie on {_grid(usual)}: {last - first + 1} blocks of {BLOCK} in a row"
             )
             figure = float(last - first + 1)
             found.append(suspicion("resolution", there, np.arange(start, stop), figure, IN_A_ROW, says, grid=grid, usual=usual))
@@ -171,6 +171,8 @@ def find_counter_resets(series: Signal) -> list[Suspicion]:
     tops = value[falls]
     width = next((bits for bits in (8, 12, 16, 24, 32) if (np.abs(2**bits - tops) <= 20 * rises.mean()).all()), 0)
     what = f"it overflows {width} bits" if width else f"it began anew at {value[falls[0] + 1]:.6g}"
-    says = f"a counter that rises by {rises.mean():.4g} a row falls {len(falls)} times, first from {tops[0]:.6g} to {value[falls[0] + 1]:.6g}: {what}"
-    remedy = {"action": "unwrap", "modulus": float(2**width) if width else 0.0}
-    return [suspicion("counter_reset", there, falls + 1, figure, DROP, says, remedy=remedy, bits=float(width))]
+    says = (
+        f"a counter that rises by {rises.mean():.4g} a row falls {len(falls)} times, first from {tops[0]:.6g} to "
+        f"{value[falls[0] + 1]:.6g}: {what}"
+    )
+    return [suspicion("counter_reset", there, falls + 1, figure, DROP, says, bits=float(width))]

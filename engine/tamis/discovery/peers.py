@@ -57,7 +57,7 @@ class Profile:
         place = np.searchsorted(edges, there.time, "right") - 1
         inside = (place >= 0) & (place < bins)
         counts = np.bincount(place[inside], minlength=bins)
-        sums = np.bincount(place[inside], there.value[inside], minlength=bins)
+        sums = np.asarray(np.bincount(place[inside], there.value[inside], minlength=bins), np.float64)
         rows = np.full(bins, np.iinfo(np.int64).max)
         np.minimum.at(rows, place[inside], there.rows[inside])
         return cls(series.sensor, series.column, edges, sums, counts, rows)
@@ -157,8 +157,8 @@ def _converted(profile: Profile, own: Floats, middle: Floats, usual: float, peer
     nearest = min(distance for _, distance in fits)
     one, distance = next((one, distance) for one, distance in fits if distance <= 1.5 * nearest + 0.5 * floor)
     says = (
-        f"the whole series reads as {one.to} where {peers} others are {one.of}: {as_told:.4g} from their median as it is told, {distance:.3g} "
-        f"converted back, and they are {usual:.3g} from each other"
+        f"the whole series reads as {one.to} where {peers} others are {one.of}: {as_told:.4g} from their median as it is told, "
+        f"{distance:.3g} converted back, and they are {usual:.3g} from each other"
     )
     remedy = {"action": "convert", "scale": one.scale, "offset": one.offset, "spans": []}
     figure = as_told / max(distance, floor)

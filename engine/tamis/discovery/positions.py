@@ -29,8 +29,8 @@ def coordinates(columns: Sequence[Signal]) -> tuple[Signal, Signal] | None:
 def find_swapped(columns: Sequence[Signal]) -> list[Suspicion]:
     """Return the rows of a sensor whose coordinates lie where the others do once they are exchanged.
 
-    The figure is how many times nearer to the median place a swapped row lies after the exchange, by the median of such rows, and must reach 5;
-    distances are in spreads of the places, which must be apart from their mirror image. At most half of the rows are swapped.
+    The figure is how many times nearer to the median place a swapped row lies after the exchange, by the median of such rows, and must
+    reach 5; distances are in spreads of the places, which must be apart from their mirror image. At most half of the rows are swapped.
     """
     pair = coordinates(columns)
     if pair is None:

@@ -11,6 +11,7 @@ from tamis.discovery.clocks import find_clock_drift, find_clock_resets, find_jit
 from tamis.discovery.copies import find_double_times, find_repeated_blocks
 from tamis.discovery.instruments import find_counter_resets, find_resolution_changes, find_saturation
 from tamis.discovery.peers import MOST, Profile, bins, find_against_peers
+from tamis.discovery.positions import find_swapped
 from tamis.discovery.sentinels import find_sentinels
 from tamis.discovery.units import find_unit_changes
 
@@ -78,7 +79,7 @@ def search(sensors: Callable[[], Iterable[Sequence[Signal]]], zone: str = "") ->
     for columns in sensors():
         if not columns or not len(columns[0]):
             continue
-        found += search_times(columns, zone)
+        found += search_times(columns, zone) + find_swapped(columns)
         for one in columns:
             told = of_values[one.sensor, one.column] = search_values(one)
             found += told

@@ -51,10 +51,11 @@ def find_sentinels(series: Signal) -> list[Suspicion]:
         places = np.flatnonzero(series.valid & (series.value == code))
         known = _known(float(code))
         gap, width = float(np.abs(readings - code).min()), _width(readings, counts[~np.isin(distinct, codes)])
+        nearest = float(readings[np.argmin(np.abs(readings - code))])
         limit = KNOWN_GAP if known else OTHER_GAP
         says = (
-            f"{code:.8g} {'is a known code and ' if known else ''}stands {len(places)} times, {gap / width:.3g} times the width of the readings' "
-            f"range from the nearest reading ({readings[np.argmin(np.abs(readings - code))]:.6g}; readings {readings[0]:.6g} … {readings[-1]:.6g})"
+            f"{code:.8g} {'is a known code and ' if known else ''}stands {len(places)} times, {gap / width:.3g} times the width of "
+            f"the readings' range from the nearest reading ({nearest:.6g}; readings {readings[0]:.6g} … {readings[-1]:.6g})"
         )
         remedy = {"action": "null", "value": float(code)}
         found.append(

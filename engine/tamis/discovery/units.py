@@ -157,8 +157,8 @@ def find_unit_changes(series: Signal) -> list[Suspicion]:
             }
         )
         says = (
-            f"{len(where)} rows in {len(spans)} spans, the first at {moment(int(there.time[where[0]]))}, read as {one.to} where the others are "
-            f"{one.of}: median {np.median(value[where]):.5g}, converted back {np.median(one.back(value[where])):.5g}, "
+            f"{len(where)} rows in {len(spans)} spans, the first at {moment(int(there.time[where[0]]))}, read as {one.to} "
+            f"where the others are {one.of}: median {np.median(value[where]):.5g}, converted back {np.median(one.back(value[where])):.5g}, "
             f"the others {np.median(value[~places]):.5g}; borders leap by {_leap(value, spans) / spread:.3g} typical steps"
             + (f"; explained about as well by {', '.join(others)}" if others else "")
         )
@@ -192,7 +192,8 @@ def _sound(
     value: Floats, joined: NDArray[np.bool_], states: NDArray[np.bool_], one: Conversion, spread: float, sharp: float
 ) -> tuple[float, NDArray[np.bool_], list[tuple[int, int]]]:
     """Return what the spans that stand save, their rows, and the spans."""
-    places, spans, gain = np.zeros(len(value), bool), [], 0.0
+    places, gain = np.zeros(len(value), bool), 0.0
+    spans: list[tuple[int, int]] = []
     rest = value[~states]
     if len(rest) < 3:
         return gain, places, spans
@@ -225,7 +226,8 @@ def _saved(value: Floats, true: Floats, joined: NDArray[np.bool_], states: NDArr
     plain, converted = np.diff(value), np.diff(true)
     told = np.where(states[1:] & (plain != 0), np.log(abs(one.scale)), 0.0)
     less: Floats = np.minimum(np.abs(plain) / spread, CAP) - np.minimum(np.abs(converted) / spread, CAP) - told
-    return np.where(joined[1:], less, 0.0) - SWITCH * (np.diff(states.view(np.int8)) != 0)
+    less = np.where(joined[1:], less, 0.0) - SWITCH * (np.diff(states.view(np.int8)) != 0)
+    return less
 
 
 class _Usual:

@@ -63,7 +63,7 @@ def clean_series(quantity: str, rows: int, rng: np.random.Generator, step: int =
         slow[i] = held
     value = level * rng.uniform(0.97, 1.03) + swing * rng.uniform(0.7, 1.2) * np.sin(day + rng.uniform(0, 6)) + slow
     value += rng.normal(0, noise * rng.uniform(0.7, 1.4), rows)
-    return Faulty(quantity, time, np.round(np.clip(value, least, greatest), decimals), np.zeros(rows, bool))
+    return Faulty(quantity, time, np.asarray(np.round(np.clip(value, least, greatest), decimals), np.float64), np.zeros(rows, bool))
 
 
 def _rows(series: Faulty, rng: np.random.Generator, share: float = 0.01) -> NDArray[np.bool_]:
@@ -237,7 +237,7 @@ def station(quantity: str, sensors: int, rows: int, rng: np.random.Generator) ->
     truth = clean_series(quantity, rows, rng)
     spread = 2 * noise
     values = [truth.value + rng.normal(0, spread) + rng.normal(0, noise, rows) for _ in range(sensors)]
-    return [replace(truth, value=np.round(value, decimals)) for value in values]
+    return [replace(truth, value=np.asarray(np.round(value, decimals), np.float64)) for value in values]
 
 
 def peer_unit(series: Faulty, rng: np.random.Generator) -> Faulty:

@@ -1,9 +1,10 @@
 """Spans of a series that are told on another scale: a hidden Markov chain of two states, solved by Viterbi's recursion (Forney 1973).
 
 A row is in state 0, as it stands, or in state 1, where it is `scale` times the true value plus `offset`. A path costs, for each two rows
-that are joined, the step between their true values in units of `spread`, `cap` at most; `switch` for each change of state; and the logarithm
-of `scale` for each step in state 1, for a scale spreads what it stretches: a density. It is the likelihood of a walk with Laplacian steps,
-cut off so that one leap, true or false, costs no more than `cap`. Equal neighbours say nothing of the scale: a stuck sensor is not converted.
+that are joined, the step between their true values in units of `spread`, `cap` at most; `switch` for each change of state; and the
+logarithm of `scale` for each step in state 1, for a scale spreads what it stretches: a density. It is the likelihood of a walk with
+Laplacian steps, cut off so that one leap, true or false, costs no more than `cap`. Equal neighbours say nothing of the scale: a stuck
+sensor is not converted.
 """
 
 from __future__ import annotations
