@@ -54,10 +54,10 @@ LAYERS = {
     "pipeline": {"errors", "media", "sets", "sources", "executors", "checks", "recipe", "progress", "report"},
     "readings": {"errors", "series", "pipeline"},
     "flagging": {"errors", "series", "qc", "pipeline", "readings"},
-    "discover": {"errors", "series", "discovery", "readings"},
+    "suspecting": {"errors", "series", "discovery", "readings"},
     "api": {"errors", "sizes", "recipe", "pipeline", "progress"},
     "doctor": {"api"},
-    "cli": {"errors", "sizes", "recipe", "pipeline", "progress", "api", "discover", "doctor", "sample"},
+    "cli": {"errors", "sizes", "recipe", "pipeline", "progress", "api", "suspecting", "doctor", "sample"},
     "__main__": {"cli"},
 }
 

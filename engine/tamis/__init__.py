@@ -14,7 +14,6 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tamis.api import Result, check, clean
     from tamis.deduplicate import near_duplicates
-    from tamis.discover import Discovery, correct, discover
     from tamis.errors import (
         ColumnError,
         InvariantError,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
     from tamis.sketches import Signatures
+    from tamis.suspecting import Discovery, correct, discover
     from tamis.texts import signatures
 
 _HOMES = {
@@ -49,7 +49,7 @@ _HOMES = {
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
     "tamis.deduplicate": ("near_duplicates",),
-    "tamis.discover": ("Discovery", "correct", "discover"),
+    "tamis.suspecting": ("Discovery", "correct", "discover"),
     "tamis.sketches": ("Signatures",),
     "tamis.texts": ("signatures",),
 }

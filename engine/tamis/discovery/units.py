@@ -117,8 +117,9 @@ def find_unit_changes(series: Signal) -> list[Suspicion]:
 
     * its borders leap by 1.5 times the largest usual step of the converted series (the 99.9th percentile away from borders; 3 times where
       there is one border only), and leaps of half that size are rare elsewhere,
-    * at its borders nothing is unusual once it is converted: neither the step nor the difference of the medians of seven rows, and what is
-      usual of these is at most 0.15 of the leap and, for a factor, of the level (0.25 where the column's name tells the quantity),
+    * at its borders nothing is unusual once it is converted: neither the step nor the difference of the medians of seven rows, and the
+      99th percentile of the latter is at most 0.15 of the leap and, for a factor, of the level (0.25 where the column's name tells the
+      quantity),
     * its converted values lie in the range of the rest, and its steps are as large as theirs within a factor of 2.5.
 
     The figure is what the spans save, in natural units of likelihood, and must reach 20. Of conversions that explain the same rows about as
@@ -255,7 +256,9 @@ class _Usual:
         step = abs(float(self._true[edge] - self._true[edge - 1]))
         room = self._median + self._slack
         told = min(leap, abs(float(self._true[edge - 1]))) if one.offset == 0 else leap
-        return room <= self._sharp * told and step <= self.leap + self._slack and float(self._medians(np.array([edge]))[0]) <= 1.2 * room
+        return (
+            room <= self._sharp * told and step <= 1.5 * self.leap + self._slack and float(self._medians(np.array([edge]))[0]) <= 1.2 * room
+        )
 
     def leaps(self, size: float, *, lasting: bool) -> int:
         """Return how many leaps of that size stay in the series, away from the borders; where `lasting`, those that are no spikes."""
