@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import polars as pl
 from tamis.errors import OutputError
 from tamis.pipeline.files import write_table
 from tamis.pipeline.readings import SourceTable
-from tamis.qc import BITS, LEARNABLE, Control, Policy, Thresholds, bit_names, checked_rows, read_rows
+from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
 from tamis.readings import Keys, Table, tables_of, with_roles
 from tamis.series import Roles, Series, SeriesWriter
 from tamis_kernels.errors import ArgumentError
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-GRADES = {"good": 1, "not_evaluated": 2, "suspect": 3, "fail": 4, "missing": 9}
 FLAGS = {
     "time": pl.Datetime("ns", "UTC"),
     "sensor": pl.String(),
@@ -147,7 +145,7 @@ def quality_control(
         parts = run.go(tables, {"time": time, "sensor": sensor, "values": values})
         schema = {**(SOURCE_KEY if isinstance(tables[0], SourceTable) else FRAME_KEY), **FLAGS}
         flags = _kept(parts, schema, None if out is None else Path(out))
-    return QualityControl(flags, run.summary(), run.tests(), run.limits(), run.roles, tuple(run.notes))
+    return QualityControl(flags, run.summary.series(), run.summary.tests(), run.summary.limits(), run.roles, tuple(run.notes))
 
 
 def _rows(
@@ -178,9 +176,7 @@ class _Run:
         self.roles: dict[str, Roles] = {}
         self.notes: list[str] = []
         self._policy, self._folder = policy, folder
-        self._series: list[dict[str, Any]] = []
-        self._limits: list[tuple[str | None, str, str, float, bool]] = []
-        self._fails: Counter[str] = Counter()
+        self.summary = Summary()
 
     def go(self, tables: Sequence[Table], named: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
         """Yield the flags of all series, and note what they amount to."""
@@ -203,9 +199,7 @@ class _Run:
 
     def _one(self, series: Series, keys: Keys) -> Iterator[pl.DataFrame]:
         control = Control(series, self._policy, Thresholds.of(self._policy.rows, series.sensor, series.column), self._folder)
-        learnt = control.thresholds.learnt
-        self._limits += [(series.sensor, series.column, name, value, name in learnt) for name, value in control.thresholds.values.items()]
-        counts: Counter[str] = Counter()
+        self.summary.begin(series, control.thresholds)
         for part in control.readings():
             chunk = part.chunk
             value = pl.Series(chunk.value).set(pl.Series(~chunk.valid), None)
@@ -217,8 +211,7 @@ class _Run:
                 pl.Series("flag", part.flag),
                 pl.Series("bits", part.bits),
             )
-            self._count(counts, part.flag, part.bits)
-        self._enter(series.sensor, series.column, counts)
+            self.summary.add(part)
 
     def _timeless(self, frame: pl.DataFrame, rows: NDArray[np.int64], roles: Roles, keys: Keys) -> Iterator[pl.DataFrame]:
         """Yield the readings of rows that have no time: what is missing is 9, all else was not evaluated."""
@@ -234,37 +227,6 @@ class _Run:
                 pl.Series("flag", np.where(gone.fill_null(value=True), 9, 2).astype(np.uint8)),
                 pl.Series("bits", np.where(gone.fill_null(value=True), 1 | 1 << FAIL, 0).astype(np.uint32)),
             )
-
-    def _count(self, counts: Counter[str], flag: NDArray[np.uint8], bits: NDArray[np.uint32]) -> None:
-        counts["readings"] += len(flag)
-        each = np.bincount(flag, minlength=10)
-        counts.update({name: int(each[number]) for name, number in GRADES.items()})
-        for test, bit in BITS.items():
-            counts[f"test {test}"] += int(np.count_nonzero(bits & bit))
-            self._fails[test] += int(np.count_nonzero(bits & (bit << np.uint32(FAIL))))
-
-    def _enter(self, sensor: str | None, column: str, counts: Counter[str]) -> None:
-        tests = {test: counts[f"test {test}"] for test in BITS if test != "missing"}
-        self._series.append(
-            {"sensor": sensor, "column": column, "readings": counts["readings"], **{name: counts[name] for name in GRADES}, **tests}
-        )
-
-    def summary(self) -> pl.DataFrame:
-        """Return one row a series."""
-        numbers = ["readings", *GRADES, *(test for test in BITS if test != "missing")]
-        schema = {"sensor": pl.String(), "column": pl.String(), **dict.fromkeys(numbers, pl.Int64())}
-        return pl.DataFrame(self._series, schema=schema)
-
-    def tests(self) -> pl.DataFrame:
-        """Return one row a test."""
-        summary = self.summary()
-        rows = [(test, int(summary[test].sum()), self._fails[test]) for test in BITS if test != "missing"]
-        return pl.DataFrame(rows, schema={"test": pl.String, "suspect": pl.Int64, "fail": pl.Int64}, orient="row")
-
-    def limits(self) -> pl.DataFrame:
-        """Return one row a limit."""
-        schema = {"sensor": pl.String, "column": pl.String, "limit": pl.String, "value": pl.Float64, "learnt": pl.Boolean}
-        return pl.DataFrame(self._limits, schema=schema, orient="row")
 
 
 def _kept(parts: Iterator[pl.DataFrame], schema: Mapping[str, pl.DataType], out: Path | None) -> pl.LazyFrame:

@@ -23,6 +23,7 @@ OURS = (
     "rejects.parquet",
     "notes.parquet",
     "clusters.parquet",
+    "series.parquet",
     "inputs.parquet",
     "outputs.parquet",
     "scaler.json",

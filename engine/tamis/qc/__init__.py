@@ -6,11 +6,14 @@ from tamis.qc.control import ACTIONS, BITS, CLOCK_TESTS, IMPUTE, KEEP, NULL, REJ
 from tamis.qc.fill import Filling, Method, Season
 from tamis.qc.learn import LEARNABLE
 from tamis.qc.limits import KEYS, TEST_OF, Row, Thresholds, bit_names, checked_rows, read_rows
+from tamis.qc.summary import COUNTS, GRADES, TOLD, Summary
 
 __all__ = [
     "ACTIONS",
     "BITS",
     "CLOCK_TESTS",
+    "COUNTS",
+    "GRADES",
     "IMPUTE",
     "KEEP",
     "KEYS",
@@ -18,6 +21,7 @@ __all__ = [
     "NULL",
     "REJECT",
     "TEST_OF",
+    "TOLD",
     "Action",
     "Control",
     "Controlled",
@@ -27,6 +31,7 @@ __all__ = [
     "Policy",
     "Row",
     "Season",
+    "Summary",
     "Thresholds",
     "bit_names",
     "checked_rows",

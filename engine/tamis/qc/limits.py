@@ -197,12 +197,12 @@ class Thresholds:
         return ", ".join(
             f"{name} {value:g}{' s' if name in SECONDS else ''}{' (learnt)' if name in self.learnt else ''}"
             for name, value in self.values.items()
-            if TEST_OF[name] == test or (name == "period" and test == "drift")
+            if TEST_OF[name] == test
         )
 
-    def state(self) -> dict[str, Any]:
-        """Return them JSON-safe."""
-        return {"limits": dict(self.values), "learnt": sorted(self.learnt)}
+    def told(self) -> str:
+        """Return all limits in words."""
+        return ", ".join(told for test in dict.fromkeys(TEST_OF.values()) if (told := self.described(test)))
 
     def _has(self, *names: str) -> bool:
         return any(name in self.values for name in names)

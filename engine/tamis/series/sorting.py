@@ -88,8 +88,8 @@ class SortedFile:
         return records
 
     def _sorted(self, records: NDArray[Any]) -> NDArray[Any]:
-        keys = pl.DataFrame({name: np.ascontiguousarray(records[name]) for name in self._by}).with_row_index("place")
-        order = keys.sort(self._by)["place"].to_numpy()
+        keys = pl.DataFrame({name: np.ascontiguousarray(records[name]) for name in self._by})
+        order = keys.select(pl.arg_sort_by(self._by)).to_series().to_numpy()
         return np.asarray(records[order])
 
     def _write_run(self) -> None:
