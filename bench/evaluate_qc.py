@@ -178,10 +178,10 @@ def tables(series: list[Labelled], folder: Path, systems: list[str]) -> Iterator
         for system in systems:
             found = {number: dict(np.load(folder / f"{system}-series-{number:03d}.npz")) for number, _ in chosen}
             tests = list(next(iter(found.values())))
-            overall = sum(counts(one.truth, np.any(list(found[number].values()), axis=0)) for number, one in chosen)
+            overall = np.sum([counts(one.truth, np.any(list(found[number].values()), axis=0)) for number, one in chosen], axis=0)
             table.rows.append([system, "**all**", *row(overall)])
             for test in tests:
-                table.rows.append([system, test, *row(sum(counts(one.truth, found[number][test]) for number, one in chosen))])
+                table.rows.append([system, test, *row(np.sum([counts(one.truth, found[number][test]) for number, one in chosen], axis=0))])
         yield table
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +50,7 @@ def saqc(time: np.ndarray, value: np.ndarray) -> Flags:
     first = order[np.concatenate([[True], np.diff(time[order]) > 0])]  # it takes no repeated times
     frame = pd.DataFrame({"v": value[first]}, index=stamps[first])
     stuck = f"{int(max(3 * HOUR, 12 * step)) if step < HOUR else int(12 * step)}s"
-    runs = {
+    runs: dict[str, Callable[[Any], Any]] = {
         "range": lambda qc: qc.flagRange("v", min=mean - 3 * deviation, max=mean + 3 * deviation),
         "constants": lambda qc: qc.flagConstants("v", thresh=0, window=stuck),
         "zscore": lambda qc: qc.flagZScore("v", method="modified", thresh=3.5),

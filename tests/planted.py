@@ -58,8 +58,8 @@ def trials(seed: int, rows: int = 3000, sensors: int = 5) -> Iterator[Trial]:
     quantity = list(QUANTITIES)[seed % len(QUANTITIES)]
     clean = faults.clean_series(quantity, rows, rng)
     station = faults.station(quantity, sensors, rows, rng)
-    for sound in ([clean], station):
-        yield Trial("", quantity, False, False, tuple(_search(sound, seed)))
+    for series in ([clean], station):
+        yield Trial("", quantity, False, False, tuple(_search(series, seed)))
     for kind, plant in FAULTS.items():
         sound = faults.clean_series(quantity, 3 * rows, rng, 3600 * SECOND) if kind == "dst" else clean
         faulty = plant(sound, rng)
@@ -90,7 +90,8 @@ def _right(kind: str, faulty: Faulty, told: list[Suspicion]) -> bool:
     if kind == "sentinel":
         return len(told) == 1 and remedy["value"] == truth["code"] and one.count == rows
     if kind in {"unit", "peer_unit"}:
-        near = np.allclose([remedy["scale"], remedy["offset"]], [truth["scale"], truth["offset"]], rtol=1e-3)
+        planted = [float(str(truth[name])) for name in ("scale", "offset")]
+        near = np.allclose([remedy["scale"], remedy["offset"]], planted, rtol=1e-3)
         return bool(near) and (kind == "peer_unit" or one.count == rows)
     if kind == "saturation":
         return len(told) == 1 and evidence["rail"] == truth["rail"]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tamis.discovery import Signal, Suspicion, corrected, read_confirmed, search, write_confirm
+from tamis.discovery import Suspicion, corrected, corrections, read_confirmed, search, sensors, write_confirm
 from tamis.errors import ColumnError, nearest
 from tamis.readings import Keys, tables_of, with_roles
-from tamis.series import Roles, Series, SeriesWriter
+from tamis.series import Roles, SeriesWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 TIME = pl.Datetime("ns", "UTC")
@@ -120,24 +120,11 @@ def discover(
                 for frame, rows, source in keys.frames():
                     writer.add(frame.select(role.columns), rows, source)
                 notes += [f"{record}: {problem}" for record, problem in table.problems.items()]
-                found = search(partial(_sensors, writer.series()), zone)
+                found = search(partial(sensors, writer.series()), zone)
             told += [(name, one) for one in found]
             places.append(keys.frame(np.array([one.row for one in found], np.int64)))
     facts = pl.DataFrame([_facts(one) for _, one in told], schema=FINDINGS, orient="row")
     return Discovery(pl.concat([pl.concat(places), facts], how="horizontal"), roles, tuple(notes), tuple(told))
-
-
-def _sensors(series: Sequence[Series]) -> Iterator[list[Signal]]:
-    """Yield the columns of each sensor, in the order of their rows."""
-    for sensor, columns in groupby(series, key=lambda one: one.sensor):
-        yield [_signal(one, sensor or "") for one in columns]
-
-
-def _signal(series: Series, sensor: str) -> Signal:
-    chunk = series.read()
-    order = np.argsort(chunk.row, kind="stable")
-    valid = chunk.valid & np.isfinite(chunk.value)
-    return Signal(chunk.time[order], chunk.value[order], valid[order], chunk.row[order], series.column, sensor)
 
 
 def _facts(one: Suspicion) -> tuple[Any, ...]:
@@ -160,18 +147,14 @@ def correct(frame: pl.DataFrame, confirmed: str | Path, *, table: str = "table")
 
     Raises
     ------
-    RecipeError
+    ArgumentError
         The list cannot be read.
     ColumnError
-        The list has no such table, or the frame lacks one of its columns.
+        The frame lacks a column that the list names.
     """
-    known = read_confirmed(confirmed)
-    if table not in known.roles:
-        message = f"{confirmed}: there is no table {table!r}.{nearest(table, known.roles)} It has: {', '.join(known.roles)}"
-        raise ColumnError(message)
-    roles = known.roles[table]
-    missing = [name for name in roles.columns if name not in frame.columns]
-    if missing:
-        message = f"there is no column {missing[0]!r}, which {confirmed} names.{nearest(missing[0], frame.columns)}"
-        raise ColumnError(message)
-    return corrected(frame, roles, known.of(table))
+    wanted = [one for one in corrections(read_confirmed(confirmed)) if one.table == table]
+    for name in (name for one in wanted for name in (one.clock, *one.by, one.column, one.remedy.get("with", "")) if name):
+        if name not in frame.columns:
+            message = f"there is no column {name!r}, which {confirmed} names.{nearest(name, frame.columns)}"
+            raise ColumnError(message)
+    return corrected(frame, wanted)

@@ -252,6 +252,9 @@ class Case(Protocol):
     def publish(self, frame: pl.DataFrame) -> None:
         """Write what was found of each series to series.parquet; called once."""
 
+    def leave(self, name: str, text: str) -> None:
+        """Write a text file beside the manifest."""
+
     def decide(self, group: TableGroup, decision: str) -> None:
         """Say in the manifest what was decided about a table."""
 
@@ -334,6 +337,10 @@ class Check:
         self.options: Any = options
         self.seed = seed
         self.backend = backend
+
+    def correct(self, batch: TableBatch) -> TableBatch:
+        """Return rows as they are to be read, by this check and all others. Each row is judged by itself; rows may not come or go."""
+        raise NotImplementedError
 
     def observe(self, batch: Batch) -> Observation:
         """Turn a batch into evidence and findings."""

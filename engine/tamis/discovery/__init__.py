@@ -19,7 +19,18 @@
 from __future__ import annotations
 
 from tamis.discovery.base import Signal, Suspicion
-from tamis.discovery.confirm import Confirmed, corrected, read_confirmed, write_confirm
-from tamis.discovery.search import search
+from tamis.discovery.confirm import Confirmed, confirm_text, corrected, corrections, read_confirmed, write_confirm
+from tamis.discovery.search import search, sensors
 
-__all__ = ["Confirmed", "Signal", "Suspicion", "corrected", "read_confirmed", "search", "write_confirm"]
+__all__ = [
+    "Confirmed",
+    "Signal",
+    "Suspicion",
+    "confirm_text",
+    "corrected",
+    "corrections",
+    "read_confirmed",
+    "search",
+    "sensors",
+    "write_confirm",
+]

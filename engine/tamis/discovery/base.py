@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SECOND = 10**9
 DAY = 86_400 * SECOND
+LARGEST = 1e100  # beyond all codes and readings; steps between such numbers do not overflow
 MAD = 1.4826  # the standard deviation of normal data by its median absolute deviation
 
 Span = tuple[int, int]
@@ -46,9 +47,9 @@ class Signal:
 
     @classmethod
     def of(cls, time: NDArray[np.int64], value: NDArray[np.floating[Any]], *, column: str = "value", sensor: str = "") -> Signal:
-        """Make a series of times and values; NaN and infinities are no values."""
+        """Make a series of times and values; NaN and what is beyond 1e100 are no values."""
         numbers = np.ascontiguousarray(value, np.float64)
-        return cls(np.ascontiguousarray(time, np.int64), numbers, np.isfinite(numbers), np.arange(len(numbers)), column, sensor)
+        return cls(np.ascontiguousarray(time, np.int64), numbers, readable(numbers), np.arange(len(numbers)), column, sensor)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -140,6 +141,11 @@ def suspicion(
         remedy or {},
         evidence,
     )
+
+
+def readable(value: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which numbers can be readings or codes."""
+    return np.abs(value) <= LARGEST
 
 
 def runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tamis.discovery.base import moment
-from tamis.errors import RecipeError
-from tamis.series import Roles, nanoseconds
+from tamis.series import nanoseconds
+from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tamis.discovery.base import Suspicion
+    from tamis.series import Roles
 
 HEAD = """\
 # What tamis suspects. Nothing is changed on suspicion: set `confirmed = true` where you agree, and give this file as
@@ -36,32 +37,26 @@ OF_TIMES = frozenset({"clock", "clock_rate", "epoch"})
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """A suspicion that somebody confirmed: where, and what is to be done."""
-
-    table: str
-    sensor: str
-    column: str
-    remedy: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmList:
-    """What a confirm list holds that is confirmed, and the roles of the columns of each table.
+    """A suspicion that somebody confirmed: where, and what is to be done.
 
     Attributes
     ----------
-    confirmed
-        In the order of the file.
-    roles
-        By the table's name.
+    table
+        The table's name.
+    clock, by
+        Its column of times, and those that name the sensor.
+    sensor, column
+        The series.
+    remedy
+        The action and its arguments.
     """
 
-    confirmed: tuple[Confirmed, ...] = ()
-    roles: Mapping[str, Roles] = field(default_factory=dict)
-
-    def of(self, table: str) -> tuple[Confirmed, ...]:
-        """Return those of one table."""
-        return tuple(one for one in self.confirmed if one.table == table)
+    table: str
+    clock: str
+    by: tuple[str, ...]
+    sensor: str
+    column: str
+    remedy: Mapping[str, Any]
 
 
 def write_confirm(path: str | Path, told: Iterable[tuple[str, Suspicion]], roles: Mapping[str, Roles]) -> None:
@@ -95,36 +90,58 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def read_confirmed(path: str | Path) -> ConfirmList:
-    """Read what is confirmed in a confirm list.
+def read_confirmed(path: str | Path) -> list[dict[str, Any]]:
+    """Read what is confirmed in a confirm list: one row a correction, as a recipe holds it; see `corrections`.
 
     Raises
     ------
-    RecipeError
-        It cannot be read, or an entry lacks what its remedy needs.
+    ArgumentError
+        It cannot be read, an entry is of no table in it, or lacks what its remedy needs.
     """
     try:
         tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        roles = {one["name"]: Roles(one["time"], tuple(one["sensor"]), tuple(one["values"])) for one in tree.get("table", [])}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        message = f"the confirm list {str(path)!r} cannot be read: {error}"
-        raise RecipeError(message) from None
-    except (KeyError, TypeError) as error:
-        message = f"the confirm list {str(path)!r} has a table without name, time, sensor and values: {error}"
-        raise RecipeError(message) from None
-    found = []
+        tables = {one["name"]: one for one in tree.get("table", [])}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        message = f"the confirm list {str(path)!r} cannot be read: {error!r}; give the file that discovery wrote"
+        raise ArgumentError(message) from None
+    rows = []
     for number, entry in enumerate(tree.get("suspicion", []), 1):
-        confirmed = entry.get("confirmed", False)
+        confirmed, table = entry.get("confirmed", False), tables.get(entry.get("table"), {})
         if not isinstance(confirmed, bool):
             message = f"{path}: suspicion {number} has confirmed = {confirmed!r}; it must be true or false"
-            raise RecipeError(message)
+            raise ArgumentError(message)
         if confirmed and entry.get("remedy"):
-            problem = _problem(entry["remedy"])
-            if problem:
-                message = f"{path}: suspicion {number} ({entry.get('kind')}) has a remedy that {problem}"
-                raise RecipeError(message)
-            found.append(Confirmed(entry.get("table", ""), entry.get("sensor", ""), entry.get("column", ""), entry["remedy"]))
-    return ConfirmList(tuple(found), roles)
+            where = {"table": entry.get("table"), "clock": table.get("time"), "by": table.get("sensor")}
+            rows.append({**where, "sensor": entry.get("sensor"), "column": entry.get("column"), "remedy": entry["remedy"]})
+    try:
+        corrections(rows)
+    except ArgumentError as error:
+        message = f"{path}: {error}"
+        raise ArgumentError(message) from None
+    return rows
+
+
+def corrections(rows: Iterable[Mapping[str, Any]]) -> tuple[Confirmed, ...]:
+    """Return the corrections that rows tell: table, clock, by (a list), sensor, column and remedy.
+
+    Raises
+    ------
+    ArgumentError
+        A row lacks one of these, or its remedy is none.
+    """
+    found = []
+    for number, row in enumerate(rows, 1):
+        texts = [row.get(name) for name in ("table", "clock", "sensor", "column")]
+        by = row.get("by")
+        if not all(isinstance(one, str) for one in texts) or not isinstance(by, list | tuple):
+            message = f"correction {number} must have the texts table, clock, sensor and column, and the list by; got {dict(row)!r}"
+            raise ArgumentError(message)
+        problem = _problem(row.get("remedy"))
+        if problem:
+            message = f"correction {number} has a remedy that {problem}"
+            raise ArgumentError(message)
+        found.append(Confirmed(row["table"], row["clock"], tuple(by), row["sensor"], row["column"], row["remedy"]))
+    return tuple(found)
 
 
 def _problem(remedy: Any) -> str:
@@ -143,20 +160,21 @@ def _problem(remedy: Any) -> str:
     return ""
 
 
-def corrected(frame: pl.DataFrame, roles: Roles, confirmed: Sequence[Confirmed]) -> pl.DataFrame:
+def corrected(frame: pl.DataFrame, confirmed: Sequence[Confirmed]) -> pl.DataFrame:
     """Return rows with what was confirmed put right: codes null, values converted, times moved. Each row is judged by itself.
 
     Parameters
     ----------
     frame
         Some rows of the table.
-    roles
-        Its columns.
     confirmed
-        What is done, in this order; values before times, for spans are told by the times as they were read.
+        What is done, all of this table, in this order; values before times, for spans are told by the times as they were read.
     """
-    clock = nanoseconds(frame[roles.time]).alias("clock")
-    sensor = frame.select(pl.concat_str(roles.sensor, separator=" / ")).to_series() if roles.sensor else None
+    if not confirmed:
+        return frame
+    time, by = confirmed[0].clock, confirmed[0].by
+    clock = nanoseconds(frame[time]).alias("clock")
+    sensor = frame.select(pl.concat_str(by, separator=" / ")).to_series() if by else None
     values: dict[str, pl.Series] = {}
     shift = pl.zeros(len(frame), pl.Int64, eager=True)
     for one in sorted(confirmed, key=lambda each: each.remedy["action"] in OF_TIMES):
@@ -178,7 +196,7 @@ def corrected(frame: pl.DataFrame, roles: Roles, confirmed: Sequence[Confirmed])
             values[remedy["with"]] = column.zip_with(chosen, other).alias(remedy["with"])
     out = frame.with_columns([column.alias(name) for name, column in values.items()])
     if (shift != 0).any():
-        out = out.with_columns(_moved(frame[roles.time], clock, shift))
+        out = out.with_columns(_moved(frame[time], clock, shift))
     return out
 
 
@@ -201,8 +219,9 @@ def _moves(clock: pl.Series, remedy: Mapping[str, Any]) -> pl.Series:
     if remedy["action"] == "clock":
         return pl.repeat(remedy["shift"], len(clock), dtype=pl.Int64, eager=True)
     if remedy["action"] == "epoch":
-        return clock * (remedy["factor"] - 1)
-    return ((clock - remedy["origin"]) * (1 / (1 + remedy["ppm"] * 1e-6) - 1)).round().cast(pl.Int64)
+        return clock * (int(remedy["factor"]) - 1)
+    rate = 1 / (1 + float(remedy["ppm"]) * 1e-6) - 1
+    return ((clock - int(remedy["origin"])) * rate).round().cast(pl.Int64)
 
 
 def _moved(time: pl.Series, clock: pl.Series, shift: pl.Series) -> pl.Series:

@@ -69,8 +69,9 @@ def resolution(value: Floats) -> float:
     if len(distinct) < 2:
         return 0.0
     most = float(np.abs(distinct).max())
-    # Rounding of double numbers, and of single ones, which may have been printed with all their digits.
-    return next((step for noise in (2.0**-42, 2.0**-22) if (step := _divisor(np.diff(distinct), most * noise))), 0.0)
+    # First with the rounding of double numbers, then with that of single ones, whose own binary grid is none of the instrument's.
+    steps = [_divisor(np.diff(distinct), most * noise) for noise in (2.0**-42, 2.0**-22)]
+    return steps[0] if steps[0] > most * 2.0**-18 else steps[1]
 
 
 def _divisor(differences: Floats, noise: float) -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis.discovery.base import Signal, readable
 from tamis.discovery.clocks import find_clock_drift, find_clock_resets, find_jitter, find_wall_clock
 from tamis.discovery.copies import find_double_times, find_repeated_blocks
 from tamis.discovery.instruments import find_counter_resets, find_resolution_changes, find_saturation
@@ -16,9 +18,10 @@ from tamis.discovery.sentinels import find_sentinels
 from tamis.discovery.units import find_unit_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tamis.discovery.base import Signal, Suspicion
+    from tamis.discovery.base import Suspicion
+    from tamis.series import Series
 
 
 def search_values(series: Signal) -> list[Suspicion]:
@@ -95,3 +98,16 @@ def search(sensors: Callable[[], Iterable[Sequence[Signal]]], zone: str = "") ->
     for same in profiles.values():
         found += find_against_peers(same)
     return sorted(found, key=lambda one: (one.sensor, one.column, -one.score, one.kind, one.time))
+
+
+def sensors(series: Sequence[Series]) -> Iterator[list[Signal]]:
+    """Yield the columns of each sensor, in the order of their rows, from series on disk."""
+    for _, columns in groupby(series, key=lambda one: one.sensor):
+        yield [_signal(one) for one in columns]
+
+
+def _signal(series: Series) -> Signal:
+    chunk = series.read()
+    order = np.argsort(chunk.row, kind="stable")
+    valid = chunk.valid & readable(chunk.value)
+    return Signal(chunk.time[order], chunk.value[order], valid[order], chunk.row[order], series.column, series.sensor or "")

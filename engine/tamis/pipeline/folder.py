@@ -24,6 +24,7 @@ OURS = (
     "notes.parquet",
     "clusters.parquet",
     "series.parquet",
+    "confirm.toml",
     "inputs.parquet",
     "outputs.parquet",
     "scaler.json",

@@ -196,6 +196,10 @@ class Books:
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         write_table(Path(self._plan.out, "series.parquet"), [table], table.schema)
 
+    def leave(self, name: str, text: str) -> None:
+        with whole(Path(self._plan.out, name)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
     def decide(self, group: TableGroup, decision: str) -> None:
         self._decisions.setdefault(group.name, []).append(decision)
 

@@ -63,7 +63,13 @@ def clean_series(quantity: str, rows: int, rng: np.random.Generator, step: int =
         slow[i] = held
     value = level * rng.uniform(0.97, 1.03) + swing * rng.uniform(0.7, 1.2) * np.sin(day + rng.uniform(0, 6)) + slow
     value += rng.normal(0, noise * rng.uniform(0.7, 1.4), rows)
-    return Faulty(quantity, time, np.asarray(np.round(np.clip(value, least, greatest), decimals), np.float64), np.zeros(rows, bool))
+    # What is out of range is mirrored back into it: cut off it would pile up, which is a fault.
+    return Faulty(
+        quantity,
+        time,
+        np.asarray(np.round(greatest - np.abs(greatest - least - np.abs(value - least)), decimals), np.float64),
+        np.zeros(rows, bool),
+    )
 
 
 def _rows(series: Faulty, rng: np.random.Generator, share: float = 0.01) -> NDArray[np.bool_]:
@@ -261,7 +267,7 @@ def peer_shift(series: Faulty, rng: np.random.Generator) -> Faulty:
     noise, decimals = QUANTITIES[series.quantity][3:5]
     places = np.arange(len(series.value)) >= int(len(series.value) * rng.uniform(0.2, 0.8))
     size = float(rng.choice([-1, 1]) * rng.uniform(8, 20) * noise)
-    return replace(series, value=np.round(series.value + size * places, decimals), places=places, truth={"size": size})
+    return replace(series, value=np.round(series.value + np.where(places, size, 0.0), decimals), places=places, truth={"size": size})
 
 
 PEER_FAULTS: Mapping[str, Callable[[Faulty, np.random.Generator], Faulty]] = {
