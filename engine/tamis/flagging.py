@@ -102,6 +102,7 @@ def quality_control(
     time, sensor, values
         The column of times, those that name the sensor, and those of readings. What is not named is told by types and names; see
         `QualityControl.roles`. An empty `sensor`: all rows are of one.
+        Where no column names the sensor, each file is one.
     limits
         Limits by name for all series, such as `{"fail_low": -40, "gap": 600}`; or several such rows, each with `sensor` or `column`
         for those that it holds for. Durations are in seconds. docs/recipes.md has all names.
