@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
     from tamis.sketches import Signatures
+    from tamis.statistics import Statistics
     from tamis.texts import signatures
 
 _HOMES = {
@@ -49,6 +50,7 @@ _HOMES = {
     "tamis.sample": ("write_sample",),
     "tamis.deduplicate": ("near_duplicates",),
     "tamis.sketches": ("Signatures",),
+    "tamis.statistics": ("Statistics",),
     "tamis.texts": ("signatures",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -67,6 +69,7 @@ __all__ = [
     "RunInterrupted",
     "Signatures",
     "SourceError",
+    "Statistics",
     "TamisError",
     "WorkerError",
     "__version__",
