@@ -163,9 +163,7 @@ class QualityControl(Check):
     name = "quality_control"
     order = 60
     kinds: ClassVar[frozenset[Kind]] = frozenset({"table"})
-    summary = (
-        "Readings of sensors are tested by time, against limits that are stated or learnt; they are kept, emptied, imputed or rejected."
-    )
+    summary = "Readings of sensors are tested by time, against limits that are stated or learnt; the recipe says what becomes of them."
     Options = Options
 
     def judge(self, case: Case) -> None:
