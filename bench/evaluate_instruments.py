@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from evaluate_common import Setting, Table, share
@@ -24,7 +24,7 @@ MEANT = {
     "hampel": {"spike", "out_of_range"},
 }
 WHOLE_ROW = ("gap", "duplicate_time")  # planted in rows, and so in both channels
-LIMITS = [{"fail_low": -40.0, "fail_high": 60.0}, {"column": "level", "rail_high": 12.0}]
+LIMITS: list[dict[str, Any]] = [{"fail_low": -40.0, "fail_high": 60.0}, {"column": "level", "rail_high": 12.0}]
 
 
 class Score(NamedTuple):

@@ -14,6 +14,7 @@ import polars as pl
 
 from tamis.errors import ColumnError, OutputError
 from tamis.pipeline.files import write_table
+from tamis.pipeline.memory import give_back
 from tamis.pipeline.readings import SourceTable, source_tables
 from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
 from tamis.series import Roles, Series, SeriesWriter, assign_roles
@@ -242,7 +243,9 @@ class _Run:
             if writer.timeless:
                 self.notes.append(f"{writer.timeless} rows have no time: their readings were not evaluated")
             self.notes += [f"{record}: {told}" for record, told in table.problems.items()]
-            for series in writer.series():
+            found = writer.series()
+            give_back()
+            for series in found:
                 yield from self._one(series, keys)
 
     def _one(self, series: Series, keys: _Keys) -> Iterator[pl.DataFrame]:
@@ -260,6 +263,8 @@ class _Run:
                 pl.Series("bits", part.bits),
             )
             self.summary.add(part)
+        if series.readings > ROWS_AT_A_TIME:
+            give_back()
 
     def _timeless(self, frame: pl.DataFrame, rows: NDArray[np.int64], roles: Roles, keys: _Keys) -> Iterator[pl.DataFrame]:
         """Yield the readings of rows that have no time: what is missing is 9, all else was not evaluated."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunk", "Roles", "Series", "SeriesWriter", "assign_roles", "is_number", "nanoseconds"]
 
-CHUNK = 1 << 18  # readings of a chunk
+CHUNK = 1 << 16  # readings of a chunk
 MOST_NAMES = 1 << 18  # sensors of a table; their names are held in memory
 RECORD = np.dtype([("series", np.int32), ("time", np.int64), ("key", np.int64), ("row", np.int64), ("back", np.uint8)])
 NULL = np.int64((1 << 63) - 1)  # the key of no value: after all numbers and NaN
