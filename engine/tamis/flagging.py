@@ -226,6 +226,7 @@ class _Run:
                 self.notes.append(f"{name}: passed over, {_lacking(table.schema) if problem is None else problem}")
                 continue
             self.roles[name] = roles
+            give_back()
             yield from self._table(table, roles)
         if not self.roles:
             if problem is not None:
