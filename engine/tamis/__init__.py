@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
     from tamis.sketches import Signatures
+    from tamis.statistics import Statistics
     from tamis.suspecting import Discovery, correct, discover
     from tamis.texts import signatures
 
@@ -51,6 +52,7 @@ _HOMES = {
     "tamis.deduplicate": ("near_duplicates",),
     "tamis.suspecting": ("Discovery", "correct", "discover"),
     "tamis.sketches": ("Signatures",),
+    "tamis.statistics": ("Statistics",),
     "tamis.texts": ("signatures",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -70,6 +72,7 @@ __all__ = [
     "RunInterrupted",
     "Signatures",
     "SourceError",
+    "Statistics",
     "TamisError",
     "WorkerError",
     "__version__",

@@ -13,9 +13,10 @@ import polars as pl
 
 from tamis.errors import OutputError
 from tamis.pipeline.files import write_table
+from tamis.pipeline.memory import give_back
 from tamis.pipeline.readings import SourceTable
 from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
-from tamis.readings import Keys, Table, tables_of, with_roles
+from tamis.readings import ROWS_AT_A_TIME, Keys, Table, tables_of, with_roles
 from tamis.series import Roles, Series, SeriesWriter
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.sensor import FAIL
@@ -101,6 +102,7 @@ def quality_control(
     time, sensor, values
         The column of times, those that name the sensor, and those of readings. What is not named is told by types and names; see
         `QualityControl.roles`. An empty `sensor`: all rows are of one.
+        Where no column names the sensor, each file is one.
     limits
         Limits by name for all series, such as `{"fail_low": -40, "gap": 600}`; or several such rows, each with `sensor` or `column`
         for those that it holds for. Durations are in seconds. docs/recipes.md has all names.
@@ -182,6 +184,7 @@ class _Run:
         """Yield the flags of all series, and note what they amount to."""
         for name, table, roles in with_roles(tables, named, self.notes):
             self.roles[name] = roles
+            give_back()
             yield from self._table(table, roles)
 
     def _table(self, table: Table, roles: Roles) -> Iterator[pl.DataFrame]:
@@ -194,7 +197,9 @@ class _Run:
             if writer.timeless:
                 self.notes.append(f"{writer.timeless} rows have no time: their readings were not evaluated")
             self.notes += [f"{record}: {told}" for record, told in table.problems.items()]
-            for series in writer.series():
+            found = writer.series()
+            give_back()
+            for series in found:
                 yield from self._one(series, keys)
 
     def _one(self, series: Series, keys: Keys) -> Iterator[pl.DataFrame]:
@@ -212,6 +217,8 @@ class _Run:
                 pl.Series("bits", part.bits),
             )
             self.summary.add(part)
+        if series.readings > ROWS_AT_A_TIME:
+            give_back()
 
     def _timeless(self, frame: pl.DataFrame, rows: NDArray[np.int64], roles: Roles, keys: Keys) -> Iterator[pl.DataFrame]:
         """Yield the readings of rows that have no time: what is missing is 9, all else was not evaluated."""

@@ -133,7 +133,7 @@ def _facts(one: Suspicion) -> tuple[Any, ...]:
     return (*where, one.score, one.figure, one.limit, one.says, remedy)
 
 
-def correct(frame: pl.DataFrame, confirmed: str | Path, *, table: str = "table") -> pl.DataFrame:
+def correct(frame: pl.DataFrame, confirmed: str | Path, *, table: str = "table", file: str = "") -> pl.DataFrame:
     """Put right what is confirmed in a confirm list: codes become null, values are converted, times are moved.
 
     Parameters
@@ -144,6 +144,8 @@ def correct(frame: pl.DataFrame, confirmed: str | Path, *, table: str = "table")
         The confirm list, in which `confirmed = true` was set.
     table
         The table's name in the list; `table` for frames.
+    file
+        The file that the rows come from, where no column names the sensor and each file is one.
 
     Raises
     ------
@@ -157,4 +159,4 @@ def correct(frame: pl.DataFrame, confirmed: str | Path, *, table: str = "table")
         if name not in frame.columns:
             message = f"there is no column {name!r}, which {confirmed} names.{nearest(name, frame.columns)}"
             raise ColumnError(message)
-    return corrected(frame, wanted)
+    return corrected(frame, wanted, file)

@@ -124,6 +124,7 @@ def test_chunks_and_frames_of_webp_are_checked() -> None:
         (b"MM\0+\0\x08\0\0" + bytes(8), "no_picture_data"),
         (tiff([(256, 4, 1, 65_000), (257, 4, 1, 65_000), *PAGE[2:]], bytes(12)), "too_many_pixels"),
         (tiff([*PAGE[:7], (277, 3, 1, 65_000)], bytes(12)), "missing_rows"),
+        (tiff([*PAGE[:2], *PAGE[3:], (277, 3, 1, 0)], bytes(12)), "bad_header"),
     ],
 )
 def test_places_in_a_tiff_lie_within_it(data: bytes, reason: str) -> None:

@@ -184,8 +184,11 @@ def test_learnt_limits_follow_the_stated_rule(tmp_path: Path) -> None:
     assert found["spike_differential"] == 6 * 1.4826 * np.median(moved)
     assert found["rate"] == pytest.approx(6 * 1.4826 * np.median(change[change > 0]) / 60, rel=1e-12)
     assert found["flat_tolerance"] == pytest.approx(0.005)
-    equal = np.mean(change <= found["flat_tolerance"])
-    assert found["flat"] == 60 * max(5, math.ceil(math.log(0.01 / len(change)) / math.log(equal)))
+    text = "".join("=" if equal else "." for equal in change <= found["flat_tolerance"])
+    runs = [len(run) for run in text.split(".") if run]
+    share = sum(run > 1 for run in runs) / len(runs)
+    steps = math.ceil(1 + math.log(0.01 / len(runs)) / math.log(share)) if share else 1
+    assert found["flat"] == 60 * max(5, steps)
     assert (found["gap"], found["period"], found["jitter"]) == (90.0, 60.0, 3.0)
     assert (found["hampel"], found["hampel_floor"]) == (6.0, moved.min())
 

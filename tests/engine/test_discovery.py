@@ -162,6 +162,23 @@ def test_a_confirm_list_that_is_wrong_says_where(text: str, message: str, tmp_pa
         tamis.correct(readings(), path)
 
 
+def test_a_file_that_is_a_sensor_is_corrected_alone(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    frame = readings().drop("sensor")
+    for name in ("one", "two"):
+        broken = frame[:1500] if name == "one" else frame[:1500].with_columns(pl.col("temperature").replace(65535.0, 21.0))
+        broken.write_parquet(tmp_path / "source" / f"{name}.parquet")
+    first = tamis.clean(tmp_path / "source", tmp_path / "first", settings={"discovery.enabled": True}, jobs=1)
+    assert first.notes.filter(pl.col("reason") == "unit").collect().height == 2
+    path = tmp_path / "first" / "confirm.toml"
+    text = path.read_text().replace("confirmed = false", "confirmed = true", 2)  # those of the first file
+    path.write_text(text)
+    settings = {"discovery.enabled": True, "discovery.confirmed": str(path)}
+    second = tamis.clean(tmp_path / "source", tmp_path / "second", settings=settings, jobs=1)
+    assert second.notes.filter(pl.col("reason") == "unit").collect().height == 1
+    assert second.kept.collect().height == 2996  # the four rows with the code have no value left
+
+
 def test_a_run_notes_suspicions_and_a_second_one_corrects_what_was_confirmed(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     readings().write_parquet(tmp_path / "source" / "readings.parquet")

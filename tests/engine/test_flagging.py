@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 import tamis
 from tamis import flagging
 from tamis.errors import ColumnError, OutputError
+from tamis.series import Roles
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def table(rows: int = 300) -> pl.DataFrame:
 
 def test_flags_limits_and_counts() -> None:
     result = tamis.quality_control(table(), limits=LIMITS, learn=False)
-    assert result.roles["table"].state() == {"time": "time", "sensor": ["station"], "values": ["level", "flow"]}
+    assert result.roles == {"table": Roles("time", ("station",), ("level", "flow"))}
     flags = result.named().collect()
     assert len(flags) == 600
     told = flags.filter(pl.col("tests").list.len() > 0).select("row", "sensor", "column", "flag", "tests").sort("column", "row")

@@ -72,6 +72,9 @@ def test_flagged_readings_are_noted_and_otherwise_kept(tmp_path: Path) -> None:
     (one,) = manifest["tables"].values()
     assert "quality control: time time; sensor station; readings level, volts" in one["decisions"]
     series = pl.read_parquet(tmp_path / "out" / "series.parquet")
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "4 series of readings were tested" in report
+    assert '<tr><th scope="row">north</th><td>level</td>' in report
     assert series.select("sensor", "column", "readings", "range", "gap", "limits").rows() == [
         ("north", "level", 120, 2, 0, "suspect_high 5, fail_high 9"),
         ("north", "volts", 120, 0, 0, ""),

@@ -84,6 +84,16 @@ def test_series_stand_by_sensor_and_column(tmp_path: Path) -> None:
     assert list(found(table(100), tmp_path, size=100, run=1000)) == sorted(expected(table(100)), key=lambda key: (key[0] or "", key[1]))
 
 
+def test_a_file_is_a_sensor_where_no_column_names_one(tmp_path: Path) -> None:
+    frame = table(30)
+    with SeriesWriter(Roles("time", (), ("a",), by_file=True), tmp_path) as writer:
+        for start in range(0, 30, 10):
+            writer.add(frame[start : start + 10], source=f"{start}.csv")
+        assert [(one.sensor, sorted(one.read().row)) for one in writer.series()] == [
+            (f"{start}.csv", list(range(start, start + 10))) for start in range(0, 30, 10)
+        ]
+
+
 def test_rows_without_a_time_are_told_and_left_out(tmp_path: Path) -> None:
     times = pl.Series([None, datetime(2024, 1, 1), datetime(1500, 1, 1), None], dtype=pl.Datetime("us"))
     frame = pl.DataFrame({"time": times, "sensor": ["x"] * 4, "a": [1.0] * 4, "b": [2.0] * 4})
@@ -145,7 +155,9 @@ def test_roles_are_told_by_types_names_and_numbers_of_values() -> None:
         }
     )
     assert roles(frame) == Roles("timestamp", ("station", "sensor_id"), ("temperature",))
-    assert roles(frame.drop("station", "sensor_id")) == Roles("timestamp", ("quality",), ("temperature",))
+    assert roles(frame.drop("station", "sensor_id")) == Roles("timestamp", (), ("temperature",), by_file=True)
+    plots = frame.drop("station", "sensor_id").rename({"quality": "plot"})
+    assert roles(plots) == Roles("timestamp", ("plot",), ("temperature",))
     assert roles(frame.drop("temperature")) == Roles("timestamp", ("station", "sensor_id"), ("count",))
     assert roles(frame, sensor=()) == Roles("timestamp", (), ("temperature",))
     assert roles(frame, time="arrived", sensor="quality", values=["count"]) == Roles("arrived", ("quality",), ("count",))

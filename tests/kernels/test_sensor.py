@@ -270,3 +270,53 @@ TIMES, ONES = np.arange(2) * SECOND, np.ones(2)
 def test_wrong_arguments_are_told(call: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         call()
+
+
+@pytest.mark.parametrize("nudge", [-1, 0, 1])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_limits_at_the_extremes_of_a_block_give_the_reference_bits(seed: int, nudge: int) -> None:
+    """A block whose extremes no limit reaches is passed over: a limit that lies at an extreme, or an ulp beside it, must not be."""
+    random = np.random.default_rng(seed)
+    value = random.normal(1e6, 1, 300)
+    time = np.arange(300, dtype=np.int64) * SECOND
+    rise = np.abs(np.diff(value))
+    bend = np.abs(value[1:-1] - (value[:-2] + value[2:]) / 2)
+    turned = np.diff(value)[:-1] * np.diff(value)[1:] < 0
+    nearer = np.where(turned, np.minimum(rise[:-1], rise[1:]), 0)
+
+    def at(extreme: Any) -> float:
+        return float(np.nextafter(extreme, extreme + nudge)) if nudge else float(extreme)
+
+    limits = Limits(
+        suspect_span=(at(value.min()), at(value.max())),
+        spike=(at(bend.max()), INF),
+        spike_differential=(at(nearer.max()), INF),
+        rate=(at(rise.max()), INF),
+        rails=(at(value.min()), at(value.max())),
+        attenuated=at(value.max() - value.min()),
+        attenuated_window=1600 * SECOND,
+        gap=SECOND,
+        ordered=True,
+        period=SECOND,
+        jitter=0,
+        drift=0,
+    )
+    got, expected = (quality(time, value, limits, backend=backend) for backend in ("cpu", "reference"))
+    np.testing.assert_array_equal(got[0], expected[0])
+    np.testing.assert_array_equal(got[1], expected[1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_weak_signal_is_told_from_the_pane_in_which_it_stays_weak(backend: Any) -> None:
+    values = np.concatenate([np.tile([0.0, 1.0], 400), np.full(1600, 0.5)])
+    found, _ = run(values, Limits(attenuated=0.5, attenuated_window=800 * SECOND), backend)
+    weak = [row for row, one in enumerate(found) if "attenuated" in one]
+    assert weak == list(range(1600, 2400))  # from here on this pane of 100 rows and the eight before lie behind row 800
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("offset", [0, 1])
+def test_times_that_keep_their_distance_from_the_grid_are_all_told(offset: int, backend: Any) -> None:
+    times = [0, *(row * SECOND + offset for row in range(1, 40))]
+    found, _ = run([0.0] * 40, Limits(period=SECOND, drift=0), backend, times)
+    assert [("drift" in one) for one in found] == [False] + [offset == 1] * 39

@@ -271,8 +271,12 @@ class Needs:
         Probabilities of the exact quantiles wanted.
     power
         The lambda of the Yeo-Johnson transform that makes the values most normal; costs some fifteen passes.
+    mad
+        The median and the median absolute deviation from it.
     by
         Column in each of whose values the statistics are wanted too; none where empty.
+    most_groups
+        How many values `by` may have: what is known of each is held in memory.
     where
         A column and the text in it that a row must have to take part; none where empty.
     """
@@ -280,13 +284,16 @@ class Needs:
     moments: bool = False
     quantiles: tuple[float, ...] = ()
     power: bool = False
+    mad: bool = False
     by: str = ""
+    most_groups: int = 10_000
     where: tuple[str, str] | None = None
 
     def __or__(self, other: Needs) -> Needs:
         """Return what both need of the same rows."""
         quantiles = tuple(sorted({*self.quantiles, *other.quantiles}))
-        return replace(self, moments=self.moments or other.moments, quantiles=quantiles, power=self.power or other.power)
+        asked = {name: getattr(self, name) or getattr(other, name) for name in ("moments", "power", "mad")}
+        return replace(self, quantiles=quantiles, most_groups=min(self.most_groups, other.most_groups), **asked)
 
     def key(self, column: str) -> str:
         """Return where the answer stands among the statistics: at the column's name, where all rows are asked as one."""
@@ -297,12 +304,14 @@ class Needs:
 class ColumnStatistics:
     """Exact statistics of one column over the kept rows; what was not asked for is None or empty.
 
-    `power` is a lambda and the moments of the transformed values; `groups` has the statistics of each group, by its name as text.
+    `power` is a lambda and the moments of the transformed values, `mad` the median and the median absolute deviation from it; `groups` has
+    the statistics of each group, by its name as text.
     """
 
     moments: Moments | None = None
     quantiles: Mapping[float, float] = field(default_factory=dict)
     power: tuple[float, Moments] | None = None
+    mad: tuple[float, float] | None = None
     groups: Mapping[str, ColumnStatistics] = field(default_factory=dict)
 
 

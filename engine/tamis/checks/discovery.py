@@ -72,7 +72,7 @@ class Discovery(Check):
         if not mine:
             return batch
         before = batch.frame
-        batch.frame = corrected(before, mine).cast(dict(before.schema), strict=False)  # type: ignore[arg-type]  # names to types
+        batch.frame = corrected(before, mine, batch.source).cast(dict(before.schema), strict=False)  # type: ignore[arg-type]  # names to types
         nulls = Counter(dict(batch.nulls))
         for name in {one.column for one in mine if one.column}:
             nulls[name, "confirmed"] += max(0, batch.frame[name].null_count() - before[name].null_count())
@@ -91,8 +91,7 @@ class Discovery(Check):
                 case.decide(table.group, "discovery: passed over, there is no column of times, or none of numbers beside it")
                 continue
             roles[name] = chosen
-            sensor = ", ".join(chosen.sensor) or "none, all rows are of one"
-            case.decide(table.group, f"discovery: time {chosen.time}; sensor {sensor}; readings {', '.join(chosen.values)}")
+            case.decide(table.group, f"discovery: {chosen}")
             with case.scratch() as folder, SeriesWriter(chosen, folder) as writer:
                 for numbers, batch in table.batches():
                     writer.add(batch.frame, numbers, batch.source)

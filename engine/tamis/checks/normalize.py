@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import BeforeValidator, Field, model_validator
 
 from tamis.checks.base import Check, CheckOptions, ColumnNames, ColumnStatistics, Kind, Needs
-from tamis.normalizer import GroupNormalizer, Known, Normalizer, Parameters, Power
+from tamis.normalizer import GroupNormalizer, Known, Normalizer, Parameters, Power, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tamis.checks.base import Statistics
     from tamis.sources.schema import TableGroup
 
-Method = Literal["none", "zscore", "minmax", "maxabs", "robust", "quantile", "log1p", "yeo_johnson", "clip"]
+Method = Literal["none", "zscore", "minmax", "maxabs", "robust", "mad", "quantile", "log1p", "yeo_johnson", "clip"]
 ColumnName = Annotated[ColumnNames, BeforeValidator(lambda given: ((given,) if given else ()) if isinstance(given, str) else given)]
 
 
@@ -25,7 +25,8 @@ class Options(CheckOptions):
 
     method: Method = Field(
         default="none",
-        description="zscore: mean 0, deviation 1; minmax: 0 … 1; maxabs: -1 … 1; robust: median and quartiles; quantile: place among the "
+        description="zscore: mean 0, deviation 1; minmax: 0 … 1; maxabs: -1 … 1; robust: median and quartiles; mad: median and "
+        "1.4826 times the median absolute deviation; quantile: place among the "
         "quantiles; log1p: log(1 + x); yeo_johnson: z-score of the power that makes the column most normal; clip: what lies outside "
         "becomes the bound.",
     )
@@ -36,6 +37,12 @@ class Options(CheckOptions):
         max_length=1,
         description="A column, such as the sensor, in each of whose values the method is fitted apart; rows without one, or with one "
         "that the fit has not seen, go by all rows.",
+    )
+    max_groups: int = Field(
+        default=10_000,
+        ge=1,
+        description="Values that `by` may have; more end the run, because what is known of each is held in memory (moments some 500 bytes "
+        "a column, quantiles up to 16 a value).",
     )
     split_column: ColumnName = Field(
         default=(), max_length=1, description="A column that parts the rows: only those with `train` in it are fitted to."
@@ -117,9 +124,8 @@ class Normalize(Check):
         parameters, names = options.parameters(), {column.name for column in group.columns}
         by = next((name for name in options.by if name in names), "")
         split = next((name for name in options.split_column if name in names), None)
-        power, quantiles = options.method == "yeo_johnson", parameters.probabilities()
         where = None if split is None else (split, options.train)
-        return Needs(moments=parameters.merges, quantiles=quantiles, power=power, by=by, where=where)
+        return Needs(**parameters.wanted(), by=by, most_groups=options.max_groups, where=where)
 
     def _scaled(self, group: TableGroup) -> list[str]:
         options: Options = self.options
@@ -134,6 +140,8 @@ def _known(parameters: Parameters, found: ColumnStatistics) -> Known:
     """Return what the method is fitted from."""
     if found.power is not None:
         return Power(*found.power)
+    if found.mad is not None:
+        return Spread(*found.mad)
     if parameters.probabilities():
         return tuple(found.quantiles[each] for each in parameters.probabilities())
     assert found.moments is not None, "moments were asked for"

@@ -85,9 +85,10 @@ class Options(CheckOptions):
     enabled: bool = Field(default=False, description="Whether the check runs.")
     time: ColumnNames = Field(default=(), max_length=1, description="The column of times; none given: told by types and names.")
     sensor: ColumnNames = Field(
-        default=(), description="Columns that name the sensor; none given: told by names and by how few values they have."
+        default=(),
+        description="Columns that name the sensor; none given: told by names and numbers of values; else each file is one.",
     )
-    by_sensor: bool = Field(default=True, description="Whether rows are split by sensor; false: all rows of a table are of one.")
+    by_sensor: bool = Field(default=True, description="Whether rows are split by sensor; false: all rows of a kind of table are of one.")
     columns: ColumnNames = Field(default=(), description="Columns of readings; none given: those of floats.")
     sentinels: tuple[float, ...] = Field(default=(), description="Numbers that mean that there is no value.")
     limits: tuple[dict[str, float | str], ...] = Field(
@@ -162,9 +163,7 @@ class QualityControl(Check):
     name = "quality_control"
     order = 60
     kinds: ClassVar[frozenset[Kind]] = frozenset({"table"})
-    summary = (
-        "Readings of sensors are tested by time, against limits that are stated or learnt; they are kept, emptied, imputed or rejected."
-    )
+    summary = "Readings of sensors are tested by time, against limits that are stated or learnt; the recipe says what becomes of them."
     Options = Options
 
     def judge(self, case: Case) -> None:
@@ -175,8 +174,7 @@ class QualityControl(Check):
             if roles is None:
                 case.decide(table.group, "quality control: passed over, there is no column of times, or none of numbers beside it")
                 continue
-            sensor = ", ".join(roles.sensor) or "none, all rows are of one"
-            case.decide(table.group, f"quality control: time {roles.time}; sensor {sensor}; readings {', '.join(roles.values)}")
+            case.decide(table.group, f"quality control: {roles}")
             with case.scratch() as folder:
                 found.append(_Table(self.options, case, table, roles, folder).control())
         if found:

@@ -68,7 +68,14 @@ def confirm_text(told: Iterable[tuple[str, Suspicion]], roles: Mapping[str, Role
     """Return the text of a confirm list."""
     lines = [HEAD]
     for table, role in roles.items():
-        lines += ["[[table]]", f"name = {_toml(table)}", *(f"{key} = {_toml(value)}" for key, value in role.state().items()), ""]
+        lines += [
+            "[[table]]",
+            f"name = {_toml(table)}",
+            f"time = {_toml(role.time)}",
+            f"sensor = {_toml(role.sensor)}",
+            f"values = {_toml(role.values)}",
+            "",
+        ]
     for table, one in told:
         lines += ["[[suspicion]]", "confirmed = false"]
         facts = {"kind": one.kind, "table": table, "sensor": one.sensor, "column": one.column, "score": round(one.score, 3)}
@@ -160,7 +167,7 @@ def _problem(remedy: Any) -> str:
     return ""
 
 
-def corrected(frame: pl.DataFrame, confirmed: Sequence[Confirmed]) -> pl.DataFrame:
+def corrected(frame: pl.DataFrame, confirmed: Sequence[Confirmed], file: str = "") -> pl.DataFrame:
     """Return rows with what was confirmed put right: codes null, values converted, times moved. Each row is judged by itself.
 
     Parameters
@@ -169,6 +176,8 @@ def corrected(frame: pl.DataFrame, confirmed: Sequence[Confirmed]) -> pl.DataFra
         Some rows of the table.
     confirmed
         What is done, all of this table, in this order; values before times, for spans are told by the times as they were read.
+    file
+        The file that the rows come from: where no column names the sensor, it does.
     """
     if not confirmed:
         return frame
@@ -178,7 +187,7 @@ def corrected(frame: pl.DataFrame, confirmed: Sequence[Confirmed]) -> pl.DataFra
     values: dict[str, pl.Series] = {}
     shift = pl.zeros(len(frame), pl.Int64, eager=True)
     for one in sorted(confirmed, key=lambda each: each.remedy["action"] in OF_TIMES):
-        chosen = _chosen(clock, sensor, one)
+        chosen = _chosen(clock, sensor, one, file)
         remedy, action = one.remedy, one.remedy["action"]
         if action in OF_TIMES:
             moved = _moves(clock, remedy)
@@ -200,11 +209,13 @@ def corrected(frame: pl.DataFrame, confirmed: Sequence[Confirmed]) -> pl.DataFra
     return out
 
 
-def _chosen(clock: pl.Series, sensor: pl.Series | None, one: Confirmed) -> pl.Series:
+def _chosen(clock: pl.Series, sensor: pl.Series | None, one: Confirmed, file: str) -> pl.Series:
     """Return which rows a confirmed suspicion is about."""
     chosen = clock.is_not_null()
     if sensor is not None and one.sensor:
         chosen &= (sensor == one.sensor).fill_null(value=False)
+    elif one.sensor not in ("", file):
+        chosen &= False
     spans = one.remedy.get("spans", [])
     if spans:
         inside = pl.repeat(False, len(clock), dtype=pl.Boolean, eager=True)

@@ -119,9 +119,9 @@ def _check_page(data: bytes, tags: dict[int, Numbers], page: int, limits: Limits
         detail = f"ends at byte {size}; {what} {first} of page {page} lies at bytes {places[first]} to {places[first] + lengths[first]}"
         raise _damaged("truncated", detail, 1 - first / len(places))
     across, down = (_one(tags, _TILE_WIDTH), _one(tags, _TILE_HEIGHT)) if tiled else (width, min(height, _one(tags, _ROWS, height)))
-    if not across or not down:
-        raise _damaged("bad_header", f"page {page} has {what}s of {across} x {down} pixels")
     samples = _one(tags, _SAMPLES, 1)
+    if not across or not down or samples < 1:
+        raise _damaged("bad_header", f"page {page} has {what}s of {across} x {down} pixels of {samples} samples")
     planes = samples if _one(tags, _PLANES, 1) == 2 else 1
     needed = -(-width // across) * -(-height // down) * planes
     if len(places) < needed:

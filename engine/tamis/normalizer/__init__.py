@@ -2,8 +2,8 @@
 
 from tamis.normalizer.estimator import Normalizer
 from tamis.normalizer.groups import GroupNormalizer
-from tamis.normalizer.methods import METHODS, Known, Method, Parameters, Power
-from tamis.normalizer.parquet import fit_parquet, transform_parquet
+from tamis.normalizer.methods import METHODS, Known, Method, Parameters, Power, Spread
+from tamis.normalizer.parquet import fit_parquet, normalize_parquet, transform_parquet
 from tamis.normalizer.pictures import PictureNormalizer
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "Parameters",
     "PictureNormalizer",
     "Power",
+    "Spread",
     "fit_parquet",
+    "normalize_parquet",
     "transform_parquet",
 ]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan, Shard
     from tamis.sources.schema import TableGroup
 
-BATCH_ROWS = 1 << 16
+BATCH_ROWS = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)

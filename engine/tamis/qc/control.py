@@ -105,7 +105,7 @@ class Control:
     ----------
     series
         On disk. It is read four times, or seven where readings are imputed; where limits are learnt or medians imputed, and it has more
-        than 2^20 readings, some ten times more.
+        than 2^19 readings, some ten times more.
     policy
         What to do.
     stated

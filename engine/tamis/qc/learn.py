@@ -8,10 +8,12 @@ With k = `sigmas`, the scale of values s = 1.4826 times the median absolute devi
 | `range` | suspect outside of median ± k·s; not learnt where more than half of the readings are equal |
 | `spike` | differential, suspect above k·c |
 | `rate` | suspect above k·r |
-| `flat` | tolerance: half the resolution; suspect after so many periods that chance gives such a run in one of a hundred such series |
+| `flat` | tolerance: half the resolution; suspect after the periods of a run that chance gives to one of a hundred such series, [1] |
 | `gap` | one and a half periods, or the period and k scales of the steps, if that is more |
 | `jitter` | period: the median step; k scales of the steps, a twentieth of the period at least |
 | `hampel` | k scales within 21 readings; what is nearer than the resolution is never suspect |
+
+[1] If of R runs of equal readings a share q goes on beyond two readings, a run of n more comes R·qⁿ times: n is such that this is 0.01.
 
 Only stated limits make a reading fail; what is learnt makes it suspect. The resolution is the least change between neighbours that is
 no rounding error.
@@ -37,10 +39,10 @@ if TYPE_CHECKING:
 LEARNABLE = ("range", "spike", "rate", "flat", "gap", "jitter", "hampel")
 MAD = 1.4826
 LEAST_READINGS = 24  # with fewer nothing is learnt
-HELD = 1 << 20  # readings of a series that stay in memory between passes
+HELD = 1 << 19  # readings of a series that stay in memory between passes
 ROUNDING = 1e-9  # of the values' size: smaller changes are no steps
 CHANCE = 0.01
-SHORTEST_RUN, MOST_EQUAL = 5, 0.98
+SHORTEST_RUN, MOST_GO_ON = 5, 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +150,22 @@ def _clock(readings: Readings, tests: frozenset[str], sigmas: float, resolution:
         if "jitter" in tests:
             found |= {"period": nominal, "jitter": max(sigmas * spread, nominal / 20)}
     if "flat" in tests and resolution < math.inf:
-        pairs = sum(part.change.size for part in readings.parts())
-        equal = sum(int(np.count_nonzero(part.change <= resolution / 2)) for part in readings.parts()) / max(1, pairs)
-        if equal < MOST_EQUAL:
-            run = math.log(CHANCE / pairs) / math.log(equal) if equal > 0 else 0
-            found |= {"flat": max(SHORTEST_RUN, math.ceil(run)) * nominal, "flat_tolerance": resolution / 2}
+        runs, longer = _runs(readings, resolution / 2)
+        share = longer / max(1, runs)
+        if share < MOST_GO_ON:
+            steps = 1 + math.log(CHANCE / runs) / math.log(share) if share > 0 else 0
+            found |= {"flat": max(SHORTEST_RUN, math.ceil(steps)) * nominal, "flat_tolerance": resolution / 2}
     return found
+
+
+def _runs(readings: Readings, tolerance: float) -> tuple[int, int]:
+    """Return how many runs of equal readings there are, and how many of them have more than two: each run counts once, however long."""
+    runs = longer = 0
+    tail = np.zeros(2, bool)
+    for part in readings.parts():
+        equal = np.concatenate((tail, part.change <= tolerance))
+        starts = ~equal[:-1] & equal[1:]
+        runs += int(np.count_nonzero(starts[1:]))
+        longer += int(np.count_nonzero(starts[:-1] & equal[2:]))
+        tail = equal[-2:]
+    return runs, longer

@@ -43,7 +43,7 @@ def write_series(corpus: Path, seed: int, rows: int) -> Iterator[Truth]:
     table = pl.concat(parts).sort("timestamp", "logger", maintain_order=True)
     table.drop("fault", "detail").write_parquet(corpus / RECORD)
     for row, (fault, detail) in enumerate(table.select("fault", "detail").iter_rows()):
-        yield Truth(f"{RECORD}#{row}", "reading", fault, "keep", detail=detail)
+        yield Truth(f"{RECORD}#{row}", "series", fault, "keep", detail=detail)
 
 
 def _logger(name: str, steps: int, rng: np.random.Generator) -> pl.DataFrame:

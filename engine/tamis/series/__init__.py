@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunk", "Roles", "Series", "SeriesWriter", "assign_roles", "is_number", "nanoseconds"]
 
-CHUNK = 1 << 18  # readings of a chunk
+CHUNK = 1 << 16  # readings of a chunk
 MOST_NAMES = 1 << 18  # sensors of a table; their names are held in memory
 RECORD = np.dtype([("series", np.int32), ("time", np.int64), ("key", np.int64), ("row", np.int64), ("back", np.uint8)])
 NULL = np.int64((1 << 63) - 1)  # the key of no value: after all numbers and NaN
@@ -118,11 +118,11 @@ class SeriesWriter:
         self._next = 0
         self._codes: dict[str | None, int] = {}
         self._latest: dict[int, int] = {}
-        self._source: object = None
+        self._source: str | None = None
         self._series: list[Series] | None = None
         self._sorting = SortedFile(RECORD, ("series", "time", "key", "row"), folder / "series", run)
 
-    def add(self, frame: pl.DataFrame, rows: NDArray[np.int64] | None = None, source: object = None) -> NDArray[np.int64]:
+    def add(self, frame: pl.DataFrame, rows: NDArray[np.int64] | None = None, source: str | None = None) -> NDArray[np.int64]:
         """Add some rows of the table, and return the numbers of those that have no time, which are in no series.
 
         Parameters
@@ -132,7 +132,7 @@ class SeriesWriter:
         rows
             int64 array: their numbers, all different; None to count on from the last one.
         source
-            What file they come from: whether time goes back is told within a file.
+            What file they come from: whether time goes back is told within a file, which may be a sensor of its own.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class SeriesWriter:
         time = nanoseconds(frame[self.roles.time])
         there = time.is_not_null().to_numpy()
         self.timeless += len(frame) - int(there.sum())
-        moments, codes = time.fill_null(0).to_numpy()[there], self._code(frame)[there]
+        moments, codes = time.fill_null(0).to_numpy()[there], self._code(frame, source)[there]
         back = self._goes_back(codes, moments)
         for place, name in enumerate(self.roles.values):
             self._sorting.add(
@@ -193,10 +193,11 @@ class SeriesWriter:
         order = {name: place for place, name in enumerate(self.roles.values)}
         return sorted(found, key=lambda one: (one.sensor is not None, one.sensor or "", order[one.column]))
 
-    def _code(self, frame: pl.DataFrame) -> NDArray[np.int64]:
+    def _code(self, frame: pl.DataFrame, source: str | None) -> NDArray[np.int64]:
         """Return a number for each row's sensor."""
         if not self.roles.sensor:
-            return np.full(len(frame), self._codes.setdefault(None, 0))
+            name = source if self.roles.by_file else None
+            return np.full(len(frame), self._codes.setdefault(name, len(self._codes)))
         names = frame.select(pl.concat_str(self.roles.sensor, separator=" / ")).to_series()
         for name in names.unique().to_list():
             self._codes.setdefault(name, len(self._codes))

@@ -16,28 +16,43 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 SENSOR_NAME = re.compile(
-    r"sensor|station|device|probe|node|logger|turbine|machine|meter|site|location|channel|series|unit|tag|name|(^|_)id$", re.I
+    r"sensor|station|device|probe|node|logger|turbine|machine|meter|site|location|channel|series|tag|name|(^|_)id$", re.I
 )
+NO_SENSOR = re.compile(r"qual|flag|status|comment|remark|note|unit|label|class|description", re.IGNORECASE)
 MOST_SENSORS = 1 << 16  # distinct values of a column that may yet name sensors where nobody said so
 MEAN_READINGS = 8  # rows for each of these values, at least
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """The columns of a table of readings: one of time, none or some that name the sensor, one or more of values."""
+    """The columns of a table of readings.
+
+    Attributes
+    ----------
+    time
+        Of times.
+    sensor
+        Those that name the sensor, or none.
+    values
+        Of readings, one or more.
+    by_file
+        Whether each file is a sensor of its own.
+    """
 
     time: str
     sensor: tuple[str, ...]
     values: tuple[str, ...]
+    by_file: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All of them."""
         return (self.time, *self.sensor, *self.values)
 
-    def state(self) -> dict[str, str | list[str]]:
-        """Return them JSON-safe, for the manifest."""
-        return {"time": self.time, "sensor": list(self.sensor), "values": list(self.values)}
+    def __str__(self) -> str:
+        """Return them in words."""
+        sensor = ", ".join(self.sensor) or ("the name of the file" if self.by_file else "one")
+        return f"time {self.time}; sensor {sensor}; readings {', '.join(self.values)}"
 
 
 def assign_roles(
@@ -52,7 +67,8 @@ def assign_roles(
 
     * time: the only column of dates and times, or the first whose name says so; else a number column with such a name.
     * sensor: of the columns of text, and of whole numbers whose name says so, those with at most 65,536 values and at least 8 rows for
-      each; all whose name says so, or else the only one there is.
+      each; all whose name says so, or else the only one there is, unless its name speaks of quality or remarks. Where there is none,
+      each file is a sensor of its own.
     * values: all other columns of floats; where there are none, those of whole numbers.
 
     The answer is the same for any order of the rows.
@@ -75,6 +91,7 @@ def assign_roles(
     ColumnError
         A named column is not there, or its type does not fit.
     """
+    by_file = False
     named = (sensor,) if isinstance(sensor, str) else tuple(sensor) if sensor is not None else None
     for name in (*([time] if time else []), *(named or ()), *(values or ())):
         if name not in schema:
@@ -87,8 +104,9 @@ def assign_roles(
     taken = {clock, *(values or ())}
     if named is None:
         named = _sensor({name: dtype for name, dtype in schema.items() if name not in taken}, frames)
+        by_file = not named
     chosen = tuple(values) if values is not None else _values({k: v for k, v in schema.items() if k not in {clock, *named}})
-    return Roles(clock, named, chosen) if chosen else None
+    return Roles(clock, named, chosen, by_file) if chosen else None
 
 
 def is_number(dtype: pl.DataType) -> bool:
@@ -144,7 +162,8 @@ def _sensor(free: Mapping[str, pl.DataType], frames: Iterable[pl.DataFrame]) -> 
             break
     few = [name for name in free if name in seen and len(seen[name]) * MEAN_READINGS <= rows]
     called = [name for name in few if SENSOR_NAME.search(name)]
-    return tuple(called) if called else tuple(few) if len(few) == 1 else ()
+    others = [name for name in few if not NO_SENSOR.search(name)]
+    return tuple(called) if called else tuple(others) if len(others) == 1 else ()
 
 
 def _values(free: Mapping[str, pl.DataType]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-RUN = 1 << 19  # records that are sorted at once, and held in a merge
+RUN = 1 << 17  # records that are sorted at once, and held in a merge
 LEAST = 256  # records of a run that are read at once
 
 
