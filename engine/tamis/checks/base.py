@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import numpy as np
     import polars as pl
@@ -144,6 +145,34 @@ class Sets(Protocol):
         """Share of the smaller set that is in the other, of pairs of places."""
 
 
+class Rows(Protocol):
+    """The living rows of one kind of table, read from the source again as often as is needed."""
+
+    @property
+    def group(self) -> TableGroup:
+        """The schema that they follow."""
+
+    def batches(self) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
+        """Numbers of living records, rising, and their rows; a row that can no longer be read is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """What a check makes of the rows of some records, which follow on each other.
+
+    Attributes
+    ----------
+    columns
+        One row a record. Structs `changed` and `value` change cells of the column of that name; what is fitted sees null there, for
+        such a value was not measured. All other columns are new.
+    findings
+        `index` numbers the record in the run; reason, severity, detail, column and value are those of `Finding`.
+    """
+
+    columns: pl.DataFrame
+    findings: pl.DataFrame
+
+
 class Case(Protocol):
     """What `judge` sees: the evidence of the run, and the books in which it writes its verdicts.
 
@@ -207,6 +236,27 @@ class Case(Protocol):
 
     def count(self, **counters: float) -> None:
         """Add counters to the manifest."""
+
+    def tables(self) -> Iterator[Rows]:
+        """Yield the tables of this run."""
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """Give a folder for temporary files."""
+
+    def amend(self, table: Rows, records: Iterator[NDArray[Any]], make: Callable[[int, int, NDArray[Any]], Amendment]) -> None:
+        """Amend the rows of a table: `make` is called with a number, how many records there are from it on, and what is told of these.
+
+        `records` are structured arrays whose field `row` has numbers of records, which rise; one record may be told of several times.
+        """
+
+    def publish(self, frame: pl.DataFrame) -> None:
+        """Write what was found of each series to series.parquet; called once."""
+
+    def leave(self, name: str, text: str) -> None:
+        """Write a text file beside the manifest."""
+
+    def decide(self, group: TableGroup, decision: str) -> None:
+        """Say in the manifest what was decided about a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +350,10 @@ class Check:
         self.options: Any = options
         self.seed = seed
         self.backend = backend
+
+    def correct(self, batch: TableBatch) -> TableBatch:
+        """Return rows as they are to be read, by this check and all others. Each row is judged by itself; rows may not come or go."""
+        raise NotImplementedError
 
     def observe(self, batch: Batch) -> Observation:
         """Turn a batch into evidence and findings."""

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Finding, Kind, Needs, Observation, TableBatch
+from tamis.checks.marks import mark_imputed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +84,7 @@ class Missing(Check):
                 continue
             filled.append(pl.col(name).fill_null(pl.lit(value).cast(frame.schema[name])))
             if options.mark:
-                filled.append(pl.col(name).is_null().alias(f"{name}__imputed"))
+                filled.append(mark_imputed(frame, name, {column.name for column in group.columns}, pl.col(name).is_null()))
         return frame.with_columns(filled)
 
     def fitted(self, group: TableGroup, statistics: Statistics) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ import xxhash
 from tamis.checks.base import Finding, Statistics
 from tamis.executors import Context, Loss
 from tamis.pipeline import findings
+from tamis.pipeline.amend import Amended
 from tamis.pipeline.evidence import evidence_path, findings_path, write_findings
 from tamis.pipeline.files import UNFINISHED, digest, whole, write_json, write_table
 from tamis.pipeline.judge import read_alive
@@ -106,9 +107,10 @@ def _write_part(plan: Plan, shard: Shard, alive: NDArray[np.bool_], statistics: 
     group = plan.groups[shard.group]
     checks = [check for check in plan.recipe.checks(backend=plan.backend) if check.has("apply")]
     frames: list[pl.DataFrame] = []
+    amended = Amended(plan, shard)
     try:
         for batch in read_batches(plan, shard, plan.batch_size):
-            frame = batch.frame.filter(pl.Series(alive[batch.rows - shard.start]))
+            frame = amended.frame(batch).filter(pl.Series(alive[batch.rows - shard.start]))
             for check in checks:
                 frame = check.apply(frame, group, statistics)
             frames.append(frame)

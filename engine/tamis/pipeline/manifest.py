@@ -77,7 +77,7 @@ def write_books(
             "listing": inputs["xxh3_128"],
         },
         "counts": _counts(plan, kept, tally, counters),
-        "tables": {name: _table(plan, name, totals, tally, ready) for name in plan.groups},
+        "tables": {name: _table(plan, name, totals, tally, ready, counters) for name in plan.groups},
         "scalers": {name: {key: sorted(value) for key, value in scaler.items()} for name, scaler in scalers.items()},
         "recipe": plan.recipe.canonical(),
         "recipe_hash": plan.recipe.digest(),
@@ -165,13 +165,21 @@ def _by_reason(counter: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
     return [{"check": check, "reason": reason, "records": count} for (check, reason), count in ordered]
 
 
-def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally, ready: Prepared) -> dict[str, Any]:
+def _table(
+    plan: Plan,
+    name: str,
+    totals: Counter[str],
+    tally: Tally,
+    ready: Prepared,
+    counters: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
     group = plan.groups[name]
     rows = sum(shard.records for shard in plan.shards if shard.group == name)
     columns = []
     for column in group.columns:
         prefix = f"formats.{name}|{column.name}|"
         nulls = {key.removeprefix(prefix): value for key, value in sorted(totals.items()) if key.startswith(prefix)}
+        nulls |= {check: int(book[key]) for check, book in counters.items() if (key := f"nulled|{name}|{column.name}") in book}
         missing = totals[f"missing.{name}|{column.name}"]
         columns.append({"name": column.name, "type": str(column.dtype), "kind": column.kind, "missing": missing, "nulls": nulls})
     notes = [note for record in group.files for note in ready.plan.staged[record].notes]
@@ -180,7 +188,7 @@ def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally, ready: Pre
         "rows_kept": rows - tally.by_group[name],
         "columns": columns,
         "files": list(group.files),
-        "decisions": [*group.notes, *notes],
+        "decisions": [*group.notes, *notes, *json.loads(plan.state("judged", "decisions.json").read_text()).get(name, [])],
     }
 
 

@@ -213,7 +213,7 @@ class _Run:
 
 def _tidy(plan: Plan) -> None:
     """Remove what only an unfinished run needs; the evidence stays, it is the index of later runs."""
-    for name in ("staged", "applied", "unfinished"):
+    for name in ("staged", "amended", "applied", "unfinished"):
         shutil.rmtree(plan.state(name), ignore_errors=True)
 
 

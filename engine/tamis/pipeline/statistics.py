@@ -17,6 +17,7 @@ from tamis.checks.base import ColumnStatistics, Needs
 from tamis.errors import RecipeError
 from tamis.executors import Task
 from tamis.inquiries import Found, Inquiry, add
+from tamis.pipeline.amend import Amended
 from tamis.pipeline.judge import read_alive
 from tamis.pipeline.rows import read_batches
 from tamis.sources.payload import Unavailable
@@ -119,9 +120,10 @@ def gather_shard(
     shard = argument.shard
     alive = read_alive(plan.state(), shard)
     total: Gathered = defaultdict(dict)
+    amended = Amended(plan, shard, measured=True)
     with contextlib.suppress(Unavailable):  # apply reads the same rows next and enters the loss in the ledger
         for batch in read_batches(plan, shard, plan.batch_size):
-            kept = batch.frame.filter(pl.Series(alive[batch.rows - shard.start]))
+            kept = amended.frame(batch).filter(pl.Series(alive[batch.rows - shard.start]))
             for key, (column, need) in argument.wanted.items():
                 rows = kept if need.where is None else kept.filter(pl.col(need.where[0]).cast(pl.String) == need.where[1])
                 for part, series in _parts(rows, column, need):
