@@ -53,9 +53,9 @@ class Peaks:
             self.look(int(child), is_worker=True)
 
 
-def run(source: Path, out: Path) -> tuple[Peaks, dict[str, object], float]:
+def run(source: Path, out: Path, *more: str) -> tuple[Peaks, dict[str, object], float]:
     """Clean a corpus in a process of its own; return its peaks, its manifest and its seconds."""
-    command = [sys.executable, "-m", "tamis", "clean", str(source), "-o", str(out), "--jobs", str(JOBS), "--quiet"]
+    command = [sys.executable, "-m", "tamis", "clean", str(source), "-o", str(out), "--jobs", str(JOBS), "--quiet", *more]
     peaks = Peaks()
     start = time.perf_counter()
     process = subprocess.Popen(command)

@@ -44,7 +44,39 @@ class OutputOptions(Section):
         description="How kept members of archives and media tables are written: same (a tar gives a tar, a zip a zip, a table a table) or "
         "files (the container becomes a folder).",
     )
+    tables: Literal["same", "long", "wide"] = Field(
+        default="same",
+        description="How tables of readings are written: same (rows as in the source), long (a row a reading: time, sensor, channel, "
+        "value, marks) or wide (a row a time, a column a sensor and channel). Tables without times or numbers are written as they are.",
+    )
+    time: str = Field(
+        default="", description="Column of times of the long and wide form; none given: the first column of times, by name if one tells."
+    )
+    sensor: tuple[str, ...] = Field(
+        default=(),
+        description="Columns that name the sensor; none given: texts and whole numbers whose names say so, as station or device_id.",
+    )
+    by_file: Literal["auto", "yes", "no"] = Field(
+        default="auto",
+        description="Whether the file's name is part of the sensor's; auto: where no column names it and there are several files.",
+    )
+    channel: str = Field(
+        default="",
+        description="Column of texts that names the channel; none given: the one whose name says so, as channel or parameter, if there is.",
+    )
+    readings: tuple[str, ...] = Field(
+        default=(), description="Number columns that hold readings; none given: all but those that name the sensor."
+    )
     compression: Literal["zstd", "lz4", "snappy", "none"] = Field(default="zstd", description="Codec of the Parquet files written.")
+
+    def named_columns(self) -> dict[str, tuple[str, ...]]:
+        """Return the columns that the options name, by option; each must be in a table of the source."""
+        one = {"time": self.time, "channel": self.channel}
+        return {"sensor": self.sensor, "readings": self.readings} | {key: (name,) for key, name in one.items() if name}
+
+    def layout(self) -> str:
+        """Return what decides which files of the clean corpus there are: a run that is resumed must agree on it."""
+        return self.model_dump_json(exclude={"materialise", "compression"})
 
 
 class ShardOptions(Section):

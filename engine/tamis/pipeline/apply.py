@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,13 @@ from tamis.pipeline import findings
 from tamis.pipeline.amend import Amended
 from tamis.pipeline.evidence import evidence_path, findings_path, write_findings
 from tamis.pipeline.files import UNFINISHED, digest, whole, write_json, write_table
+from tamis.pipeline.forms import form_of
 from tamis.pipeline.judge import read_alive
 from tamis.pipeline.observe import SOURCE, WHOLE_SHARD
 from tamis.pipeline.pack import pack, shown_path
 from tamis.pipeline.plan import relative_path
 from tamis.pipeline.rows import read_batches
+from tamis.pipeline.wide import write_run
 from tamis.sources.payload import Unavailable, verify_unchanged
 
 if TYPE_CHECKING:
@@ -38,10 +41,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker needs besides the plan: a shard, or all those of one container, and the statistics of its table group."""
+    """What a worker needs besides the plan: a shard, or all those of one container.
+
+    Of the table group that it belongs to it has the statistics, and how many shards there are `of` it.
+    """
 
     shards: tuple[Shard, ...]
     statistics: Statistics
+    of: int = 1
 
     @property
     def records(self) -> int:
@@ -51,9 +58,10 @@ class Order:
 
 def orders(plan: Plan, statistics: Mapping[str, Statistics]) -> Iterator[Order]:
     """Yield what is written as one: a shard, or all shards of a container."""
+    sizes = Counter(shard.group for shard in plan.shards)
     for _, group in groupby(plan.shards, key=lambda shard: shard.container or shard.index):
         shards = tuple(group)
-        yield Order(shards, statistics.get(shards[0].group, {}))
+        yield Order(shards, statistics.get(shards[0].group, {}), sizes[shards[0].group])
 
 
 def summary_path(plan: Plan, shard: Shard) -> Path:
@@ -87,7 +95,7 @@ def apply_order(plan: Plan, order: Order, lost: Mapping[int, Loss], context: Con
         outputs, late = _place_files(plan, order.shards, alive)
     elif shard.kind == "table":
         context.at(WHOLE_SHARD)
-        outputs, late = _write_part(plan, shard, alive, order.statistics)
+        outputs, late = _write_part(plan, order, alive)
     stayed = alive.copy()
     stayed[[finding.index for finding in late if finding.severity == "reject"]] = False
     for one in order.shards:
@@ -103,26 +111,33 @@ def _lists_only(plan: Plan) -> bool:
     return plan.dry_run or plan.recipe.output.materialise == "manifest"
 
 
-def _write_part(plan: Plan, shard: Shard, alive: NDArray[np.bool_], statistics: Statistics) -> tuple[list[dict[str, Any]], list[Finding]]:
+def _write_part(plan: Plan, order: Order, alive: NDArray[np.bool_]) -> tuple[list[dict[str, Any]], list[Finding]]:
+    shard = order.shards[0]
     group = plan.groups[shard.group]
+    form, _ = form_of(plan.recipe.output, group)
     checks = [check for check in plan.recipe.checks(backend=plan.backend) if check.has("apply")]
     frames: list[pl.DataFrame] = []
     amended = Amended(plan, shard)
     try:
         for batch in read_batches(plan, shard, plan.batch_size):
-            frame = amended.frame(batch).filter(pl.Series(alive[batch.rows - shard.start]))
+            read = frame = amended.frame(batch).filter(pl.Series(alive[batch.rows - shard.start]))
             for check in checks:
-                frame = check.apply(frame, group, statistics)
-            frames.append(frame)
+                frame = check.apply(frame, group, order.statistics)
+            frames.append(form.keyed(read, frame, batch.source) if form else frame)
     except Unavailable as error:
         return [], [Finding(int(i), error.reason, "reject", error.detail) for i in np.flatnonzero(alive)]
     if plan.dry_run or not frames:
         return [], []
     clean = pl.concat(frames)
+    if form and form.tables == "wide":
+        write_run(plan, shard, clean, order.of)
+        return [], []
     path = Path(plan.out, "clean", "tables", shard.group, f"part-{shard.part:05d}.parquet")
-    table = clean.to_arrow(compat_level=pl.CompatLevel.oldest())
-    write_table(path, [table], table.schema, compression=plan.recipe.output.compression, room=room(plan))
-    return [{"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": len(clean)}], []
+    pieces = form.long(clean) if form else iter([clean])
+    tables = (piece.to_arrow(compat_level=pl.CompatLevel.oldest()) for piece in pieces)
+    first = next(tables)
+    rows = write_table(path, chain([first], tables), first.schema, compression=plan.recipe.output.compression, room=room(plan))
+    return [{"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": rows}], []
 
 
 def _place_files(plan: Plan, shards: Sequence[Shard], alive: NDArray[np.bool_]) -> tuple[list[dict[str, Any]], list[Finding]]:

@@ -53,6 +53,7 @@ def write_table(
     compression: str = "zstd",
     metadata: Mapping[str, str] = {},
     room: Path | None = None,
+    row_group_rows: int = ROW_GROUP_ROWS,
 ) -> int:
     """Write tables of one schema to one Parquet file with row groups of a fixed size, so that how they were cut leaves no trace.
 
@@ -68,15 +69,15 @@ def write_table(
     with whole(path, room) as temporary, pq.ParquetWriter(temporary, schema, compression=compression) as writer:
         for table in tables:
             pending.append(table.cast(schema))
-            if sum(map(len, pending)) >= ROW_GROUP_ROWS:
+            if sum(map(len, pending)) >= row_group_rows:
                 joined = pa.concat_tables(pending).combine_chunks()
-                full = len(joined) - len(joined) % ROW_GROUP_ROWS
-                writer.write_table(joined.slice(0, full), row_group_size=ROW_GROUP_ROWS)
+                full = len(joined) - len(joined) % row_group_rows
+                writer.write_table(joined.slice(0, full), row_group_size=row_group_rows)
                 rows += full
                 pending = [joined.slice(full)]
         rest = pa.concat_tables(pending).combine_chunks() if pending else schema.empty_table()
         if len(rest) or not rows:
-            writer.write_table(rest, row_group_size=ROW_GROUP_ROWS)
+            writer.write_table(rest, row_group_size=row_group_rows)
         rows += len(rest)
     return rows
 

@@ -194,4 +194,19 @@ def balance(read: int, kept: int, rejected: int) -> None:
         raise InvariantError(message)
 
 
-__all__ = ["Records", "Tally", "balance", "findings", "write_ledger"]
+def balance_rows(group: str, expected: int, written: int) -> None:
+    """Make sure that a table was written whole.
+
+    Raises
+    ------
+    InvariantError
+        There are other rows than were kept.
+    """
+    if expected != written:
+        message = (
+            f"the table {group!r} does not balance: {expected} rows expected, {written} written. This is a bug in tamis; please report it."
+        )
+        raise InvariantError(message)
+
+
+__all__ = ["Records", "Tally", "balance", "balance_rows", "findings", "write_ledger"]

@@ -16,14 +16,17 @@ import tamis
 from tamis.pipeline.apply import read_applied
 from tamis.pipeline.evidence import evidence_path
 from tamis.pipeline.files import digest, write_json, write_table
-from tamis.pipeline.ledger import balance
+from tamis.pipeline.forms import form_of
+from tamis.pipeline.ledger import balance, balance_rows
 from tamis.pipeline.memory import workers_within
+from tamis.pipeline.wide import read_written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tamis.checks.base import Statistics
+    from tamis.pipeline.forms import Form
     from tamis.pipeline.ledger import Tally
     from tamis.pipeline.plan import Plan
     from tamis.pipeline.prepare import Prepared
@@ -77,7 +80,7 @@ def write_books(
             "listing": inputs["xxh3_128"],
         },
         "counts": _counts(plan, kept, tally, counters),
-        "tables": {name: _table(plan, name, totals, tally, ready, counters) for name in plan.groups},
+        "tables": {name: _table(plan, name, totals, tally, counters) for name in plan.groups},
         "scalers": {name: {key: sorted(value) for key, value in scaler.items()} for name, scaler in scalers.items()},
         "recipe": plan.recipe.canonical(),
         "recipe_hash": plan.recipe.digest(),
@@ -109,8 +112,14 @@ def _inputs(plan: Plan, digests: Mapping[str, str]) -> Iterator[pa.Table]:
 
 def _outputs(plan: Plan) -> Iterator[pa.Table]:
     for shard in plan.shards:
-        written = read_applied(plan, shard)["outputs"]
-        yield pa.table({name: [one.get(name) for one in written] for name in OUTPUTS.names}, schema=OUTPUTS)
+        yield _listed(read_applied(plan, shard)["outputs"])
+    for group in plan.groups:
+        for part in read_written(plan, group):
+            yield _listed(part["outputs"])
+
+
+def _listed(written: Sequence[Mapping[str, Any]]) -> pa.Table:
+    return pa.table({name: [one.get(name) for one in written] for name in OUTPUTS.names}, schema=OUTPUTS)
 
 
 def _write_listing(path: Path, tables: Iterator[pa.Table], schema: pa.Schema) -> dict[str, Any]:
@@ -166,14 +175,10 @@ def _by_reason(counter: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
 
 
 def _table(
-    plan: Plan,
-    name: str,
-    totals: Counter[str],
-    tally: Tally,
-    ready: Prepared,
-    counters: Mapping[str, Mapping[str, float]],
+    plan: Plan, name: str, totals: Counter[str], tally: Tally, counters: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any]:
     group = plan.groups[name]
+    form, told = form_of(plan.recipe.output, group)
     rows = sum(shard.records for shard in plan.shards if shard.group == name)
     columns = []
     for column in group.columns:
@@ -182,14 +187,34 @@ def _table(
         nulls |= {check: int(book[key]) for check, book in counters.items() if (key := f"nulled|{name}|{column.name}") in book}
         missing = totals[f"missing.{name}|{column.name}"]
         columns.append({"name": column.name, "type": str(column.dtype), "kind": column.kind, "missing": missing, "nulls": nulls})
-    notes = [note for record in group.files for note in ready.plan.staged[record].notes]
+    notes = [note for record in group.files for note in plan.staged[record].notes]
     return {
         "rows_read": rows,
         "rows_kept": rows - tally.by_group[name],
+        **_written(plan, name, form, rows - tally.by_group[name]),
         "columns": columns,
         "files": list(group.files),
-        "decisions": [*group.notes, *notes, *json.loads(plan.state("judged", "decisions.json").read_text()).get(name, [])],
+        "decisions": [
+            *group.notes,
+            *notes,
+            *json.loads(plan.state("judged", "decisions.json").read_text()).get(name, []),
+            *([told] if told else []),
+        ],
     }
+
+
+def _written(plan: Plan, name: str, form: Form | None, kept: int) -> dict[str, Any]:
+    """Return how many rows of a group were written and in which form; each kept row is in them, and each once."""
+    if plan.dry_run:
+        return {"rows_written": 0}
+    parts = read_written(plan, name) if form and form.tables == "wide" else []
+    parts += [read_applied(plan, shard) for shard in plan.shards if shard.group == name]
+    rows = sum(one["rows"] for part in parts for one in part["outputs"])
+    if form is None or form.tables == "long":
+        balance_rows(name, kept * (len(form.readings) if form else 1), rows)
+        return {"rows_written": rows, **({"form": form.state()} if form else {})}
+    balance_rows(name, kept, sum(part.get("records", 0) for part in parts))
+    return {"rows_written": rows, "form": {**form.state(), "repeated": sum(part.get("repeated", 0) for part in parts)}}
 
 
 def _timing(clock: Clock, plan: Plan, size: int, jobs: int) -> dict[str, Any]:

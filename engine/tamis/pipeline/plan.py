@@ -183,7 +183,7 @@ def rows_per_shard(rows: int, size: int, options: ShardOptions) -> int:
 def fingerprint(plan: Plan) -> str:
     """Return a digest of what the run will read and how: equal fingerprints may share evidence, others must not."""
     hasher = xxhash.xxh3_128(plan.recipe.digest().encode())
-    hasher.update(b"dry" if plan.dry_run else plan.recipe.output.shape.encode())
+    hasher.update(b"dry" if plan.dry_run else plan.recipe.output.layout().encode())
     for shard in plan.shards:
         hasher.update(f"{shard.kind}|{shard.records}|{shard.start}|{shard.stop}|{shard.group}".encode())
         for file in shard.files:

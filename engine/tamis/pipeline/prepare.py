@@ -13,6 +13,7 @@ from tamis.errors import ColumnError, OutputError, SourceError, nearest
 from tamis.executors import Context, LocalExecutor, Loss, Task
 from tamis.pipeline.choose import choose
 from tamis.pipeline.files import digest, whole, write_json
+from tamis.pipeline.forms import form_of
 from tamis.pipeline.plan import Plan, cut, fingerprint, format_options, state_folder
 from tamis.recipe import Recipe
 from tamis.sources.containers import index_archive, index_media_table
@@ -101,15 +102,20 @@ def _note_plan(plan: Plan) -> bool:
 def _check_columns(recipe: Recipe, groups: Collection[TableGroup]) -> None:
     """Make sure that every column that the recipe names is in a table, if there are tables at all."""
     known = sorted({column.name for group in groups for column in group.columns})
-    for check in recipe.checks(backend="cpu") if groups else ():
-        for key, names in check.options.named_columns().items():
+    named = {check.name: check.options.named_columns() for check in recipe.checks(backend="cpu")} | {
+        "output": recipe.output.named_columns()
+    }
+    for section, options in named.items() if groups else ():
+        for key, names in options.items():
             for name in names:
                 if name not in known:
                     message = (
-                        f"{check.name}.{key} names the column {name!r}, which no table of the source has."
+                        f"{section}.{key} names the column {name!r}, which no table of the source has."
                         f"{nearest(name, known)} The columns are: {', '.join(known)}"
                     )
                     raise ColumnError(message)
+    for group in groups:
+        form_of(recipe.output, group)  # a column whose type does not fit is told before anything is read
 
 
 def _stage(

@@ -14,7 +14,7 @@ import polars as pl
 
 from tamis.errors import DISK_FULL, OutputError, RunInterrupted
 from tamis.executors import Limits, LocalExecutor, Task
-from tamis.pipeline import apply, observe, statistics
+from tamis.pipeline import apply, observe, statistics, wide
 from tamis.pipeline.earlier import load_earlier, write_index
 from tamis.pipeline.evidence import read_summary
 from tamis.pipeline.files import write_json
@@ -135,6 +135,7 @@ class _Run:
             gathered = statistics.gather(plan, lambda tasks: self._map(tasks))
         with self.clock.stage("apply"):
             kept = self._apply(plan, gathered)
+            self._widen(plan)
         with self.clock.stage("books"):
             give_back()
             tally = write_ledger(plan, self.request.out, earlier)
@@ -201,6 +202,15 @@ class _Run:
             self.progress.advance(records, rejected=records - outcome.value)
         return kept
 
+    def _widen(self, plan: Plan) -> None:
+        """Turn what was kept into the wide form, where the recipe asks for it."""
+        if plan.recipe.output.tables != "wide" or plan.dry_run:
+            return
+        todo = wide.tasks(plan, {shard.name: apply.read_applied(plan, shard)["kept"] for shard in plan.shards if shard.kind == "table"})
+        self.progress.stage("widen", len(todo))
+        for _ in self._map(todo):
+            self.progress.advance(1)
+
     def _map(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         yield from self.executor.map(tasks, stop=self.stop)
         self._leave_if_stopped()
@@ -213,7 +223,7 @@ class _Run:
 
 def _tidy(plan: Plan) -> None:
     """Remove what only an unfinished run needs; the evidence stays, it is the index of later runs."""
-    for name in ("staged", "amended", "applied", "unfinished"):
+    for name in ("staged", "amended", "applied", "runs", "unfinished"):
         shutil.rmtree(plan.state(name), ignore_errors=True)
 
 
