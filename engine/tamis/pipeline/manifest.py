@@ -174,9 +174,7 @@ def _by_reason(counter: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
     return [{"check": check, "reason": reason, "records": count} for (check, reason), count in ordered]
 
 
-def _table(
-    plan: Plan, name: str, totals: Counter[str], tally: Tally, counters: Mapping[str, Mapping[str, float]]
-) -> dict[str, Any]:
+def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally, counters: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     group = plan.groups[name]
     form, told = form_of(plan.recipe.output, group)
     rows = sum(shard.records for shard in plan.shards if shard.group == name)
