@@ -6,6 +6,7 @@ NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1 python bench/bench_cuda.py --quick   
 
 from __future__ import annotations
 
+import io
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from harness import Report
 
-from tamis_kernels import bands, components, fss, groups, jaccard, minhash
+from tamis_kernels import (
+    affine,
+    bands,
+    components,
+    fss,
+    groups,
+    hamming,
+    histogram,
+    jaccard,
+    jpeg,
+    minhash,
+    moments,
+    perceptual,
+    quality,
+    quantiles,
+    ranks,
+    symbols,
+    yeo_johnson,
+)
 from tamis_kernels.backend import cuda_problem, simulated
 
 if TYPE_CHECKING:
@@ -58,11 +77,24 @@ def link(report: Report) -> float:
     return rows["pageable to device"].rate * 1e9
 
 
-def compare(report: Report, case: str, call: Callable[..., Any], *, work: float, unit: str, bytes_moved: int, speed: float) -> None:
+def equal(found: Any, wanted: Any, tolerance: float) -> bool:
+    """Say whether results are the same to the bit, or as near as logarithms of two libraries are."""
+    if isinstance(found, tuple | list):
+        return len(found) == len(wanted) and all(equal(*pair, tolerance) for pair in zip(found, wanted, strict=True))
+    if isinstance(found, dict):
+        return all(equal(found[name], wanted[name], tolerance) for name in wanted)
+    if isinstance(found, np.ndarray):
+        return bool(np.allclose(found, wanted, rtol=tolerance, atol=0) if tolerance else np.array_equal(found, wanted))
+    if isinstance(found, jpeg.Walk):
+        return all(equal(getattr(found, name), getattr(wanted, name), tolerance) for name in jpeg.Walk.__dataclass_fields__)
+    return bool(found == wanted)
+
+
+def compare(
+    report: Report, case: str, call: Callable[..., Any], *, work: float, unit: str, bytes_moved: int, speed: float, tolerance: float = 0.0
+) -> None:
     """Check that CUDA gives what the CPU gives, then time both; the limit is the bytes in and out at the speed of the link."""
-    found, wanted = call(backend="cuda"), call(backend="cpu")
-    pairs = zip(found, wanted, strict=True) if isinstance(found, tuple) else [(found, wanted)]
-    report.check(f"{case}: CUDA equals the CPU", all(np.array_equal(one, other) for one, other in pairs))
+    report.check(f"{case}: CUDA equals the CPU", equal(call(backend="cuda"), call(backend="cpu"), tolerance))
     limit = work / (bytes_moved / speed) if speed else None
     report.time(
         case,
@@ -125,6 +157,65 @@ def bench_clusters(report: Report, speed: float) -> None:
             work=rows / 1e6, unit="M pairs", bytes_moved=sets.nbytes + 24 * rows, speed=speed)  # fmt: skip
 
 
+def bench_statistics(report: Report, speed: float) -> None:
+    generator = np.random.default_rng(4)
+    count = sized(report, 1 << 26) // 60 * 60
+    values = 20 + 5 * generator.standard_normal(count)
+    knots, windows = np.linspace(0, 40, 1001), values.reshape(-1, 60)
+    normal = affine.transform(values, 20.0, 5.0, backend="cpu")
+    calls: list[tuple[str, Callable[..., Any], int, float]] = [
+        ("exact moments", partial(moments.accumulate, values), 8, 0.0),
+        ("moments on a grid", partial(moments.accumulate_fixed, values, low=-100.0, high=100.0), 8, 0.0),
+        ("z-score", partial(affine.transform, values, 20.0, 5.0), 16, 0.0),
+        ("z-score undone", partial(affine.inverse, normal, 20.0, 5.0), 16, 0.0),
+        ("three quantiles", partial(quantiles.quantiles, values, [0.25, 0.5, 0.75]), 8, 0.0),
+        ("places among 1,001 quantiles", partial(ranks.transform, values, knots), 16, 0.0),
+        ("Yeo-Johnson", partial(yeo_johnson.transform, values, 0.5), 32, 1e-13),
+        ("words of windows of 60", partial(symbols.words, windows, segments=12), 8, 0.0),
+    ]
+    for case, call, width, tolerance in calls:
+        compare(report, case, call, work=count / 1e6, unit="M values", bytes_moved=width * count, speed=speed, tolerance=tolerance)
+
+    def counted(backend: Any) -> Any:
+        return histogram.histogram(values, np.linspace(0, 40, 101), backend=backend).counts
+
+    compare(report, "histogram of 100 bins", counted, work=count / 1e6, unit="M values", bytes_moved=8 * count, speed=speed)
+    pixels = generator.integers(0, 256, (max(1, sized(report, 1 << 26) // 3), 3), np.uint8)
+    compare(report, "bytes by value", partial(histogram.byte_counts, pixels), work=pixels.size / 1e6, unit="M bytes",
+            bytes_moved=pixels.size, speed=speed)  # fmt: skip
+
+
+def bench_hamming(report: Report, speed: float) -> None:
+    generator = np.random.default_rng(5)
+    count = sized(report, 400_000)
+    for words, limit in ((1, 3), (4, 31)):
+        hashes = generator.integers(0, 2**64 - 1, (count, words), dtype=np.uint64)
+        hashes[count // 2 :] = hashes[: count - count // 2] ^ np.uint64(5)
+        compare(report, f"all pairs of {64 * words} bits", partial(hamming.pairs, hashes, limit, method="all"),
+                work=count * (count - 1) / 2e9, unit="G pairs", bytes_moved=hashes.nbytes, speed=speed)  # fmt: skip
+
+
+def bench_pictures(report: Report, speed: float) -> None:
+    from PIL import Image  # not a part of what the kernels need
+
+    generator = np.random.default_rng(6)
+    height, width = (16, 24) if simulated() else (768, 1024)
+    y, x = np.mgrid[0:height, 0:width]
+    files = []
+    for number in range(2 if simulated() else 64):
+        levels = 128 + 60 * np.sin(x / (20 + number)) + 40 * np.sin(y / 13) + generator.normal(0, 6, (height, width))
+        target = io.BytesIO()
+        Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=80)
+        files.append(target.getvalue())
+    files *= max(1, sized(report, 16_384) // len(files))
+    compare(report, "JPEG walk", partial(jpeg.walk_many, files), work=len(files), unit="photos",
+            bytes_moved=sum(map(len, files)), speed=speed)  # fmt: skip
+    small = generator.integers(0, 256, (max(2, sized(report, 20_000)), 12, 16)).astype(np.uint8)
+    packed = perceptual.pack(list(small))
+    compare(report, "figures of quality", partial(quality.measure, *packed), work=len(small), unit="pictures",
+            bytes_moved=small.size + 240 * len(small), speed=speed)  # fmt: skip
+
+
 def main() -> None:
     if problem := cuda_problem():
         sys.exit(f"CUDA cannot run here: {problem}")
@@ -133,6 +224,9 @@ def main() -> None:
     bench_signatures(report, speed)
     bench_texts(report, speed)
     bench_clusters(report, speed)
+    bench_statistics(report, speed)
+    bench_hamming(report, speed)
+    bench_pictures(report, speed)
 
 
 if __name__ == "__main__":

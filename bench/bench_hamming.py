@@ -2,7 +2,8 @@
 
 The unit is a pair decided, n · (n - 1) / 2 of them, however few the search looks at. The limit of the comparison is the popcounts alone,
 on hashes that stay in the first-level cache; the comparison beats it at small distances, for which the first words tell enough, and the
-search beats both by not comparing. `--ten-million` searches ten million hashes once, upright and turned, and tells the peak of memory.
+search beats both by not comparing. `--millions 1 10` searches so many hashes once and tells the peak of memory; with `--upright`, not
+turned.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def all_forms(hashes: NDArray[np.uint64], joined: NDArray[np.int64] | None = Non
     yield from hamming.pair_chunks(parted, 31, against=across, half=True, forms=perceptual.FLIPS, joined=joined, backend="cpu")
 
 
-def search_once(n: int) -> None:
+def search_once(n: int, *, upright_alone: bool) -> None:
     """Search many hashes once, and check what is found against what was planted."""
     print("  ".join(f"{key}={value}" for key, value in machine().items()))
 
@@ -145,6 +146,8 @@ def search_once(n: int) -> None:
         pass
     hashes, pairs = planted(n, turned=False)
     told("upright", lambda: exact(hamming.pair_chunks(hashes, 31, backend="cpu"), pairs))
+    if upright_alone:
+        return
     hashes, pairs = planted(n, turned=True)
     told("eight forms", lambda: exact(all_forms(hashes), pairs))
     hashes, expected = crowded(n)
@@ -153,11 +156,12 @@ def search_once(n: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--ten-million", action="store_true")
+    parser.add_argument("--millions", type=int, nargs="+")
+    parser.add_argument("--upright", action="store_true")
     own, sys.argv[1:] = parser.parse_known_args()
-    if own.ten_million:
-        for n in (1_000_000, 10_000_000):
-            search_once(n)
+    if own.millions:
+        for millions in own.millions:
+            search_once(millions * 1_000_000, upright_alone=own.upright)
         return
     report = Report.from_arguments("hamming: all pairs of hashes within a distance")
     small = corpus(3000)

@@ -10,7 +10,7 @@ import numpy as np
 import xxhash
 from datasketch import MinHash
 from harness import Report
-from llvmlite import binding  # type: ignore[import-untyped]
+from llvmlite import binding
 
 from tamis_kernels.minhash import permutations, signatures, text_signatures
 from tamis_kernels.minhash.cpu import fmix32

@@ -26,6 +26,8 @@ PEERS = {
     "datasketch": ["datasketch==2.0.0", "xxhash", "numpy"],
     "daft": ["daft==0.7.26", "pyarrow<26", "numpy"],
     "gaoya": ["gaoya==0.2.2", "numpy"],
+    "ioos": ["ioos_qc==3.0.0"],
+    "hampel": ["hampel==1.0.2", "pandas==3.1.1", "bottleneck==1.6.0", "numpy"],
 }
 HASHED = ["tamis_fss_hashed", "tamis_affine32_hashed", "rensa_hashed", "fastsketchlsh_hashed"]
 LISTS = ["tamis_lists", "rensa_lists", "fastsketchlsh_lists"]
@@ -42,7 +44,7 @@ def environment(folder: Path, peer: str) -> str:
     python = folder / peer / "bin" / "python"
     if not python.exists():
         venv.create(folder / peer, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS[peer]], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--quiet", *PEERS[peer]], check=True)
     return str(python)
 
 

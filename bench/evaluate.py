@@ -17,6 +17,7 @@ from pathlib import Path
 import evaluate_corpus
 import evaluate_duplicates
 import evaluate_formats
+import evaluate_instruments
 import evaluate_integrity
 import evaluate_records
 import evaluate_sensors
@@ -32,6 +33,7 @@ PARTS = {
     "records": evaluate_records.evaluate,
     "similarity": evaluate_similarity.evaluate,
     "sensors": evaluate_sensors.evaluate,
+    "instruments": evaluate_instruments.evaluate,
     "sample": evaluate_corpus.evaluate_sample,
 }
 

@@ -41,6 +41,7 @@ def evaluate(setting: Setting) -> Iterator[Table]:
     """Yield the tables of this part."""
     yield from _known(setting)
     yield _distance_to_imagehash(setting)
+    yield crops(setting)
     yield _planted(setting)
 
 
@@ -161,6 +162,22 @@ def _distance_to_imagehash(setting: Setting) -> Table:
     apart = [(one ^ other).bit_count() for one, other in map(_phash, photo_files(setting))]
     table = Table("64-bit pHash of photos: bits from imagehash.phash", ["photos", "mean", "equal", "95 % within", "most"])
     table.rows.append([len(apart), float(np.mean(apart)), apart.count(0), float(np.quantile(apart, 0.95)), max(apart)])
+    return table
+
+
+def crops(setting: Setting) -> Table:
+    """Measure how far a crop moves the hash."""
+    files = photo_files(setting)
+    columns = ["cut off each side, %", "photos", "10 % within", "median", "90 % within", "within 31, %"]
+    table = Table("Crops: bits apart of 256 between the hashes of a photo and a crop of it", columns)
+    for part in (0.01, 0.02, 0.05, 0.10):
+        apart = []
+        for number, path in enumerate(files):
+            with Image.open(path) as image:
+                made = _cropped(part)(image.convert("RGB"), np.random.default_rng([setting.seed, number]))
+            apart.append(int(np.bitwise_count(_hash(path.read_bytes()) ^ _hash(made)).sum()))
+        quantiles = [float(value) for value in np.quantile(apart, (0.1, 0.5, 0.9))]
+        table.rows.append([100 * part, len(files), *quantiles, 100 * float(np.mean(np.array(apart) <= 31))])
     return table
 
 

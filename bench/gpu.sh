@@ -3,7 +3,7 @@
 #
 #     bash bench/gpu.sh [FOLDER]      # results go to FOLDER (default: bench/results/gpu)
 #
-# Needs numpy, numba, numba-cuda, cupy, pytest and hypothesis; the oracles of the tests (datasketch, xxhash, …) where they are installed.
+# Needs numpy, numba, numba-cuda, cupy, pillow, pytest and hypothesis; the oracles of the tests (datasketch, xxhash, …) where they are installed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-bench/results/gpu}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
 
@@ -188,6 +189,95 @@ def tamis_clusters_unverified(folder: Path) -> Callable[[], object]:
 
     frame = pl.DataFrame({"text": texts(folder)})
     return lambda: near_duplicates(frame, unit="word", ngram=WORDS, bands=(BANDS, ROWS), verify="none", normalise=False)
+
+
+def series(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    return np.load(folder / "time.npy"), np.load(folder / "value.npy")
+
+
+def ioos_four(folder: Path) -> Callable[[], object]:
+    from ioos_qc import qartod
+
+    time, value = series(folder)
+    clock = time.view("datetime64[ns]")
+
+    def run() -> None:
+        qartod.gross_range_test(value, fail_span=[0, 40], suspect_span=[10, 30])
+        qartod.spike_test(value, suspect_threshold=5, fail_threshold=9)
+        qartod.rate_of_change_test(value, clock, threshold=5.0, fail_threshold=9.0)
+        qartod.flat_line_test(value, clock, suspect_threshold=60, fail_threshold=600, tolerance=0.01)
+
+    return run
+
+
+def ioos_flags(folder: Path) -> Callable[[], object]:
+    """Write the flags of cases that are given in files, or the error that a case raises, for evaluate_qc_peers.py."""
+    from ioos_qc import qartod
+
+    def run() -> None:
+        flags: dict[str, np.ndarray] = {}
+        errors = {}
+        for number, (function, arguments) in enumerate(json.loads((folder / "cases.json").read_text())):
+            given = np.load(folder / f"{number}.npz")
+            clock = given["time"].view("datetime64[ns]")
+            names = {"gross_range_test": ["value"], "spike_test": ["value"], "time_gap_test": ["clock"]}.get(function, ["value", "clock"])
+            try:
+                found = getattr(qartod, function)(*({"value": given["value"], "clock": clock}[name] for name in names), **arguments)
+                flags[str(number)] = np.ma.getdata(found).astype(np.uint8)
+            except (ArithmeticError, ValueError, IndexError) as error:
+                errors[str(number)] = f"{type(error).__name__}: {error}"
+        np.savez(folder / "flags.npz", **flags)  # type: ignore[arg-type]  # its stub takes the names for those of its options
+        (folder / "errors.json").write_text(json.dumps(errors))
+
+    return run
+
+
+def hampel_package(folder: Path) -> Callable[[], object]:
+    from hampel import hampel
+
+    value = series(folder)[1]
+    np.save(folder / "outliers.npy", hampel(value, window_size=21, n_sigma=3.0).outlier_indices)
+    return lambda: hampel(value, window_size=21, n_sigma=3.0)
+
+
+def hampel_pandas(folder: Path) -> Callable[[], object]:
+    import pandas as pd
+
+    value = pd.Series(series(folder)[1])
+
+    def run() -> object:
+        distance = (value - value.rolling(21, center=True).median()).abs()
+        return distance > 3 * 1.4826 * distance.rolling(21, center=True).median()
+
+    return run
+
+
+def hampel_bottleneck(folder: Path) -> Callable[[], object]:
+    import bottleneck
+
+    value = series(folder)[1]
+
+    def run() -> object:
+        distance = np.abs(value[10:-10] - bottleneck.move_median(value, 21)[20:])
+        return distance[10:-10] > 3 * 1.4826 * bottleneck.move_median(distance, 21)[20:]
+
+    return run
+
+
+def tamis_four(folder: Path) -> Callable[[], object]:
+    from tamis_kernels.sensor import Limits, quality
+
+    time, value = series(folder)
+    spans = Limits(fail_span=(0.0, 40.0), suspect_span=(10.0, 30.0), spike=(5.0, 9.0), rate=(5.0, 9.0))
+    limits = replace(spans, flat=(60 * 10**9, 600 * 10**9), flat_tolerance=0.01)
+    return lambda: quality(time, value, limits)
+
+
+def tamis_hampel(folder: Path) -> Callable[[], object]:
+    from tamis_kernels.sensor import hampel
+
+    value = series(folder)[1]
+    return lambda: hampel(value, window=21)
 
 
 def main() -> None:

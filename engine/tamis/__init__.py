@@ -24,10 +24,14 @@ if TYPE_CHECKING:
         TamisError,
         WorkerError,
     )
+    from tamis.flagging import QualityControl, quality_control
     from tamis.normalizer import GroupNormalizer, Normalizer, PictureNormalizer
+    from tamis.pictures import image_hashes
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
     from tamis.sketches import Signatures
+    from tamis.statistics import Statistics
+    from tamis.suspecting import Discovery, correct, discover
     from tamis.texts import signatures
 
 _HOMES = {
@@ -42,34 +46,45 @@ _HOMES = {
         "TamisError",
         "WorkerError",
     ),
+    "tamis.flagging": ("QualityControl", "quality_control"),
     "tamis.normalizer": ("GroupNormalizer", "Normalizer", "PictureNormalizer"),
+    "tamis.pictures": ("image_hashes",),
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
     "tamis.deduplicate": ("near_duplicates",),
+    "tamis.suspecting": ("Discovery", "correct", "discover"),
     "tamis.sketches": ("Signatures",),
+    "tamis.statistics": ("Statistics",),
     "tamis.texts": ("signatures",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ColumnError",
+    "Discovery",
     "GroupNormalizer",
     "InvariantError",
     "Normalizer",
     "OutputError",
     "PictureNormalizer",
+    "QualityControl",
     "Recipe",
     "RecipeError",
     "Result",
     "RunInterrupted",
     "Signatures",
     "SourceError",
+    "Statistics",
     "TamisError",
     "WorkerError",
     "__version__",
     "check",
     "clean",
+    "correct",
+    "discover",
+    "image_hashes",
     "near_duplicates",
+    "quality_control",
     "signatures",
     "write_sample",
 ]

@@ -145,6 +145,34 @@ def check_command(
     )
 
 
+@app.command("discover")
+def discover_command(
+    source: Sources,
+    time: Annotated[str, typer.Option(metavar="COLUMN", help="The column of times; by default types and names tell.")] = "",
+    sensor: Annotated[list[str], typer.Option(metavar="COLUMN", help="A column that names the sensor; may be repeated.")] = [],  # noqa: B006
+    values: Annotated[list[str], typer.Option(metavar="COLUMN", help="A column of readings; may be repeated.")] = [],  # noqa: B006
+    zone: Annotated[str, typer.Option(metavar="ZONE", help="The zone whose summer time wall clocks may follow.")] = "",
+    confirm: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the confirm list to this TOML file.")] = None,
+    settings: Settings = [],  # noqa: B006
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a suspicion.")] = False,
+) -> None:
+    """Look for sensor faults that nobody declared: codes, units, clocks, rails, copies, drift. Nothing is changed."""
+    from tamis.recipe import parse_settings
+    from tamis.suspecting import discover
+
+    found = discover(
+        source if len(source) > 1 else source[0],
+        time=time or None,
+        sensor=sensor or None,
+        values=values or None,
+        zone=zone,
+        settings=parse_settings(settings),
+    )
+    if confirm is not None:
+        found.write_confirm(confirm)
+    _print(found.findings.write_ndjson().rstrip() if as_json else str(found))
+
+
 @app.command("sample")
 def sample_command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.", show_default=False)],

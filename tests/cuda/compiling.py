@@ -25,7 +25,7 @@ ARCHITECTURES = ((8, 0), (9, 0))
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a kernel takes."""
+    """What a kernel takes, and how many multiplications NVVM fused with an addition."""
 
     kernel: str
     architecture: str
@@ -33,12 +33,13 @@ class Resources:
     shared_bytes: int
     stack_bytes: int
     spilled_bytes: int
+    fused: int
 
 
-def kernels() -> dict[tuple[str, str], Any]:
+def kernels() -> dict[tuple[str, ...], Any]:
     """Return all kernels by operation and name; functions of the device are parts of them."""
     sys.modules.setdefault("cupy", ModuleType("cupy"))  # only arrays come from it, and none is made here
-    found = {}
+    found: dict[tuple[str, ...], Any] = {}
     folder = Path(importlib.import_module("tamis_kernels").__path__[0])
     for path in sorted(folder.glob("*/cuda.py")):
         module = importlib.import_module(f"tamis_kernels.{path.parent.name}.cuda")
@@ -48,7 +49,7 @@ def kernels() -> dict[tuple[str, str], Any]:
     return found
 
 
-def compiled(key: tuple[str, str], kernel: Any, architecture: tuple[int, int]) -> Resources:
+def compiled(key: tuple[str, ...], kernel: Any, architecture: tuple[int, int]) -> Resources:
     """Compile one kernel for one architecture."""
     from cuda.bindings import nvjitlink
 
@@ -68,7 +69,7 @@ def compiled(key: tuple[str, str], kernel: Any, architecture: tuple[int, int]) -
     stack, stores, loads = _numbers(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
     shared = sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \w+\[(\d+)\]", ptx)))
     (registers,) = _numbers(r"Used (\d+) registers", said)
-    return Resources(".".join(key), target, registers, shared, stack, stores + loads)
+    return Resources(".".join(key), target, registers, shared, stack, stores + loads, len(re.findall(r"fma\.rn\.f", ptx)))
 
 
 def _numbers(pattern: str, text: str) -> list[int]:
@@ -88,9 +89,10 @@ def main() -> None:
     with TABLE.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(field.name for field in fields(Resources))
-        for key, kernel in kernels().items():
+        found = kernels()
+        for key in sorted(SIGNATURES):
             for architecture in ARCHITECTURES:
-                writer.writerow(astuple(compiled(key, kernel, architecture)))
+                writer.writerow(astuple(compiled(key, found[key[:2]], architecture)))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,75 @@
-"""The types that every CUDA kernel is compiled for, by operation and name."""
+"""The types that every CUDA kernel is compiled for, by operation and name, and by a third word where there are several."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from numba import types
+
+from tamis_kernels.hamming.layout import Search, Side
+from tamis_kernels.jpeg.header import Frame
+from tamis_kernels.jpeg.lane import Lane
 
 u8, i64 = types.uint8[::1], types.int64[::1]
 u32, u64, f64 = types.uint32[::1], types.uint64[::1], types.float64[::1]
 flags, scalar = types.boolean[::1], types.int64
 u32_table, u64_table = types.uint32[:, ::1], types.uint64[:, ::1]
+i32, i32_table, flag_table = types.int32[::1], types.int32[:, ::1], types.boolean[:, ::1]
+named: Any = types.NamedTuple
+side = named((u64_table, u64_table, i32, i32, i32, i32, i32, flags), Side)
+search = named((scalar, flag_table, types.int64[:, ::1], scalar, i32, scalar), Search)
+comparison = (side, side, search, scalar, i64, u64, i64)
+f32, f32_table, f64_table, i64_table = types.float32[::1], types.float32[:, ::1], types.float64[:, ::1], types.int64[:, ::1]
+number, flag, word = types.float64, types.boolean, types.uint64
+cube = types.int64[:, :, ::1]
+frames = named((cube, cube, types.uint8[:, :, ::1], flag_table, types.int64[:, :, :, ::1], i32_table, i32_table, cube, cube), Frame)
+lanes = named((i64_table, frames, u8, i64, i32, u64_table, cube, i64_table, i32, i64, i64_table), Lane)
 
-SIGNATURES = {
+SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
+    ("affine", "divide", "f32"): (f32, f32, f32),
+    ("affine", "divide", "f64"): (f64, f64, f64),
+    ("affine", "look_up"): (types.uint8[:, ::1], f32_table, f32_table),
+    ("affine", "multiply", "f32"): (f32, f32, f32),
+    ("affine", "multiply", "f64"): (f64, f64, f64),
     ("bands", "band_keys"): (u32_table, scalar, u64_table),
     ("components", "climb"): (i64, i64),
     ("components", "hook"): (i64, i64, i64),
     ("fss", "sketch"): (u64, i64, u64, u32, u32, u32_table),
+    ("hamming", "compare_buckets"): comparison,
+    ("hamming", "compare_one_word"): comparison,
+    ("hamming", "compare_two_words"): comparison,
+    ("hamming", "describe"): (side, side, search, scalar, u64, i64, i64, i32),
+    ("hamming", "measure_rows"): (u64_table, u64_table, i32),
+    ("histogram", "count_pixels"): (u8, scalar, scalar, i64),
+    ("histogram", "count_values", "f32"): (f32, f64, scalar, i64),
+    ("histogram", "count_values", "f64"): (f64, f64, scalar, i64),
     ("jaccard", "similarities"): (u32, i64, i64, i64, f64),
+    ("jpeg", "read_headers"): (u8, i64, i64_table, frames),
+    ("jpeg", "walk_lanes"): (u8, i64, i64_table, lanes, u8, i64, i64, i64, i64),
     ("minhash", "lower"): (u32, i64, i64, i64, u32, u32, u32_table),
+    ("moments", "add_steps", "f32"): (f32, scalar, number, number, number, number, i64, i64, i64),
+    ("moments", "add_steps", "f64"): (f64, scalar, number, number, number, number, i64, i64, i64),
+    ("moments", "add_strip", "f32"): (f32_table, scalar, i64_table, i64_table, i64_table, i64_table),
+    ("moments", "add_strip", "f64"): (f64_table, scalar, i64_table, i64_table, i64_table, i64_table),
     ("ngram_keys", "chain_words"): (u64, i64, i64, scalar, u64),
     ("ngram_keys", "key_grams"): (u8, i64, i64, i64, i64, scalar, u64),
     ("ngram_keys", "key_spans"): (u8, i64, i64, u64),
     ("ngrams", "copy_words"): (u8, i64, i64, i64, u8),
     ("ngrams", "hash_grams"): (u8, i64, i64, i64, i64, scalar, u32),
     ("ngrams", "mark_units"): (u8, i64, flags, scalar, u8, u8),
+    ("quality", "measure_pictures"): (u8, i64, i64_table, u8, i64, i64, types.int32[:, :, ::1], i64_table, i64_table),
+    ("quantiles", "count_digits", "f32"): (u32, word, word, u64, scalar, scalar, i64),
+    ("quantiles", "count_digits", "f64"): (u64, word, word, u64, scalar, scalar, i64),
+    ("quantiles", "mark", "f32"): (u32, word, word, u64, scalar, flags),
+    ("quantiles", "mark", "f64"): (u64, word, word, u64, scalar, flags),
+    ("ranks", "find_quantile", "f32"): (f32, f64, flag, f32),
+    ("ranks", "find_quantile", "f64"): (f64, f64, flag, f64),
+    ("ranks", "place", "f32"): (f32, f64, flag, f32),
+    ("ranks", "place", "f64"): (f64, f64, flag, f64),
+    ("symbols", "write_words"): (f64, i64, f64, number, types.uint8[:, ::1]),
+    ("yeo_johnson", "invert", "f32"): (f32, number, f64),
+    ("yeo_johnson", "invert", "f64"): (f64, number, f64),
+    ("yeo_johnson", "take_logs", "f32"): (f32, f64),
+    ("yeo_johnson", "take_logs", "f64"): (f64, f64),
+    ("yeo_johnson", "take_powers"): (f64, number, f64),
 }

@@ -9,16 +9,25 @@ from signatures import SIGNATURES
 KERNELS = kernels()
 
 
+# Kernels that call logarithms and exponentials, which NVIDIA's library makes of fused multiply-adds.
+LOGARITHMS = {"ranks", "yeo_johnson"}
+
+# What is as large as this spills a few bytes, which the table holds.
+SPILLING = {("jpeg", "walk_lanes")}
+
+
 def test_every_kernel_has_a_signature_and_a_row_for_each_architecture() -> None:
-    assert set(KERNELS) == set(SIGNATURES)
+    assert set(KERNELS) == {key[:2] for key in SIGNATURES}
     assert {(one.kernel, one.architecture) for one in table()} == {
-        (".".join(key), f"sm_{x}{y}") for key in KERNELS for x, y in ARCHITECTURES
+        (".".join(key), f"sm_{x}{y}") for key in SIGNATURES for x, y in ARCHITECTURES
     }
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda pair: f"sm_{pair[0]}{pair[1]}")
-@pytest.mark.parametrize("key", KERNELS, ids=".".join)
-def test_a_kernel_takes_what_the_table_says_and_spills_nothing(key: tuple[str, str], architecture: tuple[int, int]) -> None:
-    found = compiled(key, KERNELS[key], architecture)
+@pytest.mark.parametrize("key", SIGNATURES, ids=".".join)
+def test_a_kernel_takes_what_the_table_says_and_spills_nothing(key: tuple[str, ...], architecture: tuple[int, int]) -> None:
+    found = compiled(key, KERNELS[key[:2]], architecture)
     assert found in table()
-    assert (found.stack_bytes, found.spilled_bytes) == (0, 0)
+    if key not in SPILLING:
+        assert (found.stack_bytes, found.spilled_bytes) == (0, 0)
+    assert found.fused == 0 or key[0] in LOGARITHMS

@@ -130,6 +130,8 @@ WHOLE: dict[str, Callable[[], bytes]] = {
     "webp, lossless": lambda: picture("WEBP", lossless=True),
     "tiff": lambda: picture("TIFF", 3),
     "tiff, deflate": lambda: picture("TIFF", compression="tiff_deflate"),
+    "tiff, lzw": lambda: picture("TIFF", 2, compression="tiff_lzw"),
+    "tiff, packbits": lambda: picture("TIFF", compression="packbits"),
     "bmp": lambda: picture("BMP"),
     "jp2": lambda: picture("JPEG2000"),
     "avif": lambda: picture("AVIF"),

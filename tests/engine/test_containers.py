@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import Any
 
+import numpy as np
 import pytest
 from made_media import PAGE, WHOLE, box, changed_page, film, picture, put, riff, sound, tiff
+from PIL import Image
 
 from tamis.media import Inspection, Limits, inspect
 
@@ -124,6 +127,7 @@ def test_chunks_and_frames_of_webp_are_checked() -> None:
         (b"MM\0+\0\x08\0\0" + bytes(8), "no_picture_data"),
         (tiff([(256, 4, 1, 65_000), (257, 4, 1, 65_000), *PAGE[2:]], bytes(12)), "too_many_pixels"),
         (tiff([*PAGE[:7], (277, 3, 1, 65_000)], bytes(12)), "missing_rows"),
+        (tiff([*PAGE[:2], *PAGE[3:], (277, 3, 1, 0)], bytes(12)), "bad_header"),
     ],
 )
 def test_places_in_a_tiff_lie_within_it(data: bytes, reason: str) -> None:
@@ -134,6 +138,63 @@ def test_deflated_strips_of_a_tiff_are_inflated() -> None:
     data = picture("TIFF", compression="tiff_deflate")
     for place in range(100, 4000, 501):
         assert verdict(put(data, place, bytes([data[place] ^ 4]))) == ("damaged", "corrupt_data"), place
+
+
+def lzw(codes: list[int], *, old: bool = False) -> bytes:
+    """Return a TIFF of 4 x 3 pixels whose strip holds codes of nine bits; of before TIFF 6.0 these begin at the lowest bit."""
+    bits = "".join(f"{code:09b}"[:: -1 if old else 1] for code in codes).ljust(8 * 16, "0")
+    strip = bytes(int(bits[at : at + 8][:: -1 if old else 1], 2) for at in range(0, len(bits), 8))
+    return tiff([(279, 4, 1, 16) if one[0] == 279 else (259, 3, 1, 5) if one[0] == 259 else one for one in PAGE], strip)
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        ([256, *range(100, 112), 257], ""),
+        ([256, *range(100, 112)], ""),  # the last code is often left out
+        ([256, 100, 258, 259, 260, 101, 101, 257], ""),  # 1 + 2 + 3 + 4 bytes and two more
+        ([256, 100, 258, 259, 260, 261, 257], "corrupt_data"),
+        ([256, 100, 258, 259, 260, 101, 257], "missing_rows"),
+        ([256, 100, 101, 300, 257], "corrupt_data"),
+        ([256, 258, 100, 101, 257], "corrupt_data"),
+        ([257], "missing_rows"),
+    ],
+)
+def test_codes_of_lzw_stand_for_the_bytes_of_a_strip(codes: list[int], reason: str) -> None:
+    assert judge(lzw(codes)).reason == reason
+
+
+def test_codes_of_lzw_grow_to_twelve_bits_and_a_full_table_is_no_fault() -> None:
+    shades = np.random.default_rng(1).integers(0, 256, (97, 103, 3)).astype(np.uint8)
+    target = io.BytesIO()
+    Image.fromarray(shades).save(target, "TIFF", compression="tiff_lzw")
+    assert verdict(target.getvalue()) == ("ok", "")
+    assert judge(lzw([256, *range(100, 112), 257], old=True)).reason == ""
+
+
+def test_flipped_bits_in_lzw_are_told_by_the_length_of_what_they_make() -> None:
+    target = io.BytesIO()
+    Image.fromarray(np.add.outer(np.arange(160), np.arange(200)).astype(np.uint8)).save(target, "TIFF", compression="tiff_lzw")
+    data, rng = target.getvalue(), np.random.default_rng(4)
+    bits = rng.integers(8 * 8, 8 * 5_000, 200).tolist()
+    found = sum(verdict(put(data, bit // 8, bytes([data[bit // 8] ^ 1 << bit % 8])))[0] == "damaged" for bit in bits)
+    assert found > 90
+
+
+@pytest.mark.parametrize(
+    ("strip", "reason"),
+    [
+        (b"\x0babcdefghijkl", ""),
+        (b"\x80\xfda\x07bcdefghi", ""),  # nothing, four times a, eight bytes
+        (b"\xf4a", "corrupt_data"),
+        (b"\xf6a", "missing_rows"),
+        (b"\xf6", "missing_rows"),
+        (b"\x0babc", "missing_rows"),
+    ],
+)
+def test_runs_of_packbits_stand_for_the_bytes_of_a_strip(strip: bytes, reason: str) -> None:
+    page = [(279, 4, 1, len(strip)) if one[0] == 279 else (259, 3, 1, 32773) if one[0] == 259 else one for one in PAGE]
+    assert judge(tiff(page, strip)).reason == reason
 
 
 def test_rows_of_a_bitmap_are_counted() -> None:
@@ -212,61 +273,6 @@ def test_sound_that_an_aiff_declares_is_there() -> None:
     assert verdict(put(data, common, b"\0\1\0\0")) == ("damaged", "truncated")
     assert verdict(put(data, common - 10, b"COMX")) == ("damaged", "no_sound")
     assert verdict(put(data, data.index(b"SSND"), b"SSNX")) == ("damaged", "no_sound")
-
-
-def mp3_frames(data: bytes) -> list[int]:
-    places, place = [], data.index(b"\xff\xfb")
-    while place < len(data):
-        places.append(place)
-        place = data.find(b"\xff\xfb", place + 20)
-        if place < 0:
-            break
-    return places
-
-
-def test_frames_of_an_mp3_are_chained() -> None:
-    data = sound("mp3", "libmp3lame")
-    places = mp3_frames(data)
-    first, fifth = places[0], places[5]
-    assert verdict(data + b"TAG" + bytes(125)) == ("ok", "not_decoded")
-    assert verdict(data + bytes(50)) == ("ok", "not_decoded")
-    assert verdict(data + b"unknown words") == ("benign", "trailing_bytes")
-    lost = judge(put(data, fifth, bytes(2)))
-    assert (lost.grade, lost.reason) == ("damaged", "corrupt_data")
-    assert f"byte {fifth}" in lost.detail
-    assert judge(data[:fifth] + data[places[8] :]).reason in {"missing_frames", "truncated"}
-    assert verdict(data[:-5])[1] == "truncated"
-    assert verdict(data[first:first] + b"junk" * 9 + data[first:])[1] in {"junk_in_header", "unknown_content", "text"}
-    plain = data[:first] + data[places[1] :]  # without the frame that counts
-    assert judge(plain).grade == "ok"
-    assert verdict(plain[:-5]) == ("damaged", "truncated")
-    assert verdict(data[:first] + data[places[1] : places[1] + 50]) == ("damaged", "truncated")
-    assert verdict(data[:first] + b"junk" * 9 + data[first:]) == ("benign", "junk_in_header")
-
-
-def test_tags_alone_are_no_sound() -> None:
-    tag = b"ID3\4\0\0" + bytes([0, 0, 1, 0])
-    assert verdict(tag + bytes(128)) == ("damaged", "no_sound")
-    assert verdict(tag + bytes(20)) == ("damaged", "truncated")
-    assert verdict(tag + bytes(128) + sound("flac", "flac")) == ("benign", "tag_in_front")
-    assert verdict(tag + bytes(128) + sound("adts", "aac")) == ("ok", "not_decoded")
-    assert verdict(tag + bytes(128) + b"\xff\xfb\x00\x64" + bytes(900)) == ("benign", "free_format")
-
-
-def test_a_header_may_count_frames_as_vbri() -> None:
-    frames = b"".join(b"\xff\xfb\x90\x64" + bytes(413) for _ in range(6))
-    for count, expected in ((5, "not_decoded"), (90, "missing_frames")):
-        data = put(frames, 36, b"VBRI" + bytes(6) + struct.pack(">II", len(frames), count))
-        assert judge(data).reason == expected
-    assert judge(put(frames, 36, b"VBRI" + bytes(6) + struct.pack(">II", 1 << 20, 5))).reason == "truncated"
-
-
-def test_frames_of_aac_are_chained() -> None:
-    data = sound("adts", "aac")
-    second = data.index(data[:3], 5)
-    third = data.index(data[:3], second + 5)
-    assert verdict(put(data, third, b"\0")) == ("damaged", "corrupt_data")
-    assert verdict(data[:-3]) == ("damaged", "truncated")
 
 
 # Film

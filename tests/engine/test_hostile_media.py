@@ -35,6 +35,10 @@ def hostile() -> dict[str, tuple[bytes, set[str]]]:
         "gif of a million frames": (gif + frame * 1_000_000 + b";", {"bomb"}),
         "mp4 of nested boxes": (box(b"ftyp", b"isom", bytes(4)) + deep_box, {"ok", "damaged"}),
         "mp4 of overlapping boxes": (box(b"ftyp", b"isom", bytes(4)) + b"\0\0\0\x09moov" + b"\x7f" * 30, {"damaged"}),
+        "heic of 60,000 items of 65,535 extents of no width": (
+            box(b"ftyp", b"heic", bytes(4)) + box(b"meta", bytes(4), box(b"iloc", bytes(6), b"\xea\x60", b"\0\1\0\0\xff\xff" * 60_000)),
+            {"ok"},
+        ),
         "mkv of nested segments": (b"\x1aE\xdf\xa3\x80" + element, {"damaged"}),
         "tiff of a million strips": (tiff(changed_page(273, 4, 1 << 31, 200), bytes(99)), {"damaged"}),
         "mp3 of many tags": ((b"ID3\4\0\0" + bytes(4)) * 50_000, {"damaged"}),

@@ -13,7 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
+from made_media import wav
 from running import SMALL, TAMIS, balanced, command, outputs
+from test_archives import table, tar, zipped
+from test_hostile import photo
 
 import tamis
 
@@ -29,9 +32,9 @@ def undisturbed(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return out, time.monotonic() - start
 
 
-def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str]) -> None:
+def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str], pause: float = 0.01) -> None:
     while process.poll() is None and not list(folder.glob(pattern)):
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 def children(process: int) -> list[int]:
@@ -39,6 +42,13 @@ def children(process: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
     except FileNotFoundError:
         return []
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    for one in [*children(process.pid), process.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+    process.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -67,16 +77,13 @@ def test_a_run_killed_at_ten_random_moments_ends_as_an_undisturbed_one(
     out = tmp_path / "out"
     hits = 0
     for _ in range(KILLS):
-        process = subprocess.Popen(command(sample / "corpus", out, "-q"), start_new_session=True)
+        process = subprocess.Popen(command(sample / "corpus", out, "-q"), start_new_session=True, text=True)
         time.sleep(seconds * chance.uniform(0.1, 0.9))
         if process.poll() is None:
             hits += 1
         else:
             seconds *= 0.7  # the machine is faster now than when the undisturbed run was timed
-        for one in [*children(process.pid), process.pid]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(one, signal.SIGKILL)
-        process.wait()
+        kill(process)
         if (out / "manifest.json").exists():
             assert outputs(out) == outputs(finished)
             subprocess.run(["rm", "-r", str(out)], check=True)
@@ -84,6 +91,36 @@ def test_a_run_killed_at_ten_random_moments_ends_as_an_undisturbed_one(
         subprocess.run(command(sample / "corpus", out, "-q"), check=True)
     assert hits >= KILLS // 2
     assert outputs(out) == outputs(finished)
+    assert not list(out.rglob("*.part"))
+
+
+def test_a_run_over_archives_killed_at_every_stage_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    source, finished, out = (tmp_path / name for name in ("source", "finished", "out"))
+    source.mkdir()
+
+    def members(first: int) -> list[tuple[str, bytes]]:
+        pictures = [(f"{i:02d}.jpg", photo(first + i)) for i in range(10)]
+        return [*pictures, ("copy.jpg", photo(0)), ("long.wav", wav(frames=500_000 + first))]
+
+    for number in range(2):
+        tar(source / f"a{number}.tar", members(100 * number))
+        tar(source / f"b{number}.tar.gz", members(100 * number + 20))
+        zipped(source / f"c{number}.zip", members(100 * number + 40))
+        table(source / f"d{number}.parquet", [None, *(data for _, data in members(100 * number + 60))])
+    archives, shards = 8, 16  # of at most eight records each
+
+    subprocess.run(command(source, finished, "-q", jobs=1), check=True)
+    for stage, most in (("evidence", shards), ("unfinished", archives), ("applied", shards)):
+        process = subprocess.Popen(command(source, out, "-q", jobs=1), text=True)
+        wait_for(f".tamis/{stage}/*", out, process, pause=0)
+        kill(process)
+        assert process.returncode == -signal.SIGKILL
+        assert 1 <= len([path for path in (out / ".tamis" / stage).iterdir() if path.suffix in (".parquet", ".json", ".part")]) < most
+    written = len([path for path in (out / "clean").iterdir() if path.is_file()])
+    assert 1 <= written < archives
+    subprocess.run(command(source, out, "-q", jobs=1), check=True)
+    assert outputs(out) == outputs(finished)
+    assert balanced(tamis.Result(out).manifest)
     assert not list(out.rglob("*.part"))
 
 

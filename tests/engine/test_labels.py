@@ -63,7 +63,7 @@ def test_conflicts_are_noted_with_both_labels_and_nothing_else_changes(corpus: P
         "dog/equal2.jpg": "bird/equal.jpg",
     }
     told = result.notes.filter(pl.col("record") == "cat/most1.jpg", pl.col("check") == "labels").collect().row(0, named=True)
-    assert told["detail"] == "labelled cat; that record, its copy, is labelled dog; all copies: 2 x cat, 1 x dog"
+    assert told["detail"] == "labelled cat; the copy that stays is labelled dog; all copies: 2 x cat, 1 x dog"
     assert 0.87 < told["similarity"] <= 1
     assert result.manifest["checks"]["labels"]["label_conflicts"] == 4
     assert not any(check == "labels" for check, _, _ in ledger(result, "rejected").values())

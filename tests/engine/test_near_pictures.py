@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import tamis
+from tamis.checks.near_pictures import PictureRule, _verified
 from tamis.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -87,11 +88,64 @@ def test_the_ledger_tells_the_likeness_that_was_verified(corpus: Path, tmp_path:
     assert evidence.schema["near_duplicates.small"] == pl.Array(pl.UInt8, 256)
 
 
-def test_the_64_bit_hash_finds_copies_that_are_not_turned(corpus: Path, tmp_path: Path) -> None:
-    assert set(gone(corpus, tmp_path / "out", hash="phash64")) == {"small.png"}
+def test_the_64_bit_hash_finds_turned_copies_too(corpus: Path, tmp_path: Path) -> None:
+    found = gone(corpus, tmp_path / "turned", hash="phash64")
+    assert len(found) == len(T) + 1
+    assert {found[name][0] for name in found if name.startswith("turned")} == {"p0.png"}
+    assert set(gone(corpus, tmp_path / "out", hash="phash64", orientations="as_is")) == {"small.png"}
     picture = pl.read_parquet(tmp_path / "out" / ".tamis" / "evidence" / "shard-000000.parquet").row(0, named=True)
     expected = imagehash.phash(Image.open(corpus / "p0.png")).hash.ravel()
     word = int(picture["near_duplicates.phash64_0"])
     assert sum((word >> bit & 1) != one for bit, one in enumerate(expected.tolist())) <= 4
     with pytest.raises(RecipeError, match="at most 16 bits with hash = phash64, got 31"):
         gone(corpus, tmp_path / "far", hash="phash64", distance=31)
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Path:
+    """Twelve pictures of nearly one hash that do not look alike, each with a copy saved anew, and two others that are alike."""
+    root = tmp_path / "crowd"
+    root.mkdir()
+    signs = np.random.default_rng(3).choice([-1.0, 1.0], (16, 16))
+    for number in range(12):
+        strength = np.random.default_rng(number).choice([0.2, 1.2], (16, 16))
+        of_signs(signs, strength).save(root / f"{number:02d}.png")
+        of_signs(signs, strength).save(root / f"{number:02d}_again.bmp")
+    for name in ("x", "y"):
+        rough(1).resize((200, 150)).save(root / f"{name}.{'png' if name == 'x' else 'bmp'}")
+    return root
+
+
+def test_a_crowd_above_the_cap_is_cut_and_counted(crowd: Path, tmp_path: Path) -> None:
+    def counters(out: Path) -> dict[str, int]:
+        counted: dict[str, int] = tamis.Result(out).manifest["checks"]["near_duplicates"]
+        return counted
+
+    whole = gone(crowd, tmp_path / "whole", orientations="as_is")
+    assert len(whole) > 8  # some are too plain
+    assert counters(tmp_path / "whole")["picture_crowds_cut"] == 0
+    cut = gone(crowd, tmp_path / "cut", orientations="as_is", bucket_cap=4)
+    counted = counters(tmp_path / "cut")
+    assert counted["picture_crowds_cut"] == 1
+    assert set(cut) <= set(whole)
+    assert len(cut) > 8  # copies share bits of their hashes, and meet all the same
+    assert counted["pictures_unsettled"] >= len(whole) - len(cut)
+    assert {"x.png", "y.bmp"} & set(cut)  # what lies outside the crowd is compared pair by pair
+
+
+def test_a_crowd_of_unlike_pictures_costs_rounds_not_its_square() -> None:
+    n = 3_000
+    hashes = np.repeat(np.random.default_rng(1).integers(0, 2**64, (1, 4), dtype=np.uint64), n, axis=0)
+    compared = 0
+
+    def unlike(left: NDArray[np.int64], _right: NDArray[np.int64]) -> NDArray[np.float64]:
+        nonlocal compared
+        compared += len(left)
+        return np.zeros(len(left))
+
+    rule = PictureRule("pdq", 31, 50, (), dihedral=False, likeness=0.9, cap=100)
+    roots, counters = _verified(hashes, np.zeros(n, np.int64), unlike, rule, "cpu")
+    assert roots.tolist() == list(range(n))
+    assert compared <= 17 * n
+    assert counters["picture_crowds_cut"] == 1
+    assert counters["pictures_unsettled"] >= n - 1

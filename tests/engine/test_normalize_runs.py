@@ -32,7 +32,7 @@ def readings(rows: int = 900) -> pl.DataFrame:
     ).with_columns(pl.when(pl.int_range(rows) % 50 == 7).then(None).otherwise(pl.col("value")).alias("value"))
 
 
-@pytest.mark.parametrize("method", ["robust", "quantile", "yeo_johnson"])
+@pytest.mark.parametrize("method", ["robust", "mad", "quantile", "yeo_johnson"])
 def test_a_run_fits_to_the_training_rows_of_each_sensor(method: Any, tmp_path: Path) -> None:
     frame = readings()
     (tmp_path / "in").mkdir()
@@ -62,6 +62,14 @@ def test_a_run_clips_and_keeps_the_type(tmp_path: Path) -> None:
     moved = pl.read_parquet(tmp_path / "out" / "clean" / "tables" / "*" / "*.parquet")
     assert_frame_equal(moved, Normalizer("clip", limits=(0, None)).fit(frame).transform(frame))
     assert moved.schema["short"] == pl.Float32
+
+
+def test_more_sensors_than_memory_is_meant_for_end_the_run(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    readings(50).write_parquet(tmp_path / "in" / "readings.parquet")
+    settings = {**QUIET, "normalize.method": "zscore", "normalize.by": "sensor", "normalize.max_groups": 2}
+    with pytest.raises(RecipeError, match=r"'sensor' parts the rows into more than 2 groups.*raise max_groups"):
+        tamis.clean(tmp_path / "in", tmp_path / "out", settings=settings, jobs=1)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PEERS = {"zscore": StandardScaler, "minmax": MinMaxScaler, "maxabs": MaxAbsScaler, "robust": RobustScaler}
 MERGING = ["zscore", "minmax", "maxabs", "log1p"]
+BY_BATCH: list[Any] = [method for method in METHODS if method != "yeo_johnson"]
 
 
 def table(rows: int = 500) -> NDArray[np.float64]:
@@ -89,6 +90,16 @@ def test_yeo_johnson_is_that_of_scikit_learn(dtype: Any) -> None:
     assert Normalizer("yeo_johnson").fit(np.full((5, 1), 2.5)).lambdas_.tolist() == [1.0]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_mad_is_a_standard_deviation_that_outliers_do_not_move(dtype: Any) -> None:
+    values = np.append(np.random.default_rng(4).standard_normal(20_000), [1e6] * 2000).astype(dtype)
+    fitted = Normalizer("mad").fit(values)
+    assert fitted.median_[0] == np.median(values.astype(np.float64))
+    assert fitted.mad_[0] == np.median(np.abs(values.astype(np.float64) - fitted.median_[0]))
+    assert fitted.scale_[0] == pytest.approx(1.482602218505602 * fitted.mad_[0], rel=1e-15)
+    assert fitted.scale_[0] == pytest.approx(1, abs=0.2)
+
+
 def test_clip_cuts_at_quantiles_or_limits() -> None:
     values = np.append(np.arange(101.0), [math.nan, math.inf])
     assert np.nanmax(Normalizer("clip", tails=(5, 95)).fit_transform(values)) == 95
@@ -141,10 +152,11 @@ def test_can_be_cloned_by_scikit_learn() -> None:
         copy.set_params(methode="minmax")
 
 
-@pytest.mark.parametrize("method", MERGING)
+@pytest.mark.parametrize("method", BY_BATCH)
 @pytest.mark.parametrize("size", [1, 2, 7, 4096])
 def test_batches_in_any_order_give_the_bits_of_one_fit(method: Any, size: int) -> None:
     values = table(120)
+    values[3, 0] = math.inf
     shuffled = np.random.default_rng(size).permutation(values)
     batches = Normalizer(method)
     for start in range(0, len(values), size):
@@ -153,11 +165,16 @@ def test_batches_in_any_order_give_the_bits_of_one_fit(method: Any, size: int) -
 
 
 @settings(deadline=None, max_examples=30)
-@given(cut=st.integers(1, 199), method=st.sampled_from(MERGING))
-def test_merging_two_fits_is_one_fit(cut: int, method: Any) -> None:
+@given(cut=st.integers(1, 199), method=st.sampled_from(BY_BATCH))
+def test_merging_two_fits_is_one_fit_and_parting_it_undoes_that(cut: int, method: Any) -> None:
     values = table(200)
-    parts = [Normalizer(method).fit(part) for part in (values[cut:], values[:cut])]
-    assert state(parts[0].merge(parts[1])) == state(Normalizer(method).fit(values))
+    parts = [Normalizer(method).partial_fit(part) for part in (values[cut:], values[:cut])]
+    merged = parts[0].merge(parts[1])
+    assert state(merged) == state(Normalizer(method).fit(values))
+    if method not in {"minmax", "maxabs"}:
+        left = merged.subtract(parts[1])
+        assert left.center_.tobytes() + left.scale_.tobytes() == parts[0].center_.tobytes() + parts[0].scale_.tobytes()
+        assert hasattr(left, "counts_") == (method not in MERGING)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -207,6 +224,19 @@ def test_nulls_stay_null_and_nan_stays_nan(method: Any) -> None:
     assert moved.dtypes == [pl.Float64, pl.Float64]
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("first", [0, 3, 8, 13])
+def test_a_slice_with_nulls_is_read_and_written_by_its_bitmap(method: Any, first: int) -> None:
+    values = np.abs(table(60)[:, 0]).astype(np.float32)
+    there = np.arange(60) % 5 != 2
+    frame = pl.DataFrame({"x": pl.Series(values), "there": there}).select(pl.when("there").then("x").alias("x"))[first:]
+    fitted = Normalizer(method).fit(frame)
+    assert state(fitted) == state(Normalizer(method).fit(frame.drop_nulls()) if method != "quantile" else fitted)
+    for moved in (fitted.transform(frame), Normalizer(method).fit_transform(frame)):
+        assert moved["x"].is_null().to_list() == (~there[first:]).tolist()
+        np.testing.assert_array_equal(moved["x"].drop_nulls(), fitted.transform(frame.drop_nulls())["x"])
+
+
 @pytest.mark.parametrize("method", PEERS)
 def test_infinities_take_no_part_and_stay(method: Any) -> None:
     values = np.array([1.0, 2.0, 4.0, math.inf, -math.inf])
@@ -248,7 +278,9 @@ def test_one_dimension_stays_one_dimension_and_integers_become_floats() -> None:
     [
         (lambda: Normalizer().transform(np.zeros(2)), ArgumentError, "not fitted yet"),
         (lambda: Normalizer("zscor").fit(np.zeros(2)), ArgumentError, "Did you mean 'zscore'"),  # type: ignore[arg-type]
-        (lambda: Normalizer("robust").partial_fit(np.zeros(2)), ArgumentError, "call fit"),
+        (lambda: Normalizer("yeo_johnson").partial_fit(np.zeros(2)), ArgumentError, "call fit"),
+        (lambda: Normalizer("robust").fit(np.zeros(2)).partial_fit(np.zeros(2)), ArgumentError, "call partial_fit from the first batch"),
+        (lambda: Normalizer("maxabs").fit(np.zeros(2)).subtract(Normalizer("maxabs").fit(np.ones(1))), ArgumentError, "lost after a subtr"),
         (lambda: Normalizer("robust", quantile_range=(75, 25)).fit(np.zeros(2)), ArgumentError, "two ascending percentages"),
         (lambda: Normalizer().fit(pl.DataFrame({"name": ["x"]})), ColumnError, "column 'name' is String"),
         (lambda: Normalizer().fit(np.array(["x"])), ColumnError, "must hold numbers"),

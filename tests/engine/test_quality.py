@@ -101,7 +101,7 @@ def test_what_is_planted_is_told_and_nothing_else(checked: tamis.Result) -> None
 def test_a_note_has_the_figure_and_the_threshold(checked: tamis.Result) -> None:
     told = dict(checked.notes.filter(pl.col("check") == "quality").select("record", "detail").collect().iter_rows())
     assert "less than 78" in told["dark.jpg"]
-    assert "as 1 to 4.0, less than 0.35" in told["odd_aspect.jpg"]
+    assert "the short side is 0.25 of the long one, less than 0.35" in told["odd_aspect.jpg"]
     assert told["stored_grey.png"] == "stored as grey, mode L"
     assert told["grey_in_colour.png"].startswith("stored as RGB, but no colour strays from grey")
     assert "a side of 42 pixels where the median is about 417" in told["odd_size.jpg"]

@@ -3,7 +3,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,6 +107,7 @@ def test_the_truth_has_one_row_for_each_record_of_the_corpus(sample: SampleSumma
     assert Counter(truth["kind"].to_list()) == {
         "image": IMAGES,
         "reading": ROWS,
+        "series": truth["record"].str.starts_with("series.parquet#").sum(),
         "window": ROWS // 50,
         "document": DOCUMENTS,
     }
@@ -263,6 +266,38 @@ def test_changed_windows_are_the_original_up_to_gain_offset_and_noise(sample: Sa
         made, original = (np.array(samples[int(row[key].partition("#")[2])]) for key in ("record", "original"))
         assert (made.tolist() == original.tolist()) == (row["fault"] == "same_samples")
         assert np.corrcoef(made, original)[0, 1] > 0.999
+
+
+def test_faults_of_instruments_are_in_the_readings_that_the_truth_names(sample: SampleSummary, truth: pl.DataFrame) -> None:
+    number = pl.col("record").str.split("#").list.last().cast(pl.UInt32).alias("row")
+    told = truth.filter(pl.col("kind") == "series").select(number, "fault", "detail")
+    rows = pl.read_parquet(sample.corpus / "series.parquet").with_row_index("row").join(told, on="row", maintain_order="left")
+    events = rows.with_columns(pl.col("detail").str.extract(r"^(\w+), event ([\w-]+ \d+)", 1).alias("channel"))
+    for (fault, detail, channel), event in events.filter(pl.col("fault") != "none").group_by("fault", "detail", "channel"):
+        values = event[str(channel)].to_list() if channel else []
+        own = rows.filter(pl.col("logger") == event["logger"][0])
+        match fault:
+            case "stuck":
+                assert 18 <= len(values) < 32
+                assert len(set(values)) == 1
+            case "saturation":
+                assert set(values) == {12.0}
+            case "out_of_range":
+                assert not any(-40 <= value <= 60 for value in values)
+            case "spike":
+                place = own["row"].to_list().index(event["row"][0])
+                before, at, after = own[str(channel)][place - 1 : place + 2].to_list()
+                assert abs(at - (before + after) / 2) > 0.5
+            case "gap":
+                (missing,) = re.findall(r"^\d+", str(detail))
+                place = own["row"].to_list().index(event["row"][0])
+                assert own["timestamp"][place] - own["timestamp"][place - 1] == timedelta(minutes=int(missing) + 1)
+            case "duplicate_time":
+                assert event["timestamp"].n_unique() == 1
+                assert len(event) == 2
+            case _:
+                assert fault == "drift"
+                assert len(values) == 30
 
 
 def test_clean_windows_are_not_alike(sample: SampleSummary, truth: pl.DataFrame) -> None:

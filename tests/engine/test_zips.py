@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import struct
 import zipfile
 from pathlib import Path
@@ -92,3 +93,28 @@ def test_a_zip_bomb_is_told_by_what_is_declared_and_by_what_comes_out(tmp_path: 
     assert isinstance(told, Problem)
     assert told.reason == "bomb"
     assert not (tmp_path / "unpacked").exists()
+
+
+def test_a_dictionary_is_no_larger_than_what_is_unpacked(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "z.zip", [("a.jpg", photo(1))], zipfile.ZIP_LZMA)
+    data = bytearray(path.read_bytes())
+    at = 30 + len("a.jpg") + 4 + 1
+    data[at : at + 4] = b"\xff\xff\xff\xff"  # 4 GiB, which a decoder takes at once
+    path.write_bytes(data)
+    room = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30), room[1]))
+    try:
+        assert payloads(index(path)) == {"z.zip/a.jpg": photo(1)}
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, room)
+
+
+def test_a_broken_directory_is_a_record_beside_a_member_without_a_name(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "z.zip", [("./", b"one"), ("b.jpg", photo(1))])
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"PK\x01\x02")] = 0
+    path.write_bytes(data)
+    told = [(problem.record.partition("@")[0], problem.reason) for problem in index(path).problems]
+    assert sorted(told) == [("z.zip", "damaged_directory"), ("z.zip", "unsafe_path")]
+    assert len(problems(index(path))) == 2

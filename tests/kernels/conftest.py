@@ -36,13 +36,27 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the simulator a thread is one of Python's, so that blocks are small there, and small inputs span several of them."""
     if simulated():
         from tamis_kernels import device
+        from tamis_kernels.affine import cuda as affine_cuda
         from tamis_kernels.fss import cuda as fss_cuda
+        from tamis_kernels.hamming import cuda as hamming_cuda
+        from tamis_kernels.histogram import cuda as histogram_cuda
         from tamis_kernels.jaccard import cuda as jaccard_cuda
+        from tamis_kernels.jpeg import cuda as jpeg_cuda
         from tamis_kernels.minhash import cuda as minhash_cuda
+        from tamis_kernels.moments import cuda as moments_cuda
+        from tamis_kernels.quality import cuda as quality_cuda
+        from tamis_kernels.quantiles import cuda as quantiles_cuda
 
         sizes = {
             device: {"THREADS": 16},
             fss_cuda: {"THREADS": 4, "TILE": 8},
+            affine_cuda: {"THREADS": 16, "ITEMS": 40},
+            histogram_cuda: {"THREADS": 8, "BLOCKS": 2, "MOST_HELD": 40},
+            moments_cuda: {"STRIPS": 7},
+            quality_cuda: {"PICTURES": 2},
+            quantiles_cuda: {"ITEMS": 5},
+            hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
+            jpeg_cuda: {"LANES": 3},
             jaccard_cuda: {"WARP": 2, "WARPS": 2},
             minhash_cuda: {"THREADS": 4, "TILE": 8, "SEGMENT": 20},
         }

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends import BACKENDS
 from tamis_kernels import affine
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BACKENDS = ("reference", "cpu")
 NUMBERS = st.floats(-1e100, 1e100)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from backends import CUDA
 from tamis_kernels import jpeg
 
 
@@ -79,6 +81,14 @@ def test_a_shift_within_a_row_is_a_seam(columns: int, rows: int, at: int, shift:
     if found:
         assert abs(own.mcu - at) <= 2
         assert own.scan < own.place < len(data)
+
+
+@pytest.mark.parametrize("backend", [CUDA])
+def test_a_seam_is_found_on_a_device(backend: Any) -> None:
+    data = drawn(40, 6, 100, 16, 1)
+    walk = jpeg.walk(data, backend=backend)
+    assert walk.fault == "seam"
+    assert told(walk) == told(jpeg.walk(data, backend="reference"))
 
 
 @cache

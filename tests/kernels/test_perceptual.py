@@ -165,6 +165,27 @@ def test_64_bits_agree_on_both_backends() -> None:
 
 
 @both
+def test_64_bits_of_turned_pictures_are_derived(backend: BackendName) -> None:
+    picture = scene(32, 32, seed=5)
+    turned = [np.rot90(picture, k) for k in range(4)] + [picture[::-1], picture[:, ::-1], picture.T, picture[::-1, ::-1].T]
+    exact = perceptual.phash64(np.stack(turned), backend=backend)
+    derived = perceptual.turned(exact[:1, None], backend=backend)
+    assert derived.shape == (1, 8, 1)
+    assert derived[0, [0, 6], 0].tolist() == exact[[0, 6]].tolist()  # no sign turned: nothing is lost
+    assert np.bitwise_count(derived[0, :, 0] ^ exact).max() <= 8
+    assert np.bitwise_count(derived[0, [1, 2, 3, 4, 5, 7], 0] ^ exact[0]).min() > 16
+
+
+def test_64_bits_are_turned_alike_on_both_backends() -> None:
+    hashes = np.random.default_rng(8).integers(0, 2**64, (50, 1), dtype=np.uint64)
+    own, defined = (perceptual.turned(hashes, backend=backend) for backend in BACKENDS)
+    assert np.array_equal(own, defined)
+    for form, back in ((1, 3), (2, 2), (3, 1), (4, 4), (5, 5), (6, 6), (7, 7)):
+        again = perceptual.turned(np.ascontiguousarray(own[:, form]), backend="cpu")[:, back]
+        assert np.array_equal(again, hashes)
+
+
+@both
 def test_an_empty_batch_gives_nothing(backend: BackendName) -> None:
     hashes, qualities = perceptual.pdq_batch(*perceptual.pack([]), backend=backend)
     assert hashes.shape == (0, 4)
@@ -231,6 +252,8 @@ def test_a_flip_turns_over_words_of_parted_hashes(backend: BackendName) -> None:
 
 
 def test_only_hashes_are_turned() -> None:
+    with pytest.raises(ArgumentError, match=r"uint64\[n, 4\] or uint64\[n, 1\], got uint64\[3, 2\]"):
+        perceptual.turned(np.zeros((3, 2), np.uint64))
     for function in (perceptual.turned, perceptual.parted, perceptual.transposed):
         with pytest.raises(ArgumentError, match=r"uint64\[n, 4\]"):
             function(np.zeros((2, 3), np.uint64))

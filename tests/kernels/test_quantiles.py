@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from backends import BACKENDS, COMPILED, at_most
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.quantiles import Selection, interquartile_range, mad, median, quantiles
+from tamis_kernels.quantiles import Selection, ValueCounts, deviations, interquartile_range, mad, median, quantiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BACKENDS = ("reference", "cpu")
 PROBABILITIES = [0.0, 0.01, 0.25, 1 / 3, 0.5, 0.75, 0.99, 1.0]
 RANDOM = np.random.default_rng(1)
 COLUMNS: dict[str, NDArray[Any]] = {
@@ -41,24 +41,24 @@ def numpy_quantiles(values: NDArray[Any], probabilities: list[float]) -> NDArray
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", COLUMNS)
 def test_quantiles_equal_numpy_bit_for_bit(name: str, backend: Any) -> None:
-    values = COLUMNS[name]
+    values = COLUMNS[name][: at_most(3000, 120, backend)]
     np.testing.assert_array_equal(quantiles(values, PROBABILITIES, backend=backend), numpy_quantiles(values, PROBABILITIES))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @given(
     values=npst.arrays(np.float64, st.integers(1, 50), elements=st.floats(-1e300, 1e300)),
     probability=st.floats(0, 1),
 )
-def test_any_quantile_of_float64_equals_numpy(values: NDArray[np.float64], probability: float) -> None:
-    expected = numpy_quantiles(values, [probability])
-    assert quantiles(values, [probability], backend="cpu") == expected
-    assert quantiles(values, [probability], backend="reference") == expected
+def test_any_quantile_of_float64_equals_numpy(values: NDArray[np.float64], probability: float, backend: Any) -> None:
+    assert quantiles(values, [probability], backend=backend) == numpy_quantiles(values, [probability])
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @given(values=npst.arrays(np.float32, st.integers(0, 50), elements=st.floats(width=32)))
-def test_backends_agree_on_any_float32(values: NDArray[np.float32]) -> None:
+def test_backends_agree_on_any_float32(values: NDArray[np.float32], backend: Any) -> None:
     reference = quantiles(values, PROBABILITIES, backend="reference")
-    np.testing.assert_array_equal(quantiles(values, PROBABILITIES, backend="cpu"), reference)
+    np.testing.assert_array_equal(quantiles(values, PROBABILITIES, backend=backend), reference)
     kept = np.sort(values[~np.isnan(values)])
     if kept.size:
         assert [reference[0], reference[-1]] == [kept[0], kept[-1]]
@@ -67,7 +67,7 @@ def test_backends_agree_on_any_float32(values: NDArray[np.float32]) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "ties", "sparse NaN", "zeros of both signs"])
 def test_many_quantiles_at_once(name: str, backend: Any) -> None:
-    values, many = COLUMNS[name], np.linspace(0, 1, 40).tolist()
+    values, many = COLUMNS[name][: at_most(3000, 400, backend)], np.linspace(0, 1, 40).tolist()
     expected = numpy_quantiles(values, many)
     np.testing.assert_array_equal(quantiles(values, many, backend=backend), expected)
     selection = Selection.start(many, values.dtype)
@@ -82,7 +82,7 @@ def test_many_quantiles_at_once(name: str, backend: Any) -> None:
 @pytest.mark.parametrize("size", [1, 2, 7, 4096])
 @pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "sparse NaN"])
 def test_chunks_and_order_leave_no_trace(name: str, size: int, backend: Any) -> None:
-    values = COLUMNS[name][: 60 * size]
+    values = COLUMNS[name][: min(60 * size, at_most(3000, 15, backend))]
     shuffled = np.random.default_rng(size).permutation(values)
     selection = Selection.start(PROBABILITIES, values.dtype)
     while not selection.done:
@@ -97,7 +97,8 @@ def test_chunks_and_order_leave_no_trace(name: str, size: int, backend: Any) -> 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_masked_and_strided_values(backend: Any) -> None:
-    values, keep = COLUMNS["normal f64"][::3], COLUMNS["normal f64"][:1000] > 0
+    size = at_most(1000, 100, backend)
+    values, keep = COLUMNS["normal f64"][: 3 * size : 3], COLUMNS["normal f64"][:size] > 0
     selection = Selection.start([0.5], np.float64)
     while not selection.done:
         selection = selection.advance(selection.count(values, keep=keep, backend=backend))
@@ -126,17 +127,58 @@ def test_no_probabilities_give_no_quantiles() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "ties", "sparse NaN"])
 def test_median_spread_and_deviation(name: str, backend: Any) -> None:
-    values = COLUMNS[name].astype(np.float64)
+    column = COLUMNS[name][: at_most(3000, 80, backend)]
+    values = column.astype(np.float64)
     middle = np.nanmedian(values)
     low, high = numpy_quantiles(values, [0.25, 0.75])
-    assert median(COLUMNS[name], backend=backend) == middle
-    assert interquartile_range(COLUMNS[name], backend=backend) == high - low
-    assert mad(COLUMNS[name], backend=backend) == np.nanmedian(np.abs(values - middle))
+    assert median(column, backend=backend) == middle
+    assert interquartile_range(column, backend=backend) == high - low
+    assert mad(column, backend=backend) == np.nanmedian(np.abs(values - middle))
+
+
+@given(
+    values=npst.arrays(
+        np.float64, st.integers(0, 60), elements=st.floats(-1e300, 1e300) | st.sampled_from([0.0, -0.0, 1.0, math.inf, math.nan])
+    ),
+    cut=st.integers(0, 60),
+)
+def test_counts_of_values_merge_and_part_and_have_the_same_quantiles(values: NDArray[np.float64], cut: int) -> None:
+    finite = values[np.isfinite(values)]
+    whole, first, rest = (ValueCounts.of(part) for part in (values, values[:cut], values[cut:]))
+    for found, expected in ((rest + first, whole), (whole - first, rest)):
+        for name in ("values", "counts"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        assert (found.skipped, found.size) == (expected.skipped, expected.size)
+    np.testing.assert_array_equal(whole.quantiles(PROBABILITIES), quantiles(finite, PROBABILITIES, backend="reference"))
+    np.testing.assert_array_equal([whole.median(), whole.mad()], [median(finite), mad(finite)])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "ties"])
+def test_the_deviation_is_found_in_passes_over_shards(name: str, backend: Any) -> None:
+    values = COLUMNS[name][: at_most(3000, 60, backend)]
+    shards = np.array_split(values, 5)
+
+    def middle(parts: list[NDArray[Any]]) -> float:
+        selection = Selection.start([0.5], parts[0].dtype)
+        while not selection.done:
+            histogram = sum(selection.count(part, backend=backend) for part in parts)
+            assert isinstance(histogram, np.ndarray)
+            selection = selection.advance(histogram)
+        return float(selection.values()[0])
+
+    centre = middle(shards)
+    assert middle([deviations(part, centre) for part in shards]) == mad(values, backend=backend)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: ValueCounts.of(np.arange(3)), "must be float32 or float64"),  # type: ignore[arg-type]
+        (lambda: ValueCounts.of(np.arange(3.0), most=2), "3 different values, more than the 2"),
+        (lambda: ValueCounts.of(np.arange(2.0)).merged(ValueCounts.of(np.arange(1, 3.0)), most=2), "3 different values"),
+        (lambda: ValueCounts.of(np.ones(1)) - ValueCounts.of(np.full(2, 1.0)), "more of 1.0 than there are"),
+        (lambda: ValueCounts() - ValueCounts.of(np.full(2, math.nan)), "more of NaN"),
         (lambda: quantiles(np.zeros(2), [50]), r"must lie in \[0, 1\], got 50"),
         (lambda: quantiles(np.zeros(2), [math.nan]), "got nan"),
         (lambda: quantiles(np.arange(2), [0.5]), "must be float32 or float64"),  # type: ignore[arg-type]

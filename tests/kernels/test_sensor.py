@@ -4,13 +4,14 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, quality, whole_runs
+from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, identifier, quality, quality_of_groups, whole_runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,14 @@ ALL = Limits(
     jitter=SECOND // 10,
     drift=SECOND // 4,
 )
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interpreted, short series span several blocks, with holes and without."""
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        monkeypatch.setattr(identifier, "LANES", 4)
+        monkeypatch.setattr(identifier, "STEPS", 10)
 
 
 def told(bits: int | np.uint32) -> set[str]:
@@ -119,6 +128,22 @@ def test_long_series_in_large_chunks_give_the_same_flags() -> None:
     parts.append(scan.finish())
     for at in (0, 1):
         np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), whole[at])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_many_series_at_once_are_as_each_alone(backend: Any, dtype: Any) -> None:
+    time, value, valid = series(600)
+    value = value.astype(dtype)
+    offsets = np.array([0, 0, 1, 3, 200, 200, 599, 600, 600])
+    for there in (valid, None):
+        got = quality_of_groups(time, value, offsets, ALL, there, backend)
+        alone = [
+            quality(time[a:b], value[a:b], ALL, None if there is None else there[a:b], backend="reference") for a, b in pairwise(offsets)
+        ]
+        for at in (0, 1):
+            np.testing.assert_array_equal(got[at], np.concatenate([one[at] for one in alone]))
+    assert quality_of_groups(time[:0], value[:0], np.zeros(1, np.int32), ALL, backend=backend)[0].size == 0
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -216,13 +241,32 @@ def test_nothing_gives_nothing(backend: Any) -> None:
 
 
 @given(
-    st.lists(st.sampled_from([0.0, -0.0, 1.0, 1.25, 3.0, NAN, INF, 1e300, -1e300]) | st.floats(-1e6, 1e6), max_size=40),
+    st.lists(st.sampled_from([0.0, -0.0, 1.0, 1.25, 3.0, NAN, INF, 1.7e308, -1.7e308]) | st.floats(-1e6, 1e6), max_size=40),
     st.sampled_from([3, 5, 9]),
+    st.sampled_from([(3.0, 0.5), (0.0, 0.0), (1.0, INF), (INF, 0.0)]),
 )
-def test_hampel_agrees_on_any_values(values: list[float], window: int) -> None:
+def test_hampel_agrees_on_any_values(values: list[float], window: int, limits: tuple[float, float]) -> None:
     array = np.array(values, np.float64)
-    got, expected = (hampel(array, window=window, floor=0.5, backend=backend) for backend in ("cpu", "reference"))
+    sigmas, floor = limits
+    got, expected = (hampel(array, window=window, sigmas=sigmas, floor=floor, backend=backend) for backend in ("cpu", "reference"))
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("window", [3, 5, 7, 21, 51, 97, 99])
+@pytest.mark.parametrize("missing", [0.0, 0.01, 0.4])
+def test_hampel_agrees_on_long_series_with_holes(window: int, missing: float) -> None:
+    random = np.random.default_rng(window)
+    values = np.round(np.cumsum(random.normal(size=17_000)), 1)  # more than a block of the kernel
+    values[random.integers(0, values.size, 300)] += 20
+    values[random.random(values.size) < missing] = NAN
+    got = hampel(values, window=window)
+    checked = [slice(0, 1500), slice(15_400, 17_000)]  # both ends, and where blocks meet
+    for rows in checked:
+        around = slice(max(rows.start - window, 0), rows.stop + window)
+        expected = hampel(values[around], window=window, backend="reference")
+        np.testing.assert_array_equal(got[rows], expected[rows.start - around.start :][: len(got[rows])])
+    np.testing.assert_array_equal(hampel(values[::-1], window=window), got[::-1])
 
 
 @pytest.mark.parametrize("window", [3, 7, 21])
@@ -257,6 +301,10 @@ TIMES, ONES = np.arange(2) * SECOND, np.ones(2)
         (lambda: quality(TIMES, ONES, ALL, np.ones(2, np.uint8)), "valid must be bool"),
         (lambda: quality(np.array([0, 2**62]), ONES, ALL), "1823 to 2116"),
         (lambda: quality(np.array([0, -(2**62) - 1]), ONES, ALL, backend="reference"), "1823 to 2116"),
+        (lambda: quality_of_groups(TIMES, ONES, np.array([0, 1]), ALL), "from 0 to 2, the number of rows; got 0 … 1"),
+        (lambda: quality_of_groups(TIMES, ONES, np.array([0.0, 2.0]), ALL), "offsets must be int32 or int64"),
+        (lambda: quality_of_groups(np.array([0, 2**62]), ONES, np.arange(3), ALL), "time of series 1 must lie within"),
+        (lambda: quality_of_groups(np.array([2**62, 0]), ONES, np.arange(3), ALL, backend="reference"), "time of series 0 must lie within"),
         (lambda: Scan(Limits(spike=(NAN, 1.0))), "not NaN"),
         (lambda: Scan(Limits(fail_span=(2.0, 1.0))), "fail_span must go from low to high"),
         (lambda: Scan(Limits(rate=(-1.0, 1.0))), "must not be negative"),
@@ -270,3 +318,53 @@ TIMES, ONES = np.arange(2) * SECOND, np.ones(2)
 def test_wrong_arguments_are_told(call: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         call()
+
+
+@pytest.mark.parametrize("nudge", [-1, 0, 1])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_limits_at_the_extremes_of_a_block_give_the_reference_bits(seed: int, nudge: int) -> None:
+    """A block whose extremes no limit reaches is passed over: a limit that lies at an extreme, or an ulp beside it, must not be."""
+    random = np.random.default_rng(seed)
+    value = random.normal(1e6, 1, 300)
+    time = np.arange(300, dtype=np.int64) * SECOND
+    rise = np.abs(np.diff(value))
+    bend = np.abs(value[1:-1] - (value[:-2] + value[2:]) / 2)
+    turned = np.diff(value)[:-1] * np.diff(value)[1:] < 0
+    nearer = np.where(turned, np.minimum(rise[:-1], rise[1:]), 0)
+
+    def at(extreme: Any) -> float:
+        return float(np.nextafter(extreme, extreme + nudge)) if nudge else float(extreme)
+
+    limits = Limits(
+        suspect_span=(at(value.min()), at(value.max())),
+        spike=(at(bend.max()), INF),
+        spike_differential=(at(nearer.max()), INF),
+        rate=(at(rise.max()), INF),
+        rails=(at(value.min()), at(value.max())),
+        attenuated=at(value.max() - value.min()),
+        attenuated_window=1600 * SECOND,
+        gap=SECOND,
+        ordered=True,
+        period=SECOND,
+        jitter=0,
+        drift=0,
+    )
+    got, expected = (quality(time, value, limits, backend=backend) for backend in ("cpu", "reference"))
+    np.testing.assert_array_equal(got[0], expected[0])
+    np.testing.assert_array_equal(got[1], expected[1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_weak_signal_is_told_from_the_pane_in_which_it_stays_weak(backend: Any) -> None:
+    values = np.concatenate([np.tile([0.0, 1.0], 400), np.full(1600, 0.5)])
+    found, _ = run(values, Limits(attenuated=0.5, attenuated_window=800 * SECOND), backend)
+    weak = [row for row, one in enumerate(found) if "attenuated" in one]
+    assert weak == list(range(1600, 2400))  # from here on this pane of 100 rows and the eight before lie behind row 800
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("offset", [0, 1])
+def test_times_that_keep_their_distance_from_the_grid_are_all_told(offset: int, backend: Any) -> None:
+    times = [0, *(row * SECOND + offset for row in range(1, 40))]
+    found, _ = run([0.0] * 40, Limits(period=SECOND, drift=0), backend, times)
+    assert [("drift" in one) for one in found] == [False] + [offset == 1] * 39

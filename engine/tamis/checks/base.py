@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import numpy as np
     import polars as pl
@@ -144,6 +145,34 @@ class Sets(Protocol):
         """Share of the smaller set that is in the other, of pairs of places."""
 
 
+class Rows(Protocol):
+    """The living rows of one kind of table, read from the source again as often as is needed."""
+
+    @property
+    def group(self) -> TableGroup:
+        """The schema that they follow."""
+
+    def batches(self) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
+        """Numbers of living records, rising, and their rows; a row that can no longer be read is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """What a check makes of the rows of some records, which follow on each other.
+
+    Attributes
+    ----------
+    columns
+        One row a record. Structs `changed` and `value` change cells of the column of that name; what is fitted sees null there, for
+        such a value was not measured. All other columns are new.
+    findings
+        `index` numbers the record in the run; reason, severity, detail, column and value are those of `Finding`.
+    """
+
+    columns: pl.DataFrame
+    findings: pl.DataFrame
+
+
 class Case(Protocol):
     """What `judge` sees: the evidence of the run, and the books in which it writes its verdicts.
 
@@ -208,6 +237,27 @@ class Case(Protocol):
     def count(self, **counters: float) -> None:
         """Add counters to the manifest."""
 
+    def tables(self) -> Iterator[Rows]:
+        """Yield the tables of this run."""
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """Give a folder for temporary files."""
+
+    def amend(self, table: Rows, records: Iterator[NDArray[Any]], make: Callable[[int, int, NDArray[Any]], Amendment]) -> None:
+        """Amend the rows of a table: `make` is called with a number, how many records there are from it on, and what is told of these.
+
+        `records` are structured arrays whose field `row` has numbers of records, which rise; one record may be told of several times.
+        """
+
+    def publish(self, frame: pl.DataFrame) -> None:
+        """Write what was found of each series to series.parquet; called once."""
+
+    def leave(self, name: str, text: str) -> None:
+        """Write a text file beside the manifest."""
+
+    def decide(self, group: TableGroup, decision: str) -> None:
+        """Say in the manifest what was decided about a table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -221,38 +271,51 @@ class Needs:
         Probabilities of the exact quantiles wanted.
     power
         The lambda of the Yeo-Johnson transform that makes the values most normal; costs some fifteen passes.
+    mad
+        The median and the median absolute deviation from it.
     by
         Column in each of whose values the statistics are wanted too; none where empty.
+    most_groups
+        How many values `by` may have: what is known of each is held in memory.
     where
         A column and the text in it that a row must have to take part; none where empty.
+    place
+        Of a column of windows: the sample of each that takes part; all where None.
     """
 
     moments: bool = False
     quantiles: tuple[float, ...] = ()
     power: bool = False
+    mad: bool = False
     by: str = ""
+    most_groups: int = 10_000
     where: tuple[str, str] | None = None
+    place: int | None = None
 
     def __or__(self, other: Needs) -> Needs:
         """Return what both need of the same rows."""
         quantiles = tuple(sorted({*self.quantiles, *other.quantiles}))
-        return replace(self, moments=self.moments or other.moments, quantiles=quantiles, power=self.power or other.power)
+        asked = {name: getattr(self, name) or getattr(other, name) for name in ("moments", "power", "mad")}
+        return replace(self, quantiles=quantiles, most_groups=min(self.most_groups, other.most_groups), **asked)
 
     def key(self, column: str) -> str:
         """Return where the answer stands among the statistics: at the column's name, where all rows are asked as one."""
-        return "\0".join([column, self.by, *(self.where or ())]) if self.by or self.where else column
+        place = () if self.place is None else (f"[{self.place}]",)
+        return "\0".join([column, self.by, *(self.where or ()), *place]) if self.by or self.where or place else column
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnStatistics:
     """Exact statistics of one column over the kept rows; what was not asked for is None or empty.
 
-    `power` is a lambda and the moments of the transformed values; `groups` has the statistics of each group, by its name as text.
+    `power` is a lambda and the moments of the transformed values, `mad` the median and the median absolute deviation from it; `groups` has
+    the statistics of each group, by its name as text.
     """
 
     moments: Moments | None = None
     quantiles: Mapping[float, float] = field(default_factory=dict)
     power: tuple[float, Moments] | None = None
+    mad: tuple[float, float] | None = None
     groups: Mapping[str, ColumnStatistics] = field(default_factory=dict)
 
 
@@ -288,6 +351,10 @@ class Check:
         self.seed = seed
         self.backend = backend
 
+    def correct(self, batch: TableBatch) -> TableBatch:
+        """Return rows as they are to be read, by this check and all others. Each row is judged by itself; rows may not come or go."""
+        raise NotImplementedError
+
     def observe(self, batch: Batch) -> Observation:
         """Turn a batch into evidence and findings."""
         raise NotImplementedError
@@ -300,8 +367,8 @@ class Check:
         """Return the shingle hashes and offsets that verification compares."""
         raise NotImplementedError
 
-    def needs(self, group: TableGroup) -> Mapping[str, Needs]:
-        """Return which statistics over the kept rows `apply` wants, per column."""
+    def needs(self, group: TableGroup) -> Mapping[str, Sequence[Needs]]:
+        """Return which statistics over the kept rows `apply` wants, per column; of windows, all samples are asked or one place each."""
         raise NotImplementedError
 
     def apply(self, frame: pl.DataFrame, group: TableGroup, statistics: Statistics) -> pl.DataFrame:

@@ -127,7 +127,7 @@ class Labels(Check):
             records[others],
             "label_conflict",
             [
-                f"labelled {labels[place]}; that record, its copy, is labelled {labels[keeper] or 'not at all'}; all copies: {told}"
+                f"labelled {labels[place]}; the copy that stays is labelled {labels[keeper] or 'not at all'}; all copies: {told}"
                 for place in others
             ],
             kept=np.full(len(others), records[keeper]),

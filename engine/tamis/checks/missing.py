@@ -9,9 +9,10 @@ import polars as pl
 from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Finding, Kind, Needs, Observation, TableBatch
+from tamis.checks.marks import mark_imputed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tamis.checks.base import Statistics
     from tamis.sources.schema import TableGroup
@@ -63,12 +64,12 @@ class Missing(Check):
         totals = {f"{batch.group.name}|{name}": frame[name].null_count() for name in frame.columns}
         return Observation(findings=sorted(findings, key=lambda one: one.index), totals=totals)
 
-    def needs(self, group: TableGroup) -> Mapping[str, Needs]:
+    def needs(self, group: TableGroup) -> Mapping[str, Sequence[Needs]]:
         """Ask for the mean or median of what is to be imputed."""
         if self.options.impute == "mean":
-            return {name: Needs(moments=True) for name in self._imputed(group)}
+            return {name: [Needs(moments=True)] for name in self._imputed(group)}
         if self.options.impute == "median":
-            return {name: Needs(quantiles=(0.5,)) for name in self._imputed(group)}
+            return {name: [Needs(quantiles=(0.5,))] for name in self._imputed(group)}
         return {}
 
     def apply(self, frame: pl.DataFrame, group: TableGroup, statistics: Statistics) -> pl.DataFrame:
@@ -83,7 +84,7 @@ class Missing(Check):
                 continue
             filled.append(pl.col(name).fill_null(pl.lit(value).cast(frame.schema[name])))
             if options.mark:
-                filled.append(pl.col(name).is_null().alias(f"{name}__imputed"))
+                filled.append(mark_imputed(frame, name, {column.name for column in group.columns}, pl.col(name).is_null()))
         return frame.with_columns(filled)
 
     def fitted(self, group: TableGroup, statistics: Statistics) -> dict[str, Any] | None:

@@ -84,7 +84,7 @@ class Options(CheckOptions):
     segments: int = Field(default=32, ge=4, description="Segments a window is averaged into.")
     alphabet: Literal[8, 16] = Field(default=8, description="Symbols a segment's mean is quantised to.")
     hash: Literal["pdq", "phash64"] = Field(
-        default="pdq", description="What pictures are hashed by: pdq (256 bits) or phash64 (64 bits, as imagehash.phash; not turned)."
+        default="pdq", description="What pictures are hashed by: pdq (256 bits) or phash64 (64 bits, as imagehash.phash)."
     )
     distance: int = Field(
         default=-1,
@@ -114,7 +114,11 @@ class Options(CheckOptions):
     remember: bool = Field(
         default=True, description="Whether a later run can compare with this one: costs a byte of evidence per slot of a row's signature."
     )
-    bucket_cap: int = Field(default=10_000, ge=2, description="Records of equal band above which a bucket is cut; cuts are counted.")
+    bucket_cap: int = Field(
+        default=10_000,
+        ge=2,
+        description="Records of equal band, or pictures that near hashes join, above which a bucket is cut; cuts are counted.",
+    )
 
     def shape(self) -> tuple[int, int]:
         """Return how many bands of how many slots there are."""
@@ -219,8 +223,9 @@ class NearDuplicates(Check):
                 HASHES[options.hash][1] if options.distance < 0 else options.distance,
                 options.min_quality,
                 rank_names(options.keep),
-                dihedral=options.orientations == "dihedral" and options.hash == "pdq",
+                dihedral=options.orientations == "dihedral",
                 likeness=options.verify_pictures,
+                cap=options.bucket_cap,
             )
             judge_pictures(case, rule, self.backend)
         for kind in ("text", "window"):

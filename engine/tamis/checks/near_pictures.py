@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,16 +18,16 @@ from PIL import Image
 
 from tamis.checks.base import Observation
 from tamis.checks.keep import ranks
-from tamis.clustering import PAIRS_AT_A_TIME, stars
+from tamis.clustering import PAIRS_AT_A_TIME, band_components, stars
 from tamis_kernels import components, hamming, perceptual
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from tamis.checks.base import Case, MediaBatch
-    from tamis.clustering import Clusters
+    from tamis.clustering import Clusters, Similarity
     from tamis.media import Inspection
     from tamis_kernels.backend import BackendName
 
@@ -58,9 +58,11 @@ class PictureRule:
     rank_names
         Evidence columns of the keep rules, in order.
     dihedral
-        Whether turned and mirrored forms count; pdq alone.
+        Whether turned and mirrored forms count.
     likeness
         Least likeness of the small pictures; 0: hashes alone decide.
+    cap
+        Pictures joined by their hashes above which only some of their pairs are verified; see `_verified`.
     """
 
     hash_name: str
@@ -69,6 +71,7 @@ class PictureRule:
     rank_names: Sequence[str]
     dihedral: bool
     likeness: float
+    cap: int
 
 
 def hash_columns(name: str) -> list[str]:
@@ -78,17 +81,7 @@ def hash_columns(name: str) -> list[str]:
 
 def observe_pictures(batch: MediaBatch, hash_name: str, keep: Sequence[str], backend: BackendName, *, small: bool) -> Observation:
     """Note hash, quality and ranks of each picture, and the small picture if wanted; of what shows none, quality 0."""
-    seen = [(i, one) for i, one in enumerate(batch.inspections) if one.gray is not None and one.grade in {"ok", "benign", "misnamed"}]
-    hashes = np.zeros((len(batch), 4), np.uint64)
-    quality = np.zeros(len(batch), np.uint8)
-    pictures = np.zeros((len(batch), 256), np.uint8)
-    if seen:
-        pixels, shapes = perceptual.pack([one.gray for _, one in seen if one.gray is not None])
-        places = [i for i, _ in seen]
-        extents = np.array([one.extent for _, one in seen], np.int64)
-        hashes[places], quality[places], pictures[places] = perceptual.describe(pixels, shapes, extents=extents, backend=backend)
-        if hash_name == "phash64":
-            hashes[places, 0] = perceptual.phash64(np.stack([_shrunk(one) for _, one in seen]), backend=backend)
+    hashes, quality, pictures = hash_pictures(batch.inspections, hash_name, backend)
     columns = {name: pl.Series(hashes[:, word]) for word, name in enumerate(hash_columns(hash_name))}
     columns["quality"] = pl.Series(quality)
     if small:
@@ -96,6 +89,29 @@ def observe_pictures(batch: MediaBatch, hash_name: str, keep: Sequence[str], bac
     pixels_of = np.array([one.width * one.height for one in batch.inspections], np.int64)
     size = (np.minimum(pixels_of, MOST_PIXELS) << 32) | np.minimum(batch.sizes, MOST_BYTES)
     return Observation(columns | ranks(keep, batch, size))
+
+
+def shows(one: Inspection) -> bool:
+    """Say whether a file shows a picture that can be compared."""
+    return one.gray is not None and one.grade in {"ok", "benign", "misnamed"}
+
+
+def hash_pictures(
+    inspections: Sequence[Inspection], hash_name: str, backend: BackendName
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return hashes uint64[n, words], PDQ qualities uint8[n] and small pictures uint8[n, 256]; of what shows no picture, zeros."""
+    seen = [(i, one) for i, one in enumerate(inspections) if shows(one)]
+    hashes = np.zeros((len(inspections), 4), np.uint64)
+    quality = np.zeros(len(inspections), np.uint8)
+    pictures = np.zeros((len(inspections), 256), np.uint8)
+    if seen:
+        pixels, shapes = perceptual.pack([one.gray for _, one in seen if one.gray is not None])
+        places = [i for i, _ in seen]
+        extents = np.array([one.extent for _, one in seen], np.int64)
+        hashes[places], quality[places], pictures[places] = perceptual.describe(pixels, shapes, extents=extents, backend=backend)
+        if hash_name == "phash64":
+            hashes[places, 0] = perceptual.phash64(np.stack([_shrunk(one) for _, one in seen]), backend=backend)
+    return hashes[:, : HASHES[hash_name][0]], quality, pictures
 
 
 def _shrunk(one: Inspection) -> NDArray[np.uint8]:
@@ -132,11 +148,39 @@ def judge_pictures(case: Case, rule: PictureRule, backend: BackendName) -> None:
 
     least = 1.0 - rule.distance / bits if small is None else rule.likeness
     if small is not None:
-        roots = _components(hashes, rule, lambda left, right: similarity(left, right) >= least, backend)
+        roots, counters = _verified(hashes, roots, similarity, rule, backend)
+        case.count(**counters)
     settled = int(np.count_nonzero(index >= case.own))
     clusters = stars(roots, similarity, least, settled=settled)
     turned = hamming.distances(hashes[clusters.keeper], hashes, backend=backend) > rule.distance
     enter(case, index, clusters, "near_duplicate_picture", RESEMBLES, turned=turned)
+
+
+def _verified(
+    hashes: NDArray[np.uint64], roots: Indices, similarity: Similarity, rule: PictureRule, backend: BackendName
+) -> tuple[Indices, dict[str, int]]:
+    """Join the pictures within the distance that are alike, and count what was left out.
+
+    What hashes join is verified pair by pair, which takes the square of a crowd whose pictures are not alike. A crowd above the cap is a
+    hot bucket: its best record meets all others, then those that share 16 bits of their upright hashes, a few rounds each.
+    """
+    crowded = np.bincount(roots, minlength=len(roots))[roots] > rule.cap
+    few, many = np.flatnonzero(~crowded), np.flatnonzero(crowded)
+    joined = np.empty(len(roots), np.int64)
+    joined[few] = few[_components(hashes[few], rule, lambda left, right: similarity(few[left], few[right]) >= rule.likeness, backend)]
+
+    def bands() -> Iterator[tuple[NDArray[np.uint64], Indices]]:
+        members, crowd = np.arange(len(many)), roots[many].astype(np.uint64)
+        yield crowd, members
+        for word, shift in product(range(hashes.shape[1]), np.arange(0, 64, 16, dtype=np.uint64)):
+            yield crowd << np.uint64(16) | hashes[many, word] >> shift & np.uint64(0xFFFF), members
+
+    found, counters = band_components(
+        len(many), bands(), lambda left, right: similarity(many[left], many[right]), rule.likeness, hot=rule.cap, backend=backend
+    )
+    joined[many] = many[found]
+    crowds = len(np.unique(roots[many]))
+    return joined, {"picture_crowds_cut": crowds, "pictures_unsettled": counters["unsettled"]}
 
 
 def _small_pictures(case: Case, index: Indices) -> NDArray[np.uint8]:
@@ -175,6 +219,9 @@ def _components(hashes: NDArray[np.uint64], rule: PictureRule, accept: Accept | 
     search = partial(hamming.pair_chunks, limit=rule.distance, joined=parent, chunk=PAIRS_AT_A_TIME, backend=backend)
     if not rule.dihedral:
         searches = [search(hashes)]
+    elif hashes.shape[1] == 1:
+        forms = perceptual.turned(hashes, backend=backend)
+        searches = [search(hashes), *(search(hashes, against=forms[:, form], half=True) for form in range(1, 8))]
     else:
         parted = perceptual.parted(hashes, backend=backend)
         quarter = perceptual.transposed(parted, backend=backend)

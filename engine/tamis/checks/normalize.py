@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import BeforeValidator, Field, model_validator
 
-from tamis.checks.base import Check, CheckOptions, ColumnNames, ColumnStatistics, Kind, Needs
-from tamis.normalizer import GroupNormalizer, Known, Normalizer, Parameters, Power
+from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, ColumnStatistics, Finding, Kind, Needs, Observation, TableBatch
+from tamis.normalizer import GroupNormalizer, Known, Normalizer, Parameters, Power, Spread, WindowNormalizer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tamis.checks.base import Statistics
     from tamis.sources.schema import TableGroup
 
-Method = Literal["none", "zscore", "minmax", "maxabs", "robust", "quantile", "log1p", "yeo_johnson", "clip"]
+Method = Literal["none", "zscore", "minmax", "maxabs", "robust", "mad", "quantile", "log1p", "yeo_johnson", "clip"]
 ColumnName = Annotated[ColumnNames, BeforeValidator(lambda given: ((given,) if given else ()) if isinstance(given, str) else given)]
 
 
@@ -25,7 +26,8 @@ class Options(CheckOptions):
 
     method: Method = Field(
         default="none",
-        description="zscore: mean 0, deviation 1; minmax: 0 … 1; maxabs: -1 … 1; robust: median and quartiles; quantile: place among the "
+        description="zscore: mean 0, deviation 1; minmax: 0 … 1; maxabs: -1 … 1; robust: median and quartiles; mad: median and "
+        "1.4826 times the median absolute deviation; quantile: place among the "
         "quantiles; log1p: log(1 + x); yeo_johnson: z-score of the power that makes the column most normal; clip: what lies outside "
         "becomes the bound.",
     )
@@ -36,6 +38,22 @@ class Options(CheckOptions):
         max_length=1,
         description="A column, such as the sensor, in each of whose values the method is fitted apart; rows without one, or with one "
         "that the fit has not seen, go by all rows.",
+    )
+    windows: Literal["none", "window", "position", "channel"] = Field(
+        default="none",
+        description="Whether windows (list and array columns of numbers) are normalised too: each window by its own samples (zscore, "
+        "minmax, maxabs), each position in the windows of a column, or each channel, that is column, with all its samples alike.",
+    )
+    window_length: int = Field(
+        default=0,
+        ge=0,
+        description="Samples of windows that are normalised by position. Rows with windows of another length are rejected.",
+    )
+    max_groups: int = Field(
+        default=10_000,
+        ge=1,
+        description="Values that `by` may have; more end the run, because what is known of each is held in memory (moments some 500 bytes "
+        "a column, quantiles up to 16 a value).",
     )
     split_column: ColumnName = Field(
         default=(), max_length=1, description="A column that parts the rows: only those with `train` in it are fitted to."
@@ -58,6 +76,11 @@ class Options(CheckOptions):
             raise ValueError(message)
         if self.method != "none":
             self.parameters()
+            if self.windows != "none":
+                WindowNormalizer(self.windows, self.method)
+            if self.windows == "position" and not self.window_length:
+                message = "windows = position needs window_length, the samples of a window"
+                raise ValueError(message)
         return self
 
     def parameters(self) -> Parameters:
@@ -76,12 +99,32 @@ class Normalize(Check):
     summary = "Number columns are normalised, fitted on the kept rows; the scaler is saved."
     Options = Options
 
-    def needs(self, group: TableGroup) -> Mapping[str, Needs]:
+    def observe(self, batch: Batch) -> Observation:
+        """Reject rows whose windows cannot be normalised by position."""
+        assert isinstance(batch, TableBatch)
+        findings = []
+        if self.options.windows == "position":
+            length = self.options.window_length
+            for name in self._windows(batch.group):
+                series = batch.frame[name]
+                lengths = series.cast(pl.List(pl.Float64)).list.len()
+                for row in (series.is_not_null() & (lengths != length)).arg_true().to_list():
+                    detail = f"{lengths[row]} samples, not {length}, and {name} is normalised by position"
+                    findings.append(Finding(row, "odd_length_window", "reject", detail, name))
+        return Observation(findings=sorted(findings, key=lambda one: one.index))
+
+    def needs(self, group: TableGroup) -> Mapping[str, Sequence[Needs]]:
         """Ask for what the method fits."""
-        return dict.fromkeys(self._scaled(group), self._need(group))
+        need = self._need(group)
+        wanted = {name: [need] for name in self._scaled(group)}
+        if self.options.windows != "window":
+            wanted |= dict.fromkeys(self._windows(group), self._window_needs(group))
+        return wanted
 
     def apply(self, frame: pl.DataFrame, group: TableGroup, statistics: Statistics) -> pl.DataFrame:
         """Scale the columns; nulls stay null."""
+        if windows := self._windows(group):
+            frame = frame.with_columns(self._window_normalizer(group, statistics).transform(frame.select(windows)))
         names = self._scaled(group)
         if not names:
             return frame
@@ -91,9 +134,11 @@ class Normalize(Check):
 
     def fitted(self, group: TableGroup, statistics: Statistics) -> dict[str, Any] | None:
         """Return the scaler, and which rows it was fitted to."""
-        if not self._scaled(group):
+        state: dict[str, Any] = self._normalizer(group, statistics).to_dict() if self._scaled(group) else {}
+        if self._windows(group):
+            state["windows"] = self._window_normalizer(group, statistics).to_dict()
+        if not state:
             return None
-        state: dict[str, Any] = self._normalizer(group, statistics).to_dict()
         where = self._need(group).where
         return state if where is None else {**state, "fitted_to": {"column": where[0], "value": where[1]}}
 
@@ -110,6 +155,27 @@ class Normalize(Check):
         }
         return GroupNormalizer.from_statistics(need.by, parts | {None: pooled}, **params)
 
+    def _window_normalizer(self, group: TableGroup, statistics: Statistics) -> WindowNormalizer:
+        parameters, per = self.options.parameters(), self.options.windows
+        columns: dict[str, dict[str, Known]] = {}
+        for name in self._windows(group) if per != "window" else []:
+            found = [statistics[need.key(name)] for need in self._window_needs(group)]
+            places = [name] if per == "channel" else map(str, range(len(found)))
+            columns[name] = {place: _known(parameters, each) for place, each in zip(places, found, strict=True)}
+        return WindowNormalizer.from_statistics(columns, per, **{name: getattr(parameters, name) for name in parameters.__slots__})
+
+    def _window_needs(self, group: TableGroup) -> list[Needs]:
+        need = replace(self._need(group), by="")
+        return [replace(need, place=place) for place in range(self.options.window_length)] if self.options.windows == "position" else [need]
+
+    def _windows(self, group: TableGroup) -> list[str]:
+        """Return the window columns that are normalised."""
+        options: Options = self.options
+        if options.method == "none" or options.windows == "none":
+            return []
+        names = [column.name for column in group.columns if column.kind == "window" and column.name not in options.ignore]
+        return [name for name in names if not options.columns or name in options.columns]
+
     def _need(self, group: TableGroup) -> Needs:
         if self.options.method == "none":
             return Needs()
@@ -117,9 +183,8 @@ class Normalize(Check):
         parameters, names = options.parameters(), {column.name for column in group.columns}
         by = next((name for name in options.by if name in names), "")
         split = next((name for name in options.split_column if name in names), None)
-        power, quantiles = options.method == "yeo_johnson", parameters.probabilities()
         where = None if split is None else (split, options.train)
-        return Needs(moments=parameters.merges, quantiles=quantiles, power=power, by=by, where=where)
+        return Needs(**parameters.wanted(), by=by, most_groups=options.max_groups, where=where)
 
     def _scaled(self, group: TableGroup) -> list[str]:
         options: Options = self.options
@@ -134,6 +199,8 @@ def _known(parameters: Parameters, found: ColumnStatistics) -> Known:
     """Return what the method is fitted from."""
     if found.power is not None:
         return Power(*found.power)
+    if found.mad is not None:
+        return Spread(*found.mad)
     if parameters.probabilities():
         return tuple(found.quantiles[each] for each in parameters.probabilities())
     assert found.moments is not None, "moments were asked for"

@@ -164,7 +164,7 @@ class Quality(Check):
             "odd_aspect": (
                 figures["aspect"] < options.aspect,
                 lambda place: (
-                    f"{pictures[place].width} x {pictures[place].height}: the sides are as 1 to {1 / value['aspect'](place):.1f}, "
+                    f"{pictures[place].width} x {pictures[place].height}: the short side is {value['aspect'](place):.2f} of the long one, "
                     f"less than {options.aspect:g}"
                 ),
             ),

@@ -1,4 +1,4 @@
-"""TIFF and BMP: whether the places and lengths that they declare lie within the file, page by page."""
+"""TIFF and BMP: whether the places and lengths that they declare lie within the file, page by page, and strips unpack to their length."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from isal import isal_zlib
+from numba import njit
 
 from tamis.media.inspection import Container, FaultError, Limits, check_pixels
 
@@ -22,7 +23,9 @@ _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
 _NEEDED = frozenset(
     {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANES, _TILES, _TILE_BYTES, 320}
 )
-_PLAIN, _DEFLATE, _YCBCR = 1, (8, 32946), 6
+_PLAIN, _LZW, _DEFLATE, _PACKBITS, _YCBCR = 1, 5, (8, 32946), 32773, 6
+_CLEAR, _END, _CODES = 256, 257, 4096
+_PADDING = 3  # bytes in which a strip without an end code may hold a code that is none
 _BEST_RATIO = 1032  # of deflate
 _INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
 _PLAIN_BMP = (0, 3, 6)
@@ -119,15 +122,15 @@ def _check_page(data: bytes, tags: dict[int, Numbers], page: int, limits: Limits
         detail = f"ends at byte {size}; {what} {first} of page {page} lies at bytes {places[first]} to {places[first] + lengths[first]}"
         raise _damaged("truncated", detail, 1 - first / len(places))
     across, down = (_one(tags, _TILE_WIDTH), _one(tags, _TILE_HEIGHT)) if tiled else (width, min(height, _one(tags, _ROWS, height)))
-    if not across or not down:
-        raise _damaged("bad_header", f"page {page} has {what}s of {across} x {down} pixels")
     samples = _one(tags, _SAMPLES, 1)
+    if not across or not down or samples < 1:
+        raise _damaged("bad_header", f"page {page} has {what}s of {across} x {down} pixels of {samples} samples")
     planes = samples if _one(tags, _PLANES, 1) == 2 else 1
     needed = -(-width // across) * -(-height // down) * planes
     if len(places) < needed:
         raise _damaged("missing_rows", f"page {page} has {len(places)} {what}s and needs {needed}", 1 - len(places) / needed)
     compression = _one(tags, _COMPRESSION, 1)
-    if compression not in (_PLAIN, *_DEFLATE) or _one(tags, _PHOTOMETRIC) == _YCBCR:
+    if compression not in (_PLAIN, _LZW, _PACKBITS, *_DEFLATE) or _one(tags, _PHOTOMETRIC) == _YCBCR:
         return
     bits = int(tags[_BITS].sum()) if len(tags.get(_BITS, ())) == samples else _one(tags, _BITS, 1) * samples
     row, each = -(-across * bits // planes // 8), -(-height // down)
@@ -137,10 +140,84 @@ def _check_page(data: bytes, tags: dict[int, Numbers], page: int, limits: Limits
         place, length = int(places[number]), int(lengths[number])
         rows = down if tiled else min(down, height - number % each * down)
         name = f"{what} {number} of page {page}"
-        have = length if compression == _PLAIN else _inflated(data[place : place + length], row * down, name, place)
+        unpack = {_PLAIN: _plain, _LZW: _followed, _PACKBITS: _counted}.get(compression, _inflated)
+        have = unpack(data[place : place + length], row * down, name, place)
         if have < row * rows:
             detail = f"{name}, at byte {place}, holds {have} bytes where {row * rows} are needed"
             raise _damaged("missing_rows", detail, 1 - number / needed)
+
+
+def _plain(packed: bytes, _most: int, _name: str, _place: int) -> int:
+    return len(packed)
+
+
+def _counted(packed: bytes, most: int, name: str, place: int) -> int:
+    """Return for how many bytes the runs of a strip or tile stand (TIFF 6.0, section 9), at most as many as it may."""
+    count = int(_count_runs(np.frombuffer(packed, np.uint8), most))
+    if count > most:
+        raise _damaged("corrupt_data", f"{name}, from byte {place} on, stands for more than {most} bytes")
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _count_runs(packed: NDArray[np.uint8], most: int) -> int:
+    place, made = 0, 0
+    while place < packed.size and made < most:
+        head = int(packed[place])
+        if head < 128:
+            made += min(head + 1, packed.size - place - 1)
+            place += head + 2
+        else:
+            made += 257 - head if head > 128 and place + 1 < packed.size else 0
+            place += 2 if head > 128 else 1
+    return made
+
+
+def _followed(packed: bytes, most: int, name: str, place: int) -> int:
+    """Return for how many bytes the LZW codes of a strip or tile stand, at most as many as it may."""
+    if len(packed) > 1 and packed[0] == 0 and packed[1] & 1:
+        return most  # the codes of before TIFF 6.0, whose bits run the other way: left to libtiff
+    count, fault, at = _follow_codes(np.frombuffer(packed, np.uint8), most, np.ones(_CODES, np.int64))
+    if fault or count > most:
+        why = "has a code that stands for nothing" if fault else f"stands for more than {most} bytes"
+        raise _damaged("corrupt_data", f"{name}, from byte {place} on, {why} at byte {place + at}")
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _follow_codes(packed: NDArray[np.uint8], most: int, lengths: NDArray[np.int64]) -> tuple[int, bool, int]:
+    """Follow LZW codes (TIFF 6.0, section 13); lengths int64[4096] is scratch, ones at first: how many bytes each code stands for.
+
+    Returns the bytes that the codes stand for, whether one stands for nothing, and the byte of the last code.
+    """
+    free, bits, previous = _END + 1, 9, -1
+    value, held, made = 0, 0, 0
+    for place in range(packed.size):
+        value = (value << 8 | int(packed[place])) & 0xFFFFFF
+        held += 8
+        if held < bits:
+            continue
+        held -= bits
+        code = value >> held & ((1 << bits) - 1)
+        if code == _CLEAR:
+            free, bits, previous = _END + 1, 9, -1
+            continue
+        if code == _END:
+            return made, False, place
+        if code > free or (previous < 0 and code > _END):
+            return made, True, place
+        if previous >= 0 and free < _CODES:
+            lengths[free] = lengths[previous] + 1
+            free += 1
+            if free == (1 << bits) - 1 and bits < 12:
+                bits += 1  # one code early, as all writers do
+        elif code >= free:
+            return made, True, place
+        made += lengths[code]
+        previous = code
+        if made > most or (made == most and packed.size - place <= _PADDING):
+            return made, False, place
+    return made, False, packed.size
 
 
 def _inflated(packed: bytes, most: int, name: str, place: int) -> int:

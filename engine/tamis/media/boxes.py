@@ -312,7 +312,8 @@ def _check_extents(data: bytes, box: Box) -> None:
         method = number(2) & 15 if version else 0
         number(2)
         base = number(base_width)
-        for _ in range(number(2)):
+        extents = number(2)
+        for _ in range(extents if index_width or offset_width or length_width else min(extents, 1)):  # all alike, and as many as one likes
             number(index_width)
             start, length = base + number(offset_width), number(length_width)
             if method == 0 and start + length > size:

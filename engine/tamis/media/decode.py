@@ -101,9 +101,10 @@ def walk_jpegs(files: Sequence[bytes]) -> list[Walk | None]:
 
 
 def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool, walk: Walk | None) -> Inspection:
-    header = jpeg.read_header(data)
-    jpeg.check_size(header, data, limits)
     walk = walk or walk_many([data], backend="cpu")[0]
+    whole = walk.fault == "none"
+    header = jpeg.header_of(walk, data) if whole else jpeg.read_header(data)
+    jpeg.check_size(header, data, limits)
     jpeg.check_walk(walk, len(data))
     notes = []
     if header.junk:
@@ -111,11 +112,26 @@ def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool,
         notes.append(("junk_in_header", f"{stop - start} bytes at byte {start} belong to no segment"))
     if header.exif_fault:
         notes.append(("broken_exif", header.exif_fault))
-    whole = walk.fault == "none"
     trailing = len(data) - walk.end if whole else jpeg.trailing_bytes(data)
     if trailing:
         notes.append(("trailing_bytes", f"{trailing} bytes follow the end marker"))
     large = min(header.width, header.height) >= SHORT_SIDE
+    luma, chroma = None, None
+    if want_picture or not whole:
+        in_cells = large and (
+            header.orientation == 1 or header.width % CELL == header.height % CELL == 0
+        )  # else a flip would move the cells
+        luma = jpeg.luma(walk, data) if whole and in_cells else None
+        chroma = jpeg.chroma(walk, data) if whole else None
+        try:
+            if luma is None:
+                in_colour = want_picture and not whole and header.components == 3 and in_cells == large
+                luma, told = jpeg.decode(data, header, CELL if in_cells or not want_picture else 1, in_colour=in_colour)
+                chroma = told if chroma is None else chroma
+        except ValueError as error:
+            report = _fall_back(data, name, limits, str(error), want_picture=want_picture)
+            return _with_notes(report, notes)
+    extent = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)
     report = Inspection(
         "ok",
         format="jpeg",
@@ -124,21 +140,11 @@ def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool,
         frames=1,
         mode={1: "L", 3: "RGB", 4: "CMYK"}.get(header.components, ""),
         orientation=header.orientation,
+        gray=_small(luma, header.orientation, extent) if want_picture and luma is not None else None,
+        extent=extent if want_picture else (0, 0),
+        chroma=_flat(chroma) if want_picture else None,
     )
-    if whole and not want_picture:
-        return _with_notes(report, notes)
-    in_cells = large and (header.orientation == 1 or header.width % CELL == header.height % CELL == 0)  # else a flip would move the cells
-    luma = jpeg.luma(walk, data) if whole and in_cells else None
-    chroma = jpeg.chroma(walk, data) if whole else None
-    try:
-        if luma is None:
-            in_colour = want_picture and not whole and header.components == 3 and in_cells == large
-            luma, told = jpeg.decode(data, header, CELL if in_cells or not want_picture else 1, in_colour=in_colour)
-            chroma = told if chroma is None else chroma
-    except ValueError as error:
-        report = _fall_back(data, name, limits, str(error), want_picture=want_picture)
-        return _with_notes(report, notes)
-    return _with_notes(_with_picture(report, luma, chroma) if want_picture else report, notes)
+    return _with_notes(report, notes)
 
 
 def _fall_back(data: bytes, name: str, limits: Limits, refusal: str, *, want_picture: bool) -> Inspection:
@@ -230,9 +236,17 @@ def _upright(gray: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return upright
 
 
+def _small(stored: NDArray[np.uint8], orientation: int, extent: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the upright picture, in cells where it is large enough; it may be given as cells already."""
+    upright = _upright(stored, orientation)
+    return _cells(upright) if upright.shape == extent and min(extent) >= SHORT_SIDE else upright
+
+
+def _flat(chroma: Sequence[NDArray[np.uint8]] | None) -> NDArray[np.uint8] | None:
+    return np.concatenate([one.ravel() for one in chroma]) if chroma else None
+
+
 def _with_picture(report: Inspection, stored: NDArray[np.uint8], chroma: Sequence[NDArray[np.uint8]] | None = None) -> Inspection:
     """Add the picture, given as pixels or as cells already, and its chroma where it is known."""
-    upright = _upright(stored, report.orientation)
     extent = (report.height, report.width) if report.orientation < 5 else (report.width, report.height)
-    gray = _cells(upright) if upright.shape == extent and min(extent) >= SHORT_SIDE else upright
-    return replace(report, gray=gray, extent=extent, chroma=np.concatenate([one.ravel() for one in chroma]) if chroma else None)
+    return replace(report, gray=_small(stored, report.orientation, extent), extent=extent, chroma=_flat(chroma))

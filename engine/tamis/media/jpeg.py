@@ -95,6 +95,13 @@ def read_header(data: bytes) -> Header:
     return header
 
 
+def header_of(walk: Walk, data: bytes) -> Header:
+    """Return the header of a file whose walk found no fault: the walk has read it, but for EXIF and the places of junk."""
+    if walk.junk or data.find(b"Exif\0\0", 0, walk.scan) >= 0:
+        return read_header(data)
+    return Header(walk.width, walk.height, walk.components, walk.scan)
+
+
 def _read_exif(header: Header, tiff: bytes) -> None:
     """Note the orientation in the first directory of an EXIF block, or what keeps it from being read."""
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tamis.media.inspection import Container, FaultError
+from tamis.media.layer3 import check_side_information
 from tamis.media.streams import walk_flac
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def walk_mp3(data: bytes) -> Container:
     if begin and data.startswith(b"fLaC", begin):
         return replace(walk_flac(data[begin:]), note=("tag_in_front", f"the FLAC begins at byte {begin}, behind a tag"))
     if begin and is_adts(data[begin : begin + _HEAD]):
-        return _follow(data, begin, _adts_length, None, 0, header_frame=False)
+        return _follow(data, begin, _adts_length)
 
     def any_frame(content: bytes, place: int) -> int:
         header = int.from_bytes(content[place : place + 4])
@@ -136,7 +137,8 @@ def walk_mp3(data: bytes) -> Container:
     if tag and tag.bytes and first + tag.bytes > len(data):
         detail = f"ends at byte {len(data)}, the first frame declares that the sound ends at byte {first + tag.bytes}"
         raise FaultError(grade="damaged", reason="truncated", detail=detail)
-    return _follow(data, first, same_frame, note, tag.frames if tag else 0, header_frame=tag is not None)
+    check = check_side_information if header >> 17 & 3 == 1 else None
+    return _follow(data, first, same_frame, note, tag.frames if tag else 0, header_frame=tag is not None, check=check)
 
 
 def _without_frames(data: bytes, begin: int) -> Container:
@@ -152,18 +154,28 @@ def _without_frames(data: bytes, begin: int) -> Container:
 
 
 def _follow(
-    data: bytes, first: int, length: Callable[[bytes, int], int], note: tuple[str, str] | None, declared: int, *, header_frame: bool
+    data: bytes,
+    first: int,
+    length: Callable[[bytes, int], int],
+    note: tuple[str, str] | None = None,
+    declared: int = 0,
+    *,
+    header_frame: bool = False,
+    check: Callable[[bytes, list[int]], None] | None = None,
 ) -> Container:
-    """Follow frames to their end."""
-    place, frames, size = first, 0, len(data)
+    """Follow frames to their end, and check where they stand."""
+    place, size = first, len(data)
+    places = [first]
     while place < size:
         step = length(data, place)
         if step <= 0:
             break
         if place + step > size:
-            detail = f"ends at byte {size} within frame {frames} at byte {place}, which has {step} bytes"
+            detail = f"ends at byte {size} within frame {len(places) - 1} at byte {place}, which has {step} bytes"
             raise FaultError(grade="damaged", reason="truncated", detail=detail)
-        place, frames = place + step, frames + 1
+        place += step
+        places.append(place)
+    frames = len(places) - 1
     sound = frames - header_frame
     if place < size and not _is_tag(data, place):
         again = _search(data, place, length)
@@ -175,6 +187,8 @@ def _follow(
     if sound + 1 < declared:  # some count the frame of the header too
         detail = f"holds {sound} frames up to byte {place}, the first one declares {declared}"
         raise FaultError(grade="damaged", reason="missing_frames", detail=detail, lost=1 - max(0, sound) / declared)
+    if check:
+        check(data, places[header_frame:])
     return Container(data, note)
 
 
@@ -199,4 +213,4 @@ def walk_adts(data: bytes) -> Container:
     FaultError
         Frames do not follow one another, or the last one is cut off.
     """
-    return _follow(data, 0, _adts_length, None, 0, header_frame=False)
+    return _follow(data, 0, _adts_length)

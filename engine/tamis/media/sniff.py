@@ -163,6 +163,7 @@ _EXTENSIONS = {
     "htm": "html",
     "json": "json",
 }
+_MEDIA_EXTENSIONS = frozenset(extension for extension, name in _EXTENSIONS.items() if _TYPES[name].kind in ("image", "audio", "video"))
 
 # Containers whose members users name after one another with good reason.
 _INTERCHANGEABLE = ({"mp4", "mov", "m4a"}, {"mkv", "webm"}, {"heic", "avif"})
@@ -192,8 +193,7 @@ def extension_disagrees(name: str, found: str) -> bool:
 
 def is_media_name(name: str) -> bool:
     """Say whether a file's extension promises a picture, a sound or a film."""
-    promised = _EXTENSIONS.get(name.rpartition(".")[2].lower())
-    return promised is not None and _TYPES[promised].kind in ("image", "audio", "video")
+    return name.rpartition(".")[2].lower() in _MEDIA_EXTENSIONS
 
 
 def _name(head: bytes, size: int) -> str:

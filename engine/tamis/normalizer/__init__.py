@@ -2,9 +2,10 @@
 
 from tamis.normalizer.estimator import Normalizer
 from tamis.normalizer.groups import GroupNormalizer
-from tamis.normalizer.methods import METHODS, Known, Method, Parameters, Power
-from tamis.normalizer.parquet import fit_parquet, transform_parquet
+from tamis.normalizer.methods import METHODS, Known, Method, Parameters, Power, Spread
+from tamis.normalizer.parquet import fit_parquet, normalize_parquet, transform_parquet
 from tamis.normalizer.pictures import PictureNormalizer
+from tamis.normalizer.windows import WindowNormalizer, flat_windows
 
 __all__ = [
     "METHODS",
@@ -15,6 +16,10 @@ __all__ = [
     "Parameters",
     "PictureNormalizer",
     "Power",
+    "Spread",
+    "WindowNormalizer",
     "fit_parquet",
+    "flat_windows",
+    "normalize_parquet",
     "transform_parquet",
 ]

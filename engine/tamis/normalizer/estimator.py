@@ -13,10 +13,11 @@ import polars as pl
 
 from tamis.errors import ColumnError, nearest
 from tamis.normalizer import inputs
-from tamis.normalizer.methods import AFFINE, Curve, Known, Method, Parameters, Power, from_json, learn, to_json
+from tamis.normalizer.methods import AFFINE, Curve, Known, Method, Parameters, Power, Spread, from_json, from_state, learn, to_json
 from tamis_kernels import affine
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate_columns
+from tamis_kernels.quantiles import ValueCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,13 +39,15 @@ class Normalizer:
     minmax       (x - minimum) / (maximum - minimum)     `data_min_`, `data_max_`, `data_range_`
     maxabs       x / largest absolute value              `max_abs_`
     robust       (x - median) / interquartile range      `quantiles_`
+    mad          (x - median) / (1.4826 · median         `median_`, `mad_`
+                 absolute deviation)
     quantile     place among the quantiles               `quantiles_`, `references_`
     yeo_johnson  z-score of the Yeo-Johnson power        `lambdas_`
     log1p        log(1 + x); NaN below -1, -inf at -1
     clip         what lies outside becomes the bound     `quantiles_`, where bounds are quantiles
     ===========  ======================================  =============================================
 
-    The first four compute `(x - center_) / scale_`, two operations rounded one by one, so `scale_` is always the divisor. A
+    The first five compute `(x - center_) / scale_`, two operations rounded one by one, so `scale_` is always the divisor. A
     constant column has scale 1. NaN and null are skipped by the fit and kept by the transform; a column of nothing else becomes
     NaN. Infinities take no part in the fit; where the method shifts and scales they stay infinite. float32 stays float32; integers
     and booleans become float64.
@@ -74,6 +77,8 @@ class Normalizer:
         Names of the columns, where the fit saw names.
     moments_
         Exact moments per column, of zscore, minmax, maxabs, log1p and clip with limits; later batches are added to them.
+    counts_
+        How often each value of a column occurs, after `partial_fit` with robust, mad, quantile and clip.
     """
 
     n_features_in_: int
@@ -86,10 +91,13 @@ class Normalizer:
     data_max_: NDArray[np.float64]
     data_range_: NDArray[np.float64]
     max_abs_: NDArray[np.float64]
+    median_: NDArray[np.float64]
+    mad_: NDArray[np.float64]
     lambdas_: NDArray[np.float64]
     quantiles_: NDArray[np.float64]
     references_: NDArray[np.float64]
     moments_: list[Moments]
+    counts_: list[ValueCounts]
     known_: list[Known]
     curves_: list[Curve]
 
@@ -147,43 +155,44 @@ class Normalizer:
         return self._finish(inputs.names(X), _learned(parameters, data))
 
     def partial_fit(self, X: Any, y: object = None) -> Normalizer:  # noqa: ARG002 - scikit-learn's signature
-        """Learn from one more batch; any cutting into batches, in any order, gives the same bits as `fit`."""
+        """Learn from one more batch; any cutting into batches, in any order, gives the same bits as `fit`.
+
+        robust, mad, quantile and clip hold how often each value occurs (`counts_`): 16 bytes for each different one, of which 2^24 may be.
+        yeo_johnson cannot learn so.
+        """
         parameters, data = self._parameters(), _rows(X)
-        if not parameters.merges:
-            message = (
-                f"{self.method} cannot learn batch by batch, because it needs all values at once: call fit, or gather what it needs "
-                "with tamis_kernels.quantiles.Selection or tamis_kernels.yeo_johnson.search and call Normalizer.from_statistics"
-            )
-            raise ArgumentError(message)
-        known = _learned(parameters, data)
+        states = _gathered(parameters, data)
         if self._fitted:
-            self._check_columns(inputs.names(X), len(known))
-            known = _added(self.known_, known)
-        return self._finish(inputs.names(X), known)
+            self._check_columns(inputs.names(X), len(states))
+            states = [a + b for a, b in zip(self._states(), states, strict=True)]
+        return self._keep(inputs.names(X), states)
 
     @classmethod
     def from_statistics(
-        cls, columns: Mapping[str, Moments | Power | Sequence[float]], method: Method = "zscore", **params: Any
+        cls, columns: Mapping[str, Moments | Power | Spread | Sequence[float]], method: Method = "zscore", **params: Any
     ) -> Normalizer:
         """Return a fitted normalizer from what was gathered of named columns elsewhere.
 
         This is how a parallel run fits: every shard accumulates, `sum(parts, Moments())` merges, and this finishes. minmax and
         maxabs need the range, which moments have lost after a subtraction. robust wants the quantiles at the ends of its range and
-        the median between, clip those at its tails, quantile those at even steps from 0 to 1, yeo_johnson a `Power`.
+        the median between, clip those at its tails, quantile those at even steps from 0 to 1, mad a `Spread`, yeo_johnson a
+        `Power`.
         """
-        known = [each if isinstance(each, (Moments, Power)) else tuple(float(value) for value in each) for each in columns.values()]
+        known = [each if isinstance(each, (Moments, Power, Spread)) else tuple(float(value) for value in each) for each in columns.values()]
         return cls(method, **params)._finish(list(columns), known)
 
     def merge(self, other: Normalizer) -> Normalizer:
-        """Return a normalizer fitted to the data of both; only for methods that learn batch by batch."""
-        self._check_fitted()
-        other._check_fitted()
-        names = self._feature_names()
-        agree = (self._parameters(), names, self.n_features_in_) == (other._parameters(), other._feature_names(), other.n_features_in_)
-        if not self._parameters().merges or not agree:
-            message = f"cannot merge {self!r} of {names} with {other!r} of {other._feature_names()}: method and columns must agree"
-            raise ArgumentError(message)
-        return Normalizer(**self.get_params())._finish(names, _added(self.known_, other.known_))
+        """Return a normalizer fitted to the data of both; those of methods without moments must be fitted with `partial_fit`."""
+        states = [a + b for a, b in self._pairs(other)]
+        return Normalizer(**self.get_params())._keep(self._feature_names(), states)
+
+    def subtract(self, other: Normalizer) -> Normalizer:
+        """Return a normalizer fitted to this one's data without that of another, which is part of it: the bits of a fit to the rest.
+
+        minmax and maxabs cannot be parted, because the next value after the largest is not known.
+        """
+        states = [a - b for a, b in self._pairs(other)]
+        return Normalizer(**self.get_params())._keep(self._feature_names(), states)
 
     # Transforming
 
@@ -210,9 +219,9 @@ class Normalizer:
         parameters = self._parameters()
         known, moved = [], []
         for series, out in zip(_rows(X), inputs.memory(X), strict=True):
-            values = inputs.floats(series)
-            known.append(learn(parameters, values))
-            moved.append(inputs.column(Curve.of(parameters, known[-1]).apply(values, out), series))
+            vector = inputs.vector(series)
+            known.append(learn(parameters, vector))
+            moved.append(inputs.column(Curve.of(parameters, known[-1]).apply(vector.values, out), vector, series.name))
         self._finish(inputs.names(X), known)
         return pl.DataFrame(moved)
 
@@ -286,6 +295,31 @@ class Normalizer:
             )
             raise ArgumentError(message)
 
+    def _pairs(self, other: Normalizer) -> Iterable[tuple[Any, Any]]:
+        """Return what both have gathered, column by column."""
+        self._check_fitted()
+        other._check_fitted()
+        names = self._feature_names()
+        if (self._parameters(), names, self.n_features_in_) != (other._parameters(), other._feature_names(), other.n_features_in_):
+            message = f"cannot merge {self!r} of {names} with {other!r} of {other._feature_names()}: method and columns must agree"
+            raise ArgumentError(message)
+        return zip(self._states(), other._states(), strict=True)
+
+    def _states(self) -> Sequence[Any]:
+        """Return what was gathered of the columns and adds up."""
+        if not self._parameters().merges and not hasattr(self, "counts_"):
+            message = f"{self!r} does not hold the values that it was fitted to: call partial_fit from the first batch on, or fit anew"
+            raise ArgumentError(message)
+        return self.known_ if self._parameters().merges else self.counts_
+
+    def _keep(self, names: list[str] | None, states: Sequence[Any]) -> Normalizer:
+        """Finish with what was gathered of the columns, and hold it for the next batch."""
+        parameters = self._parameters()
+        self._finish(names, [from_state(parameters, state) for state in states])
+        if not parameters.merges:
+            self.counts_ = list(states)
+        return self
+
     def _finish(self, names: list[str] | None, known: Sequence[Known]) -> Normalizer:
         """Turn what is known of the columns into curves and attributes."""
         parameters = self._parameters()
@@ -303,6 +337,8 @@ class Normalizer:
             self.moments_ = moments
         if parameters.method == "zscore":
             self.mean_, self.var_ = self.center_, np.array([each.variance() for each in moments])
+        elif parameters.method == "mad":
+            self.median_, self.mad_ = np.array([(each.median, each.mad) for each in known if isinstance(each, Spread)]).reshape(-1, 2).T
         elif parameters.method == "yeo_johnson":
             self.lambdas_ = np.array([curve.lambda_ for curve in self.curves_])
         elif parameters.method == "maxabs":
@@ -323,8 +359,10 @@ class Normalizer:
             if out is not None:
                 message = "out is for arrays: a polars frame cannot be written to; leave it out"
                 raise ArgumentError(message)
-            moves = zip(self.curves_, data, inputs.memory(data), strict=True)
-            return pl.DataFrame([inputs.column(getattr(curve, direction)(inputs.floats(one), place), one) for curve, one, place in moves])
+            moves = zip(self.curves_, data.columns, inputs.vectors(data), inputs.memory(data), strict=True)
+            return pl.DataFrame(
+                [inputs.column(getattr(curve, direction)(one.values, place), one, name) for curve, name, one, place in moves]
+            )
         if out is None and not self.copy and data is X and data.flags.c_contiguous and data.flags.writeable:
             out = data
         if self.method in AFFINE and data.ndim == 2 and (out is not None or not data.flags.f_contiguous):
@@ -352,11 +390,18 @@ def _learned(parameters: Parameters, data: Any) -> list[Known]:
     """Return what is known of each column; a row-major array is read once."""
     if parameters.merges and not isinstance(data, pl.DataFrame) and data.ndim == 2:
         return list(accumulate_columns(data))
-    return [learn(parameters, column) for column in inputs.turned(data)]
+    return [learn(parameters, vector) for vector in inputs.vectors(data)]
 
 
-def _added(left: Iterable[Known], right: Iterable[Known]) -> list[Known]:
-    return [a + b for a, b in zip(left, right, strict=True) if isinstance(a, Moments) and isinstance(b, Moments)]
+def _gathered(parameters: Parameters, data: Any) -> list[Any]:
+    """Return what of each column adds up with that of other batches."""
+    if parameters.method == "yeo_johnson":
+        message = (
+            "yeo_johnson cannot learn batch by batch, because it looks at all values some fifteen times: call fit, of a file "
+            "tamis.normalizer.fit_parquet, or gather with tamis_kernels.yeo_johnson.search and call Normalizer.from_statistics"
+        )
+        raise ArgumentError(message)
+    return _learned(parameters, data) if parameters.merges else [ValueCounts.of(vector.there()) for vector in inputs.vectors(data)]
 
 
 def _range(moments: Moments) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +11,29 @@ import pyarrow as pa
 
 from tamis.errors import ColumnError
 from tamis_kernels.errors import ArgumentError
+from tamis_kernels.validity import valid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from tamis_kernels.validity import Validity
+
 BLOCK = 1 << 26  # bytes of new memory asked for at once
 STRIP = 1 << 15  # values that are turned at once, so that they stay in the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A column as it lies in memory: float32 or float64, and the Arrow bitmap of what is not null, with the bit of the first value."""
+
+    values: NDArray[Any]
+    validity: Validity | None = None
+
+    def there(self) -> NDArray[Any]:
+        """Return the values that are not null."""
+        return self.values if self.validity is None else valid(self.values, self.validity)
 
 
 def names(X: Any) -> list[str] | None:
@@ -70,16 +86,14 @@ def memory(frame: pl.DataFrame) -> Iterator[NDArray[Any]]:
         used += 1
 
 
-def columns(data: pl.DataFrame | NDArray[Any]) -> list[NDArray[Any]]:
-    """Return the columns of a table as arrays."""
-    if isinstance(data, pl.DataFrame):
-        return [floats(series) for series in data]
+def columns(data: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return the columns of an array."""
     return [data] if data.ndim == 1 else list(data.T)
 
 
-def turned(data: pl.DataFrame | NDArray[Any]) -> list[NDArray[Any]]:
-    """Return the columns as arrays that lie in one piece; a row-major array is read once, some rows at a time."""
-    if isinstance(data, pl.DataFrame) or data.ndim == 1 or data.flags.f_contiguous:
+def turned(data: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return the columns of an array so that each lies in one piece; a row-major array is read once, some rows at a time."""
+    if data.ndim == 1 or data.flags.f_contiguous:
         return columns(data)
     held = np.empty(data.shape[::-1], data.dtype)
     rows = max(1, STRIP // data.shape[1])
@@ -88,8 +102,13 @@ def turned(data: pl.DataFrame | NDArray[Any]) -> list[NDArray[Any]]:
     return list(held)
 
 
-def floats(series: pl.Series) -> NDArray[Any]:
-    """Return a column as float32 or float64, null as NaN; without a copy where it holds such floats and no null.
+def vectors(data: pl.DataFrame | NDArray[Any]) -> Iterator[Vector]:
+    """Yield the columns of a table, each in one piece, with what of them is null."""
+    return map(vector, data) if isinstance(data, pl.DataFrame) else map(Vector, turned(data))
+
+
+def vector(series: pl.Series) -> Vector:
+    """Return a column as float32 or float64; without a copy where it holds such floats.
 
     Raises
     ------
@@ -99,12 +118,24 @@ def floats(series: pl.Series) -> NDArray[Any]:
     if not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
         message = f"column {series.name!r} is {series.dtype}, which cannot be normalised; select the numeric columns first"
         raise ColumnError(message)
-    return (series if series.dtype in (pl.Float32, pl.Float64) else series.cast(pl.Float64)).to_numpy()
+    wide = series if series.dtype in (pl.Float32, pl.Float64) else series.cast(pl.Float64)
+    if not wide.null_count():
+        return Vector(wide.to_numpy())
+    array = wide.rechunk().to_arrow()
+    bitmap, data = (np.frombuffer(buffer, np.uint8) for buffer in array.buffers())
+    values = data.view(np.float32 if wide.dtype == pl.Float32 else np.float64)
+    return Vector(values[array.offset : array.offset + len(array)], (bitmap, array.offset))
 
 
-def column(values: NDArray[Any], like: pl.Series) -> pl.Series:
-    """Return an array as a column, without a copy, with the name and the nulls of another."""
+def column(values: NDArray[Any], like: Vector, name: str) -> pl.Series:
+    """Return an array as a column, without a copy, with the nulls of another."""
     kind = pa.float32() if values.dtype == np.float32 else pa.float64()
-    buffer = pa.py_buffer(np.ascontiguousarray(values))
-    made = pl.Series(like.name, pa.Array.from_buffers(kind, values.size, [None, buffer]))
-    return made.set(like.is_null(), None) if like.null_count() else made
+    bitmap = None if like.validity is None else pa.py_buffer(_from_bit_0(*like.validity, values.size))
+    return pl.Series(name, pa.Array.from_buffers(kind, values.size, [bitmap, pa.py_buffer(np.ascontiguousarray(values))]))
+
+
+def _from_bit_0(bitmap: NDArray[np.uint8], offset: int, size: int) -> NDArray[np.uint8]:
+    """Return a bitmap whose first bit is that at an offset."""
+    if offset % 8 == 0:
+        return bitmap[offset // 8 :]
+    return np.packbits(np.unpackbits(bitmap, count=offset + size, bitorder="little")[offset:], bitorder="little")

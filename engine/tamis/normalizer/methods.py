@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,17 +13,20 @@ from tamis.errors import nearest
 from tamis_kernels import affine, ranks, yeo_johnson
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate
-from tamis_kernels.quantiles import quantiles
+from tamis_kernels.quantiles import ValueCounts, mad, median, quantiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-Method = Literal["zscore", "minmax", "maxabs", "robust", "quantile", "log1p", "yeo_johnson", "clip"]
+    from tamis.normalizer.inputs import Vector
 
-METHODS: tuple[Method, ...] = ("zscore", "minmax", "maxabs", "robust", "quantile", "log1p", "yeo_johnson", "clip")
-AFFINE = ("zscore", "minmax", "maxabs", "robust")
+Method = Literal["zscore", "minmax", "maxabs", "robust", "mad", "quantile", "log1p", "yeo_johnson", "clip"]
+
+METHODS: tuple[Method, ...] = ("zscore", "minmax", "maxabs", "robust", "mad", "quantile", "log1p", "yeo_johnson", "clip")
+AFFINE = ("zscore", "minmax", "maxabs", "robust", "mad")
+NORMAL_MAD = NormalDist().inv_cdf(0.75)  # median absolute deviation of a standard normal distribution
 PIECE = 1 << 16  # values that are moved at a time where a method needs float64 in between
 
 
@@ -34,7 +38,15 @@ class Power:
     moments: Moments
 
 
-Known = Moments | Power | tuple[float, ...]  # what a column is fitted from; the tuple holds quantiles
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of a column, and the median absolute deviation from it."""
+
+    median: float
+    mad: float
+
+
+Known = Moments | Power | Spread | tuple[float, ...]  # what a column is fitted from; the tuple holds quantiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +95,46 @@ class Parameters:
     @property
     def merges(self) -> bool:
         """Whether fits of parts can be merged: moments add up, quantiles and lambdas do not."""
-        return not self.probabilities() and self.method != "yeo_johnson"
+        return not self.probabilities() and self.method not in ("yeo_johnson", "mad")
+
+    def wanted(self, rows: int | None = None) -> dict[str, Any]:
+        """Return what `Inquiry.start` is asked of a column."""
+        quantiles = self.probabilities(rows)
+        return {"moments": self.merges, "quantiles": quantiles, "mad": self.method == "mad", "power": self.method == "yeo_johnson"}
 
 
-def learn(parameters: Parameters, values: NDArray[np.floating[Any]]) -> Known:
-    """Return what the method must know of a column in memory; NaN and infinities take no part."""
+def known_of(answers: Mapping[str, Any]) -> Known:
+    """Return what an inquiry has found of a column as a method takes it."""
+    if "power" in answers:
+        return Power(*answers["power"])
+    if "mad" in answers:
+        return Spread(*answers["mad"])
+    return tuple(answers["quantiles"].values()) if "quantiles" in answers else answers["moments"]
+
+
+def learn(parameters: Parameters, column: Vector) -> Known:
+    """Return what the method must know of a column in memory; null, NaN and infinities take no part."""
     if parameters.merges:
-        return accumulate(values)
+        return accumulate(column.values, validity=column.validity)
+    values = column.there()
     good = np.isfinite(values)
     finite = values if good.all() else values[good]
     if parameters.method == "yeo_johnson":
         lambda_ = yeo_johnson.fit(finite)
         parts = (finite[i : i + PIECE] for i in range(0, finite.size, PIECE))
         return Power(lambda_, sum((accumulate(yeo_johnson.transform(part, lambda_)) for part in parts), Moments()))
-    return tuple(quantiles(finite, parameters.probabilities(values.size)).tolist())
+    if parameters.method == "mad":
+        return Spread(median(finite), mad(finite))
+    return tuple(quantiles(finite, parameters.probabilities(column.values.size)).tolist())
+
+
+def from_state(parameters: Parameters, state: Moments | ValueCounts) -> Known:
+    """Return what a method is fitted from, given what was gathered batch by batch."""
+    if isinstance(state, Moments):
+        return state
+    if parameters.method == "mad":
+        return Spread(state.median(), state.mad())
+    return tuple(state.quantiles(parameters.probabilities(state.size + state.skipped)).tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +154,8 @@ class Curve:
             return cls(parameters, known.moments.mean(), _divisor(known.moments.std()), known.lambda_)
         if isinstance(known, Moments):
             return cls(parameters, *_from_moments(parameters, known))
+        if isinstance(known, Spread):
+            return cls(parameters, known.median, _divisor(known.mad / NORMAL_MAD))
         if parameters.method == "robust":
             low, middle, high = known
             return cls(parameters, middle, _divisor(high - low), quantiles=known)
@@ -170,13 +210,17 @@ def to_json(known: Known) -> dict[str, Any]:
         return {"lambda": known.lambda_, "moments": known.moments.to_dict()}
     if isinstance(known, Moments):
         return {"moments": known.to_dict()}
-    return {"quantiles": [None if math.isnan(value) else value for value in known]}
+    if isinstance(known, Spread):
+        return {"spread": [_or_none(known.median), _or_none(known.mad)]}
+    return {"quantiles": [_or_none(value) for value in known]}
 
 
 def from_json(state: Mapping[str, Any]) -> Known:
     """Return what `to_json` wrote, bit for bit."""
-    if "quantiles" in state:
-        return tuple(math.nan if value is None else float(value) for value in state["quantiles"])
+    for key in ("quantiles", "spread"):
+        if key in state:
+            values = tuple(math.nan if value is None else float(value) for value in state[key])
+            return Spread(*values) if key == "spread" else values
     moments = Moments.from_dict(state["moments"])
     return Power(float(state["lambda"]), moments) if "lambda" in state else moments
 
@@ -196,6 +240,10 @@ def _from_moments(parameters: Parameters, moments: Moments) -> tuple[float, floa
     if method == "maxabs":
         return 0.0, _divisor(max(abs(moments.minimum), abs(moments.maximum)))
     return moments.minimum, _divisor(moments.maximum - moments.minimum)
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _divisor(spread: float) -> float:

@@ -18,6 +18,7 @@ import xxhash
 from tamis.checks.base import Finding, Statistics
 from tamis.executors import Context, Loss
 from tamis.pipeline import findings
+from tamis.pipeline.amend import Amended
 from tamis.pipeline.evidence import evidence_path, findings_path, write_findings
 from tamis.pipeline.files import UNFINISHED, digest, whole, write_json, write_table
 from tamis.pipeline.forms import form_of
@@ -116,9 +117,10 @@ def _write_part(plan: Plan, order: Order, alive: NDArray[np.bool_]) -> tuple[lis
     form, _ = form_of(plan.recipe.output, group)
     checks = [check for check in plan.recipe.checks(backend=plan.backend) if check.has("apply")]
     frames: list[pl.DataFrame] = []
+    amended = Amended(plan, shard)
     try:
         for batch in read_batches(plan, shard, plan.batch_size):
-            read = frame = batch.frame.filter(pl.Series(alive[batch.rows - shard.start]))
+            read = frame = amended.frame(batch).filter(pl.Series(alive[batch.rows - shard.start]))
             for check in checks:
                 frame = check.apply(frame, group, order.statistics)
             frames.append(form.keyed(read, frame, batch.source) if form else frame)

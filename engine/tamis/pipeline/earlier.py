@@ -112,7 +112,7 @@ def _meaning(recipe: Recipe) -> dict[str, Any]:
     """Return the keys on which the meaning of evidence that is judged hangs."""
     meaning: dict[str, Any] = {"seed": recipe.seed}
     for check in recipe.checks(backend="cpu"):
-        if check.has("judge"):
+        if check.has("observe") and check.has("judge"):
             keys = check.options.model_dump(mode="json", exclude=set(check.verdict_keys))
             meaning |= {f"{check.name}.{key}": value for key, value in keys.items()}
             meaning[f"{check.name}.remembered"] = check.remembers

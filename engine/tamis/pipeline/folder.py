@@ -23,6 +23,8 @@ OURS = (
     "rejects.parquet",
     "notes.parquet",
     "clusters.parquet",
+    "series.parquet",
+    "confirm.toml",
     "inputs.parquet",
     "outputs.parquet",
     "scaler.json",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,21 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tamis.pipeline import findings, spill
+from tamis.pipeline import amend, findings, spill
 from tamis.pipeline.evidence import evidence_path, findings_path, read_findings, write_findings
 from tamis.pipeline.files import whole, write_json, write_table
 from tamis.pipeline.sets import read_sets
 from tamis.sets import ShingleSets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from tamis.checks.base import Check, Severity
+    from tamis.checks.base import Amendment, Check, Rows, Severity
     from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
+    from tamis.sources.schema import TableGroup
 
 _CLUSTER_ROWS = 1 << 16
 
@@ -75,6 +78,7 @@ class Books:
         self._alive = np.concatenate([np.ones(plan.records, bool), *(run.kept for run in earlier)])
         self._told: list[_Told] = []
         self._members: list[_Members] = []
+        self._decisions: dict[str, list[str]] = {}
         self.counters: dict[str, dict[str, float]] = {}
         self._check: Check
         for shard in plan.shards:
@@ -169,6 +173,36 @@ class Books:
         for name, value in counters.items():
             book[name] = book.get(name, 0) + value
 
+    def tables(self) -> Iterator[amend.SourceRows]:
+        return (amend.SourceRows(self._plan, group, self._alive) for group in self._plan.groups.values())
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        folder = self._plan.state("judged", "scratch")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def amend(self, table: Rows, records: Iterator[NDArray[Any]], make: Callable[[int, int, NDArray[Any]], Amendment]) -> None:
+        held = amend.Records(records)
+        for shard in self._plan.shards:
+            if shard.group == table.group.name:
+                self._alive[amend.write_amendments(self._plan, shard, self._check.name, held, make)] = False
+
+    def publish(self, frame: pl.DataFrame) -> None:
+        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        write_table(Path(self._plan.out, "series.parquet"), [table], table.schema)
+
+    def leave(self, name: str, text: str) -> None:
+        with whole(Path(self._plan.out, name)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def decide(self, group: TableGroup, decision: str) -> None:
+        self._decisions.setdefault(group.name, []).append(decision)
+
     def close(self) -> None:
         """Write verdicts, findings per shard, clusters and counters; the last file marks them whole."""
         plan = self._plan
@@ -178,13 +212,14 @@ class Books:
         write_table(plan.state("judged", "clusters.parquet"), self._cluster_tables(), table.schema)
         with whole(plan.state("judged", "alive.bin")) as temporary:
             temporary.write_bytes(np.packbits(self._alive[: self.own]).tobytes())
+        write_json(plan.state("judged", "decisions.json"), self._decisions)
         write_json(plan.state("judged", "counters.json"), self.counters)
 
     def _column(self, name: str) -> str:
         return f"{self._check.name}.{name}"
 
     def _findings(self, shard: Shard) -> pl.DataFrame:
-        frames = [findings.empty()]
+        frames = [findings.empty(), read_findings(findings_path(self._plan, shard, "amended"))]
         for told in self._told:
             start, stop = np.searchsorted(told.indices, [shard.first, shard.first + shard.records])
             kept, similarity = pl.Series(told.kept[start:stop]), pl.Series(told.similarity[start:stop])

@@ -80,7 +80,7 @@ def write_books(
             "listing": inputs["xxh3_128"],
         },
         "counts": _counts(plan, kept, tally, counters),
-        "tables": {name: _table(plan, name, totals, tally) for name in plan.groups},
+        "tables": {name: _table(plan, name, totals, tally, counters) for name in plan.groups},
         "scalers": {name: {key: sorted(value) for key, value in scaler.items()} for name, scaler in scalers.items()},
         "recipe": plan.recipe.canonical(),
         "recipe_hash": plan.recipe.digest(),
@@ -174,7 +174,7 @@ def _by_reason(counter: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
     return [{"check": check, "reason": reason, "records": count} for (check, reason), count in ordered]
 
 
-def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally) -> dict[str, Any]:
+def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally, counters: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     group = plan.groups[name]
     form, told = form_of(plan.recipe.output, group)
     rows = sum(shard.records for shard in plan.shards if shard.group == name)
@@ -182,6 +182,7 @@ def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally) -> dict[st
     for column in group.columns:
         prefix = f"formats.{name}|{column.name}|"
         nulls = {key.removeprefix(prefix): value for key, value in sorted(totals.items()) if key.startswith(prefix)}
+        nulls |= {check: int(book[key]) for check, book in counters.items() if (key := f"nulled|{name}|{column.name}") in book}
         missing = totals[f"missing.{name}|{column.name}"]
         columns.append({"name": column.name, "type": str(column.dtype), "kind": column.kind, "missing": missing, "nulls": nulls})
     notes = [note for record in group.files for note in plan.staged[record].notes]
@@ -191,7 +192,12 @@ def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally) -> dict[st
         **_written(plan, name, form, rows - tally.by_group[name]),
         "columns": columns,
         "files": list(group.files),
-        "decisions": [*group.notes, *notes, *([told] if told else [])],
+        "decisions": [
+            *group.notes,
+            *notes,
+            *json.loads(plan.state("judged", "decisions.json").read_text()).get(name, []),
+            *([told] if told else []),
+        ],
     }
 
 

@@ -38,6 +38,7 @@ def read_batches(plan: Plan, shard: Shard, batch_size: int | None, *, only: NDAr
     """
     file, group = shard.files[0], plan.groups[shard.group]
     staged = plan.staged[file.record]
+    correcting = [check for check in plan.recipe.checks(backend=plan.backend) if check.has("correct")]
     if staged.path is None:
         verify_unchanged(file)
     try:
@@ -53,7 +54,10 @@ def read_batches(plan: Plan, shard: Shard, batch_size: int | None, *, only: NDAr
             step = batch_size or max(1, len(rows))
             for first in range(0, len(rows), step):
                 typed = standardise(frame[first : first + step], file.record, group, plan.formats)
-                yield TableBatch(group, file.record, rows[first : first + step], typed.frame, typed.unparsed, typed.nulls)
+                batch = TableBatch(group, file.record, rows[first : first + step], typed.frame, typed.unparsed, typed.nulls)
+                for check in correcting:
+                    batch = check.correct(batch)
+                yield batch
     except (ReadFailed, OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise Unavailable("unreadable_rows", str(error)) from error
 

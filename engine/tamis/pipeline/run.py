@@ -223,7 +223,7 @@ class _Run:
 
 def _tidy(plan: Plan) -> None:
     """Remove what only an unfinished run needs; the evidence stays, it is the index of later runs."""
-    for name in ("staged", "applied", "runs", "unfinished"):
+    for name in ("staged", "amended", "applied", "runs", "unfinished"):
         shutil.rmtree(plan.state(name), ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from tamis.errors import OutputError
 from tamis.report import charts, formats
-from tamis.report.findings import clusters, examples, null_table
+from tamis.report.findings import clusters, examples, null_table, series_table
 from tamis.report.thumbnails import is_picture, thumbnail
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def write_report(out: Path, manifest: dict[str, Any] | None = None, media: Itera
     Parameters
     ----------
     out
-        The output folder. `rejects.parquet`, `notes.parquet` and `clusters.parquet` may be
+        The output folder. `rejects.parquet`, `notes.parquet`, `clusters.parquet` and `series.parquet` may be
         missing where there was nothing to write. Pictures of duplicates are read from the run's sources if they still exist.
     manifest
         What the run did; None reads `manifest.json` in the folder.
@@ -68,6 +68,7 @@ def write_report(out: Path, manifest: dict[str, Any] | None = None, media: Itera
         quality_chart=Markup(charts.issues([(told.reason, told.records) for told in quality])) if quality else "",
         labels=labels,
         clusters=found,
+        series=series_table(out / "series.parquet"),
         tables={name: null_table(table) for name, table in manifest.get("tables", {}).items()},
         decisions=_decisions(manifest),
         recipe=json.dumps(manifest.get("recipe", {}), indent=2, ensure_ascii=False, sort_keys=True),

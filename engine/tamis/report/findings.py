@@ -15,6 +15,7 @@ EXAMPLES = 5
 TREATMENTS = ("missing", "imputed")  # further counts that a column may carry
 CLUSTERS_PER_CHECK = 4
 MEMBERS_SHOWN = 4
+SERIES_SHOWN = 20
 # how a value came to be null, in the order a reader meets it; other names follow these
 NULL_CAUSES = ("blank", "word", "code", "nan", "unparsed")
 
@@ -95,6 +96,25 @@ def _members(rows: pl.LazyFrame, check: str, keeper: str) -> list[dict[str, Any]
     members = rows.filter(pl.col("check") == check, pl.col("cluster") == keeper, ~pl.col("keeper"))
     nearest_first = members.sort(["similarity", "record"], descending=[True, False])
     return nearest_first.head(MEMBERS_SHOWN).collect(engine="streaming").to_dicts()
+
+
+class SeriesTable(NamedTuple):
+    """The series with the most suspect and failing readings, how many there are in all, and the tests that told on any."""
+
+    total: int
+    tests: list[str]
+    rows: list[dict[str, Any]]
+
+
+def series_table(path: Path) -> SeriesTable | None:
+    """Return the series of a run whose readings were tested; None where none were."""
+    if not path.exists():
+        return None
+    frame = pl.read_parquet(path)
+    tests = [name for name in frame.columns[frame.columns.index("missing") + 1 :] if name != "limits" and frame[name].sum()]
+    told = (pl.col("suspect") + pl.col("fail")).alias("told")
+    worst = frame.with_columns(told).sort("told", "table", "sensor", "column", descending=[True, False, False, False])
+    return SeriesTable(len(frame), tests, worst.head(SERIES_SHOWN).to_dicts())
 
 
 def null_table(table: dict[str, Any]) -> NullTable:

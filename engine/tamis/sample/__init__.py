@@ -15,6 +15,7 @@ from tamis.errors import OutputError
 from tamis.sample.documents import write_documents
 from tamis.sample.photos import MINIMUM_IMAGES, write_photos
 from tamis.sample.sensors import MINIMUM_ROWS, write_sensors
+from tamis.sample.series import write_series
 from tamis.sample.truth import Truth, write_truth
 from tamis.sample.windows import write_windows
 from tamis_kernels import ArgumentError
@@ -26,6 +27,7 @@ __all__ = ["SampleSummary", "Truth", "write_sample"]
 
 MINIMUM_DOCUMENTS = 50
 ROWS_PER_WINDOW = 50
+ROWS_PER_READING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class SampleSummary:
 def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int = 20_000, documents: int = 1_000) -> SampleSummary:
     """Write a corpus with planted faults and the truth about each of its records.
 
-    `directory/corpus` holds `photos/`, `sensors/`, `windows.parquet` and `text/documents.ndjson`;
+    `directory/corpus` holds `photos/`, `sensors/`, `windows.parquet`, `series.parquet` and `text/documents.ndjson`;
     `directory/truth.parquet` has the columns of `Truth` and a `group` that duplicates of one another share.
 
     Parameters
@@ -77,7 +79,8 @@ def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int
     images
         Files under `photos/`, faulty ones included.
     rows
-        Data rows of all files under `sensors/` together. One window is written per fifty of them.
+        Data rows of all files under `sensors/` together. One window is written per fifty of them, and one row of
+        `series.parquet`, in which the faults of instruments are planted, per four, 1,200 at least.
     documents
         Lines of `documents.ndjson`, the broken one included.
 
@@ -102,6 +105,7 @@ def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int
         *write_photos(corpus, seed, images),
         *write_sensors(corpus, seed, rows),
         *write_windows(corpus, seed, rows // ROWS_PER_WINDOW),
+        *write_series(corpus, seed, rows // ROWS_PER_READING),
         *write_documents(corpus, seed, documents),
     ]
     truth = directory / "truth.parquet"

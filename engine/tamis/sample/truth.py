@@ -22,7 +22,7 @@ class Truth(NamedTuple):
     record
         Path below the corpus for a file; `path#row` for a row, counted from 0 in file order, broken rows included.
     kind
-        `image`, `reading`, `window` or `document`.
+        `image`, `reading`, `series` (a reading of `series.parquet`), `window` or `document`.
     fault
         Name of the planted fault, `none` for a clean record.
     expected
@@ -37,7 +37,7 @@ class Truth(NamedTuple):
     """
 
     record: str
-    kind: Literal["image", "reading", "window", "document"]
+    kind: Literal["image", "reading", "series", "window", "document"]
     fault: str = "none"
     expected: Expected = "keep"
     original: str | None = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import zlib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import pyarrow as pa
+from isal import isal_zlib
 
 from tamis.errors import DISK_FULL
 from tamis.sources.listing import Container, Problem, SourceFile
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tamis.sources.members import Indexed
 
 _GZIP = 31  # zlib's word for a stream in gzip's frame
+_INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
 _PACKED_BLOCK, _BLOCK = 1 << 14, 1 << 20
 _BOMB_BYTES, _BOMB_RATIO = 64_000_000, 200
 
@@ -83,13 +84,13 @@ def _unpack(path: str, target: Path) -> str | None:
 
 def _inflated(packed: BinaryIO) -> Iterator[bytes]:
     """Yield what gzip members inflate to, as far as they are whole: what is missing shows as the truncation of the tar."""
-    inflater = zlib.decompressobj(_GZIP)
+    inflater = isal_zlib.decompressobj(_GZIP)
     while block := packed.read(_PACKED_BLOCK):
         while block:
             try:
                 yield inflater.decompress(block, _BLOCK)
-            except zlib.error:
+            except _INFLATE_ERROR:
                 return
             block = inflater.unconsumed_tail or inflater.unused_data
             if inflater.eof:
-                inflater = zlib.decompressobj(_GZIP)
+                inflater = isal_zlib.decompressobj(_GZIP)

@@ -19,7 +19,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from tamis.errors import SourceError, nearest
@@ -74,8 +74,7 @@ class Container:
         return self.unpacked or self.path
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(NamedTuple):
     """A regular file that can be read, or a member of one.
 
     Of a member, `path` and `mtime_ns` are those of its container, `size` is that of its payload (0 for a row, whose size its table does

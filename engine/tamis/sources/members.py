@@ -6,6 +6,7 @@ A member's id is the container's, a `/`, and its name. A second member of the sa
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST_PART, LONGEST_PATH = 255, 2048  # what file systems take; the second leaves room for the output folder in front
 SHOWN_BYTES = 120
+_PLAIN = re.compile(rb"(?:[\w-][\w .-]*/)*[\w-][\w .-]*").fullmatch  # names of which nothing needs to be said, told at a glance
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,12 @@ class Members:
 
     def add(self, member: Member) -> None:
         """Add a plain file."""
-        fault = unfit(member.name)
+        name = tidy(member.name)
+        fault = unfit(name)
         if fault:
-            self.refuse(member.name, member.place, *fault)
+            self.refuse(name, member.place, *fault)
         else:
-            self._files[self._unique(tidy(member.name), member.place)] = member
+            self._files[self._unique(name, member.place)] = member
 
     def refuse(self, name: bytes, place: int, reason: str, detail: str) -> None:
         """Add a member that cannot be a record."""
@@ -74,7 +77,7 @@ class Members:
         inside: dict[bytes, bool] = {}
         files = []
         for name, member in self._files.items():
-            if sample_key(member.name) in keys and not is_media(member.name):
+            if keys and not is_media(member.name) and sample_key(member.name) in keys:
                 continue
             if self._lies_in_a_file(name, inside):
                 detail = "a folder of its path is the name of another member, so that both cannot be written"
@@ -114,16 +117,18 @@ def tidy(name: bytes) -> bytes:
 
 
 def unfit(name: bytes) -> tuple[str, str] | None:
-    """Return why a member of this name is no record of media: reason and detail; None where it may be one."""
-    name = tidy(name)
-    parts = name.split(b"/")
-    if name.startswith(b"/") or b".." in parts:
-        return "unsafe_path", f"the name {_shown(name)} leads out of the archive; it is never written"
-    if not name or b"\0" in name or b"" in parts or b"." in parts:
-        return "unsafe_path", f"the name {_shown(name)} cannot be that of a file"
-    if len(name) > LONGEST_PATH or max(map(len, parts)) > LONGEST_PART:
-        return "unsafe_path", f"the name {_shown(name)} has {len(name)} bytes, more than file systems take"
+    """Return why a member of this tidy name is no record of media: reason and detail; None where it may be one."""
+    if len(name) > LONGEST_PART or not _PLAIN(name):
+        parts = name.split(b"/")
+        if name.startswith(b"/") or b".." in parts:
+            return "unsafe_path", f"the name {_shown(name)} leads out of the archive; it is never written"
+        if not name or b"\0" in name or b"" in parts or b"." in parts:
+            return "unsafe_path", f"the name {_shown(name)} cannot be that of a file"
+        if len(name) > LONGEST_PATH or max(map(len, parts)) > LONGEST_PART:
+            return "unsafe_path", f"the name {_shown(name)} has {len(name)} bytes, more than file systems take"
     text = name.decode("utf-8", "replace")
+    if is_media_name(text):
+        return None
     if is_archive(text):
         return "nested_archive", "an archive inside an archive is not opened; unpack it beside the source to have it read"
     if is_table(text):
@@ -149,7 +154,7 @@ def kept_names(kept: Iterable[bytes]) -> frozenset[bytes]:
 
 def rides_along(name: bytes, samples: frozenset[bytes]) -> bool:
     """Say whether a member that is no record stays because a medium of its sample does."""
-    return sample_key(name) in samples and not is_media(name) and unfit(name) is None
+    return sample_key(name) in samples and not is_media(name) and unfit(tidy(name)) is None
 
 
 def _shown(name: bytes) -> str:

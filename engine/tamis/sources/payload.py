@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from tamis.sources.mediatables import MediaTable
-from tamis.sources.zips import DamagedZipError, read_zip
+from tamis.sources.zips import DamagedZipError, ZipReader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
     from tamis.sources.listing import Container, SourceFile
 
 
@@ -38,6 +41,13 @@ def verify_unchanged(file: SourceFile) -> None:
         raise Unavailable("vanished", f"listed at the start of the run, then: {error.strerror}") from error
     if (status.st_size, status.st_mtime_ns) != (listed.size, listed.mtime_ns):
         raise Unavailable("changed", "its size or modification time differ from the listing: the file changed during the run")
+
+
+def _open_tar(container: Container) -> BinaryIO:
+    return open(container.readable, "rb")  # noqa: PTH123
+
+
+_READERS: dict[str, Callable[[Container], Any]] = {"tar": _open_tar, "zip": ZipReader, "parquet": MediaTable, "arrow": MediaTable}
 
 
 class PayloadReader:
@@ -80,15 +90,18 @@ class PayloadReader:
             with open(file.path, "rb") as handle:  # noqa: PTH123 - the path may hold bytes that are not UTF-8
                 return handle.read()
         self._hold(file.container)
+        data: bytes
         if file.container.format == "tar":
-            return os.pread(self._handle.fileno(), file.size, file.offset)
-        if file.container.format == "zip":
-            return read_zip(self._handle, file.offset)
-        buffer = self._handle.payload(file.offset)
-        if buffer is None:
-            raise Unavailable("missing_payload", f"the row has null in the column {file.container.column!r}")
-        self._check(buffer.size)
-        data: bytes = buffer.to_pybytes()
+            self._handle.seek(file.offset)
+            data = self._handle.read(file.size)
+        elif file.container.format == "zip":
+            data = self._handle.payload(file.offset)
+        else:
+            buffer = self._handle.payload(file.offset)
+            if buffer is None:
+                raise Unavailable("missing_payload", f"the row has null in the column {file.container.column!r}")
+            self._check(buffer.size)
+            data = buffer.to_pybytes()
         return data
 
     def _check(self, size: int) -> None:
@@ -102,5 +115,5 @@ class PayloadReader:
             self._handle.close()
         self._container = self._handle = None
         if container is not None:
-            self._handle = MediaTable(container) if container.column else open(container.readable, "rb")  # noqa: PTH123, SIM115
+            self._handle = _READERS[container.format](container)
             self._container = container

@@ -12,15 +12,17 @@ import lzma
 import os
 import stat
 import struct
-import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, cast
+
+from isal import isal_zlib
 
 from tamis.sources.listing import Container, Problem
 from tamis.sources.members import Indexed, Member, Members, cut_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from typing import BinaryIO
 
 _LOCAL = struct.Struct("<4s5HIIIHH")
@@ -28,11 +30,14 @@ _ENTRY = struct.Struct("<4s6HIIIHHHHHII")
 _END = struct.Struct("<4s4HIIH")
 _END64 = struct.Struct("<4sQHHIIQQQQ")
 _LOCATOR = struct.Struct("<4sIQI")
+_WINDOW = 1 << 20
 _TAIL = _END.size + 0xFFFF
 _FULL, _FULL_COUNT = 0xFFFFFFFF, 0xFFFF
 _ENCRYPTED, _DESCRIPTOR = 0x1, 0x8
 _STORED, _DEFLATED, _BZIP2, _LZMA = 0, 8, 12, 14
+_LEAST_DICTIONARY = 4096
 _BOMB_BYTES, _BOMB_RATIO = 16_000_000, 200
+_INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
 
 
 class DamagedZipError(Exception):
@@ -74,26 +79,25 @@ class _Directory:
 def index_zip(container: Container) -> Indexed:
     """Return the records of a zip."""
     members = Members(container)
-    with open(container.readable, "rb") as file:  # noqa: PTH123 - the path may hold bytes that are not UTF-8
-        descriptor = file.fileno()
+    with open(container.readable, "rb", buffering=_WINDOW) as file:  # noqa: PTH123 - the path may hold bytes that are not UTF-8
         try:
-            directory = _directory(descriptor)
+            directory = _directory(file.fileno())
         except DamagedZipError as error:
             return Indexed(container, (), (Problem(container.record, error.reason, str(error)),))
         entries: list[Entry] = []
         try:
-            entries.extend(_entries(descriptor, directory))
+            entries.extend(_entries(file, directory))
         except DamagedZipError as error:
-            members.refuse(b"", directory.start, error.reason, str(error))
+            members.refuse(b"", entries[-1].end if entries else directory.start, error.reason, str(error))
         reached, last = 0, b""
-        for entry in sorted(entries, key=lambda entry: (entry.header, entry.at)):
+        for entry in sorted(entries, key=attrgetter("header")):  # of equal ones, the one that stands first in the directory
             refusal = _refusal(entry, directory.start)
-            if entry.name.endswith(b"/") and not entry.size:
+            if not entry.size and entry.name.endswith(b"/"):
                 continue
             if entry.header < reached:
                 refusal = "overlapping", f"its bytes begin at {entry.header}, within those of {last[:120]!r}, which end at {reached}"
-            if entry.least_end > reached:
-                reached, last = entry.least_end, entry.name
+            if (end := entry.least_end) > reached:
+                reached, last = end, entry.name
             if refusal:
                 members.refuse(entry.name, entry.at, *refusal)
             else:
@@ -101,29 +105,44 @@ def index_zip(container: Container) -> Indexed:
     return members.indexed()
 
 
-def read_zip(file: BinaryIO, at: int) -> bytes:
-    """Return the payload of the member whose entry in the directory stands at this byte.
+class ZipReader:
+    """A zip that is held open, its directory found once: the payload of one member after another."""
 
-    Raises
-    ------
-    DamagedZipError
-        It cannot be inflated, is longer or shorter than declared, or its CRC is another.
-    """
-    directory = _directory(file.fileno())
-    entry = _entry(file.fileno(), at, directory.shift)
-    start = _payload(file.fileno(), entry)
-    try:
-        payload = _inflate(file, entry, start)
-    except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError) as error:
-        detail = f"its {entry.packed} bytes from byte {start} on cannot be inflated: {error}"
-        raise DamagedZipError("damaged_member", detail) from error
-    if len(payload) != entry.size:
-        more = "more than" if len(payload) > entry.size else "only"
-        amount = entry.size if len(payload) > entry.size else len(payload)
-        raise DamagedZipError("wrong_size", f"it inflates to {more} {amount} bytes, where {entry.size} are declared")
-    if zlib.crc32(payload) != entry.crc:
-        raise DamagedZipError("wrong_crc", f"the CRC of its {entry.size} bytes is {zlib.crc32(payload):08x}, {entry.crc:08x} is declared")
-    return payload
+    def __init__(self, container: Container) -> None:
+        self._file = open(container.readable, "rb")  # noqa: PTH123, SIM115
+        try:
+            self._shift = _directory(self._file.fileno()).shift
+        except DamagedZipError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def payload(self, at: int) -> bytes:
+        """Return the payload of the member whose entry in the directory stands at this byte.
+
+        Raises
+        ------
+        DamagedZipError
+            It cannot be inflated, is longer or shorter than declared, or its CRC is another.
+        """
+        entry = _entry_at(self._file, at, self._shift)
+        start = _payload(self._file.fileno(), entry)
+        try:
+            payload = _inflate(self._file, entry, start)
+        except (_INFLATE_ERROR, OSError, EOFError, lzma.LZMAError, ValueError) as error:
+            detail = f"its {entry.packed} bytes from byte {start} on cannot be inflated: {error}"
+            raise DamagedZipError("damaged_member", detail) from error
+        if len(payload) != entry.size:
+            more = "more than" if len(payload) > entry.size else "only"
+            amount = entry.size if len(payload) > entry.size else len(payload)
+            raise DamagedZipError("wrong_size", f"it inflates to {more} {amount} bytes, where {entry.size} are declared")
+        crc = isal_zlib.crc32(payload)
+        if crc != entry.crc:
+            raise DamagedZipError("wrong_crc", f"the CRC of its {entry.size} bytes is {crc:08x}, {entry.crc:08x} is declared")
+        return payload
 
 
 def copy_zip(container: Container, kept: Collection[int], target: BinaryIO) -> None:
@@ -131,8 +150,8 @@ def copy_zip(container: Container, kept: Collection[int], target: BinaryIO) -> N
     with open(container.readable, "rb") as file:  # noqa: PTH123
         descriptor, shift = file.fileno(), _directory(file.fileno()).shift
         entries: list[bytes] = []
-        for at in sorted(kept, key=lambda at: _entry(descriptor, at, shift).header):
-            entry = _entry(descriptor, at, shift)
+        for at in sorted(kept, key=lambda at: _entry_at(file, at, shift).header):
+            entry = _entry_at(file, at, shift)
             fixed, variable = _directory_bytes(descriptor, entry)
             entries.append(_moved(entry, fixed, variable, target.tell()))
             target.write(_local(entry))
@@ -170,11 +189,12 @@ def _directory(descriptor: int) -> _Directory:
     return _Directory(stop - size, entries, stop - size - offset)
 
 
-def _entries(descriptor: int, directory: _Directory) -> Iterator[Entry]:
+def _entries(file: BinaryIO, directory: _Directory) -> Iterator[Entry]:
     at = directory.start
+    file.seek(at)
     for number in range(directory.entries):
         try:
-            entry = _entry(descriptor, at, directory.shift)
+            entry = _entry(file.read, at, directory.shift)
         except DamagedZipError as error:
             detail = f"{error}; entries from number {number} on, of {directory.entries}, are not read"
             raise DamagedZipError("damaged_directory", detail) from error
@@ -182,19 +202,21 @@ def _entries(descriptor: int, directory: _Directory) -> Iterator[Entry]:
         at = entry.end
 
 
-def _entry(descriptor: int, at: int, shift: int) -> Entry:
-    fixed = os.pread(descriptor, _ENTRY.size, at)
+def _entry_at(file: BinaryIO, at: int, shift: int) -> Entry:
+    file.seek(at)
+    return _entry(file.read, at, shift)
+
+
+def _entry(read: Callable[[int], bytes], at: int, shift: int) -> Entry:
+    fixed = read(_ENTRY.size)
     if len(fixed) < _ENTRY.size or fixed[:4] != b"PK\x01\x02":
         raise DamagedZipError("damaged_directory", f"no entry of the directory stands at byte {at}")
     _, _, _, flags, method, _, _, crc, packed, size, names, extras, comments, _, _, attributes, header = _ENTRY.unpack(fixed)
-    variable = os.pread(descriptor, names + extras, at + _ENTRY.size)
-    large = [size == _FULL, packed == _FULL, header == _FULL]
-    if any(large):
-        sizes = _extra(variable[names:]).get(1, b"")
+    variable = read(names + extras + comments)
+    if _FULL in (size, packed, header):
+        sizes = _extra(variable[names : names + extras]).get(1, b"")
         values = iter(struct.unpack(f"<{len(sizes) // 8}Q", sizes[: len(sizes) // 8 * 8]))
-        size, packed, header = (
-            next(values, told) if is_large else told for told, is_large in zip((size, packed, header), large, strict=True)
-        )
+        size, packed, header = (next(values, told) if told == _FULL else told for told in (size, packed, header))
     end = at + _ENTRY.size + names + extras + comments
     return Entry(at, end, variable[:names], flags, method, crc, packed, size, header + shift, attributes >> 16)
 
@@ -216,7 +238,7 @@ def _refusal(entry: Entry, end: int) -> tuple[str, str] | None:
         return "encrypted", "it is encrypted; unpack the archive with its password to have it read"
     if entry.method not in (_STORED, _DEFLATED, _BZIP2, _LZMA):
         return "unsupported_method", f"it is compressed by method {entry.method}; unpack the archive to have it read"
-    if not 0 <= entry.header <= entry.least_end <= end:
+    if entry.header < 0 or entry.least_end > end:
         return "truncated", f"its {entry.packed} bytes would lie from byte {entry.header} on, but the payloads end at byte {end}"
     if entry.size > _BOMB_BYTES and entry.size > _BOMB_RATIO * entry.packed:
         return "bomb", f"{entry.packed} bytes are said to inflate to {entry.size}, more than {_BOMB_RATIO} times as many"
@@ -241,7 +263,7 @@ def _inflate(file: BinaryIO, entry: Entry, start: int) -> bytes:
         return file.read(entry.size)
     blocks = (file.read(size) for size in cut_blocks(entry.packed))
     if entry.method == _DEFLATED:
-        inflater = zlib.decompressobj(-15)
+        inflater = isal_zlib.decompressobj(-15)
         parts, wanted = [], entry.size + 1
         for block in blocks:
             parts.append(inflater.decompress(block, wanted))
@@ -251,7 +273,7 @@ def _inflate(file: BinaryIO, entry: Entry, start: int) -> bytes:
         return b"".join(parts)
     unpacker: Any = bz2.BZ2Decompressor()
     if entry.method == _LZMA:
-        unpacker = _lzma(file.read(4), file)
+        unpacker = _lzma(file, entry.size)
         blocks = (file.read(size) for size in cut_blocks(start + entry.packed - file.tell()))
     parts, wanted = [], entry.size + 1
     for block in blocks:
@@ -264,16 +286,20 @@ def _inflate(file: BinaryIO, entry: Entry, start: int) -> bytes:
     return b"".join(parts)
 
 
-def _lzma(head: bytes, file: BinaryIO) -> lzma.LZMADecompressor:
-    """Return a decompressor by the properties in front of the data: version, length, three numbers in a byte, size."""
-    size = int.from_bytes(head[2:], "little")
+def _lzma(file: BinaryIO, most: int) -> lzma.LZMADecompressor:
+    """Return a decompressor by the properties in front of the data: version, length, three numbers in a byte, size of the dictionary.
+
+    No match reaches further back than what `most` bytes make, so the dictionary, which is allocated at once, need not be larger.
+    """
+    size = int.from_bytes(file.read(4)[2:], "little")
     properties = file.read(size)
     if size != 5 or len(properties) < size:
         message = f"the LZMA properties have {size} bytes, not 5"
         raise ValueError(message)
     rest, lc = divmod(properties[0], 9)
     pb, lp = divmod(rest, 5)
-    filters = [{"id": lzma.FILTER_LZMA1, "dict_size": int.from_bytes(properties[1:], "little"), "lc": lc, "lp": lp, "pb": pb}]
+    dictionary = max(_LEAST_DICTIONARY, min(int.from_bytes(properties[1:], "little"), most))
+    filters = [{"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": lc, "lp": lp, "pb": pb}]
     return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
 
 

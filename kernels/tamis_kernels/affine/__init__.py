@@ -36,7 +36,8 @@ def transform(
     Parameters
     ----------
     values
-        ndarray of shape (n_rows,) or (n_rows, n_columns), float32 or float64. NaN stays NaN, infinities follow IEEE 754.
+        ndarray of shape (n_rows,) or (n_rows, n_columns), float32 or float64. NaN stays NaN, infinities follow IEEE 754; what lies under
+        a null of an Arrow column is moved like any value, and the column's bitmap goes on to the result.
     centre, scale
         Numbers, or ndarrays of shape (n_columns,). They are rounded to the dtype of values first, and all arithmetic is done in
         it. A scale must not be 0.

@@ -12,6 +12,7 @@ What is cheapest is estimated from the numbers of hashes, see `_plan`. A pair is
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING, Literal
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["distances", "pair_chunks", "pairs"]
 
-# Costs by which a plan is chosen, in comparisons of two hashes: to look up a bucket, to sort a hash into a band.
-_LOOK_UP, _SORT = 250, 160
+# What a plan is chosen by, in nanoseconds of one core: bench/fit_hamming.py. Of an index: a band, a hash sorted into one, a key of one, a
+# bucket looked up, a pair that meets in one; each raised, as large ones leave the cache. Of all pairs: a pair, by the words that
+# are probed and whether forms turn them over.
+WEIGHTS = np.array([47_000.0, 30.0, 1.1, 13.0, 0.022])
+_COMPARE = {(1, False): 0.033, (2, False): 0.05, (4, False): 0.1, (2, True): 0.07}
 _LONGEST_KEY, _SHORTEST_KEY = 24, 6
 _MOST_TURNED = 2
 
@@ -123,15 +127,15 @@ def pair_chunks(
     """
     hashes = _hashes("hashes", hashes)
     entries = hashes if against is None else _hashes("against", against)
-    limit, words = _limit(limit), hashes.shape[1]
+    limit = _limit(limit)
     which = SELF if against is None else LATER if half else ALL
-    forms = np.zeros((1, words), np.bool_) if forms is None else np.ascontiguousarray(forms, np.bool_)
+    forms = np.zeros((1, hashes.shape[1]), np.bool_) if forms is None else np.ascontiguousarray(forms, np.bool_)
     _check(hashes, entries, forms, joined, chunk)
     bands = _plan(limit, forms, len(hashes), len(entries), method)
     module = implementation("hamming", backend)
     for number in range(len(bands)):
         search = Search(limit, forms, bands, number, _masks(bands[number]), which)
-        probes = _probes(limit, words, len(forms))
+        probes = _probes(limit, forms)
         queries = _sorted(module, hashes, bands[number], probes, joined)
         index = queries if against is None else _sorted(module, entries, bands[number], probes, joined)
         yield from _steps(module, queries, index, search, joined, chunk)
@@ -155,38 +159,46 @@ def pairs(
 
 
 def _plan(limit: int, forms: NDArray[np.bool_], queries: int, entries: int, method: Method) -> NDArray[np.int64]:
-    """Return the cheapest bands, int64[bands, 5]; one band of no bits, which compares all, where an index would not pay.
-
-    Bands lie within words, as many in each. The first `limit + 1 - m · (limit // m)` of m may differ in `limit // m` bits, the others in
-    one less; those for which that is less than none are left out.
-    """
-    words = forms.shape[1]
-    turned: NDArray[np.bool_] = np.logical_or.reduce(forms, axis=0)
-    everything = np.zeros((1, 5), np.int64)
-    best, cheapest = everything, float(queries) * entries if method != "index" else float("inf")
+    """Return the cheapest bands, int64[bands, 5]; one band of no bits, which compares all, where an index would not pay."""
+    best = np.zeros((1, 5), np.int64)
+    cheapest = float("inf") if method == "index" else _COMPARE[_probes(limit, forms), len(forms) > 1] * queries * entries
     for each in range(1, 64 // _SHORTEST_KEY + 1) if method != "all" else ():
-        most = limit // (each * words)
-        needed = limit + 1 - most * each * words
-        if most > _MOST_TURNED:
+        most, beyond = divmod(limit, each * forms.shape[1])
+        bands = each * forms.shape[1] if most else beyond + 1
+        if most > _MOST_TURNED or bands * (WEIGHTS[0] + WEIGHTS[1] * (queries + entries)) >= cheapest:
             continue
-        for length in range(_SHORTEST_KEY, min(_LONGEST_KEY, 64 // each) + 1):
-            places = [(word, 64 * step // each) for step in range(each) for word in range(words)]
-            radii = [most] * needed + [most - 1] * (len(places) - needed if most else 0)
-            bands = np.array([(*place, length, radius, turned[place[0]]) for place, radius in zip(places, radii, strict=False)], np.int64)
-            cost = sum(_cost(band, queries, entries) for band in bands)
-            if cost < cheapest:
-                best, cheapest = bands, cost
-    if method not in ("auto", "all", "index") or (method == "index" and best is everything):
-        most_limit = (_MOST_TURNED + 1) * (64 // _SHORTEST_KEY) * words
+        lengths = np.arange(_SHORTEST_KEY, min(_LONGEST_KEY, 64 // each) + 1)
+        costs = WEIGHTS @ work(cut(limit, forms, each, 0), lengths, queries, entries)
+        if costs.min() < cheapest:
+            best, cheapest = cut(limit, forms, each, int(lengths[costs.argmin()])), float(costs.min())
+    if method not in ("auto", "all", "index") or (method == "index" and cheapest == float("inf")):
+        most_limit = (_MOST_TURNED + 1) * (64 // _SHORTEST_KEY) * forms.shape[1]
         message = f"method must be 'auto', 'all' or (below limit {most_limit}) 'index', got {method!r} with limit {limit}"
         raise ArgumentError(message)
     return best
 
 
-def _cost(band: NDArray[np.int64], queries: int, entries: int) -> float:
-    length, radius, folded = (int(value) for value in band[LENGTH:])
-    probes = sum(comb(length, turned) for turned in range(radius + 1))
-    return float(queries * probes * (_LOOK_UP + entries / 2 ** (length - folded)) + _SORT * (queries + entries) + 2.0**length)
+def cut(limit: int, forms: NDArray[np.bool_], each: int, length: int) -> NDArray[np.int64]:
+    """Return bands, int64[bands, 5], `each` of a word.
+
+    The first `limit + 1 - m · (limit // m)` of m may differ in `limit // m` bits, the others in one less; those for which that is less than
+    none are left out.
+    """
+    turned: NDArray[np.bool_] = np.logical_or.reduce(forms, axis=0)
+    places = [(word, 64 * step // each) for step in range(each) for word in range(len(turned))]
+    most, beyond = divmod(limit, len(places))
+    radii = [most] * (beyond + 1) + [most - 1] * (len(places) - beyond - 1 if most else 0)
+    return np.array([(*place, length, radius, turned[place[0]]) for place, radius in zip(places, radii, strict=False)], np.int64)
+
+
+def work(bands: NDArray[np.int64], lengths: NDArray[np.int64], queries: int, entries: int) -> NDArray[np.float64]:
+    """Return how much of each of `WEIGHTS` the bands cost, float64[5, lengths], were they as long as each of the lengths."""
+    total = np.zeros((len(WEIGHTS), len(lengths)))
+    for (radius, folded), many in Counter(map(tuple, bands[:, RADIUS:].tolist())).items():
+        probes = np.array([sum(comb(int(length), turned) for turned in range(radius + 1)) for length in lengths], np.float64)
+        met = queries * probes * (entries / 2.0 ** (lengths - folded))
+        total += many * np.stack([np.ones(len(lengths)), np.full(len(lengths), queries + entries), 2.0**lengths, queries * probes, met])
+    return total
 
 
 def _masks(band: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -195,10 +207,11 @@ def _masks(band: NDArray[np.int64]) -> NDArray[np.int32]:
     return np.array([sum(some) for turned in range(band[RADIUS] + 1) for some in combinations(bits, turned)], np.int32)
 
 
-def _probes(limit: int, words: int, forms: int) -> int:
+def _probes(limit: int, forms: NDArray[np.bool_]) -> int:
     """Return of how many words a comparison begins: so many that chance lets almost none pass, whose bits differ by halves."""
+    words = forms.shape[1]
     enough = [probes for probes in (1, 2, 4) if probes <= words and (probes == 4 or limit <= 32 * probes - 20 * probes**0.5)]
-    return 2 if forms > 1 else [*enough, 1 if words == 1 else 2][0]
+    return 2 if len(forms) > 1 else [*enough, 1 if words == 1 else 2][0]
 
 
 def _sorted(module: ModuleType, hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, joined: NDArray[np.int64] | None) -> Side:

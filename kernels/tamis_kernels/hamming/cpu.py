@@ -124,7 +124,7 @@ def _least(own: Columns, others: Columns, place: int, other: int, turned: bool) 
 
 
 @njit(cache=True, nogil=True)
-def _measure(queries: Side, index: Side, search: Search, place: int, other: int) -> int:
+def measure(queries: Side, index: Side, search: Search, place: int, other: int) -> int:
     """Return the distance of two places that make a pair of this band, else -1."""
     row, partner = queries.order[place], index.order[other]
     if search.which == LATER and partner <= row:
@@ -159,19 +159,20 @@ def _count_tile(queries: Side, index: Side, search: Search, place: int, start: i
         if stop - start <= _PIECE or _may_be_near(own, others, limit, place, piece, end, turned):
             for other in range(piece, end):
                 if _least(own, others, place, other, turned) <= limit:
-                    found += int(_measure(queries, index, search, place, other) >= 0)
+                    found += int(measure(queries, index, search, place, other) >= 0)
     return found
 
 
 @njit(cache=True, nogil=True)
-def _neighbour(key: int, mask: int, full: int) -> int:
+def neighbour(key: int, mask: int, full: int) -> int:
     """Return a key with bits turned over; `full` are all bits where a form turns over the word, else 0."""
     turned = int(np.int64(key) ^ np.int64(mask))
     return min(turned, turned ^ full) if full else turned
 
 
 @njit(cache=True, nogil=True)
-def _full(band: NDArray[np.int64]) -> int:
+def full_of(band: NDArray[np.int64]) -> int:
+    """Return all bits of a band where a form turns its word over, else 0."""
     return (1 << band[LENGTH]) - 1 if band[FOLDED] else 0
 
 
@@ -179,10 +180,10 @@ def _full(band: NDArray[np.int64]) -> int:
 def _count_run(queries: Side, index: Side, search: Search, begin: int, end: int, counts: NDArray[np.int64]) -> None:
     """Count the pairs of places begin … end - 1, which have one key."""
     own, others, starts = queries.columns, index.columns, index.starts
-    full, limit, turned, which = _full(search.bands[search.number]), u64(search.limit), search.forms.shape[0] > 1, search.which
+    full, limit, turned, which = full_of(search.bands[search.number]), u64(search.limit), search.forms.shape[0] > 1, search.which
     own_key = queries.keys[begin]
     for mask in search.masks:
-        key = _neighbour(own_key, mask, full)
+        key = neighbour(own_key, mask, full)
         if which == SELF and key < own_key:
             continue
         bucket, stop = starts[key], starts[key + 1]
@@ -242,7 +243,7 @@ def fill(
         end, place = ends[step], first + step
         written = end - counts[step]
         for mask in search.masks if written < end else search.masks[:0]:
-            key = _neighbour(queries.keys[place], mask, _full(search.bands[search.number]))
+            key = neighbour(queries.keys[place], mask, full_of(search.bands[search.number]))
             other = max(index.starts[key], place + 1) if search.which == SELF else index.starts[key]
             stop = index.starts[key + 1]
             tile_end = piece_end = other
@@ -261,7 +262,7 @@ def fill(
                         other = piece_end
                         continue
                 near = _least(own, others, place, other, turned) <= limit
-                apart = _measure(queries, index, search, place, other) if near else -1
+                apart = measure(queries, index, search, place, other) if near else -1
                 if apart >= 0:
                     one, two = np.int64(queries.order[place]), np.int64(index.order[other])
                     swapped = search.which == SELF and two < one

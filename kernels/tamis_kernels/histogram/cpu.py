@@ -14,23 +14,26 @@ TABLES = 4
 
 
 @njit(cache=True, nogil=True)
+def bin_of(value: float, edges: NDArray[np.float64]) -> int:
+    """Return where a value is counted."""
+    place, left = 0, edges.shape[0]
+    while left > 1:
+        half = left // 2
+        place += half if edges[place + half - 1] <= value else 0
+        left -= half
+    place += edges[place] <= value
+    if value != value:
+        place = edges.shape[0] + 1
+    elif value == edges[edges.shape[0] - 1]:
+        place = edges.shape[0] - 1
+    return int(place)
+
+
+@njit(cache=True, nogil=True)
 def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
     """Add to counts: below the edges, in each bin, above, NaN."""
-    last = edges.shape[0] - 1
     for i in range(values.shape[0]):
-        value = np.float64(values[i])
-        place = 0
-        left = edges.shape[0]
-        while left > 1:
-            half = left // 2
-            place += half if edges[place + half - 1] <= value else 0
-            left -= half
-        place += edges[place] <= value
-        if value != value:
-            place = last + 2
-        elif value == edges[last]:
-            place = last
-        counts[place] += 1
+        counts[bin_of(np.float64(values[i]), edges)] += 1
 
 
 @njit(cache=True, nogil=True)

@@ -37,6 +37,7 @@ from tamis_kernels.jpeg.lane import (
     NEXT,
     ONE,
     PARTS,
+    QUANTISER,
     SHIFT,
     SLOT,
     SLOTS,
@@ -92,6 +93,7 @@ def _begin_scan(data: NDArray[np.uint8], place: int, lane: Lane, facts: NDArray[
                 if slots == 10:
                     return False
                 lane.order[slots, 0], lane.order[slots, 1], lane.order[slots, 2] = chosen, row, column
+                lane.order[slots, QUANTISER] = frame.quantisers[part[TABLE], 0]
                 lane.bases[2 * slots], lane.bases[2 * slots + 1] = dc << WIDTH, ac << WIDTH
                 slots += 1
     if data[stop - 3] != 0 or data[stop - 2] != 63 or data[stop - 1] != 0:
@@ -100,8 +102,9 @@ def _begin_scan(data: NDArray[np.uint8], place: int, lane: Lane, facts: NDArray[
         facts[the.SCAN] = stop
     columns, rows = frame.components[chosen, WIDE], frame.components[chosen, HIGH]
     if count > 1:
-        across = 8 * frame.components[: facts[the.COMPONENTS], ACROSS].max()
-        down = 8 * frame.components[: facts[the.COMPONENTS], DOWN].max()
+        across = down = 0
+        for number in range(facts[the.COMPONENTS]):
+            across, down = max(across, 8 * frame.components[number, ACROSS]), max(down, 8 * frame.components[number, DOWN])
         columns, rows = (facts[the.WIDTH] + across - 1) // across, (facts[the.HEIGHT] + down - 1) // down
     state[SLOTS], state[PARTS], state[COLUMNS], state[TOTAL], state[AT] = slots, count, columns, columns * rows, 0
     state[STEP] = facts[the.INTERVAL] or columns * rows
@@ -127,11 +130,8 @@ def _sum_up(lane: Lane, mcus: int) -> int:
     """Find the DC term of each block, dequantised; return how many MCUs come before the first term that cannot be."""
     state, starts, lookup, data, codes = lane.state, lane.starts, lane.frame.lookup, lane.bytes, lane.frame.codes
     slots = state[SLOTS]
-    part, quantiser = np.zeros(10, np.int64), np.zeros(10, np.int64)
-    for slot in range(slots):
-        part[slot] = lane.order[slot, 0]
-        quantiser[slot] = lane.frame.quantisers[lane.frame.components[part[slot], TABLE], 0]
-    last = np.zeros(4, np.int64)
+    order, last = lane.order, lane.last
+    last[:] = 0
     block = 0
     for mcu in range(mcus):
         for slot in range(slots):
@@ -143,9 +143,10 @@ def _sum_up(lane: Lane, mcus: int) -> int:
             size = entry >> 5 & 15
             value = signed(((window << np.uint64((entry & 31) - size)) >> ONE) >> np.uint64(63 - size))
             value -= ((1 << size) - 1) * (value < (1 << size) >> 1)
-            last[part[slot]] += value
-            level = last[part[slot]] * quantiser[slot]
-            if abs(level) > 1024 + quantiser[slot]:
+            part, quantiser = order[slot, 0], order[slot, QUANTISER]
+            last[part] += value
+            level = last[part] * quantiser
+            if abs(level) > 1024 + quantiser:
                 return mcu
             lane.levels[block] = level
             block += 1
@@ -159,12 +160,12 @@ def _draw(lane: Lane, planes: NDArray[np.uint8], mcus: int) -> None:
     for slot in range(state[SLOTS]):
         part = lane.frame.components[lane.order[slot, 0]]
         across, down = (part[ACROSS], part[DOWN]) if state[PARTS] > 1 else (1, 1)
-        picture = planes[part[ORIGIN] : part[ORIGIN] + part[HIGH] * part[WIDE]].reshape(part[HIGH], part[WIDE])
+        picture = planes[part[ORIGIN] : part[ORIGIN] + part[HIGH] * part[WIDE]]
         row, column = state[AT] // state[COLUMNS], state[AT] % state[COLUMNS]
         for mcu in range(mcus):
             y, x = row * down + lane.order[slot, 1], column * across + lane.order[slot, 2]
             if y < part[HIGH] and x < part[WIDE]:
-                picture[y, x] = min(255, max(0, ((lane.levels[mcu * state[SLOTS] + slot] + 4) >> 3) + 128))
+                picture[y * part[WIDE] + x] = min(255, max(0, ((lane.levels[mcu * state[SLOTS] + slot] + 4) >> 3) + 128))
             column += 1
             if column == state[COLUMNS]:
                 column = 0
@@ -187,7 +188,7 @@ def _check_rest(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], m
 
 
 @njit(cache=True, nogil=True)
-def _conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8], fault: int) -> None:
+def conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8], fault: int) -> None:
     """Enter what the interval was, and go to the next one or to the end of the scan."""
     state = lane.state
     length = min(state[STEP], state[TOTAL] - state[AT])
@@ -230,7 +231,7 @@ def _conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], pla
 
 
 @njit(cache=True, nogil=True)
-def _open(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> bool:
+def open_interval(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> bool:
     """Go to the file's next restart interval; say whether there is one."""
     state = lane.state
     if state[AT] == state[TOTAL]:
@@ -238,7 +239,10 @@ def _open(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes:
         if place == NOTHING:
             return False
         if state[NEXT] == 2 or facts[the.MCUS] == 0:
-            planes[: 4 * data.size][: int((lane.frame.components[:, WIDE] * lane.frame.components[:, HIGH]).sum())] = 128
+            blocks = 0
+            for number in range(4):
+                blocks += lane.frame.components[number, WIDE] * lane.frame.components[number, HIGH]
+            planes[: min(blocks, 4 * data.size)] = 128
         if not _begin_scan(data, place, lane, facts):
             note(facts, the.BAD_SCAN, place, -1)
             return False
@@ -247,7 +251,7 @@ def _open(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes:
 
 
 @njit(cache=True, nogil=True)
-def _start(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) -> bool:
+def begin_file(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) -> bool:
     """Begin a file; say whether it begins like a JPEG."""
     facts[:] = 0
     lane.frame.quantisers[:] = 0
@@ -278,11 +282,11 @@ def _feed(
                 return coming
             state[FILE] = coming
             coming += 1
-            if not _start(data[offsets[coming - 1] : offsets[coming]], lane, facts[coming - 1]):
+            if not begin_file(data[offsets[coming - 1] : offsets[coming]], lane, facts[coming - 1]):
                 state[FILE] = IDLE
                 continue
         one = state[FILE]
-        if _open(data[offsets[one] : offsets[one + 1]], lane, facts[one], planes[4 * offsets[one] : 4 * offsets[one + 1]]):
+        if open_interval(data[offsets[one] : offsets[one + 1]], lane, facts[one], planes[4 * offsets[one] : 4 * offsets[one + 1]]):
             return coming
         state[FILE] = IDLE
 
@@ -309,5 +313,5 @@ def walk_files(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
                 continue
             fault = state[TROUBLE] or finish(lane)
             span = planes[4 * offsets[one] : 4 * offsets[one + 1]]
-            _conclude(data[offsets[one] : offsets[one + 1]], lane, facts[one], span, fault)
+            conclude(data[offsets[one] : offsets[one + 1]], lane, facts[one], span, fault)
             coming = _feed(lane, coming, data, offsets, facts, planes)

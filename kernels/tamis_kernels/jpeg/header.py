@@ -18,6 +18,7 @@ NUMBER, ACROSS, DOWN, TABLE, WIDE, HIGH, SCANNED, ORIGIN = range(8)
 NOTHING = -1
 
 _ZIGZAG = np.array(the.ZIGZAG, np.int64)
+_NUMBER = np.argsort(_ZIGZAG)  # of each place in the square
 
 
 class Frame(NamedTuple):
@@ -102,7 +103,10 @@ def next_scan(data: NDArray[np.uint8], begin: int, frame: Frame, facts: NDArray[
         marker = int(data[place + 1])
         if marker == the.EOI:
             facts[the.END] = place + 2
-            if facts[the.COMPONENTS] == 0 or frame.components[: facts[the.COMPONENTS], SCANNED].min() == 0:
+            scanned = 0
+            for number in range(facts[the.COMPONENTS]):
+                scanned += frame.components[number, SCANNED]
+            if facts[the.COMPONENTS] == 0 or scanned < facts[the.COMPONENTS]:
                 note(facts, the.MISSING_COMPONENT, place, -1)
             if facts[the.ODD]:
                 note(facts, the.ODD_QUANTISATION_TABLE, facts[the.ODD], -1)
@@ -148,10 +152,12 @@ def _read_quantisers(data: NDArray[np.uint8], begin: int, stop: int, frame: Fram
         if wide > 1 or table > 3 or place + 1 + size > stop:
             return the.BAD_QUANTISATION_TABLE, place
         values = frame.quantisers[table]
+        least = 1
         for number in range(64):
             at = place + 1 + (1 + wide) * number
             values[number] = sixteen(data, at) if wide else int(data[at])
-        if values.min() == 0:
+            least = min(least, values[number])
+        if least == 0:
             return the.BAD_QUANTISATION_TABLE, place
         odd = _odd_entry(values)
         if odd != NOTHING and facts[the.ODD] == 0:
@@ -163,18 +169,14 @@ def _read_quantisers(data: NDArray[np.uint8], begin: int, stop: int, frame: Fram
 @njit(cache=True, nogil=True)
 def _odd_entry(values: NDArray[np.int64]) -> int:
     """Return the first entry, but for that of DC, which is far from all its neighbours in the square; `NOTHING` where none is."""
-    square = np.empty((8, 8), np.int64)
-    for number in range(64):
-        square[_ZIGZAG[number] >> 3, _ZIGZAG[number] & 7] = values[number]
     for number in range(1, 64):
-        y, x = _ZIGZAG[number] >> 3, _ZIGZAG[number] & 7
-        one = square[y, x]
-        square[y, x] = -1
-        around = square[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
-        largest = around.max()
-        square[y, x] = largest
-        smallest = around.min()
-        square[y, x] = one
+        y, x, one = _ZIGZAG[number] >> 3, _ZIGZAG[number] & 7, values[number]
+        largest, smallest = np.int64(0), np.int64(1 << 16)
+        for row in range(max(0, y - 1), min(8, y + 2)):
+            for column in range(max(0, x - 1), min(8, x + 2)):
+                if row != y or column != x:
+                    around = values[_NUMBER[8 * row + column]]
+                    largest, smallest = max(largest, around), min(smallest, around)
         if one > the.ODD_FACTOR * largest + the.ODD_SLACK or smallest > the.ODD_FACTOR * one + the.ODD_SLACK:
             return number
     return NOTHING
@@ -194,7 +196,8 @@ def _read_codes(data: NDArray[np.uint8], begin: int, stop: int, frame: Frame) ->
             total += int(data[place + length])
         if total > 256 or place + 17 + total > stop:
             return the.BAD_HUFFMAN_TABLE, place
-        frame.symbols[table, :total] = data[place + 17 : place + 17 + total]
+        for number in range(total):
+            frame.symbols[table, number] = data[place + 17 + number]
         frame.known[table] = True
         if not canonical(frame.counts[table], frame.codes[table]):
             return the.BAD_HUFFMAN_TABLE, place
@@ -223,8 +226,9 @@ def _read_frame(data: NDArray[np.uint8], place: int, stop: int, frame: Frame, fa
         for other in range(number):
             if parts[other, NUMBER] == parts[number, NUMBER]:
                 return the.BAD_FRAME
-    most_across, most_down = parts[:count, ACROSS].max(), parts[:count, DOWN].max()
-    blocks = 0
+    most_across = most_down = blocks = 0
+    for number in range(count):
+        most_across, most_down = max(most_across, parts[number, ACROSS]), max(most_down, parts[number, DOWN])
     for number in range(count):
         one = parts[number]
         one[WIDE] = ((width * one[ACROSS] + most_across - 1) // most_across + 7) // 8
@@ -239,7 +243,9 @@ def _read_frame(data: NDArray[np.uint8], place: int, stop: int, frame: Frame, fa
 @njit(cache=True, nogil=True)
 def prepare_lookup(frame: Frame, table: int) -> None:
     """Build the lookup of a table, unless it was built of the same codes for an earlier file."""
-    total = int(frame.counts[table].sum())
+    total = 0
+    for length in range(1, 17):
+        total += frame.counts[table, length]
     built = frame.built[table]
     same = True
     for length in range(1, 17):
@@ -248,7 +254,8 @@ def prepare_lookup(frame: Frame, table: int) -> None:
         same = same and built[17 + place] == frame.symbols[table, place]
     if same:
         return
-    built[:17] = frame.counts[table]
+    for length in range(1, 17):
+        built[length] = frame.counts[table, length]
     for place in range(total):
         built[17 + place] = frame.symbols[table, place]
     lookup, single = frame.lookup[table << WIDTH : (table + 1) << WIDTH], frame.single[table << WIDTH : (table + 1) << WIDTH]

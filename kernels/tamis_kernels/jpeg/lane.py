@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Where a lane stands in its file, int64[STATE]. MCUs are counted within the scan, BEFORE are those of earlier scans.
 BIT, K, SLOT, BLOCK, STOP, END_BIT, SLOTS, FILE, AT, TOTAL, STEP, COLUMNS, BEFORE, BEGIN, END, PARTS, NEXT, TROUBLE = range(18)
 STATE = 18
+QUANTISER = 3
+ROOM, MOST_SIDE = 32, 8192  # numbers that the seam test needs for a block of the longer side; blocks of 65,535 pixels
 SLACK = 128  # bytes behind the last one that copies and windows may reach
 IDLE = -1
 
@@ -41,7 +43,12 @@ class Lane(NamedTuple):
     starts: NDArray[np.int64]  # the bit at which each of its blocks begins
     levels: NDArray[np.int32]  # the DC term of each of its blocks, dequantised
     bases: NDArray[np.uint64]  # [2 * 10], where the lookups of each block of an MCU begin: DC, AC
-    order: NDArray[np.int64]  # [10, 3], component, row and column of each block of an MCU
+    order: NDArray[np.int64]  # [10, 4], component, row and column of each block of an MCU, and what its DC term is multiplied by
+    last: NDArray[np.int64]  # [4], the last DC term of each component
+    # For the seam test: jumps and two rows of them, an MCU row's edges and scores, and five sums. A GPU gives out no memory under way.
+    jumps: NDArray[np.int32]
+    room: NDArray[np.int64]  # [ROOM * side]
+    sums: NDArray[np.int64]  # [5]
 
 
 @njit(cache=True, nogil=True)
@@ -54,7 +61,11 @@ def new_lane(longest: int) -> Lane:
         np.empty(4 * longest + 16, np.int64),
         np.empty(4 * longest + 16, np.int32),
         np.zeros(20, np.uint64),
-        np.zeros((10, 3), np.int64),
+        np.zeros((10, 4), np.int64),
+        np.zeros(4, np.int64),
+        np.empty(4 * longest + 16 + 2 * MOST_SIDE, np.int32),
+        np.empty(ROOM * min(MOST_SIDE, 4 * longest + 16), np.int64),
+        np.zeros(5, np.int64),
     )
 
 

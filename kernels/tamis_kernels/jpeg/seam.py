@@ -12,6 +12,7 @@ what the votes on it say beyond the best straight line or one part alone, in blo
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,35 +53,46 @@ def find_seam(lane: Lane, planes: NDArray[np.uint8]) -> int:
     columns, rows = state[COLUMNS], state[TOTAL] // state[COLUMNS]
     if min(columns, rows) < the.LEAST_SIDE:
         return NOTHING
-    suspected = np.zeros(rows, np.bool_)
+    suspected, room = lane.room[:rows], lane.room[rows:]
+    suspected[:] = 0
     for slot in range(state[SLOTS]):
         if lane.order[slot, 1] == 0 and lane.order[slot, 2] == 0:
             part = lane.frame.components[lane.order[slot, 0]]
             across, down = (part[ACROSS], part[DOWN]) if state[PARTS] > 1 else (1, 1)
-            picture = planes[part[ORIGIN] : part[ORIGIN] + part[HIGH] * part[WIDE]].reshape(part[HIGH], part[WIDE])
-            _suspect(picture, across, down, columns, suspected)
+            picture = planes[part[ORIGIN] : part[ORIGIN] + part[HIGH] * part[WIDE]]
+            _suspect(picture, part[WIDE], across, down, columns, lane.jumps, room, suspected)
     found, most = NOTHING, the.SEAM_SCORE - 1
     for row in range(1, rows - 1):
         if suspected[row]:
-            scores = _score_row(lane, row)
-            column = int(scores.argmax())
-            if scores[column] > most:
-                found, most = row * columns + column, scores[column]
+            scores = room[:columns]
+            _score_row(lane, row, room[columns:], scores)
+            for column in range(columns):
+                if scores[column] > most:
+                    found, most = row * columns + column, scores[column]
     return found
 
 
 @njit(cache=True, nogil=True)
-def _suspect(picture: NDArray[np.uint8], across: int, down: int, columns: int, suspected: NDArray[np.bool_]) -> None:
+def _suspect(
+    picture: NDArray[np.uint8],
+    width: int,
+    across: int,
+    down: int,
+    columns: int,
+    jumps: NDArray[np.int32],
+    room: NDArray[np.int64],
+    suspected: NDArray[np.int64],
+) -> None:
     """Mark the MCU rows in which a staircase begins along which the 1/8 picture jumps, beyond what gradients explain."""
-    rows, width = len(suspected), picture.shape[1]
-    jumps = np.zeros((rows, width), np.int32)  # twice the jump above each row
-    sizes = np.zeros(rows, np.int64)
-    upper, lower = np.empty(width, np.int32), np.empty(width, np.int32)
+    rows, bottom = len(suspected), len(picture) // width - 1
+    upper, lower = jumps[:width], jumps[width : 2 * width]
+    lines = jumps[2 * width : (2 + rows) * width]  # twice the jump above each row
+    sizes = room[:rows]
     for row in range(1, rows):
         y = row * down
-        above, below, far = picture[y - 1], picture[y], picture[max(0, y - 2)]
-        beyond = picture[min(y + 1, len(picture) - 1)]
-        line = jumps[row]
+        above, below = picture[(y - 1) * width : y * width], picture[y * width : (y + 1) * width]
+        far, beyond = picture[max(0, y - 2) * width :][:width], picture[min(y + 1, bottom) * width :][:width]
+        line = lines[row * width : (row + 1) * width]
         size = 0
         for x in range(width):
             line[x] = 3 * (np.int32(below[x]) - np.int32(above[x])) - (np.int32(beyond[x]) - np.int32(far[x]))
@@ -93,7 +105,7 @@ def _suspect(picture: NDArray[np.uint8], across: int, down: int, columns: int, s
                 around += sizes[other]
                 count += 1
         limit = np.int32(max(the.NOISE_FACTOR * around // (count * width), the.LEAST_LIMIT))
-        line, other_line = jumps[row], jumps[row + 1]
+        line, other_line = lines[row * width : (row + 1) * width], lines[(row + 1) * width : (row + 2) * width]
         sum_upper = sum_lower = 0
         for x in range(width):
             upper[x] = min(max(line[x], -limit), limit)
@@ -101,7 +113,7 @@ def _suspect(picture: NDArray[np.uint8], across: int, down: int, columns: int, s
             sum_upper += upper[x]
             sum_lower += lower[x]
         enough = the.SUSPICION * int(limit) * int(limit)
-        least = int(np.sqrt(enough * width)) // 4 - 1  # below the least fit, to save time
+        least = int(math.sqrt(enough * width)) // 4 - 1  # below the least fit, to save time
         if abs(sum_upper + sum_lower) >= least:
             suspected[row] |= _suspect_row(upper, lower, sum_upper, sum_lower, across, columns, enough, least)
 
@@ -142,23 +154,23 @@ def _suspect_row(
 
 
 @njit(cache=True, nogil=True)
-def _score_row(lane: Lane, row: int) -> NDArray[np.int64]:
-    """Return the score of the staircase that begins at each MCU of a row, in 1/256 blocks, over all components."""
+def _score_row(lane: Lane, row: int, room: NDArray[np.int64], total: NDArray[np.int64]) -> None:
+    """Write the score of the staircase that begins at each MCU of a row, in 1/256 blocks, over all components."""
     state = lane.state
-    total = np.zeros(state[COLUMNS], np.int64)
+    total[:] = 0
     for slot in range(state[SLOTS]):
         if lane.order[slot, 1] or lane.order[slot, 2]:
             continue
         part = lane.frame.components[lane.order[slot, 0]]
         across, down = (part[ACROSS], part[DOWN]) if state[PARTS] > 1 else (1, 1)
-        edges = np.zeros((down + 2, part[WIDE], 4), np.int64)  # of the last block row above, those of the row, and the first below
+        line = 4 * part[WIDE]
+        edges = room[: (down + 2) * line]  # of the last block row above, those of the row, and the first below
         for other in range(slot, slot + across * down):
             for y in range(lane.order[other, 1] + 1, down + 2, down):
-                _read_row(lane, row + (y - 1) // down, other, across, edges[y])
+                _read_row(lane, row + (y - 1) // down, other, across, edges[y * line : (y + 1) * line])
             if lane.order[other, 1] == down - 1:
-                _read_row(lane, row - 1, other, across, edges[0])
-        total += _score(edges, across, state[COLUMNS])
-    return total
+                _read_row(lane, row - 1, other, across, edges[:line])
+        _score(edges, line, across, room[edges.size :], total)
 
 
 @njit(cache=True, nogil=True)
@@ -171,10 +183,10 @@ def _read_row(lane: Lane, row: int, slot: int, across: int, edges: NDArray[np.in
     data, single, starts, codes = lane.bytes, lane.frame.single, lane.starts, lane.frame.codes
     quantisers = lane.frame.quantisers[lane.frame.components[lane.order[slot, 0], TABLE]]
     dc, ac = lane.bases[2 * slot], lane.bases[2 * slot + 1]
-    sums = np.zeros(5, np.int64)  # across even, across odd, down even, down odd, and what is in neither
+    sums = lane.sums  # across even, across odd, down even, down odd, and what is in neither
     for column in range(state[COLUMNS]):
         x = column * across + lane.order[slot, 2]
-        if x >= len(edges):
+        if 4 * x >= len(edges):
             continue
         block = (row * state[COLUMNS] + column) * state[SLOTS] + slot
         bit = np.uint64(starts[block])
@@ -204,10 +216,10 @@ def _read_row(lane: Lane, row: int, slot: int, across: int, edges: NDArray[np.in
             if k > the.LAST_EDGE:
                 break
         level = signed(lane.levels[block])
-        edges[x, LEFT] = level + ((sums[0] + sums[1]) >> the.EDGE_BITS)
-        edges[x, RIGHT] = level + ((sums[0] - sums[1]) >> the.EDGE_BITS)
-        edges[x, TOP] = level + ((sums[2] + sums[3]) >> the.EDGE_BITS)
-        edges[x, BOTTOM] = level + ((sums[2] - sums[3]) >> the.EDGE_BITS)
+        edges[4 * x + LEFT] = level + ((sums[0] + sums[1]) >> the.EDGE_BITS)
+        edges[4 * x + RIGHT] = level + ((sums[0] - sums[1]) >> the.EDGE_BITS)
+        edges[4 * x + TOP] = level + ((sums[2] + sums[3]) >> the.EDGE_BITS)
+        edges[4 * x + BOTTOM] = level + ((sums[2] - sums[3]) >> the.EDGE_BITS)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -218,12 +230,15 @@ def _vote(jump: int, shift: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _score(edges: NDArray[np.int64], across: int, columns: int) -> NDArray[np.int64]:
-    """Return the score of each staircase in one component: of the shift that explains it best."""
-    down, width = edges.shape[0] - 2, edges.shape[1]
-    best = np.zeros(columns, np.int64)
-    upper, lower = edges[1, :, TOP] - edges[0, :, BOTTOM], edges[down + 1, :, TOP] - edges[down, :, BOTTOM]
-    votes_upper, votes_lower = np.empty(width, np.int64), np.empty(width, np.int64)
+def _score(edges: NDArray[np.int64], line: int, across: int, room: NDArray[np.int64], total: NDArray[np.int64]) -> None:
+    """Add the score of each staircase in one component: of the shift that explains it best."""
+    down, width, columns = len(edges) // line - 2, line // 4, len(total)
+    upper, lower, votes_upper, votes_lower = room[:width], room[width : 2 * width], room[2 * width : 3 * width], room[3 * width : 4 * width]
+    best = room[4 * width : 4 * width + columns]
+    best[:] = 0
+    for x in range(width):
+        upper[x] = edges[line + 4 * x + TOP] - edges[4 * x + BOTTOM]
+        lower[x] = edges[(down + 1) * line + 4 * x + TOP] - edges[down * line + 4 * x + BOTTOM]
     for size in _SHIFTS:
         for shift in (-size, size):
             sum_upper = sum_lower = 0
@@ -242,6 +257,7 @@ def _score(edges: NDArray[np.int64], across: int, columns: int) -> NDArray[np.in
                 score = min(2 * right_upper, right_upper - right_lower, 2 * left_lower, left_lower - left_upper)
                 if score > 0:
                     for y in range(1, down + 1):
-                        score += 2 * _vote(edges[y, before, LEFT] - edges[y, before - 1, RIGHT], shift)
+                        score += 2 * _vote(edges[y * line + 4 * before + LEFT] - edges[y * line + 4 * before - 4 + RIGHT], shift)
                     best[column] = max(best[column], 128 * score // size)
-    return best
+    for column in range(columns):
+        total[column] += best[column]

@@ -69,7 +69,6 @@ def build(
 ) -> None:
     """Fill a lookup of 2 ** WIDTH entries, and one whose entries pass one symbol each."""
     lookup[:] = UNSETTLED
-    lengths = np.zeros(1 << WIDTH, np.int32)
     single[:] = UNSETTLED
     for length in range(1, WIDTH + 1):
         for number in range(counts[length]):
@@ -77,9 +76,9 @@ def build(
             start = (codes[SMALLEST, length] + number) << (WIDTH - length)
             for place in range(start, start + (1 << (WIDTH - length))):
                 single[place] = entry
-                lengths[place] = length
     if is_dc:
-        lookup[:] = single
+        for place in range(1 << WIDTH):
+            lookup[place] = single[place]
         return
     for place in range(1 << WIDTH):
         entry = int(single[place])
@@ -88,7 +87,8 @@ def build(
         while 0 <= entry < 1 << 15 and (entry & 31) < WIDTH:
             rest = (place << (entry & 31)) & ((1 << WIDTH) - 1)
             other = int(single[rest])
-            if other < 0 or (entry & 31) + lengths[rest] > WIDTH or (entry >> 9) + (other >> 9 & 63) > 63:
+            length = (other & 31) - (other >> 5 & 15)
+            if other < 0 or (entry & 31) + length > WIDTH or (entry >> 9) + (other >> 9 & 63) > 63:
                 break
             entry += other & ~(15 << 5)
         lookup[place] = entry

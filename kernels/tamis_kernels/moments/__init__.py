@@ -18,6 +18,8 @@ import numpy as np
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments.state import Moments
+from tamis_kernels.validity import check as check_validity
+from tamis_kernels.validity import valid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.validity import Validity
 
 __all__ = ["FixedGrid", "Moments", "accumulate", "accumulate_columns", "accumulate_fixed", "accumulate_groups"]
 
@@ -57,7 +60,11 @@ class FixedGrid:
 
 
 def accumulate(
-    values: NDArray[np.floating[Any]], *, keep: NDArray[np.bool_] | None = None, backend: BackendName | Backend = "auto"
+    values: NDArray[np.floating[Any]],
+    *,
+    keep: NDArray[np.bool_] | None = None,
+    validity: Validity | None = None,
+    backend: BackendName | Backend = "auto",
 ) -> Moments:
     """Return the exact moments of a column of any finite range.
 
@@ -68,6 +75,8 @@ def accumulate(
         not summed; -0.0 is 0.
     keep
         ndarray of shape (n_values,), bool. Values where it is False do not take part at all. None: all take part.
+    validity
+        In place of `keep`, a column's Arrow bitmap and the bit of the first value in it, as `tamis_kernels.validity.valid` takes them.
     backend
         Where to run.
 
@@ -76,13 +85,12 @@ def accumulate(
     ArgumentError
         An argument has the wrong dtype or shape.
     """
-    _check(values, keep)
+    _check(values, keep, validity)
     kernel = implementation("moments", backend)
     moments = Moments()
     for start in range(0, values.size, PIECE):
-        piece = slice(start, start + PIECE)
         state = _Tables()
-        for chunk in _contiguous(values[piece], None if keep is None else keep[piece]):
+        for chunk in _contiguous(values, slice(start, start + PIECE), keep, validity, backend):
             kernel.accumulate(chunk, state.sums, state.squares, state.counts, state.extremes)
         moments += state.moments()
     return moments
@@ -162,6 +170,7 @@ def accumulate_fixed(
     low: float,
     high: float,
     keep: NDArray[np.bool_] | None = None,
+    validity: Validity | None = None,
     backend: BackendName | Backend = "auto",
 ) -> Moments:
     """Return the moments of a column of known range, each value rounded to a grid of at least 2^30 steps.
@@ -172,7 +181,7 @@ def accumulate_fixed(
 
     Parameters
     ----------
-    values, keep, backend
+    values, keep, validity, backend
         As for `accumulate`.
     low, high
         Finite range of the values. Finite values outside are counted in `out_of_range` and not summed.
@@ -182,7 +191,7 @@ def accumulate_fixed(
     ArgumentError
         An argument has the wrong dtype or shape, or the range is not finite or upside down.
     """
-    _check(values, keep)
+    _check(values, keep, validity)
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         message = f"low and high must be finite with low <= high, got {low!r} and {high!r}; without a range use accumulate"
         raise ArgumentError(message)
@@ -190,10 +199,9 @@ def accumulate_fixed(
     kernel = implementation("moments", backend)
     moments = Moments()
     for start in range(0, values.size, PIECE):
-        piece = slice(start, start + PIECE)
         state = _Tables()
         totals = np.zeros(3, np.int64)
-        for chunk in _contiguous(values[piece], None if keep is None else keep[piece]):
+        for chunk in _contiguous(values, slice(start, start + PIECE), keep, validity, backend):
             kernel.accumulate_fixed(chunk, low, high, grid.offset, grid.scale, totals, state.counts, state.extremes)
         moments += state.moments(..., *_from_grid(grid, int(state.counts[0]), *totals.tolist()))
     return moments
@@ -237,23 +245,38 @@ def _table_value(table: NDArray[np.int64], point: int) -> Fraction:
     return Fraction(sum(int(table[i]) << i for i in np.flatnonzero(table).tolist()), 1 << point)
 
 
-def _contiguous(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None) -> Iterator[NDArray[np.floating[Any]]]:
-    """Yield the kept values as contiguous arrays, copying as little as possible."""
-    if keep is None and values.flags.c_contiguous:
-        yield values
+def _contiguous(
+    values: NDArray[np.floating[Any]],
+    piece: slice,
+    keep: NDArray[np.bool_] | None,
+    validity: Validity | None,
+    backend: BackendName | Backend,
+) -> Iterator[NDArray[np.floating[Any]]]:
+    """Yield the values of a piece that take part as contiguous arrays, with few copies; one may lie where the last one did."""
+    if keep is None and validity is None and values.flags.c_contiguous:
+        yield values[piece]
         return
-    for start in range(0, values.size, COPIED):
-        chunk = values[start : start + COPIED]
-        yield np.ascontiguousarray(chunk) if keep is None else chunk[keep[start : start + COPIED]]
+    held = np.empty(0 if validity is None else min(COPIED, values.size), values.dtype)
+    for start in range(*piece.indices(values.size)[:2], COPIED):
+        chunk = values[start : min(start + COPIED, piece.stop)]
+        if validity is not None:
+            yield valid(chunk, (validity[0], validity[1] + start), out=held, backend=backend)
+        else:
+            yield np.ascontiguousarray(chunk) if keep is None else chunk[keep[start : start + chunk.size]]
 
 
-def _check(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None) -> None:
+def _check(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None, validity: Validity | None = None) -> None:
     if values.dtype not in (np.float32, np.float64):
         message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
         raise ArgumentError(message)
     if values.ndim != 1:
         message = f"values must have one dimension, got shape {values.shape}; pass one column at a time"
         raise ArgumentError(message)
+    if validity is not None:
+        check_validity(values, validity)
+        if keep is not None:
+            message = "pass keep or validity, not both: keep the values of the other by hand"
+            raise ArgumentError(message)
     if keep is not None and (keep.dtype != np.bool_ or keep.shape != values.shape):
         message = f"keep must be bool of shape {values.shape}, got {keep.dtype} of shape {keep.shape}; pass a mask per value"
         raise ArgumentError(message)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, row_of, to_device, to_host, xp
+from tamis_kernels.device import launch, to_device, to_host, xp
 from tamis_kernels.ngram_keys.cpu import bytes_key, chain
 from tamis_kernels.ngrams.cpu import WORD
-from tamis_kernels.ngrams.cuda import find_units
+from tamis_kernels.ngrams.cuda import find_units, units_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,11 +73,9 @@ def chain_words(
     """Key an n-gram of words a thread."""
     gram = cuda.grid(1)
     if gram < out.size:
-        row = row_of(gram_rows, gram)
-        first = rows[row] + gram - gram_rows[row]
-        last = min(first + ngram, rows[row + 1])
-        key = u64(last - first)
-        for word in range(first, last):
+        first, stop = units_of(rows, gram_rows, ngram, gram)
+        key = u64(stop - first)
+        for word in range(first, stop):
             key = chain(key, words[word])
         out[gram] = key
 
@@ -95,6 +93,5 @@ def key_grams(
     """Key an n-gram of bytes or characters a thread."""
     gram = cuda.grid(1)
     if gram < out.size:
-        row = row_of(gram_rows, gram)
-        unit = rows[row] + gram - gram_rows[row]
-        out[gram] = bytes_key(text, starts[unit], ends[min(unit + ngram, rows[row + 1]) - 1])
+        first, stop = units_of(rows, gram_rows, ngram, gram)
+        out[gram] = bytes_key(text, starts[first], ends[stop - 1])

@@ -158,6 +158,14 @@ def copy_words(
             out[to[word] + i] = text[starts[word] + i]
 
 
+@cuda.jit(device=True)
+def units_of(rows: NDArray[np.int64], gram_rows: NDArray[np.int64], ngram: int, gram: int) -> tuple[int, int]:
+    """Return the first unit of an n-gram, and the one behind its last."""
+    row = row_of(gram_rows, gram)
+    first = rows[row] + gram - gram_rows[row]
+    return first, min(first + ngram, rows[row + 1])
+
+
 @cuda.jit
 def hash_grams(
     text: NDArray[np.uint8],
@@ -171,7 +179,5 @@ def hash_grams(
     """Hash an n-gram a thread."""
     gram = cuda.grid(1)
     if gram < out.size:
-        row = row_of(gram_rows, gram)
-        unit = rows[row] + gram - gram_rows[row]
-        last = min(unit + ngram, rows[row + 1]) - 1
-        out[gram] = xxh32(text, starts[unit], ends[last])
+        first, stop = units_of(rows, gram_rows, ngram, gram)
+        out[gram] = xxh32(text, starts[first], ends[stop - 1])

@@ -131,22 +131,23 @@ def turned(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto
     Parameters
     ----------
     hashes
-        uint64[n, 4], as `pdq_batch` gives them.
+        uint64[n, 4], as `pdq_batch` gives them, or uint64[n, 1], as `phash64` does.
     backend
         Where to run; see `tamis_kernels.backend`.
 
     Returns
     -------
     variants
-        uint64[n, 8, 4] in the order of `dihedral`; variant 0 is the hash itself.
+        uint64[n, 8, words] in the order of `dihedral`; variant 0 is the hash itself.
 
     Raises
     ------
     ArgumentError
-        The hashes are not uint64[n, 4].
+        The hashes are neither uint64[n, 4] nor uint64[n, 1].
     """
-    out = np.zeros((len(hashes), 8, 4), np.uint64)
-    implementation("perceptual", backend).turn(_four_words(hashes), out)
+    hashes = _words(hashes, 4, 1)
+    out = np.zeros((len(hashes), 8, hashes.shape[1]), np.uint64)
+    implementation("perceptual", backend).turn(hashes, out)
     return out
 
 
@@ -172,7 +173,7 @@ def parted(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto
         The hashes are not uint64[n, 4].
     """
     out = np.zeros(hashes.shape, np.uint64)
-    implementation("perceptual", backend).part(_four_words(hashes), out)
+    implementation("perceptual", backend).part(_words(hashes, 4), out)
     return out
 
 
@@ -185,7 +186,7 @@ def transposed(parted: NDArray[np.uint64], *, backend: BackendName | Backend = "
         The hashes are not uint64[n, 4].
     """
     out = np.zeros(parted.shape, np.uint64)
-    implementation("perceptual", backend).transpose(_four_words(parted), out)
+    implementation("perceptual", backend).transpose(_words(parted, 4), out)
     return out
 
 
@@ -330,9 +331,9 @@ def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8], *, backend: Back
     return out
 
 
-def _four_words(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    if hashes.ndim != 2 or hashes.shape[1] != 4 or hashes.dtype != np.uint64:
-        message = f"hashes must be uint64[n, 4], got {hashes.dtype}{list(hashes.shape)}"
+def _words(hashes: NDArray[np.uint64], *words: int) -> NDArray[np.uint64]:
+    if hashes.ndim != 2 or hashes.shape[1] not in words or hashes.dtype != np.uint64:
+        message = f"hashes must be {' or '.join(f'uint64[n, {number}]' for number in words)}, got {hashes.dtype}{list(hashes.shape)}"
         raise ArgumentError(message)
     return np.ascontiguousarray(hashes)
 

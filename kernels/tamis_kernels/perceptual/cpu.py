@@ -1,4 +1,4 @@
-"""PDQ in Numba: the filter's few weights per block in place of dense matrices; the same whole numbers."""
+"""PDQ in Numba: loops over vectors and no branch that hangs on a value; the same whole numbers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.perceptual.blocks import ANY_ORDER, BLOCKS, filter_blocks, known_weights, taps
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SMALLEST_SIDE = 5
-BLOCKS = 64
-ANY_ORDER = {"reassoc"}  # sums of whole numbers below 2⁵³ are the same in any order, so that they may be vector loops
 PICTURE_WORK = 20_000  # what a hash costs beside the pixels, in nanoseconds
 
 # Per variant: rows and columns exchanged, rows flipped, columns flipped; the flips come first.
@@ -30,113 +29,16 @@ VARIANTS = (
 )
 
 
-@njit(cache=True, nogil=True)
-def _window_bounds(size: int, centre: int) -> tuple[int, int]:
-    width = (size + 2 * BLOCKS - 1) // (2 * BLOCKS)
-    half = (width + 2) // 2
-    return max(0, centre - width + half), min(size, centre + half)
-
-
-@njit(cache=True, nogil=True)
-def _tent(size: int, starts: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
-    """Fill, per block, the first pixel it weighs and the weights from there on; unused weights stay 0."""
-    exact = np.zeros(weights.shape[1], np.int64)
-    for block in range(BLOCKS):
-        centre = (2 * block + 1) * size // (2 * BLOCKS)
-        first, last = _window_bounds(size, centre)
-        start = _window_bounds(size, first)[0]
-        exact[:] = 0
-        for middle in range(first, last):
-            low, high = _window_bounds(size, middle)
-            share = (1 << 40) // ((last - first) * (high - low))
-            for pixel in range(low, high):
-                exact[pixel - start] += share
-        total = 0
-        for tap in range(exact.size):
-            rounded = (exact[tap] + (1 << 19)) >> 20
-            weights[block, tap] = rounded
-            total += rounded
-        weights[block, centre - start] += (1 << 20) - total
-        starts[block] = start
-
-
-@njit(cache=True, nogil=True)
-def _cubic(cells: int, size: int, starts: NDArray[np.int64], tent: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
-    """Turn the tent's weights of pixels into weights of cells of 8 pixels, between which Catmull-Rom's cubic draws the pixels."""
-    exact = np.zeros(weights.shape[1], np.int64)
-    for block in range(BLOCKS):
-        first = max(0, (2 * starts[block] - 7) // 16 - 1)
-        exact[:] = 0
-        for tap in range(tent.shape[1]):
-            weight = int(tent[block, tap])
-            if weight == 0:
-                continue
-            place = 2 * (starts[block] + tap) - 7
-            cell = place // 16
-            t = place - 16 * cell
-            exact[min(cells - 1, max(0, cell - 1)) - first] += weight * (-(t**3) + 32 * t**2 - 256 * t)
-            exact[min(cells - 1, max(0, cell)) - first] += weight * (3 * t**3 - 80 * t**2 + 8192)
-            exact[min(cells - 1, cell + 1) - first] += weight * (-3 * t**3 + 64 * t**2 + 256 * t)
-            exact[min(cells - 1, cell + 2) - first] += weight * (t**3 - 16 * t**2)
-        total = 0
-        for tap in range(exact.size):
-            rounded = (exact[tap] + (1 << 12)) >> 13
-            weights[block, tap] = rounded
-            total += rounded
-        weights[block, (2 * block + 1) * size // (2 * BLOCKS) // 8 - first] += (1 << 20) - total
-        starts[block] = first
-
-
-@njit(cache=True, nogil=True)
-def _weights(size: int, cells: int, starts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Fill, per block, the first cell it weighs, and return the weights from there on; a cell is a pixel or stands for 8 of them."""
-    reach = 2 * ((size + 127) // 128) + 1  # two windows of half a block reach over at most this many pixels
-    tent = np.zeros((BLOCKS, reach))
-    _tent(size, starts, tent)
-    if cells == size:
-        return tent
-    weights = np.zeros((BLOCKS, reach // 8 + 5))
-    _cubic(cells, size, starts, tent, weights)
-    return weights
-
-
-@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
-def _blocks(pixels: NDArray[np.uint8], scale: int, extent: tuple[int, int]) -> NDArray[np.float64]:
-    """Filter and decimate: float64[64, 64] in units of 2⁻¹⁶ grey levels."""
-    height, width = pixels.shape
-    row_starts = np.zeros(BLOCKS, np.int64)
-    column_starts = np.zeros(BLOCKS, np.int64)
-    row_weights = _weights(extent[0], height, row_starts)
-    column_weights = _weights(extent[1], width, column_starts)
-    blocks = np.empty((BLOCKS, BLOCKS))
-    line = np.empty(width)
-    for row in range(BLOCKS):
-        line[:] = 0
-        for tap in range(row_weights.shape[1]):
-            weight = row_weights[row, tap] * scale
-            if weight != 0:
-                source = pixels[row_starts[row] + tap]
-                for x in range(width):
-                    line[x] += weight * source[x]
-        for column in range(BLOCKS):
-            total = 0.0
-            for tap in range(column_weights.shape[1]):
-                weight = column_weights[column, tap]
-                if weight != 0:
-                    total += weight * line[column_starts[column] + tap]
-            blocks[row, column] = np.floor(total * 2.0**-28 + 0.5)
-    return blocks
-
-
 @njit(cache=True, nogil=True, fastmath=ANY_ORDER)
 def _quality(blocks: NDArray[np.float64]) -> int:
+    percent = 1.0 / (255 << 16)  # half a unit is added, so that no rounding of the product comes near to a whole percent
     gradients = 0.0
     for row in range(BLOCKS):
         for column in range(BLOCKS - 1):
-            gradients += np.floor(abs(blocks[row, column] - blocks[row, column + 1]) * 100.0 / (255 << 16))
+            gradients += np.floor((abs(blocks[row, column] - blocks[row, column + 1]) * 100.0 + 0.5) * percent)
     for row in range(BLOCKS - 1):
         for column in range(BLOCKS):
-            gradients += np.floor(abs(blocks[row, column] - blocks[row + 1, column]) * 100.0 / (255 << 16))
+            gradients += np.floor((abs(blocks[row, column] - blocks[row + 1, column]) * 100.0 + 0.5) * percent)
     return min(100, int(gradients) // 90)
 
 
@@ -144,52 +46,96 @@ def _quality(blocks: NDArray[np.float64]) -> int:
 def _shrink(blocks: NDArray[np.float64], small: NDArray[np.uint8]) -> None:
     for place in range(256):
         total = 0.0
-        for row in range(4 * (place // 16), 4 * (place // 16) + 4):
-            for column in range(4 * (place % 16), 4 * (place % 16) + 4):
-                total += blocks[row, column]
+        for column in range(4 * (place % 16), 4 * (place % 16) + 4):
+            for row in range(4 * (place // 16), 4 * (place // 16) + 4):
+                total += blocks[column, row]
         small[place] = min(255.0, max(0.0, np.floor(total * 2.0**-20 + 0.5)))
 
 
 @njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _project(blocks: NDArray[np.float64], cosines: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    """Write the 16 frequencies along the first axis, each float64[width].
+
+    A cosine is the same from both ends, but for the sign of the odd ones: blocks are folded before they are multiplied. Two frequencies of
+    one parity at a time, which use the same blocks.
+    """
+    half, width = len(blocks) // 2, blocks.shape[1]
+    folded = np.empty((half, width))
+    for parity in range(2):
+        sign = 1.0 if parity else -1.0
+        for row in range(half):
+            for column in range(width):
+                folded[row, column] = blocks[row, column] + sign * blocks[2 * half - 1 - row, column]
+        for frequency in range(parity, 16, 4):
+            first, second = out[frequency], out[frequency + 2]
+            first[:] = 0.0
+            second[:] = 0.0
+            cosine, other = cosines[frequency], cosines[frequency + 2]
+            for row in range(0, half, 4):
+                one, two, three, four = folded[row], folded[row + 1], folded[row + 2], folded[row + 3]
+                a, b, c, d = cosine[row], cosine[row + 1], cosine[row + 2], cosine[row + 3]
+                e, f, g, h = other[row], other[row + 1], other[row + 2], other[row + 3]
+                for column in range(width):
+                    first[column] += a * one[column] + b * two[column] + c * three[column] + d * four[column]
+                    second[column] += e * one[column] + f * two[column] + g * three[column] + h * four[column]
+
+
+@njit(cache=True, nogil=True)
 def _coefficients(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
-    coefficients = np.empty(256)
-    line = np.empty(BLOCKS)
-    for vertical in range(16):
-        line[:] = 0
-        for row in range(BLOCKS):
-            weight = cosines[vertical, row]
-            for column in range(BLOCKS):
-                line[column] += weight * blocks[row, column]
+    """Return the coefficients, vertical frequency by vertical frequency, of blocks that lie column by column."""
+    vertical, out = np.empty((16, BLOCKS)), np.empty((16, 16))
+    _project(np.ascontiguousarray(blocks.T), cosines, vertical)
+    for frequency in range(16):
         for column in range(BLOCKS):
-            line[column] = np.floor(line[column] * 2.0**-20 + 0.5)
-        for horizontal in range(16):
-            total = 0.0
-            for column in range(BLOCKS):
-                total += cosines[horizontal, column] * line[column]
-            coefficients[16 * vertical + horizontal] = total
-    return coefficients
+            vertical[frequency, column] = np.floor(vertical[frequency, column] * 2.0**-20 + 0.5)
+    _project(np.ascontiguousarray(vertical.T), cosines, out)
+    return np.ascontiguousarray(out.T).ravel()
 
 
 @njit(cache=True, nogil=True)
 def _set_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
-    median = np.partition(coefficients, 127)[127]
-    for bit in range(256):
-        if coefficients[bit] > median:
-            out[bit // 64] |= np.uint64(1) << np.uint64(bit % 64)
+    """Set the bits of the coefficients above the lower median, which is found by halving: no branch hangs on a coefficient."""
+    low, high = coefficients.min(), coefficients.max()
+    while low < high:
+        middle = np.floor((low + high) / 2)  # coefficients are whole numbers
+        below = 0
+        for bit in range(256):
+            below += coefficients[bit] <= middle
+        if below >= 128:
+            high = middle
+        else:
+            low = middle + 1
+    for word in range(4):
+        bits = np.uint64(0)
+        for bit in range(64):
+            bits |= np.uint64(coefficients[64 * word + bit] > low) << np.uint64(bit)
+        out[word] = bits
 
 
-@njit(cache=True, nogil=True)
 def hash_one(pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
     """Write the hash of one picture into `out` and return its quality; one pixel level is `scale` sixteenths of a grey level."""
     out[:] = 0
     if min(height, width) < SMALLEST_SIDE:
         return 0
-    blocks = _blocks(pixels, scale, (height, width))
+    return int(_hash_one(pixels, scale, *known_weights(height, height), *known_weights(width, width), cosines, out))
+
+
+@njit(cache=True, nogil=True)
+def _hash_one(
+    pixels: NDArray[np.uint8],
+    scale: int,
+    row_starts: NDArray[np.int64],
+    row_weights: NDArray[np.float64],
+    column_starts: NDArray[np.int64],
+    column_weights: NDArray[np.float64],
+    cosines: NDArray[np.float64],
+    out: NDArray[np.uint64],
+) -> int:
+    blocks = filter_blocks(pixels, scale, row_starts, row_weights, column_starts, column_weights)
     _set_bits(_coefficients(blocks, cosines), out)
     return _quality(blocks)
 
 
-@njit(cache=True, nogil=True)
 def hash_dihedral(
     pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]
 ) -> int:
@@ -197,7 +143,21 @@ def hash_dihedral(
     out[:] = 0
     if min(height, width) < SMALLEST_SIDE:
         return 0
-    blocks = _blocks(pixels, scale, (height, width))
+    return int(_hash_dihedral(pixels, scale, *known_weights(height, height), *known_weights(width, width), cosines, out))
+
+
+@njit(cache=True, nogil=True)
+def _hash_dihedral(
+    pixels: NDArray[np.uint8],
+    scale: int,
+    row_starts: NDArray[np.int64],
+    row_weights: NDArray[np.float64],
+    column_starts: NDArray[np.int64],
+    column_weights: NDArray[np.float64],
+    cosines: NDArray[np.float64],
+    out: NDArray[np.uint64],
+) -> int:
+    blocks = filter_blocks(pixels, scale, row_starts, row_weights, column_starts, column_weights)
     coefficients = _coefficients(blocks, cosines)
     turned = np.empty(256)
     for variant in range(8):
@@ -222,8 +182,16 @@ def hash_batch(
     small: NDArray[np.uint8],
 ) -> None:
     """Hash and shrink each of the pictures that lie end to end in `pixels`."""
+    sides: dict[tuple[int, int], int] = {}
+    pairs = zip(extents.ravel().tolist(), shapes.ravel().tolist(), strict=True)
+    tables = np.array([sides.setdefault(pair, len(sides)) for pair in pairs], np.int64).reshape(-1, 2)
+    starts = np.zeros((len(sides), BLOCKS), np.int64)
+    weights = np.zeros((len(sides), BLOCKS, max((taps(*pair) for pair in sides), default=4)))
+    for number, pair in enumerate(sides):
+        starts[number], known = known_weights(*pair)
+        weights[number, :, : known.shape[1]] = known
     work = offsets + PICTURE_WORK * np.arange(offsets.size)
-    for_rows(_hash_batch, work, pixels, offsets, shapes, extents, cosines, hashes, qualities, small)
+    for_rows(_hash_batch, work, pixels, offsets, shapes, extents, tables, starts, weights, cosines, hashes, qualities, small)
 
 
 @njit(cache=True, nogil=True)
@@ -234,39 +202,43 @@ def _hash_batch(
     offsets: NDArray[np.int64],
     shapes: NDArray[np.int64],
     extents: NDArray[np.int64],
+    tables: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    weights: NDArray[np.float64],
     cosines: NDArray[np.float64],
     hashes: NDArray[np.uint64],
     qualities: NDArray[np.uint8],
     small: NDArray[np.uint8],
 ) -> None:
     for number in range(first, last):
-        extent = (extents[number, 0], extents[number, 1])
-        if min(extent) >= SMALLEST_SIDE:
+        if min(extents[number, 0], extents[number, 1]) >= SMALLEST_SIDE:
             picture = pixels[offsets[number] : offsets[number + 1]].reshape((shapes[number, 0], shapes[number, 1]))
-            blocks = _blocks(picture, 16, extent)
+            rows, columns = tables[number]
+            blocks = filter_blocks(picture, 16, starts[rows], weights[rows], starts[columns], weights[columns])
             _set_bits(_coefficients(blocks, cosines), hashes[number])
             qualities[number] = _quality(blocks)
             _shrink(blocks, small[number])
 
 
 def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
-    """Write, per hash uint64[4], those of the eight turned and flipped pictures as far as the hash alone tells them."""
+    """Write, per hash, those of the eight turned and flipped pictures as far as the hash alone tells them."""
     for_rows(_turn, 2048 * np.arange(len(hashes) + 1), hashes, out)
 
 
 @njit(cache=True, nogil=True)
 def _turn(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    side, even = (16, 0) if hashes.shape[1] > 1 else (8, 1)  # frequencies begin at 1, or at 0: a flip turns the sign of odd ones
     for number in range(first, last):
         for variant in range(8):
             transposed, rows_flipped, columns_flipped = VARIANTS[variant]
             out[number, variant] = 0
-            for row in range(16):
-                for column in range(16):
-                    source = 16 * row + column
+            for row in range(side):
+                for column in range(side):
+                    source = side * row + column
                     bit = hashes[number, source // 64] >> np.uint64(source % 64) & np.uint64(1)
-                    if (rows_flipped and row % 2 == 0) != (columns_flipped and column % 2 == 0):
+                    if (rows_flipped and row % 2 == even) != (columns_flipped and column % 2 == even):
                         bit ^= np.uint64(1)
-                    target = 16 * column + row if transposed else source
+                    target = side * column + row if transposed else source
                     out[number, variant, target // 64] |= bit << np.uint64(target % 64)
 
 

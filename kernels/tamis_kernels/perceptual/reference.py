@@ -24,6 +24,8 @@ VARIANTS = (
     (True, True, True),
 )
 
+SIDES = {4: (16, 1), 1: (8, 0)}  # by the words of a hash: frequencies along an axis, and the lowest of them
+
 
 def _window(size: int, centre: int) -> range:
     """Return the pixels that the box filter averages at `centre`: half a block wide, cut off at the borders."""
@@ -160,15 +162,16 @@ def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np
 
 
 def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
-    """Write, per hash uint64[4], those of the eight turned and flipped pictures as far as the hash alone tells them."""
-    shifts = np.arange(64, dtype=np.uint64)
-    bits = (hashes[:, :, None] >> shifts & np.uint64(1)).reshape(len(hashes), 16, 16)
-    even = np.arange(16) % 2 == 0  # frequencies 1, 3, …, whose sign a flip turns
+    """Write, per hash, those of the eight turned and flipped pictures as far as the hash alone tells them."""
+    shifts, words = np.arange(64, dtype=np.uint64), hashes.shape[1]
+    side, lowest = SIDES[words]
+    bits = (hashes[:, :, None] >> shifts & np.uint64(1)).reshape(len(hashes), side, side)
+    odd = (np.arange(side) + lowest) % 2 == 1  # frequencies 1, 3, …, whose sign a flip turns
     for variant, (transposed, rows_flipped, columns_flipped) in enumerate(VARIANTS):
-        turned = bits ^ (rows_flipped & even)[:, None] ^ (columns_flipped & even)
+        turned = bits ^ (rows_flipped & odd)[:, None] ^ (columns_flipped & odd)
         if transposed:
             turned = turned.transpose(0, 2, 1)
-        out[:, variant] = np.bitwise_or.reduce(turned.reshape(len(hashes), 4, 64) << shifts, axis=2)
+        out[:, variant] = np.bitwise_or.reduce(turned.reshape(len(hashes), words, 64) << shifts, axis=2)
 
 
 def part(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:

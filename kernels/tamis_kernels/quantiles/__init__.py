@@ -3,7 +3,7 @@
 The bits of a float, with the negative ones inverted, order like the floats. A pass counts 16 of these bits, from the top, for
 the few prefixes that hold a wanted rank: two passes find any order statistic of float32, four of float64. Where many are wanted,
 passes after the first count 8 bits, so that the histograms stay small. Histograms of shards add up as integers, so the result
-depends on the values alone.
+depends on the values alone. Where the data can be read only once, `ValueCounts` holds what quantiles need.
 
 Median, interquartile range and median absolute deviation follow from the same selection.
 """
@@ -18,6 +18,8 @@ import numpy as np
 
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
+from tamis_kernels.quantiles.counts import ValueCounts, between
+from tamis_kernels.validity import valid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.validity import Validity
 
-__all__ = ["Selection", "interquartile_range", "mad", "median", "quantiles"]
+__all__ = ["Selection", "ValueCounts", "deviations", "interquartile_range", "mad", "median", "quantiles"]
 
 MANY = 16  # order statistics: from here on a pass after the first looks at 8 bits, and a column in memory is sorted
 
@@ -100,6 +103,7 @@ class Selection:
         values: NDArray[np.floating[Any]],
         *,
         keep: NDArray[np.bool_] | None = None,
+        validity: Validity | None = None,
         backend: BackendName | Backend = "auto",
     ) -> NDArray[np.int64]:
         """Return this pass's histogram of a chunk, to be added to those of the other chunks.
@@ -110,6 +114,8 @@ class Selection:
             ndarray of shape (n_values,) of the selection's dtype. NaN is skipped, infinities take part, -0.0 is 0.
         keep
             ndarray of shape (n_values,), bool. Values where it is False do not take part. None: all take part.
+        validity
+            In place of `keep`, a column's Arrow bitmap and the bit of the first value in it, as `tamis_kernels.validity.valid` takes them.
         backend
             Where to run.
 
@@ -125,7 +131,7 @@ class Selection:
         if self.done:
             message = "the selection is done: take its values(), or start another one"
             raise ArgumentError(message)
-        chunk = _kept(values, keep)
+        chunk = _kept(values, keep, validity, backend)
         if 8 * chunk.itemsize != self.width:
             message = f"values must be float{self.width} like the selection, got {values.dtype}; start it with this dtype"
             raise ArgumentError(message)
@@ -176,7 +182,7 @@ class Selection:
             return np.full(len(self.probabilities), np.nan)
         neighbours = _from_keys(np.array(self.targets, np.uint64), self.width).reshape(-1, 2).tolist()
         places = [probability * (self.size - 1) for probability in self.probabilities]
-        return np.array([_between(a, b, place - math.floor(place)) for (a, b), place in zip(neighbours, places, strict=True)])
+        return np.array([between(a, b, place - math.floor(place)) for (a, b), place in zip(neighbours, places, strict=True)])
 
 
 def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[float]) -> NDArray[np.float64]:
@@ -186,7 +192,7 @@ def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[floa
     below = [math.floor(place) for place in places]
     above = np.minimum(np.add(below, 1), values.size - 1)
     low, high = ((values[index].astype(np.float64) + 0.0).tolist() for index in (below, above))  # -0.0 + 0.0 is 0.0
-    return np.array([_between(a, b, place - math.floor(place)) for a, b, place in zip(low, high, places, strict=True)])
+    return np.array([between(a, b, place - math.floor(place)) for a, b, place in zip(low, high, places, strict=True)])
 
 
 def quantiles(
@@ -194,6 +200,7 @@ def quantiles(
     probabilities: Sequence[float],
     *,
     method: Literal["linear"] = "linear",
+    validity: Validity | None = None,
     backend: BackendName | Backend = "auto",
 ) -> NDArray[np.float64]:
     """Return exact quantiles of a column.
@@ -208,6 +215,8 @@ def quantiles(
         Each in [0, 1].
     method
         How to interpolate between neighbours; see `Selection.values`.
+    validity
+        As for `Selection.count`.
     backend
         Where to run.
 
@@ -223,7 +232,7 @@ def quantiles(
     if method != "linear":
         message = f"method must be 'linear', got {method!r}"
         raise ArgumentError(message)
-    remaining = _kept(values, None)
+    remaining = _kept(values, None, validity, backend)
     selection = Selection.start(probabilities, remaining.dtype)
     if len(selection.probabilities) > MANY:
         return _from_sorted(np.sort(remaining[~np.isnan(remaining)]), selection.probabilities)
@@ -257,16 +266,13 @@ def mad(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "
 
     NaN is skipped; an empty column gives NaN. For normal data 1.4826 times this estimates the standard deviation.
     """
+    return median(deviations(values, median(values, backend=backend)), backend=backend)
+
+
+def deviations(values: NDArray[np.floating[Any]], centre: float) -> NDArray[np.float64]:
+    """Return the distance of each value from a centre, in float64: what `mad` is the median of, and a multi-pass `Selection` for it."""
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and a range beyond float64
-        deviations = np.abs(values.astype(np.float64) - median(values, backend=backend))
-    return median(deviations, backend=backend)
-
-
-def _between(low: float, high: float, fraction: float) -> float:
-    if low == high or fraction == 0:
-        return low
-    distance = high - low
-    return high - distance * (1 - fraction) if fraction >= 0.5 else low + distance * fraction
+        return np.abs(values.astype(np.float64) - centre)
 
 
 def _from_keys(keys: NDArray[np.uint64], width: int) -> NDArray[np.float64]:
@@ -281,14 +287,19 @@ def _check_dtype(dtype: np.dtype[Any]) -> None:
         raise ArgumentError(message)
 
 
-def _kept(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None) -> NDArray[np.floating[Any]]:
+def _kept(
+    values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None, validity: Validity | None, backend: BackendName | Backend
+) -> NDArray[np.floating[Any]]:
     """Check and return the values that take part, contiguous."""
     _check_dtype(values.dtype)
     if values.ndim != 1:
         message = f"values must have one dimension, got shape {values.shape}; pass one column at a time"
         raise ArgumentError(message)
+    if keep is not None and validity is not None:
+        message = "pass keep or validity, not both: keep the values of the other by hand"
+        raise ArgumentError(message)
     if keep is None:
-        return np.ascontiguousarray(values)
+        return np.ascontiguousarray(values) if validity is None else valid(values, validity, backend=backend)
     if keep.dtype != np.bool_ or keep.shape != values.shape:
         message = f"keep must be bool of shape {values.shape}, got {keep.dtype} of shape {keep.shape}; pass a mask per value"
         raise ArgumentError(message)

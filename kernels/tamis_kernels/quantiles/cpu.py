@@ -10,17 +10,22 @@ from numba import njit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# -0.0 has the pattern `sign` alone: like all patterns up to it, it gets the sign bit set, which makes it 0.
+
+@njit(cache=True, nogil=True)
+def key_of(pattern: Any, sign: Any) -> Any:
+    """Return an unsigned integer that orders like the value of a pattern.
+
+    -0.0 has the pattern `sign` alone: like all patterns up to it, it gets the sign bit set, which makes it 0.
+    """
+    return ~pattern if pattern > sign else pattern | sign
 
 
 @njit(cache=True, nogil=True)
 def _count_leading(bits: NDArray[Any], infinity: Any, sign: Any, shift: Any, histogram: NDArray[np.int64]) -> None:
     magnitude = sign - bits.dtype.type(1)
     for i in range(bits.shape[0]):
-        pattern = bits[i]
-        digit = (~pattern if pattern > sign else (pattern & magnitude) | sign) >> shift
-        if (pattern & magnitude) <= infinity:
-            histogram[digit] += 1
+        if (bits[i] & magnitude) <= infinity:
+            histogram[key_of(bits[i], sign) >> shift] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -38,7 +43,7 @@ def _count_following(
     magnitude = sign - bits.dtype.type(1)
     for i in range(bits.shape[0]):
         pattern = bits[i]
-        key = ~pattern if pattern > sign else (pattern & magnitude) | sign
+        key = key_of(pattern, sign)
         if leading[key >> top_shift] and (pattern & magnitude) <= infinity:
             following = key >> shift
             row = np.searchsorted(prefixes, following >> digit)
@@ -61,7 +66,7 @@ def _select(
     found = 0
     for i in range(bits.shape[0]):
         pattern = bits[i]
-        key = ~pattern if pattern > sign else (pattern & magnitude) | sign
+        key = key_of(pattern, sign)
         if leading[key >> top_shift] and (pattern & magnitude) <= infinity:
             row = np.searchsorted(prefixes, key >> shift)
             if row < prefixes.shape[0] and prefixes[row] == key >> shift:
@@ -70,7 +75,7 @@ def _select(
     return found
 
 
-def _bits(values: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Any, Any]:
+def bits_of(values: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Any, Any]:
     """Return the patterns of the values, that of infinity and that of the sign, as unsigned integers."""
     unsigned = np.dtype(f"u{values.itemsize}")
     infinity = np.array([np.inf], values.dtype).view(unsigned)[0]
@@ -86,7 +91,7 @@ def _leading(prefixes: NDArray[np.uint64], bits: int) -> NDArray[np.bool_]:
 
 def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, histogram: NDArray[np.int64]) -> None:
     """Count the bits above `shift` of each key, as many as the histogram is wide, in the row of the prefix that stands before them."""
-    patterns, infinity, sign = _bits(values)
+    patterns, infinity, sign = bits_of(values)
     number = patterns.dtype.type
     width = 8 * values.itemsize
     digit = histogram.shape[1].bit_length() - 1
@@ -100,7 +105,7 @@ def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift
 
 def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, out: NDArray[np.floating[Any]]) -> int:
     """Copy the values whose key has one of the prefixes above `shift` to `out` and return how many there are."""
-    patterns, infinity, sign = _bits(values)
+    patterns, infinity, sign = bits_of(values)
     number = patterns.dtype.type
     width = 8 * values.itemsize
     known, leading = prefixes.astype(patterns.dtype), _leading(prefixes, width - shift)

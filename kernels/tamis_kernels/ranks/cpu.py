@@ -76,11 +76,45 @@ def _normal(place: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def place_of(value: float, below: int, knots: NDArray[np.float64], normal: bool) -> float:
+    """Return the place of a value, `below` being the last knot but one that is not above it."""
+    last = knots.shape[0] - 1
+    near = NEAR if normal else 0.0
+    if value != value:
+        return math.nan
+    if value - near < knots[0] or value <= knots[0]:
+        return LEAST if normal else 0.0
+    if value + near > knots[last] or value >= knots[last]:
+        return GREATEST if normal else 1.0
+    low = knots[below]
+    steps = below + (value - low) / (knots[below + 1] - low)
+    if low == value:
+        first = below
+        while knots[first - 1] == value:
+            first -= 1
+        steps = (first + below) / 2
+    return _normal(min(max(steps / last, CUT), 1 - CUT)) if normal else steps / last
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def quantile_at(place: float, knots: NDArray[np.float64], normal: bool) -> float:
+    """Return the quantile at a place."""
+    last = knots.shape[0] - 1
+    if normal:
+        place = math.erfc(-place / ROOT_2) / 2
+        place = 0.0 if place < NEAR else 1.0 if place > 1 - NEAR else place
+    if place != place:
+        return math.nan
+    steps = min(max(place, 0.0), 1.0) * last
+    below = min(np.int64(steps), last - 1)
+    quantile: float = knots[below] + (steps - below) * (knots[below + 1] - knots[below])
+    return quantile
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
     """Fill out with the place of each value."""
     last = knots.shape[0] - 1
-    lowest, highest = knots[0], knots[last]
-    near = NEAR if normal else 0.0
     block = np.empty(BLOCK)
     below = np.empty(BLOCK, np.int64)
     for start in range(0, values.shape[0], BLOCK):
@@ -95,36 +129,11 @@ def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], nor
                 below[i] += half if knots[np.uintp(below[i] + half)] <= block[i] else 0
             left -= half
         for i in range(size):
-            value, place = block[i], below[i]
-            low = knots[place]
-            steps = place + (value - low) / (knots[place + 1] - low)
-            if low == value and value > lowest:
-                while knots[place - 1] == value:
-                    place -= 1
-                steps = (place + below[i]) / 2
-            if value != value:
-                out[start + i] = math.nan
-            elif value - near < lowest or value <= lowest:
-                out[start + i] = LEAST if normal else 0.0
-            elif value + near > highest or value >= highest:
-                out[start + i] = GREATEST if normal else 1.0
-            else:
-                out[start + i] = _normal(min(max(steps / last, CUT), 1 - CUT)) if normal else steps / last
+            out[start + i] = place_of(block[i], below[i], knots, normal)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def inverse(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
     """Fill out with the quantile at each place."""
-    last = knots.shape[0] - 1
     for i in range(values.shape[0]):
-        place = math.erfc(-np.float64(values[i]) / ROOT_2) / 2 if normal else np.float64(values[i])
-        if place != place:
-            out[i] = math.nan
-            continue
-        if normal and place < NEAR:
-            place = 0.0
-        elif normal and place > 1 - NEAR:
-            place = 1.0
-        steps = min(max(place, 0.0), 1.0) * last
-        below = min(np.int64(steps), last - 1)
-        out[i] = knots[below] + (steps - below) * (knots[below + 1] - knots[below])
+        out[i] = quantile_at(np.float64(values[i]), knots, normal)

@@ -27,20 +27,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
+from tamis_kernels.ngrams import row_bounds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis_kernels.backend import Backend, BackendName
 
-__all__ = ["FAIL", "RUN", "TESTS", "Limits", "Scan", "hampel", "quality", "whole_runs"]
+__all__ = ["FAIL", "RUN", "TESTS", "Limits", "Scan", "hampel", "quality", "quality_of_groups", "whole_runs"]
 
 TESTS = (
     "missing", "sentinel", "range", "spike", "rate", "flat", "attenuated", "gap", "duplicate", "reversed", "saturated", "hampel",
@@ -217,16 +217,19 @@ class Scan:
     def _scan(
         self, time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None, *, final: bool
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        given = self._given(time, value, valid)
+        bits, flags = np.empty(time.size + 1, np.uint32), np.empty(time.size + 1, np.uint8)
+        settled = self._kernel.scan(*given, final, bits, flags)
+        if settled < 0:
+            raise _out_of_range("", time)
+        return bits[:settled], flags[:settled]
+
+    def _given(self, time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None) -> list[NDArray[Any]]:
+        """Check the rows and return what a kernel is given of them, of the limits and of the state."""
         _check(time, value, valid)
         there = np.empty(0, np.uint8) if valid is None else np.ascontiguousarray(valid).view(np.uint8)
-        bits, flags = np.empty(time.size + 1, np.uint32), np.empty(time.size + 1, np.uint8)
         sentinels = self._sentinels.astype(value.dtype).astype(np.float64)
-        given = [_read_only(one) for one in (time, value, there, sentinels, self._reals, self._wholes)]
-        settled = self._kernel.scan(*given, self._values, self._counts, final, bits, flags)
-        if settled < 0:
-            message = f"time must lie within -2^62 and 2^62 - 1 ns, 1823 to 2116; got {time.min()} … {time.max()}"
-            raise ArgumentError(message)
-        return bits[:settled], flags[:settled]
+        return [*(_read_only(one) for one in (time, value, there, sentinels, self._reals, self._wholes)), self._values, self._counts]
 
 
 def quality(
@@ -238,6 +241,49 @@ def quality(
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     """Test a whole series: bits and flags of all its rows; see `Scan.feed` for shapes, types and errors."""
     return Scan(limits, backend)._scan(time, value, valid, final=True)
+
+
+def quality_of_groups(
+    time: NDArray[np.int64],
+    value: NDArray[np.floating[Any]],
+    offsets: NDArray[np.int64],
+    limits: Limits,
+    valid: NDArray[np.bool_] | None = None,
+    backend: BackendName | Backend = "auto",
+) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """Test many series that lie one after the other, with the same limits: bits and flags as `quality` gives them for each alone.
+
+    Parameters
+    ----------
+    time, value, valid
+        As for `Scan.feed`.
+    offsets
+        int32 or int64 [series + 1], from 0 to n: series i is rows offsets[i] to offsets[i + 1] - 1, none or more.
+    limits
+        The tests and their limits.
+    backend
+        Where to run.
+
+    Returns
+    -------
+    bits, uint32, and flags, uint8, of shape (n,)
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype, shape or value, or a time is out of range.
+    """
+    scan = Scan(limits, backend)
+    given = scan._given(time, value, valid)
+    bounds = row_bounds("offsets", offsets, time.size)
+    if bounds[0] != 0 or bounds[-1] != time.size:
+        message = f"offsets must go from 0 to {time.size}, the number of rows; got {bounds[0]} … {bounds[-1]}"
+        raise ArgumentError(message)
+    bits, flags = np.empty(time.size, np.uint32), np.empty(time.size, np.uint8)
+    wrong = scan._kernel.scan_groups(*given, bounds, bits, flags)
+    if wrong >= 0:
+        raise _out_of_range(f" of series {wrong}", time[bounds[wrong] : bounds[wrong + 1]])
+    return bits, flags
 
 
 def whole_runs(bits: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -306,22 +352,8 @@ def hampel(
     _check(np.empty(value.shape, np.int64), value, None)
     flags = np.empty(value.size, np.uint8)
     given = _read_only(value.astype(np.float64, copy=False))
-    implementation("sensor", backend).hampel(given, window, float(sigmas * MAD), float(floor), _network(window), flags)
+    implementation("sensor", backend).hampel(given, window, float(sigmas * MAD), float(floor), flags)
     return flags
-
-
-@cache
-def _network(n: int) -> NDArray[np.int64]:
-    """Return the comparisons of Batcher's merge exchange (Knuth, volume 3, 5.2.2 M), which sort n numbers."""
-    pairs = []
-    top = p = 1 << (n - 1).bit_length() - 1
-    while p > 0:
-        q, r, d = top, 0, p
-        while d > 0:
-            pairs += [(i, i + d) for i in range(n - d) if i & p == r]
-            d, q, r = q - p, q // 2, p
-        p //= 2
-    return np.array(pairs, np.int64)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -329,6 +361,10 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def _out_of_range(place: str, time: NDArray[np.int64]) -> ArgumentError:
+    return ArgumentError(f"time{place} must lie within -2^62 and 2^62 - 1 ns, 1823 to 2116; got {time.min()} … {time.max()}")
 
 
 def _check(time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None) -> None:

@@ -1,4 +1,4 @@
-"""Quality control of one series, a block at a time: loops without a carried dependency first, which LLVM vectorises, then the runs."""
+"""Quality control of one series, a block at a time: what no value within the block's extremes can fail is not tested row by row."""
 
 from __future__ import annotations
 
@@ -8,170 +8,227 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.sensor.identifier import hampel
+from tamis_kernels.sensor.layout import (
+    ATTENUATED,
+    BACK,
+    BENT,
+    BEYOND,
+    CODE,
+    DRIFT,
+    DUPLICATE,
+    FAIL,
+    FAR_BEYOND,
+    FAST,
+    FLAT,
+    GAP,
+    GONE,
+    JITTER,
+    LATE,
+    MISSING,
+    NEVER,
+    NONE,
+    OFF_GRID,
+    PANES,
+    RAIL,
+    RANGE,
+    RATE,
+    REVERSED,
+    SATURATED,
+    SHARPLY_BENT,
+    SLACK,
+    SPIKE,
+    SUSPECT,
+    TOO_FAST,
+    TWICE,
+    UNEVEN,
+)
+from tamis_kernels.sensor.panes import attenuated, extent
+from tamis_kernels.sensor.runs import flat
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK = 1024  # rows of scratch: 20 KB, which stay in the first-level cache
-PANES = 8
-LANES = 64
+__all__ = ["hampel", "scan", "scan_groups"]
 
-MISSING, SENTINEL, RANGE, SPIKE, RATE, FLAT, ATTENUATED, GAP, DUPLICATE, REVERSED, SATURATED, HAMPEL, JITTER, DRIFT = range(14)
-RUN = np.uint32(1 << 15)
-FAIL = 16
+BLOCK = 1024  # rows of scratch, which stay in the first-level cache
 
 
 @njit(cache=True, nogil=True)
-def _single(
-    xs: NDArray[np.float64],
-    ts: NDArray[np.int64],
-    reals: NDArray[np.float64],
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
-    mask: int,
-) -> None:
-    """Set the bits of the tests that need a row and its neighbours alone; xs and ts have one row more at either end."""
+def _range(x: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
+    fail_low, fail_high, low, high = reals[0], reals[1], reals[2], reals[3]
+    for k in range(bits.size):
+        here = x[k]
+        bit = BEYOND if (here < low) | (here > high) else NONE
+        bit = FAR_BEYOND if (here < fail_low) | (here > fail_high) | (abs(here) == math.inf) else bit
+        bits[k] |= bit if here == here else GONE
+
+
+@njit(cache=True, nogil=True)
+def _spike(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
     n = bits.size
     before, x, after = xs[:n], xs[1 : n + 1], xs[2 : n + 2]
-    earlier, now = ts[:n], ts[1 : n + 1]
-    fail_low, fail_high, low, high = reals[0], reals[1], reals[2], reals[3]
     average, average_fail, differential, differential_fail = reals[4], reals[5], reals[6], reals[7]
-    rate, rate_fail, rail_low, rail_high = reals[8], reals[9], reals[12], reals[13]
-    always = (mask & (1 << RANGE | 1 << FLAT | 1 << ATTENUATED | 1 << SATURATED)) != 0
-    by_spike = (mask & (1 << SPIKE)) != 0
-    by_rate = (mask & (1 << RATE)) != 0
     for k in range(n):
-        here, left, right = x[k], before[k], after[k]
-        step = float(now[k] - earlier[k])
-        forward = now[k] > earlier[k]
-        up, down = here - left, right - here
+        up, down = x[k] - before[k], after[k] - x[k]
         rise, fall = abs(up), abs(down)
-        infinite = abs(here) == math.inf
-        failed = np.uint32((here < fail_low) | (here > fail_high) | infinite)
-        suspect = np.uint32((here < low) | (here > high)) | failed
-        bend = abs(here - (left + right) / 2)
+        bend = abs(x[k] - (before[k] + after[k]) / 2)
         smaller = rise if rise < fall else fall
-        turned = ((up > 0) & (down < 0)) | ((up < 0) & (down > 0))
-        spike_fail = np.uint32((bend > average_fail) | (turned & (smaller > differential_fail)))
-        spike = np.uint32((bend > average) | (turned & (smaller > differential))) | spike_fail
-        fast_fail = np.uint32(forward & (rise * 1e9 > rate_fail * step))
-        fast = np.uint32(forward & (rise * 1e9 > rate * step)) | fast_fail
-        top = (here >= rail_high) & ((left >= rail_high) | (right >= rail_high))
-        bottom = (here <= rail_low) & ((left <= rail_low) | (right <= rail_low))
-        gone = np.uint32(here != here)
-        bits[k] |= (
-            gone
-            | (gone << np.uint32(FAIL + MISSING))
-            | (suspect << np.uint32(RANGE))
-            | (failed << np.uint32(FAIL + RANGE))
-            | (spike << np.uint32(SPIKE))
-            | (spike_fail << np.uint32(FAIL + SPIKE))
-            | (fast << np.uint32(RATE))
-            | (fast_fail << np.uint32(FAIL + RATE))
-            | (np.uint32(top | bottom) << np.uint32(SATURATED))
-        )
-        both = (left == left) & (right == right)
-        flags[k] = always | (by_spike & both) | (by_rate & forward & (left == left))
+        smaller = smaller if ((up > 0) & (down < 0)) | ((up < 0) & (down > 0)) else -1.0
+        bit = BENT if (bend > average) | (smaller > differential) else NONE
+        bits[k] |= SHARPLY_BENT if (bend > average_fail) | (smaller > differential_fail) else bit
 
 
 @njit(cache=True, nogil=True)
-def _clock(ts: NDArray[np.int64], wholes: NDArray[np.int64], first: int, bits: NDArray[np.uint32]) -> None:
-    """Set the bits of the tests of time."""
+def _rate(xs: NDArray[np.float64], ts: NDArray[np.int64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
+    n = bits.size
+    before, x, earlier, now = xs[:n], xs[1 : n + 1], ts[:n], ts[1 : n + 1]
+    rate, rate_fail = reals[8], reals[9]
+    for k in range(n):
+        step = float(now[k] - earlier[k])
+        rise = abs(x[k] - before[k]) * 1e9
+        bit = FAST if (step > 0) & (rise > rate * step) else NONE
+        bits[k] |= TOO_FAST if (step > 0) & (rise > rate_fail * step) else bit
+
+
+@njit(cache=True, nogil=True)
+def _saturated(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
+    n = bits.size
+    before, x, after = xs[:n], xs[1 : n + 1], xs[2 : n + 2]
+    low, high = reals[12], reals[13]
+    for k in range(n):
+        top = (x[k] >= high) & ((before[k] >= high) | (after[k] >= high))
+        bottom = (x[k] <= low) & ((before[k] <= low) | (after[k] <= low))
+        bits[k] |= RAIL if top | bottom else NONE
+
+
+@njit(cache=True, nogil=True)
+def _clock(ts: NDArray[np.int64], wholes: NDArray[np.int64], told: np.uint32, bits: NDArray[np.uint32]) -> None:
+    """Set the bits of the tests of steps."""
     n = bits.size
     earlier, now = ts[:n], ts[1 : n + 1]
-    gap, nominal, jitter, drift = wholes[3], wholes[4], wholes[5], wholes[6]
+    gap, nominal, jitter = wholes[3], wholes[4], wholes[5]
     for k in range(n):
         step = now[k] - earlier[k]
-        late = step > gap
-        uneven = (step > 0) & (step <= gap) & (abs(step - nominal) > jitter)
-        bits[k] |= (
-            (np.uint32(late) << np.uint32(GAP))
-            | (np.uint32(step == 0) << np.uint32(DUPLICATE))
-            | (np.uint32(step < 0) << np.uint32(REVERSED))
-            | (np.uint32(uneven) << np.uint32(JITTER))
-        )
-    if nominal > 0:
-        each = float(nominal)
-        for k in range(n):
-            since = now[k] - first
-            # The whole number of periods may be off by one at a half, where the distance is the same from either side.
-            rest = abs(since - np.int64(float(since) / each + 0.5) * nominal)
-            distance = rest if rest < nominal - rest else nominal - rest
-            bits[k] |= np.uint32((since > 0) & (distance > drift)) << np.uint32(DRIFT)
+        bit = LATE if step > gap else NONE
+        bit |= TWICE if step == 0 else NONE
+        bit |= BACK if step < 0 else NONE
+        bit |= UNEVEN if (step > 0) & (step <= gap) & (abs(step - nominal) > jitter) else NONE
+        bits[k] |= bit & told
 
 
 @njit(cache=True, nogil=True)
-def _flat(
-    x: NDArray[np.float64],
+def _drift(now: NDArray[np.int64], wholes: NDArray[np.int64], first: int, bits: NDArray[np.uint32]) -> None:
+    """Set the bits of times that are off the grid."""
+    nominal, drift = wholes[4], wholes[6]
+    each = float(nominal)
+    for k in range(bits.size):
+        since = now[k] - first
+        # The whole number of periods may be off by one at a half, where the distance is the same from either side.
+        rest = abs(since - np.int64(float(since) / each + 0.5) * nominal)
+        distance = rest if rest < nominal - rest else nominal - rest
+        bits[k] |= OFF_GRID if (since > 0) & (distance > drift) else NONE
+
+
+@njit(cache=True, nogil=True)
+def _roll_up(bits: NDArray[np.uint32], flags: NDArray[np.uint8]) -> None:
+    """Turn bits into flags, which say whether a row was evaluated."""
+    for k in range(bits.size):
+        found = bits[k]
+        flag = np.uint8(3) if found & SUSPECT else flags[k]
+        flag = np.uint8(4) if found >> np.uint32(FAIL) else flag
+        flags[k] = np.uint8(9) if found & np.uint32(1 << MISSING) else flag
+
+
+@njit(cache=True, nogil=True)
+def _evaluate(xs: NDArray[np.float64], ts: NDArray[np.int64], mask: int, opening: bool, flags: NDArray[np.uint8]) -> None:
+    """Write 1 where one of the chosen tests could judge the row, else 2."""
+    always = mask & (1 << RANGE | 1 << FLAT | 1 << ATTENUATED | 1 << SATURATED) != 0
+    of_time = mask & (1 << GAP | 1 << DUPLICATE | 1 << REVERSED | 1 << JITTER | 1 << DRIFT) != 0
+    flags[:] = 1
+    if always or (of_time and not opening):
+        return
+    spike, rate = mask & 1 << SPIKE != 0, mask & 1 << RATE != 0
+    for k in range(1 if of_time else flags.size):
+        left, right = xs[k] == xs[k], xs[k + 2] == xs[k + 2]
+        flags[k] = 1 if (spike & left & right) | (rate & left & (ts[k + 1] > ts[k])) else 2
+
+
+@njit(cache=True, nogil=True)
+def _block(
+    xs: NDArray[np.float64],
     ts: NDArray[np.int64],
+    scratch: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]],
+    shortest: int,
+    longest: int,
+    sentinels: NDArray[np.float64],
     reals: NDArray[np.float64],
     wholes: NDArray[np.int64],
     values: NDArray[np.float64],
     counts: NDArray[np.int64],
     bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
 ) -> None:
-    """Follow runs of values within a tolerance of their first, by elapsed time."""
-    tolerance, suspect, fail = reals[10], wholes[0], wholes[1]
-    anchor, start, active = values[2], counts[3], counts[4] != 0
-    for k in range(bits.size):
-        here = x[k]
-        if abs(here - anchor) <= tolerance and active:
-            elapsed = ts[k] - start
-            bits[k] |= RUN
-            if elapsed >= suspect:
-                bits[k] |= np.uint32(1 << FLAT)
-            if elapsed >= fail:
-                bits[k] |= np.uint32(1 << FLAT | 1 << (FLAT + FAIL))
-        elif here == here:
-            anchor, start, active = here, ts[k], True
-        elif active:
-            bits[k] |= RUN
-    values[2], counts[3], counts[4] = anchor, start, active
+    """Test the rows of a block; xs and ts have one row more at either end.
 
-
-@njit(cache=True, nogil=True)
-def _attenuated(
-    x: NDArray[np.float64],
-    ts: NDArray[np.int64],
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    bits: NDArray[np.uint32],
-) -> None:
-    """Compare the range over the panes of a window with a threshold; values[5:] holds the least and largest of earlier panes."""
-    threshold, width = reals[11], max(wholes[2] // PANES, 1)
-    least, most = values[3], values[4]
-    pane = counts[6]
-    end = (pane + 1) * width
-    low, high, filled = math.inf, -math.inf, 0
-    for p in range(PANES):
-        filled += values[5 + p] <= values[5 + PANES + p]
-        low, high = min(low, values[5 + p]), max(high, values[5 + PANES + p])
-    ready = counts[5] <= (pane - PANES) * width and 2 * filled >= PANES
-    for k in range(bits.size):
-        if ts[k] >= end:
-            moved = ts[k] // width - pane
-            pane += moved
-            for _ in range(min(moved, PANES + 1)):
-                for p in range(PANES - 1, 0, -1):
-                    values[5 + p] = values[4 + p]
-                    values[5 + PANES + p] = values[4 + PANES + p]
-                values[5], values[5 + PANES] = least, most
-                least, most = math.inf, -math.inf
-            end = (pane + 1) * width
-            low, high, filled = math.inf, -math.inf, 0
-            for p in range(PANES):
-                filled += values[5 + p] <= values[5 + PANES + p]
-                low, high = min(low, values[5 + p]), max(high, values[5 + PANES + p])
-            ready = counts[5] <= (pane - PANES) * width and 2 * filled >= PANES
-        here = x[k]
-        if here == here:
-            least = here if here < least else least
-            most = here if here > most else most
-            top = most if most > high else high
-            bottom = least if least < low else low
-            bits[k] |= np.uint32(ready and top - bottom < threshold) << np.uint32(ATTENUATED)
-    values[3], values[4], counts[6] = least, most, pane
+    A block is first asked for its extremes: a test that no value within them can fail is passed over. The extremes of a block with values
+    missing are NaN, which fail every comparison, so that all of its tests are made.
+    """
+    n, mask = bits.size, wholes[7]
+    ends, rises, marks = scratch
+    opening = counts[0] < 2
+    bits[:] = 0
+    found = False
+    low, high = extent(xs, ends)
+    for code in sentinels:
+        if not (code < low or code > high):
+            for k in range(n):
+                bits[k] |= CODE if xs[k + 1] == code else NONE
+    for code in sentinels:
+        if not (code < low or code > high):
+            for k in range(n + 2):
+                xs[k] = math.nan if xs[k] == code else xs[k]
+            low, high = math.nan, math.nan
+    whole = low > -math.inf and high < math.inf
+    if not (whole and low >= max(reals[0], reals[2]) and high <= min(reals[1], reals[3])):
+        _range(xs[1:], reals, bits)
+        found = True
+    largest = math.nan
+    if mask & (1 << SPIKE | 1 << RATE):
+        for k in range(n + 1):
+            rises[k] = abs(xs[k + 1] - xs[k])
+        largest = extent(rises[: n + 1], ends)[1]
+    bend = largest * (1 + SLACK) + SLACK * max(abs(low), abs(high))
+    if mask & 1 << SPIKE and not (bend < min(reals[4], reals[5]) and largest <= min(reals[6], reals[7])):
+        _spike(xs, reals, bits)
+        found = True
+    if mask & 1 << RATE and not (shortest > 0 and largest * 1e9 <= min(reals[8], reals[9]) * float(shortest)):
+        _rate(xs, ts, reals, bits)
+        found = True
+    if mask & 1 << SATURATED and not (low > reals[12] and high < reals[13]):
+        _saturated(xs, reals, bits)
+        found = True
+    steady = 0 < shortest == longest <= wholes[3] and (wholes[4] == 0 or abs(shortest - wholes[4]) <= wholes[5])
+    if not steady:
+        first = bits[0]
+        _clock(ts, wholes, np.uint32(mask), bits)
+        found = True
+        if opening:
+            bits[0] = first
+    if mask & 1 << DRIFT and wholes[4] > 0:
+        now = ts[1 : n + 1]
+        same = shortest == longest == wholes[4] and now[0] > counts[5]  # then all rows are as far from the grid as the first
+        _drift(now[: 1 if same else n], wholes, counts[5], bits[: 1 if same else n])
+        if same and bits[0] & OFF_GRID:
+            bits |= OFF_GRID
+        found |= not same or bits[0] & OFF_GRID != 0
+    if mask & 1 << FLAT:
+        found |= flat(xs, ts, longest, (reals[10], min(wholes[0], wholes[1]), wholes[1]), marks, values, counts, bits)
+    if mask & 1 << ATTENUATED:
+        found |= attenuated(xs[1:], ends, ts[1:], reals[11], max(wholes[2] // PANES, 1), values, counts, bits)
+    _evaluate(xs, ts, mask, opening, flags)
+    if found:
+        _roll_up(bits, flags)
 
 
 @njit(cache=True, nogil=True)
@@ -190,11 +247,7 @@ def scan(
 ) -> int:
     """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
     xs, ts = np.empty(BLOCK + 3), np.empty(BLOCK + 3, np.int64)
-    coded = np.empty(BLOCK + 3, np.uint8)
-    mask = wholes[7]
-    # Missing, codes and infinities are told whatever is chosen.
-    told = np.uint32(mask | mask << FAIL | 1 << MISSING | 1 << SENTINEL | 1 << RANGE) | RUN
-    told |= np.uint32(1 << MISSING | 1 << SENTINEL | 1 << RANGE) << np.uint32(FAIL)
+    scratch = np.empty(2), np.empty(BLOCK + 3), np.zeros((2, BLOCK + 8), np.uint8)
     done = at = 0
     last = False
     while not last:
@@ -206,54 +259,46 @@ def scan(
         xs[0], ts[0], xs[1], ts[1] = values[0], counts[1], values[1], counts[2]
         begin = 1 + min(counts[0], 1)
         have = begin + taken
-        out_of_range = np.int64(0)
-        for k in range(taken):
-            ts[begin + k] = time[at + k]
-            out_of_range |= time[at + k] ^ (time[at + k] << 1)
+        # Slices, for Numba wraps an index around that may be negative, which keeps a loop from being one over vectors.
+        out_of_range, shortest, longest = np.int64(0), int(NEVER), -int(NEVER)
+        times, new_ts = time[at : at + taken], ts[begin:have]
+        for k in range(times.size):
+            new_ts[k] = times[k]
+            out_of_range |= times[k] ^ (times[k] << 1)
         if out_of_range < 0:
             return -1
-        for k in range(taken):
-            xs[begin + k] = value[at + k]
+        readings, new_xs = value[at : at + taken], xs[begin:have]
+        for k in range(readings.size):
+            new_xs[k] = readings[k]
         if valid.size:
-            for k in range(taken):
-                xs[begin + k] = xs[begin + k] if valid[at + k] != 0 else math.nan
+            there = valid[at : at + taken]
+            for k in range(there.size):
+                new_xs[k] = new_xs[k] if there[k] != 0 else math.nan
         at += taken
         xs[have], ts[have] = math.nan, ts[have - 1]
         rows = have - 1 if last and final else have - 2  # the last row waits for its successor
         if have >= 2:
             values[0], counts[1], values[1], counts[2] = xs[have - 2], ts[have - 2], xs[have - 1], ts[have - 1]
         if rows > 0:
-            some, verdict = bits[done : done + rows], flags[done : done + rows]
-            some[:] = 0
-            if sentinels.size:
-                coded[: have + 1] = 0
-                for code in sentinels:
-                    for k in range(have):
-                        coded[k] |= xs[k] == code
-                for k in range(have):
-                    xs[k] = math.nan if coded[k] else xs[k]
-                for k in range(rows):
-                    some[k] = np.uint32(coded[k + 1]) * np.uint32(1 << SENTINEL | 1 << (SENTINEL + FAIL))
-            _single(xs, ts, reals, some, verdict, mask)
-            if mask & (1 << GAP | 1 << DUPLICATE | 1 << REVERSED | 1 << JITTER | 1 << DRIFT):
-                _clock(ts, wholes, counts[5], some)
-                opening = verdict[0]
-                verdict[:] = 1
-                if counts[0] < 2:
-                    verdict[0] = opening
-                    some[0] &= ~np.uint32(1 << GAP | 1 << DUPLICATE | 1 << REVERSED | 1 << JITTER)
-            if mask & (1 << FLAT):
-                _flat(xs[1:], ts[1:], reals, wholes, values, counts, some)
-            if mask & (1 << ATTENUATED):
-                _attenuated(xs[1:], ts[1:], reals, wholes, values, counts, some)
+            stop = done + rows
             for k in range(rows):
-                found = some[k] & told
-                some[k] = found
-                flag = np.uint8(1) if verdict[k] else np.uint8(2)
-                flag = np.uint8(3) if found & np.uint32(0x7FFF) else flag
-                flag = np.uint8(4) if found >> np.uint32(FAIL) else flag
-                verdict[k] = np.uint8(9) if found & np.uint32(1 << MISSING) else flag
-            done += rows
+                step = ts[k + 1] - ts[k]
+                shortest, longest = min(shortest, step), max(longest, step)
+            _block(
+                xs[: rows + 2],
+                ts[: rows + 2],
+                scratch,
+                shortest,
+                longest,
+                sentinels,
+                reals,
+                wholes,
+                values,
+                counts,
+                bits[done:stop],
+                flags[done:stop],
+            )
+            done = stop
             counts[0] = 2
         elif taken:
             counts[0] = max(counts[0], 1)
@@ -261,76 +306,26 @@ def scan(
 
 
 @njit(cache=True, nogil=True)
-def _middle(sorted_: NDArray[np.float64], n: int) -> float:
-    """Return the median of the first n, at least one, sorted numbers."""
-    half = n // 2
-    return float(sorted_[half]) if n % 2 else float((sorted_[half - 1] + sorted_[half]) / 2)
-
-
-@njit(cache=True, nogil=True)
-def _one(value: NDArray[np.float64], row: int, window: int, sigmas: float, floor: float, held: NDArray[np.float64]) -> int:
-    """Judge one row whose window is cut or has values missing."""
-    half = window // 2
-    if not math.isfinite(value[row]):
-        return 2
-    n = 0
-    for k in range(max(row - half, 0), min(row + half + 1, value.size)):
-        if math.isfinite(value[k]):
-            held[n] = value[k]
-            n += 1
-    if n <= half:
-        return 2
-    held[:n].sort()
-    median = _middle(held, n)
-    for k in range(n):
-        held[k] = abs(held[k] - median)
-    held[:n].sort()
-    return 3 if abs(value[row] - median) > max(sigmas * _middle(held, n), floor) else 1
-
-
-@njit(cache=True, nogil=True)
-def hampel(
-    value: NDArray[np.float64], window: int, sigmas: float, floor: float, pairs: NDArray[np.int64], flags: NDArray[np.uint8]
-) -> None:
-    """Fill flags: windows of LANES rows are sorted side by side by one network of comparisons."""
-    half = window // 2
-    lanes = np.empty((window, LANES))
-    held = np.empty(window)
-    best, worst = np.empty(LANES), np.empty(LANES)
-    row = 0
-    while row < value.size:
-        whole = row >= half and row + LANES + half <= value.size
-        if whole:
-            total = 0.0
-            for k in range(row - half, row + LANES + half):
-                total += value[k] * 0.0  # NaN if one is missing or infinite
-            whole = total == 0.0
-        if not whole:
-            for k in range(row, min(row + LANES, value.size)):
-                flags[k] = _one(value, k, window, sigmas, floor, held)
-            row += LANES
-            continue
-        for w in range(window):
-            for k in range(LANES):
-                lanes[w, k] = value[row - half + w + k]
-        for p in range(len(pairs)):
-            upper, lower = lanes[pairs[p, 0]], lanes[pairs[p, 1]]
-            for k in range(LANES):
-                a, b = upper[k], lower[k]
-                upper[k] = a if a < b else b
-                lower[k] = b if a < b else a
-        # The deviations below and above the median are sorted too: their middle is the least of the larger ends of all splits.
-        median = lanes[half]
-        for k in range(LANES):
-            best[k] = median[k] - lanes[0, k]
-        for j in range(half):
-            below, above = lanes[half - j], lanes[window - 1 - j]
-            for k in range(LANES):
-                a, b = median[k] - below[k], above[k] - median[k]
-                worst[k] = a if a > b else b
-                best[k] = worst[k] if worst[k] < best[k] else best[k]
-        for k in range(LANES):
-            limit = sigmas * best[k]
-            limit = limit if limit > floor else floor
-            flags[row + k] = 3 if abs(value[row + k] - median[k]) > limit else 1
-        row += LANES
+def scan_groups(
+    time: NDArray[np.int64],
+    value: NDArray[np.float64],
+    valid: NDArray[np.uint8],
+    sentinels: NDArray[np.float64],
+    reals: NDArray[np.float64],
+    wholes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
+) -> int:
+    """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
+    own_values, own_counts = np.empty_like(values), np.empty_like(counts)
+    for group in range(offsets.size - 1):
+        a, b = offsets[group], offsets[group + 1]
+        own_values[:], own_counts[:] = values, counts
+        there = valid[a:b] if valid.size else valid
+        settled = scan(time[a:b], value[a:b], there, sentinels, reals, wholes, own_values, own_counts, True, bits[a:b], flags[a:b])
+        if settled < 0:
+            return group
+    return -1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,27 @@ def scan(
     if times:
         counts[0] = max(counts[0], 1)
     return settled
+
+
+def scan_groups(
+    time: NDArray[np.int64],
+    value: NDArray[np.float64],
+    valid: NDArray[np.uint8],
+    sentinels: NDArray[np.float64],
+    reals: NDArray[np.float64],
+    wholes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
+) -> int:
+    """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
+    for group, (a, b) in enumerate(pairwise(offsets.tolist())):
+        state = values.copy(), counts.copy()
+        if scan(time[a:b], value[a:b], valid[a:b], sentinels, reals, wholes, *state, True, bits[a:b], flags[a:b]) < 0:
+            return group
+    return -1
 
 
 def _row(
@@ -167,11 +189,8 @@ def _span(now: int, here: float, window: int, values: NDArray[np.float64], count
     return float(max(values[4], *most)) - float(min(values[3], *least)) if covered else math.inf
 
 
-def hampel(
-    value: NDArray[np.float64], window: int, sigmas: float, floor: float, pairs: NDArray[np.int64], flags: NDArray[np.uint8]
-) -> None:
+def hampel(value: NDArray[np.float64], window: int, sigmas: float, floor: float, flags: NDArray[np.uint8]) -> None:
     """Fill flags with 1 near the median of the window, 3 away from it, 2 where more than half of the window is missing."""
-    del pairs  # how to sort is no part of the definition
     half = window // 2
     readings = value.tolist()
     for row, here in enumerate(readings):

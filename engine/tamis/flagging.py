@@ -1,0 +1,250 @@
+"""`tamis.quality_control`: a flag and a bit per test for every reading of a table, in memory or on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tamis.errors import OutputError
+from tamis.pipeline.files import write_table
+from tamis.pipeline.memory import give_back
+from tamis.pipeline.readings import SourceTable
+from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
+from tamis.readings import ROWS_AT_A_TIME, Keys, Table, tables_of, with_roles
+from tamis.series import Roles, Series, SeriesWriter
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.sensor import FAIL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+FLAGS = {
+    "time": pl.Datetime("ns", "UTC"),
+    "sensor": pl.String(),
+    "column": pl.String(),
+    "value": pl.Float64(),
+    "flag": pl.UInt8(),
+    "bits": pl.UInt32(),
+}
+FRAME_KEY = {"row": pl.Int64()}
+SOURCE_KEY = {"table": pl.String(), "file": pl.String(), "row": pl.Int64()}
+
+
+@dataclass(frozen=True)
+class QualityControl:
+    """What quality control found.
+
+    Attributes
+    ----------
+    flags
+        One row a reading, by sensor, column and time: `row` (for a source also `table` and `file`), `time` in UTC, `sensor`, `column`,
+        `value`, `flag` (1 good, 2 not evaluated, 3 suspect, 4 fail, 9 missing) and `bits`.
+    summary
+        One row a series: sensor, column, readings, how many have each flag, and how many each test told on.
+    tests
+        One row a test: how many readings it found suspect, failing ones included, and how many of them fail.
+    limits
+        One row a limit: sensor, column, limit, value, and whether it was learnt.
+    roles
+        Which columns were taken for time, sensor and values, by table.
+    notes
+        What was passed over.
+    """
+
+    flags: pl.LazyFrame
+    summary: pl.DataFrame
+    tests: pl.DataFrame
+    limits: pl.DataFrame
+    roles: dict[str, Roles]
+    notes: tuple[str, ...] = ()
+
+    def named(self) -> pl.LazyFrame:
+        """Return `flags` with a column `tests`: the names of the tests in `bits`, `range:fail` where one fails."""
+        return self.flags.with_columns(pl.col("bits").map_batches(bit_names, return_dtype=pl.List(pl.String)).alias("tests"))
+
+    def __repr__(self) -> str:
+        """Return the totals."""
+        told = ", ".join(f"{self.summary[name].sum()} {name.replace('_', ' ')}" for name in GRADES)
+        return f"QualityControl({len(self.summary)} series, {self.summary['readings'].sum()} readings: {told})"
+
+
+def quality_control(
+    data: Any,
+    *,
+    time: str | None = None,
+    sensor: str | Sequence[str] | None = None,
+    values: Sequence[str] | None = None,
+    limits: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
+    thresholds: str | Path | pl.DataFrame | None = None,
+    learn: bool | Sequence[str] = True,
+    sigmas: float = 6.0,
+    sentinels: Sequence[float] = (),
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> QualityControl:
+    """Test the readings of sensors: ranges, spikes, rates, stuck and saturated values, gaps, duplicate times and more.
+
+    Rows may stand in any order; the readings of each sensor and column are tested by time. Nothing is changed.
+
+    Parameters
+    ----------
+    data
+        A polars frame, eager or lazy, a table of pandas or pyarrow, or anything that exports Arrow; or a path, pattern or list of
+        paths of Parquet, Arrow, CSV or NDJSON files. Lazy frames and files may be larger than the memory.
+    time, sensor, values
+        The column of times, those that name the sensor, and those of readings. What is not named is told by types and names; see
+        `QualityControl.roles`. An empty `sensor`: all rows are of one.
+        Where no column names the sensor, each file is one.
+    limits
+        Limits by name for all series, such as `{"fail_low": -40, "gap": 600}`; or several such rows, each with `sensor` or `column`
+        for those that it holds for. Durations are in seconds. docs/recipes.md has all names.
+    thresholds
+        A table of such rows: a CSV, Parquet or TOML file, or a frame.
+    learn
+        The tests whose limits are learnt from each series where none is given: range, spike, rate, flat, gap, jitter, hampel. True for
+        all of them. What is learnt makes a reading suspect, never fail.
+    sigmas
+        How many robust standard deviations what is learnt leaves.
+    sentinels
+        Codes for a missing value, such as -9999.
+    out
+        A Parquet file to which the flags are written; None keeps them in memory.
+    settings
+        For files: overrides of the recipe's `formats`, by dotted key, such as `{"formats.decimal": ","}`.
+
+    Returns
+    -------
+    QualityControl
+
+    Raises
+    ------
+    ColumnError
+        A column is missing, or there is no column of times or of readings.
+    ArgumentError
+        A limit or a test is not known, or limits contradict each other.
+    SourceError
+        The files cannot be read, or hold no table.
+    OutputError
+        `out` cannot be written.
+    """
+    policy = Policy(
+        rows=_rows(limits, thresholds),
+        sentinels=tuple(float(one) for one in sentinels),
+        learn=_learnt(learn),
+        sigmas=float(sigmas),
+    )
+    with ExitStack() as stack:
+        tables, folder = stack.enter_context(tables_of(data, settings))
+        run = _Run(policy, folder)
+        parts = run.go(tables, {"time": time, "sensor": sensor, "values": values})
+        schema = {**(SOURCE_KEY if isinstance(tables[0], SourceTable) else FRAME_KEY), **FLAGS}
+        flags = _kept(parts, schema, None if out is None else Path(out))
+    return QualityControl(flags, run.summary.series(), run.summary.tests(), run.summary.limits(), run.roles, tuple(run.notes))
+
+
+def _rows(
+    limits: Mapping[str, Any] | Sequence[Mapping[str, Any]], thresholds: str | Path | pl.DataFrame | None
+) -> tuple[dict[str, Any], ...]:
+    stated = [limits] if isinstance(limits, Mapping) else list(limits)
+    if isinstance(thresholds, pl.DataFrame):
+        more = [{name: value for name, value in row.items() if value is not None} for row in thresholds.to_dicts()]
+    else:
+        more = [] if thresholds is None else read_rows(thresholds)
+    return checked_rows([*stated, *more])
+
+
+def _learnt(learn: bool | Sequence[str]) -> frozenset[str]:
+    if isinstance(learn, bool):
+        return frozenset(LEARNABLE) if learn else frozenset()
+    unknown = [test for test in learn if test not in LEARNABLE]
+    if unknown:
+        message = f"learn names {unknown[0]!r}, whose limits cannot be learnt; those of {', '.join(LEARNABLE)} can"
+        raise ArgumentError(message)
+    return frozenset(learn)
+
+
+class _Run:
+    """One pass through tables, with the books of what was found."""
+
+    def __init__(self, policy: Policy, folder: Path) -> None:
+        self.roles: dict[str, Roles] = {}
+        self.notes: list[str] = []
+        self._policy, self._folder = policy, folder
+        self.summary = Summary()
+
+    def go(self, tables: Sequence[Table], named: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
+        """Yield the flags of all series, and note what they amount to."""
+        for name, table, roles in with_roles(tables, named, self.notes):
+            self.roles[name] = roles
+            give_back()
+            yield from self._table(table, roles)
+
+    def _table(self, table: Table, roles: Roles) -> Iterator[pl.DataFrame]:
+        keys = Keys(table)
+        with SeriesWriter(roles, self._folder) as writer:
+            for frame, rows, source in keys.frames():
+                timeless = writer.add(frame.select(roles.columns), rows, source)
+                if len(timeless):
+                    yield from self._timeless(frame[np.searchsorted(rows, timeless)], timeless, roles, keys)
+            if writer.timeless:
+                self.notes.append(f"{writer.timeless} rows have no time: their readings were not evaluated")
+            self.notes += [f"{record}: {told}" for record, told in table.problems.items()]
+            found = writer.series()
+            give_back()
+            for series in found:
+                yield from self._one(series, keys)
+
+    def _one(self, series: Series, keys: Keys) -> Iterator[pl.DataFrame]:
+        control = Control(series, self._policy, Thresholds.of(self._policy.rows, series.sensor, series.column), self._folder)
+        self.summary.begin(series, control.thresholds)
+        for part in control.readings():
+            chunk = part.chunk
+            value = pl.Series(chunk.value).set(pl.Series(~chunk.valid), None)
+            yield keys.frame(chunk.row).with_columns(
+                pl.Series("time", chunk.time).cast(FLAGS["time"]),
+                pl.lit(series.sensor, pl.String).alias("sensor"),
+                pl.lit(series.column).alias("column"),
+                value.alias("value"),
+                pl.Series("flag", part.flag),
+                pl.Series("bits", part.bits),
+            )
+            self.summary.add(part)
+        if series.readings > ROWS_AT_A_TIME:
+            give_back()
+
+    def _timeless(self, frame: pl.DataFrame, rows: NDArray[np.int64], roles: Roles, keys: Keys) -> Iterator[pl.DataFrame]:
+        """Yield the readings of rows that have no time: what is missing is 9, all else was not evaluated."""
+        sensor = pl.concat_str(roles.sensor, separator=" / ") if roles.sensor else pl.lit(None, pl.String)
+        for column in roles.values:
+            value = frame[column].cast(pl.Float64)
+            gone = value.is_null() | value.is_nan()
+            yield keys.frame(rows).with_columns(
+                pl.Series("time", [None] * len(rows), FLAGS["time"]),
+                frame.select(sensor.alias("sensor")).to_series(),
+                pl.lit(column).alias("column"),
+                value.alias("value"),
+                pl.Series("flag", np.where(gone.fill_null(value=True), 9, 2).astype(np.uint8)),
+                pl.Series("bits", np.where(gone.fill_null(value=True), 1 | 1 << FAIL, 0).astype(np.uint32)),
+            )
+
+
+def _kept(parts: Iterator[pl.DataFrame], schema: Mapping[str, pl.DataType], out: Path | None) -> pl.LazyFrame:
+    """Write the flags, or keep them."""
+    empty = pl.DataFrame(schema=schema)
+    if out is None:
+        return pl.concat([empty, *parts]).lazy()
+    target = empty.to_arrow().schema
+    try:
+        write_table(out, (part.select(list(schema)).to_arrow() for part in parts), target)
+    except OSError as error:
+        message = f"the flags cannot be written to {out}: {error.strerror or error}"
+        raise OutputError(message) from error
+    return pl.scan_parquet(out)

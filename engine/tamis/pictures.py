@@ -1,0 +1,103 @@
+"""`image_hashes`: perceptual hashes of pictures, without a run."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+
+from tamis.checks.near_pictures import HASHES, hash_pictures, shows
+from tamis.errors import RecipeError
+from tamis.media import Inspection, Limits, inspect, walk_jpegs
+from tamis_kernels import perceptual
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tamis_kernels.backend import BackendName
+
+AT_A_TIME = 32
+
+
+def image_hashes(
+    pictures: str | Path | bytes | Iterable[str | Path | bytes],
+    hash: Literal["pdq", "phash64"] = "pdq",  # noqa: A002 - the key of the recipe
+    *,
+    forms: bool = False,
+    limits: Limits | None = None,
+    backend: BackendName = "auto",
+) -> pl.DataFrame:
+    """Hash pictures as the check `near_duplicates` does, one row each, in their order.
+
+    What cannot be read or decoded has a null and a reason, and raises nothing. A decoder may still crash on hostile bytes: `clean` decodes
+    in processes that may.
+
+    Parameters
+    ----------
+    pictures
+        Paths of files, or their contents, or both; or one of these.
+    hash
+        `pdq` (256 bits) or `phash64` (64 bits, as `imagehash.phash`); docs/formats.md specifies both.
+    forms
+        Whether the hashes of the eight turned and mirrored pictures are given too.
+    limits
+        What a file may ask for; `tamis.media.Limits()` by default.
+    backend
+        Where to run; see `tamis_kernels.backend`.
+
+    Returns
+    -------
+    frame
+        `key` String, the path, or `#` and the number of the row where bytes were given; `hash` Binary of 32 or 8 bytes, bit *k* being bit
+        `k % 8` of byte `k // 8`, so that `np.frombuffer(hash, "<u8")` has the words; `quality` UInt8, PDQ's, 0 to 100, below 50 too plain
+        to compare; `forms` List(Binary), if wanted, in the order of `tamis_kernels.perceptual.dihedral`; `reason` String, null where there
+        is a hash.
+
+    Raises
+    ------
+    RecipeError
+        The hash is unknown.
+    """
+    if hash not in HASHES:
+        message = f"hash must be one of {', '.join(HASHES)}, got {hash!r}"
+        raise RecipeError(message)
+    given = [pictures] if isinstance(pictures, (str, Path, bytes)) else pictures
+    schema: dict[str, pl.DataType] = {"key": pl.String(), "hash": pl.Binary(), "quality": pl.UInt8(), "reason": pl.String()}
+    if forms:
+        schema["forms"] = pl.List(pl.Binary())
+    rows: list[tuple[object, ...]] = []
+    waiting = iter(given)
+    while some := list(islice(waiting, AT_A_TIME)):
+        seen = _inspected(some, limits)
+        hashes, quality, _ = hash_pictures(seen, hash, backend)
+        words = hashes.astype("<u8")
+        turned = perceptual.turned(np.ascontiguousarray(hashes), backend=backend).astype("<u8") if forms else None
+        for number, (item, one) in enumerate(zip(some, seen, strict=True)):
+            key = f"#{len(rows)}" if isinstance(item, bytes) else str(item)
+            told = (words[number].tobytes(), int(quality[number]), None) if shows(one) else (None, None, _reason(one))
+            rows.append((key, *told, *(() if turned is None else ([form.tobytes() for form in turned[number]] if shows(one) else None,))))
+    return pl.DataFrame(rows, schema, orient="row").select("key", "hash", "quality", *(["forms"] if forms else []), "reason")
+
+
+def _inspected(some: Iterable[str | Path | bytes], limits: Limits | None) -> list[Inspection]:
+    """Read and decode pictures; what cannot be read is undecodable."""
+    read: list[bytes | str] = []
+    for item in some:
+        try:
+            read.append(item if isinstance(item, bytes) else Path(item).read_bytes())
+        except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+            read.append(str(error))
+    walks = walk_jpegs([data if isinstance(data, bytes) else b"" for data in read])
+    return [
+        inspect(data, name="", limits=limits, walk=walk) if isinstance(data, bytes) else Inspection("undecodable", "unreadable", data)
+        for data, walk in zip(read, walks, strict=True)
+    ]
+
+
+def _reason(one: Inspection) -> str:
+    """Say why there is no hash."""
+    said = f"{one.grade}: {one.reason or 'no picture'}"
+    return f"{said}: {one.detail}" if one.detail else said

@@ -1,0 +1,123 @@
+"""Tables of readings as users give them: a frame in memory, a lazy one, or files."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tamis.errors import ColumnError
+from tamis.pipeline.readings import SourceTable, source_tables
+from tamis.series import Roles, assign_roles
+from tamis_kernels.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+ROWS_AT_A_TIME = 1 << 16
+
+
+@dataclass(slots=True)
+class FrameTable:
+    """A frame as a table: what `SourceTable` is for files."""
+
+    frame: pl.LazyFrame
+    schema: Mapping[str, pl.DataType]
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        yield from self.frame.collect_batches(chunk_size=ROWS_AT_A_TIME, maintain_order=True)
+
+
+Table = SourceTable | FrameTable
+
+
+@contextmanager
+def tables_of(data: Any, settings: Mapping[str, Any] | None) -> Iterator[tuple[Sequence[Table], Path]]:
+    """Give the tables of a frame or of files, and a folder for temporary files that is removed in the end."""
+    if isinstance(data, (str, Path)) or (isinstance(data, (list, tuple)) and data and isinstance(data[0], (str, Path))):
+        with source_tables(data, settings=settings) as (tables, folder):
+            yield tables, folder
+        return
+    if not isinstance(data, (pl.DataFrame, pl.LazyFrame)) and not hasattr(data, "__arrow_c_stream__"):
+        message = f"data is a {type(data).__name__}; give a polars, pandas or pyarrow table, or paths of files"
+        raise ArgumentError(message)
+    frame = data if isinstance(data, pl.LazyFrame) else pl.DataFrame(data).lazy()
+    with tempfile.TemporaryDirectory(prefix="tamis-") as folder:
+        yield [FrameTable(frame, dict(frame.collect_schema()))], Path(folder)
+
+
+def with_roles(tables: Sequence[Table], named: Mapping[str, Any], notes: list[str]) -> Iterator[tuple[str, Table, Roles]]:
+    """Yield each table that has times and readings, with its name and its columns; note those that are passed over.
+
+    Raises
+    ------
+    ColumnError
+        None has, or a named column is in none.
+    """
+    several = len(tables) > 1
+    problem: ColumnError | None = None
+    some = False
+    for table in tables:
+        name = table.group.name if isinstance(table, SourceTable) else "table"
+        try:
+            roles = assign_roles(table.schema, table.frames(), **named)
+        except ColumnError as error:
+            if not several:
+                raise
+            problem, roles = error, None
+        if roles is None:
+            notes.append(f"{name}: passed over, {_lacking(table.schema) if problem is None else problem}")
+            continue
+        some = True
+        yield name, table, roles
+    if not some:
+        if problem is not None:
+            raise problem
+        message = f"{_lacking(tables[0].schema)}; name them with time= and values="
+        raise ColumnError(message)
+
+
+def _lacking(schema: Mapping[str, pl.DataType]) -> str:
+    columns = ", ".join(f"{name} ({dtype})" for name, dtype in schema.items())
+    return f"there is no column of times, or none of numbers beside it; the columns are: {columns}"
+
+
+class Keys:
+    """Numbers for the rows of a table, and what they stand for."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._firsts: list[int] = []
+        self._files: list[str] = []
+
+    def frames(self) -> Iterator[tuple[pl.DataFrame, NDArray[np.int64], str | None]]:
+        """Yield the rows with their numbers and their file."""
+        if isinstance(self._table, FrameTable):
+            first = 0
+            for frame in self._table.frames():
+                yield frame, np.arange(first, first + len(frame)), None
+                first += len(frame)
+            return
+        ends = {shard.files[0].record: shard.stop for shard in self._table.shards}
+        for batch in self._table.batches():
+            if not self._files or self._files[-1] != batch.source:
+                self._firsts.append(self._firsts[-1] + ends[self._files[-1]] if self._files else 0)
+                self._files.append(batch.source)
+            yield batch.frame, batch.rows + self._firsts[-1], batch.source
+
+    def frame(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+        """Return the key columns of rows."""
+        if isinstance(self._table, FrameTable):
+            return pl.DataFrame({"row": rows})
+        place = np.searchsorted(self._firsts, rows, "right") - 1
+        files = pl.Series("file", self._files)[place]
+        name = self._table.group.name
+        return pl.DataFrame({"table": pl.repeat(name, len(rows), eager=True), "file": files, "row": rows - np.array(self._firsts)[place]})

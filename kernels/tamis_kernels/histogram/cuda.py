@@ -1,0 +1,84 @@
+"""Histograms in CUDA: a block counts in shared memory as long as the table fits it, then adds its table to the whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import cuda, uint32
+
+from tamis_kernels.device import to_device, to_host
+from tamis_kernels.histogram.cpu import bin_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+THREADS = 256
+BLOCKS = 1024
+MOST_HELD = 8192  # counters of 4 bytes
+i64, u32 = np.int64, np.uint32
+
+
+def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+    """Add to counts: below the edges, in each bin, above, NaN."""
+    _add(count_values, counts, to_device(values), to_device(edges))
+
+
+def count_bytes(pixels: NDArray[np.uint8], counts: NDArray[np.int64]) -> None:
+    """Add the bytes of each column to its row of counts."""
+    flat = counts.reshape(-1)
+    _add(count_pixels, flat, to_device(pixels.reshape(-1)), pixels.shape[1])
+
+
+def _add(kernel: Any, counts: NDArray[np.int64], values: Any, edges: Any) -> None:
+    if values.size:
+        total = to_device(counts)
+        held = counts.size if counts.size <= MOST_HELD else 0
+        kernel[min(BLOCKS, -(-values.size // THREADS)), THREADS, 0, 4 * held](values, edges, held, total)
+        to_host(total, counts)
+
+
+@cuda.jit
+def count_values(values: Any, edges: NDArray[np.float64], held: int, counts: NDArray[np.int64]) -> None:
+    """Count the values that the threads of a block meet on their way through all of them."""
+    table = cuda.shared.array(0, uint32)
+    clear(table, held)
+    for i in range(cuda.grid(1), values.size, cuda.gridsize(1)):
+        tally(table, held, counts, bin_of(np.float64(values[i]), edges))
+    hand_over(table, held, counts)
+
+
+@cuda.jit
+def count_pixels(pixels: NDArray[np.uint8], channels: int, held: int, counts: NDArray[np.int64]) -> None:
+    """Count bytes likewise, each in the table of its channel."""
+    table = cuda.shared.array(0, uint32)
+    clear(table, held)
+    for i in range(cuda.grid(1), pixels.size, cuda.gridsize(1)):
+        tally(table, held, counts, i % channels * 256 + i64(pixels[i]))
+    hand_over(table, held, counts)
+
+
+@cuda.jit(device=True)
+def clear(table: NDArray[np.uint32], held: int) -> None:
+    """Empty a block's table."""
+    for i in range(cuda.threadIdx.x, held, THREADS):
+        table[i] = 0
+    cuda.syncthreads()
+
+
+@cuda.jit(device=True)
+def tally(table: NDArray[np.uint32], held: int, counts: NDArray[np.int64], place: int) -> None:
+    """Count one more, in the block's table if there is one."""
+    if held:
+        cuda.atomic.add(table, place, u32(1))
+    else:
+        cuda.atomic.add(counts, place, 1)
+
+
+@cuda.jit(device=True)
+def hand_over(table: NDArray[np.uint32], held: int, counts: NDArray[np.int64]) -> None:
+    """Add a block's table to the whole."""
+    cuda.syncthreads()
+    for i in range(cuda.threadIdx.x, held, THREADS):
+        if table[i]:
+            cuda.atomic.add(counts, i, i64(table[i]))

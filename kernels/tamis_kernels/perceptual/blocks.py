@@ -1,0 +1,155 @@
+"""PDQ's filter and decimation to 64 x 64 blocks: a few weights per block in place of dense matrices; the same whole numbers."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCKS = 64
+ANY_ORDER = {"reassoc"}  # sums of whole numbers below 2⁵³ are the same in any order, so that they may be vector loops
+
+
+@njit(cache=True, nogil=True)
+def _window_bounds(size: int, centre: int) -> tuple[int, int]:
+    width = (size + 2 * BLOCKS - 1) // (2 * BLOCKS)
+    half = (width + 2) // 2
+    return max(0, centre - width + half), min(size, centre + half)
+
+
+@njit(cache=True, nogil=True)
+def _tent(size: int, starts: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
+    """Fill, per block, the first pixel it weighs and the weights from there on; unused weights stay 0."""
+    exact = np.zeros(weights.shape[1], np.int64)
+    for block in range(BLOCKS):
+        centre = (2 * block + 1) * size // (2 * BLOCKS)
+        first, last = _window_bounds(size, centre)
+        start = _window_bounds(size, first)[0]
+        exact[:] = 0
+        share = parts = 0
+        for middle in range(first, last):
+            low, high = _window_bounds(size, middle)
+            if (last - first) * (high - low) != parts:
+                parts = (last - first) * (high - low)
+                share = (1 << 40) // parts
+            for pixel in range(low, high):
+                exact[pixel - start] += share
+        total = 0
+        for tap in range(exact.size):
+            rounded = (exact[tap] + (1 << 19)) >> 20
+            weights[block, tap] = rounded
+            total += rounded
+        weights[block, centre - start] += (1 << 20) - total
+        starts[block] = start
+
+
+@njit(cache=True, nogil=True)
+def _cubic(cells: int, size: int, starts: NDArray[np.int64], tent: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+    """Turn the tent's weights of pixels into weights of cells of 8 pixels, between which Catmull-Rom's cubic draws the pixels."""
+    shares = np.empty((8, 4), np.int64)  # of four cells in a pixel, by the sixteenths of a cell that its centre is behind the second
+    for number in range(8):
+        t = 2 * number + 1
+        shares[number, 0], shares[number, 1] = -(t**3) + 32 * t**2 - 256 * t, 3 * t**3 - 80 * t**2 + 8192
+        shares[number, 2], shares[number, 3] = -3 * t**3 + 64 * t**2 + 256 * t, t**3 - 16 * t**2
+    exact = np.zeros(weights.shape[1], np.int64)
+    for block in range(BLOCKS):
+        first = max(0, (2 * starts[block] - 7) // 16 - 1)
+        exact[:] = 0
+        for tap in range(tent.shape[1]):
+            weight = int(tent[block, tap])
+            if weight == 0:
+                continue
+            place = 2 * (starts[block] + tap) - 7
+            cell = place // 16
+            share = shares[(place - 16 * cell) // 2]
+            for step in range(4):
+                exact[min(cells - 1, max(0, cell - 1 + step)) - first] += weight * share[step]
+        total = 0
+        for tap in range(exact.size):
+            rounded = (exact[tap] + (1 << 12)) >> 13
+            weights[block, tap] = rounded
+            total += rounded
+        weights[block, (2 * block + 1) * size // (2 * BLOCKS) // 8 - first] += (1 << 20) - total
+        starts[block] = first
+
+
+@njit(cache=True, nogil=True)
+def _weights(size: int, cells: int, starts: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
+    """Fill, per block, the first cell it weighs, and the weights from there on; a cell is a pixel or stands for 8 of them."""
+    reach = _reach(size)
+    if cells == size:
+        _tent(size, starts, weights[:, :reach])
+        return
+    tent = np.zeros((BLOCKS, reach))
+    _tent(size, starts, tent)
+    _cubic(cells, size, starts, tent, weights)
+
+
+@njit(cache=True, nogil=True)
+def _reach(size: int) -> int:
+    """Return over how many pixels two windows of half a block reach at most."""
+    return 2 * ((size + 127) // 128) + 1
+
+
+@njit(cache=True, nogil=True)
+def taps(size: int, cells: int) -> int:
+    """Return how many weights a block has at most, up to a multiple of four."""
+    taps = _reach(size) if cells == size else _reach(size) // 8 + 5
+    return (taps + 3) // 4 * 4
+
+
+@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _weigh(
+    source: NDArray[np.uint8] | NDArray[np.float64],
+    scale: int,
+    starts: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """Write the weighted sums of rows that the 64 blocks are; four rows at a time, so that sums seldom go through memory."""
+    last = len(source) - 1
+    for block in range(BLOCKS):
+        total = out[block]
+        total[:] = 0.0
+        for tap in range(0, weights.shape[1], 4):
+            a, b, c, d = weights[block, tap], weights[block, tap + 1], weights[block, tap + 2], weights[block, tap + 3]
+            if a == 0.0 and b == 0.0 and c == 0.0 and d == 0.0:
+                continue
+            a, b, c, d = a * scale, b * scale, c * scale, d * scale
+            place = starts[block] + tap
+            one, two = source[min(place, last)], source[min(place + 1, last)]
+            three, four = source[min(place + 2, last)], source[min(place + 3, last)]
+            for x in range(total.size):
+                total[x] += a * one[x] + b * two[x] + c * three[x] + d * four[x]
+
+
+@njit(cache=True, nogil=True)
+def filter_blocks(
+    pixels: NDArray[np.uint8],
+    scale: int,
+    row_starts: NDArray[np.int64],
+    row_weights: NDArray[np.float64],
+    column_starts: NDArray[np.int64],
+    column_weights: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Filter and decimate: float64[64, 64] in units of 2⁻¹⁶ grey levels, column by column."""
+    lines, blocks = np.empty((BLOCKS, pixels.shape[1])), np.empty((BLOCKS, BLOCKS))
+    _weigh(pixels, scale, row_starts, row_weights, lines)
+    _weigh(np.ascontiguousarray(lines.T), 1, column_starts, column_weights, blocks)
+    for column in range(BLOCKS):
+        for row in range(BLOCKS):
+            blocks[column, row] = np.floor(blocks[column, row] * 2.0**-28 + 0.5)
+    return blocks
+
+
+@lru_cache(1024)
+def known_weights(size: int, cells: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return starts and weights of a side; kept, since photos have few sizes and weights cost as much as filtering does."""
+    starts, weights = np.zeros(BLOCKS, np.int64), np.zeros((BLOCKS, taps(size, cells)))
+    _weights(size, cells, starts, weights)
+    return starts, weights

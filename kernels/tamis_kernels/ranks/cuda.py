@@ -1,0 +1,51 @@
+"""Places among quantiles in CUDA, a value a thread. Without `normal` the bits are those of the CPU; logarithm and erfc are NVIDIA's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import cuda
+
+from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.ranks.cpu import place_of, quantile_at
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
+    """Fill out with the place of each value."""
+    _each(place, values, knots, normal, out)
+
+
+def inverse(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
+    """Fill out with the quantile at each place."""
+    _each(find_quantile, values, knots, normal, out)
+
+
+def _each(kernel: Any, values: Any, knots: Any, normal: bool, out: Any) -> None:
+    found = xp.empty(out.size, out.dtype)
+    launch(kernel, values.size, to_device(values), to_device(knots), normal, found)
+    to_host(found, out)
+
+
+@cuda.jit
+def place(values: Any, knots: NDArray[np.float64], normal: bool, out: Any) -> None:
+    """Place a value a thread."""
+    i = cuda.grid(1)
+    if i < out.size:
+        value, below, left = np.float64(values[i]), 0, knots.size - 1
+        while left > 1:
+            half = left >> 1
+            below += half if knots[below + half] <= value else 0
+            left -= half
+        out[i] = place_of(value, below, knots, normal)
+
+
+@cuda.jit
+def find_quantile(values: Any, knots: NDArray[np.float64], normal: bool, out: Any) -> None:
+    """Find the quantile at a place a thread."""
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = quantile_at(np.float64(values[i]), knots, normal)

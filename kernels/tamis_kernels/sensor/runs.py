@@ -1,0 +1,115 @@
+"""Runs of like values: whole words of rows are passed over, and only what neither ends nor plainly begins a run is looked at alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from tamis_kernels.sensor.layout import FULL, LONG_STUCK, NONE, RUN, SLACK, STUCK
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@njit(cache=True, nogil=True)
+def _next(stops: NDArray[np.uint8], words: NDArray[np.uint64], first: int, n: int) -> int:
+    """Return the first place that is marked, from `first` on, or n; `words` are the same bytes."""
+    k = first
+    while k < n:
+        if k % 8 == 0 and words[k // 8] == 0:
+            k += 8
+        elif stops[k]:
+            return k
+        else:
+            k += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def flat(
+    xs: NDArray[np.float64],
+    ts: NDArray[np.int64],
+    longest: int,
+    limits: tuple[float, int, int],
+    marks: NDArray[np.uint8],
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    bits: NDArray[np.uint32],
+) -> bool:
+    """Follow runs of values within a tolerance of their first, by elapsed time; say whether one has lasted too long.
+
+    As long as the value before is the first of its run or equal to it, a row goes on with the run if it is near the row before. That ends
+    with a value that is near and not equal, unless the next one is so far off that it begins anew in any case, and with a missing
+    one: from there on rows are looked at one by one until a run begins.
+    """
+    tolerance, suspect, fail = limits
+    n = bits.size
+    before, x, after, now = xs[:n], xs[1 : n + 1], xs[2 : n + 2], ts[1 : n + 1]
+    near, odd = marks[0], marks[1]
+    for k in range(n):
+        rise = abs(x[k] - before[k])
+        near[k] = rise <= tolerance
+        odd[k] = (x[k] != x[k]) | ((rise <= tolerance) & (rise > 0) & ~(abs(after[k] - x[k]) > 2 * tolerance * (1 + SLACK)))
+        bits[k] |= RUN if rise <= tolerance else NONE
+    near[n : n + 8] = 0
+    odd[n : n + 8] = 0
+    odd_words = odd.view(np.uint64)
+    # Fifteen rows hold eight of a word: where no word is full, and steps are short, no run of this block is long.
+    long = suspect < 16 * max(longest, 1) or (near.view(np.uint64)[: n // 8] == FULL).any()
+    anchor, start, active = values[2], counts[3], counts[4] != 0
+    plain, lasted = anchor == before[0], False
+    k = 0
+    while k < n:
+        if plain:
+            stop = _next(odd, odd_words, k, n)
+            lasted |= _lasts(near, now, k, stop, start, (suspect, fail), long, bits)
+            last = stop - 1
+            while last >= k and near[last]:
+                last -= 1
+            if last >= k:
+                anchor, start = x[last], now[last]
+            k, plain = stop, False
+        elif active and (x[k] != x[k] or abs(x[k] - anchor) <= tolerance):
+            bits[k] |= RUN
+            if x[k] == x[k] and now[k] - start >= suspect:
+                bits[k] |= LONG_STUCK if now[k] - start >= fail else STUCK
+                lasted = True
+            k += 1
+        else:
+            bits[k] &= ~RUN
+            if x[k] == x[k]:
+                anchor, start, active, plain = x[k], now[k], True, True
+            k += 1
+    values[2], counts[3], counts[4] = anchor, start, active
+    return lasted
+
+
+@njit(cache=True, nogil=True)
+def _lasts(
+    near: NDArray[np.uint8],
+    now: NDArray[np.int64],
+    first: int,
+    stop: int,
+    start: int,
+    limits: tuple[int, int],
+    all_rows: bool,
+    bits: NDArray[np.uint32],
+) -> bool:
+    """Mark the rows of runs that last too long, of all rows or of those of the run that goes on, and say whether there is one."""
+    suspect, fail = limits
+    size = stop - first
+    if not all_rows:
+        size = 0
+        while first + size < stop and near[first + size]:
+            size += 1
+    goes_on, times, some = near[first : first + size], now[first : first + size], bits[first : first + size]
+    lasted = False
+    for k in range(size):
+        start = start if goes_on[k] else times[k]
+        elapsed = times[k] - start
+        late = (elapsed >= suspect) & (goes_on[k] != 0)
+        some[k] |= (LONG_STUCK if elapsed >= fail else STUCK) if late else NONE
+        lasted |= late
+    return lasted

@@ -1,0 +1,73 @@
+"""Values of an Arrow column that are not null, by its validity bitmap as it lies in memory.
+
+Arrow keeps a bit a value, the lowest of a byte first, 1 where there is a value; what lies in the data under a 0 has no meaning (Apache
+Arrow Columnar Format, "Validity bitmaps"). A slice of a column starts at any bit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tamis_kernels.backend import implementation
+from tamis_kernels.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+    Validity = tuple[NDArray[np.uint8], int]  # the bitmap, and the bit in it of the first value
+
+__all__ = ["check", "valid"]
+
+
+def valid(
+    values: NDArray[np.floating[Any]],
+    validity: Validity,
+    *,
+    out: NDArray[np.floating[Any]] | None = None,
+    backend: BackendName | Backend = "auto",
+) -> NDArray[np.floating[Any]]:
+    """Return the values that are not null, in order.
+
+    Parameters
+    ----------
+    values
+        ndarray of shape (n_values,), float32 or float64.
+    validity
+        The bitmap, uint8 of shape (n_bytes,), and the bit of the first value in it, 0 or more.
+    out
+        C-contiguous array of the dtype of values and at least their length, whose beginning is filled and returned. None: a new one.
+    backend
+        Where to run.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype or shape, or the bitmap ends before the values do.
+    """
+    check(values, validity)
+    if out is None:
+        out = np.empty(values.size, values.dtype)
+    elif out.dtype != values.dtype or out.ndim != 1 or out.size < values.size or not out.flags.c_contiguous:
+        message = f"out must be contiguous {values.dtype} of {values.size} values or more, got {out.dtype} of shape {out.shape}"
+        raise ArgumentError(message)
+    bitmap, offset = validity
+    found = implementation("validity", backend).compress(np.ascontiguousarray(values), np.ascontiguousarray(bitmap), offset, out)
+    return out[:found]
+
+
+def check(values: NDArray[np.floating[Any]], validity: Validity) -> None:
+    """Refuse what `valid` cannot read."""
+    bitmap, offset = validity
+    if values.dtype not in (np.float32, np.float64) or values.ndim != 1:
+        message = f"values must be float32 or float64 of one dimension, got {values.dtype} of shape {values.shape}"
+        raise ArgumentError(message)
+    if bitmap.dtype != np.uint8 or bitmap.ndim != 1:
+        message = f"the validity bitmap must be uint8 of one dimension, got {bitmap.dtype} of shape {bitmap.shape}"
+        raise ArgumentError(message)
+    if offset < 0 or offset + values.size > 8 * bitmap.size:
+        message = f"a validity bitmap of {8 * bitmap.size} bits has none for values {offset} … {offset + values.size - 1}"
+        raise ArgumentError(message)

@@ -1,0 +1,18 @@
+"""Values that are not null, bit by bit: the definition of right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def compress(values: NDArray[np.floating[Any]], bitmap: NDArray[np.uint8], offset: int, out: NDArray[np.floating[Any]]) -> int:
+    """Copy the values whose bit is set to the beginning of `out`, and return how many there are."""
+    bits = np.unpackbits(bitmap, bitorder="little")[offset : offset + values.size]
+    found = values[bits == 1]
+    out[: found.size] = found
+    return len(found)

@@ -1,0 +1,56 @@
+"""The same recursion with two costs in registers and a byte of history a row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@njit(cache=True, nogil=True)
+def converted_spans(
+    value: NDArray[np.float64],
+    joined: NDArray[np.bool_],
+    scale: float,
+    offset: float,
+    spread: float,
+    cap: float,
+    log_scale: float,
+    switch: float,
+    states: NDArray[np.uint8],
+) -> float:
+    """Fill `states`, return what the path saves."""
+    n = value.shape[0]
+    if n == 0:
+        return 0.0
+    there, here = 0.0, switch
+    alone = 0.0
+    before, before_converted = value[0], (value[0] - offset) / scale
+    for i in range(1, n):
+        plain = value[i]
+        converted = (plain - offset) / scale
+        same, out, into, inside, told = 0.0, 0.0, 0.0, 0.0, 0.0
+        if joined[i]:
+            same = min(abs(plain - before) / spread, cap)
+            out = min(abs(plain - before_converted) / spread, cap)
+            into = min(abs(converted - before) / spread, cap)
+            inside = min(abs(converted - before_converted) / spread, cap)
+            told = log_scale if plain != before else 0.0
+        alone += same
+        stay, leave = there + same, here + out + switch
+        enter, remain = there + into + switch, here + inside
+        states[i] = (leave < stay) + 2 * (remain <= enter)  # where each state came from, until the way back
+        there, here = min(stay, leave), min(enter, remain) + told
+        before, before_converted = plain, converted
+    state = np.uint8(here < there)
+    best = min(there, here)
+    for i in range(n - 1, 0, -1):
+        came = states[i] >> state & 1
+        states[i] = state
+        state = came
+    states[0] = state
+    return alone - best

@@ -1,0 +1,89 @@
+"""Figures of windows, that is of short series that lie one behind the other: range, mean and deviation, and where they stand still.
+
+A window that stands still at its least or greatest value while it moves elsewhere was cut off by its sensor's range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tamis_kernels.backend import implementation
+from tamis_kernels.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+__all__ = ["Figures", "describe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Figures of windows, each an array of shape (n_windows,).
+
+    Attributes
+    ----------
+    finite, nan, infinite
+        int64: samples of each kind.
+    at_least, at_greatest, elsewhere
+        int64: samples in runs of equal finite samples, at the window's least value, at its greatest, and at others. A constant window is at
+        its least.
+    minimum, maximum
+        float64: range of the finite samples; NaN where there are none.
+    mean, deviation
+        float64: mean of the finite samples, and the root of their mean squared distance from it; both summed in float64 in the order of the
+        samples. NaN where there are none.
+    """
+
+    finite: NDArray[np.int64]
+    nan: NDArray[np.int64]
+    infinite: NDArray[np.int64]
+    at_least: NDArray[np.int64]
+    at_greatest: NDArray[np.int64]
+    elsewhere: NDArray[np.int64]
+    minimum: NDArray[np.float64]
+    maximum: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+
+def describe(
+    values: NDArray[np.floating[Any]], offsets: NDArray[np.int64], *, run: int = 3, backend: BackendName | Backend = "auto"
+) -> Figures:
+    """Return the figures of each window.
+
+    Parameters
+    ----------
+    values
+        ndarray of shape (n_samples,), float32 or float64: all windows, one behind the other. NaN and infinities are counted, and end a run.
+    offsets
+        int64 of shape (n_windows + 1,), rising from 0 or more: window i is `values[offsets[i]:offsets[i + 1]]`.
+    run
+        Equal samples, one after the other, that make a run: 2 or more.
+    backend
+        Where to run.
+
+    Raises
+    ------
+    ArgumentError
+        An argument has the wrong dtype, shape or value.
+    """
+    if values.dtype not in (np.float32, np.float64) or values.ndim != 1:
+        message = f"values must be float32 or float64 of one dimension, got {values.dtype} of shape {values.shape}"
+        raise ArgumentError(message)
+    if offsets.dtype != np.int64 or offsets.ndim != 1 or offsets.size == 0:
+        message = f"offsets must be int64 of shape (n_windows + 1,), got {offsets.dtype} of shape {offsets.shape}"
+        raise ArgumentError(message)
+    if offsets[0] < 0 or offsets[-1] > values.size or (np.diff(offsets) < 0).any():
+        message = f"offsets must rise from 0 or more to at most {values.size}, got {offsets[0]} … {offsets[-1]}"
+        raise ArgumentError(message)
+    if run < 2:
+        message = f"run must be 2 or more, got {run}"
+        raise ArgumentError(message)
+    counts, figures = np.zeros((6, offsets.size - 1), np.int64), np.full((4, offsets.size - 1), np.nan)
+    implementation("windows", backend).describe(np.ascontiguousarray(values), np.ascontiguousarray(offsets), run, counts, figures)
+    return Figures(*counts, *figures)

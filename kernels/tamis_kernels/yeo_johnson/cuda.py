@@ -1,0 +1,73 @@
+"""The Yeo-Johnson transform in CUDA, a value a thread.
+
+NVIDIA's log1p and expm1 round otherwise than the CPU's: results agree to a relative 1e-13, the bound of the tests, and not bit for bit, as
+those of two processors with different mathematical libraries do.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import cuda
+
+from tamis_kernels.backend import simulated
+from tamis_kernels.device import launch, to_device, to_host, xp
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Numba has NumPy's for the CPU alone, and Python's raise an error where they overflow.
+expm1, log1p = (np.expm1, np.log1p) if simulated() else (math.expm1, math.log1p)
+
+
+def log_scale(values: NDArray[np.floating[Any]], out: NDArray[np.float64]) -> None:
+    """Fill out with sign(x)·log(1 + |x|)."""
+    found = xp.empty(out.size, np.float64)
+    launch(take_logs, out.size, to_device(values), found)
+    to_host(found, out)
+
+
+def power(logs: NDArray[np.float64], lambda_: float, out: NDArray[np.float64]) -> None:
+    """Fill out with the transform of what the logs belong to."""
+    found = xp.empty(out.size, np.float64)
+    launch(take_powers, out.size, to_device(logs), float(lambda_), found)
+    to_host(found, out)
+
+
+def inverse(values: NDArray[np.floating[Any]], lambda_: float, out: NDArray[np.float64]) -> None:
+    """Fill out with what the values are the transform of."""
+    found = xp.empty(out.size, np.float64)
+    launch(invert, out.size, to_device(values), float(lambda_), found)
+    to_host(found, out)
+
+
+@cuda.jit
+def take_logs(values: Any, out: NDArray[np.float64]) -> None:
+    """Take a log a thread."""
+    i = cuda.grid(1)
+    if i < out.size:
+        value = np.float64(values[i])
+        out[i] = math.copysign(log1p(abs(value)), value)
+
+
+@cuda.jit
+def take_powers(logs: NDArray[np.float64], lambda_: float, out: NDArray[np.float64]) -> None:
+    """Take a power a thread."""
+    i = cuda.grid(1)
+    if i < out.size:
+        s = logs[i]
+        exponent = 2 - lambda_ if s < 0 else lambda_
+        out[i] = s if exponent == 0 else math.copysign(expm1(exponent * abs(s)) / exponent, s)
+
+
+@cuda.jit
+def invert(values: Any, lambda_: float, out: NDArray[np.float64]) -> None:
+    """Invert a value a thread."""
+    i = cuda.grid(1)
+    if i < out.size:
+        y = np.float64(values[i])
+        exponent = 2 - lambda_ if y < 0 else lambda_
+        root = abs(y) if exponent == 0 else log1p(exponent * abs(y)) / exponent
+        out[i] = math.copysign(expm1(root), y)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import math
+from dataclasses import astuple
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.windows import describe
+
+BACKENDS = ("reference", "cpu")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_figures_of_windows_of_any_length(dtype: Any, backend: Any) -> None:
+    windows = [
+        [],
+        [math.nan, math.inf, -math.inf, math.nan],
+        [5.0, 5.0, 5.0, 5.0],
+        [0.0, 1.0, 3.0, 3.0, 3.0, 1.0, 1.0, 1.0, 0.0, -0.0, 0.0],
+        [3.0, 3.0, math.nan, 3.0, 1.0],
+        [2.0, 2.0, math.inf, math.inf, math.inf, 2.0],
+        [1.0],
+    ]
+    offsets = np.cumsum([0, *map(len, windows)])
+    found = describe(np.array(list(chain.from_iterable(windows)), dtype), offsets, backend=backend)
+    assert found.finite.tolist() == [0, 0, 4, 11, 4, 3, 1]
+    assert found.nan.tolist() == [0, 2, 0, 0, 1, 0, 0]
+    assert found.infinite.tolist() == [0, 2, 0, 0, 0, 3, 0]
+    assert found.at_least.tolist() == [0, 0, 4, 3, 0, 0, 0]
+    assert found.at_greatest.tolist() == [0, 0, 0, 3, 0, 0, 0]
+    assert found.elsewhere.tolist() == [0, 0, 0, 3, 0, 0, 0]
+    assert found.minimum[2:].tolist() == [5, 0, 1, 2, 1]
+    assert found.maximum[2:].tolist() == [5, 3, 3, 2, 1]
+    for window, samples in enumerate(windows):
+        finite = np.array(samples)[np.isfinite(samples)]
+        expected = [finite.mean(), finite.std()] if finite.size else [math.nan, math.nan]
+        np.testing.assert_allclose([found.mean[window], found.deviation[window]], expected)
+
+
+SAMPLES = st.sampled_from([0.0, -0.0, 1.0, 0.1, -7.5, math.nan, math.inf, -math.inf]) | st.floats(-1e200, 1e200)
+
+
+@given(windows=st.lists(st.lists(SAMPLES, max_size=12), max_size=6), run=st.integers(2, 4), short=st.booleans())
+def test_backends_agree_on_any_windows(windows: list[list[float]], run: int, short: bool) -> None:
+    with np.errstate(over="ignore"):
+        values = np.array(list(chain.from_iterable(windows)), np.float64).astype(np.float32 if short else np.float64)
+    offsets = np.cumsum([0, *map(len, windows)])
+    reference, cpu = (describe(values, offsets, run=run, backend=backend) for backend in BACKENDS)  # type: ignore[arg-type]
+    for one, other in zip(astuple(reference), astuple(cpu), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+OFFSETS = np.array([0, 2])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: describe(np.arange(2), OFFSETS), "values must be float32 or float64"),  # type: ignore[arg-type]
+        (lambda: describe(np.zeros((2, 2)), OFFSETS), "of one dimension"),
+        (lambda: describe(np.zeros(2), OFFSETS.astype(np.int32)), "offsets must be int64"),
+        (lambda: describe(np.zeros(2), OFFSETS[:0]), "offsets must be int64 of shape"),
+        (lambda: describe(np.zeros(1), OFFSETS), "offsets must rise from 0 or more to at most 1, got 0 … 2"),
+        (lambda: describe(np.zeros(2), OFFSETS[::-1].copy()), "offsets must rise"),
+        (lambda: describe(np.zeros(2), OFFSETS - 1), "offsets must rise"),
+        (lambda: describe(np.zeros(2), OFFSETS, run=1), "run must be 2 or more, got 1"),
+    ],
+)
+def test_bad_arguments_say_what_is_wrong(call: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        call()
