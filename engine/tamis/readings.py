@@ -72,9 +72,11 @@ def with_roles(tables: Sequence[Table], named: Mapping[str, Any], notes: list[st
         except ColumnError as error:
             if not several:
                 raise
-            problem, roles = error, None
+            problem = error
+            notes.append(f"{name}: passed over, {error}")
+            continue
         if roles is None:
-            notes.append(f"{name}: passed over, {_lacking(table.schema) if problem is None else problem}")
+            notes.append(f"{name}: passed over, {_lacking(table.schema)}")
             continue
         some = True
         yield name, table, roles

@@ -104,6 +104,17 @@ def test_frames_files_and_arrow_tables_give_the_same(tmp_path: Path) -> None:
     assert note.startswith("timeless: passed over, there is no column of times, or none of numbers beside it; the columns are: station")
 
 
+def test_each_table_that_is_passed_over_has_its_own_reason(tmp_path: Path) -> None:
+    table().write_parquet(tmp_path / "c.parquet")
+    table().rename({"level": "depth"}).write_parquet(tmp_path / "a.parquet")
+    table().select("station", "level").write_parquet(tmp_path / "b.parquet")
+    found = tamis.quality_control(tmp_path, values=["level"])
+    assert found.roles.keys() == {"c"}
+    of_a, of_b = found.notes
+    assert of_a.startswith("a: passed over, there is no column 'level'.")
+    assert of_b.startswith("b: passed over, there is no column of times, or none of numbers beside it")
+
+
 def test_thresholds_come_from_a_file_or_a_frame(tmp_path: Path) -> None:
     rows = pl.DataFrame({"sensor": [None, "south"], "column": ["level", None], "fail_high": [9.0, None], "gap": [None, 90.0]})
     rows.write_csv(tmp_path / "limits.csv")
