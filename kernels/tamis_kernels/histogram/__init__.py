@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis_kernels.arrays import check_column
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -73,9 +74,7 @@ def histogram(values: NDArray[np.floating[Any]], edges: ArrayLike, *, backend: B
     ArgumentError
         An argument has the wrong dtype, shape or value.
     """
-    if values.dtype not in (np.float32, np.float64) or values.ndim != 1:
-        message = f"values must be float32 or float64 of one dimension, got {values.dtype} of shape {values.shape}"
-        raise ArgumentError(message)
+    check_column(values)
     bounds = np.ascontiguousarray(edges, np.float64)
     if bounds.ndim != 1 or bounds.size < 2 or not (np.diff(bounds) > 0).all():
         message = f"edges must be two or more rising numbers, got {edges!r}"

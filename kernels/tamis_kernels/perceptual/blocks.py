@@ -99,8 +99,8 @@ def _reach(size: int) -> int:
 @njit(cache=True, nogil=True)
 def taps(size: int, cells: int) -> int:
     """Return how many weights a block has at most, up to a multiple of four."""
-    taps = _reach(size) if cells == size else _reach(size) // 8 + 5
-    return (taps + 3) // 4 * 4
+    most = _reach(size) if cells == size else _reach(size) // 8 + 5
+    return (most + 3) // 4 * 4
 
 
 @njit(cache=True, nogil=True, fastmath=ANY_ORDER)

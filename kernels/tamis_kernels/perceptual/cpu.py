@@ -117,23 +117,9 @@ def hash_one(pixels: NDArray[np.uint8], scale: int, height: int, width: int, cos
     out[:] = 0
     if min(height, width) < SMALLEST_SIDE:
         return 0
-    return int(_hash_one(pixels, scale, *known_weights(height, height), *known_weights(width, width), cosines, out))
-
-
-@njit(cache=True, nogil=True)
-def _hash_one(
-    pixels: NDArray[np.uint8],
-    scale: int,
-    row_starts: NDArray[np.int64],
-    row_weights: NDArray[np.float64],
-    column_starts: NDArray[np.int64],
-    column_weights: NDArray[np.float64],
-    cosines: NDArray[np.float64],
-    out: NDArray[np.uint64],
-) -> int:
-    blocks = filter_blocks(pixels, scale, row_starts, row_weights, column_starts, column_weights)
+    blocks = _blocks(pixels, scale, height, width)
     _set_bits(_coefficients(blocks, cosines), out)
-    return _quality(blocks)
+    return int(_quality(blocks))
 
 
 def hash_dihedral(
@@ -143,22 +129,20 @@ def hash_dihedral(
     out[:] = 0
     if min(height, width) < SMALLEST_SIDE:
         return 0
-    return int(_hash_dihedral(pixels, scale, *known_weights(height, height), *known_weights(width, width), cosines, out))
+    blocks = _blocks(pixels, scale, height, width)
+    _set_turned_bits(_coefficients(blocks, cosines), out)
+    return int(_quality(blocks))
+
+
+def _blocks(pixels: NDArray[np.uint8], scale: int, height: int, width: int) -> NDArray[np.float64]:
+    """Filter and decimate one picture of pixels."""
+    blocks: NDArray[np.float64] = filter_blocks(pixels, scale, *known_weights(height, height), *known_weights(width, width))
+    return blocks
 
 
 @njit(cache=True, nogil=True)
-def _hash_dihedral(
-    pixels: NDArray[np.uint8],
-    scale: int,
-    row_starts: NDArray[np.int64],
-    row_weights: NDArray[np.float64],
-    column_starts: NDArray[np.int64],
-    column_weights: NDArray[np.float64],
-    cosines: NDArray[np.float64],
-    out: NDArray[np.uint64],
-) -> int:
-    blocks = filter_blocks(pixels, scale, row_starts, row_weights, column_starts, column_weights)
-    coefficients = _coefficients(blocks, cosines)
+def _set_turned_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+    """Set the bits of each of the eight turned and flipped pictures: their coefficients are exchanged, or have the other sign."""
     turned = np.empty(256)
     for variant in range(8):
         transposed, rows_flipped, columns_flipped = VARIANTS[variant]
@@ -168,7 +152,6 @@ def _hash_dihedral(
                 value = coefficients[16 * row + column]
                 turned[16 * column + row if transposed else 16 * row + column] = -value if negative else value
         _set_bits(turned, out[variant])
-    return _quality(blocks)
 
 
 def hash_batch(

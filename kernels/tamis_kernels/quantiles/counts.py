@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis_kernels.arrays import check_column
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ class ValueCounts:
         ArgumentError
             The array has another dtype or shape, or holds more than `most` different values.
         """
-        if values.dtype not in (np.float32, np.float64) or values.ndim != 1:
-            message = f"values must be float32 or float64 of one dimension, got {values.dtype} of shape {values.shape}"
-            raise ArgumentError(message)
+        check_column(values)
         finite = values[np.isfinite(values)]
         different, counts = np.unique(finite + finite.dtype.type(0), return_counts=True)
         return cls(different.astype(np.float64), counts.astype(np.int64), values.size - finite.size)._limited(most)

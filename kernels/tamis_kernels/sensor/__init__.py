@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis_kernels.arrays import read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.ngrams import row_bounds
@@ -229,7 +230,7 @@ class Scan:
         _check(time, value, valid)
         there = np.empty(0, np.uint8) if valid is None else np.ascontiguousarray(valid).view(np.uint8)
         sentinels = self._sentinels.astype(value.dtype).astype(np.float64)
-        return [*(_read_only(one) for one in (time, value, there, sentinels, self._reals, self._wholes)), self._values, self._counts]
+        return [*(read_only(one) for one in (time, value, there, sentinels, self._reals, self._wholes)), self._values, self._counts]
 
 
 def quality(
@@ -351,16 +352,9 @@ def hampel(
         raise ArgumentError(message)
     _check(np.empty(value.shape, np.int64), value, None)
     flags = np.empty(value.size, np.uint8)
-    given = _read_only(value.astype(np.float64, copy=False))
+    given = read_only(value.astype(np.float64, copy=False))
     implementation("sensor", backend).hampel(given, window, float(sigmas * MAD), float(floor), flags)
     return flags
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a contiguous view that is read-only, as arrays from Arrow are: one compiled kernel for both."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
 
 
 def _out_of_range(place: str, time: NDArray[np.int64]) -> ArgumentError:

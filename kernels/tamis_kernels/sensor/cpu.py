@@ -184,8 +184,6 @@ def _block(
         if not (code < low or code > high):
             for k in range(n):
                 bits[k] |= CODE if xs[k + 1] == code else NONE
-    for code in sentinels:
-        if not (code < low or code > high):
             for k in range(n + 2):
                 xs[k] = math.nan if xs[k] == code else xs[k]
             low, high = math.nan, math.nan

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis_kernels.arrays import check_column
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -62,9 +63,7 @@ def valid(
 def check(values: NDArray[np.floating[Any]], validity: Validity) -> None:
     """Refuse what `valid` cannot read."""
     bitmap, offset = validity
-    if values.dtype not in (np.float32, np.float64) or values.ndim != 1:
-        message = f"values must be float32 or float64 of one dimension, got {values.dtype} of shape {values.shape}"
-        raise ArgumentError(message)
+    check_column(values)
     if bitmap.dtype != np.uint8 or bitmap.ndim != 1:
         message = f"the validity bitmap must be uint8 of one dimension, got {bitmap.dtype} of shape {bitmap.shape}"
         raise ArgumentError(message)

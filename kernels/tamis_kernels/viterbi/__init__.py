@@ -10,10 +10,11 @@ sensor is not converted.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -79,13 +80,6 @@ def converted_spans(
         raise ArgumentError(message)
     states = np.zeros(value.size, np.uint8)
     numbers = [float(one) for one in (scale, offset, spread, cap, math.log(abs(scale)), switch)]
-    given = [_read_only(value), _read_only(joined)]
+    given = [read_only(value), read_only(joined)]
     saved = implementation("viterbi", backend).converted_spans(*given, *numbers, states)
     return states, float(saved)
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a contiguous view that is read-only, as arrays from Arrow are: one compiled kernel for both."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis_kernels.arrays import check_column
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -72,9 +73,7 @@ def describe(
     ArgumentError
         An argument has the wrong dtype, shape or value.
     """
-    if values.dtype not in (np.float32, np.float64) or values.ndim != 1:
-        message = f"values must be float32 or float64 of one dimension, got {values.dtype} of shape {values.shape}"
-        raise ArgumentError(message)
+    check_column(values)
     if offsets.dtype != np.int64 or offsets.ndim != 1 or offsets.size == 0:
         message = f"offsets must be int64 of shape (n_windows + 1,), got {offsets.dtype} of shape {offsets.shape}"
         raise ArgumentError(message)
