@@ -17,7 +17,7 @@ from tamis.pipeline.memory import give_back
 from tamis.pipeline.readings import SourceTable
 from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
 from tamis.readings import ROWS_AT_A_TIME, Keys, Table, tables_of, with_roles
-from tamis.series import Roles, Series, SeriesWriter
+from tamis.series import Roles, Series, SeriesWriter, sensor_names
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.sensor import FAIL
 
@@ -222,13 +222,13 @@ class _Run:
 
     def _timeless(self, frame: pl.DataFrame, rows: NDArray[np.int64], roles: Roles, keys: Keys) -> Iterator[pl.DataFrame]:
         """Yield the readings of rows that have no time: what is missing is 9, all else was not evaluated."""
-        sensor = pl.concat_str(roles.sensor, separator=" / ") if roles.sensor else pl.lit(None, pl.String)
+        sensor = sensor_names(frame, roles.sensor) if roles.sensor else pl.Series([None] * len(frame), dtype=pl.String)
         for column in roles.values:
             value = frame[column].cast(pl.Float64)
             gone = value.is_null() | value.is_nan()
             yield keys.frame(rows).with_columns(
                 pl.Series("time", [None] * len(rows), FLAGS["time"]),
-                frame.select(sensor.alias("sensor")).to_series(),
+                sensor.alias("sensor"),
                 pl.lit(column).alias("column"),
                 value.alias("value"),
                 pl.Series("flag", np.where(gone.fill_null(value=True), 9, 2).astype(np.uint8)),

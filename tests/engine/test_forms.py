@@ -18,11 +18,12 @@ from running import outputs
 import tamis
 from tamis.errors import ColumnError, InvariantError, RecipeError
 from tamis.pipeline import wide
-from tamis.pipeline.forms import form_of, free_names
+from tamis.pipeline.forms import form_of
 from tamis.pipeline.ledger import balance_rows
 from tamis.pipeline.plan import Plan, Shard
 from tamis.progress import Silent
 from tamis.recipe import Recipe
+from tamis.sources.rows import free_names
 from tamis.sources.schema import ColumnPlan, TableGroup
 
 if TYPE_CHECKING:

@@ -9,27 +9,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from tamis.checks.base import Check, CheckOptions, ColumnNames, Kind
+from tamis.checks.base import Check, Kind
+from tamis.checks.roles import SeriesOptions
 from tamis.discovery import confirm_text, corrected, corrections, read_confirmed, search, sensors
-from tamis.series import Roles, SeriesWriter, assign_roles
+from tamis.series import SeriesWriter
 
 if TYPE_CHECKING:
-    from tamis.checks.base import Case, Rows, TableBatch
+    from tamis.checks.base import Case, TableBatch
     from tamis.discovery import Suspicion
+    from tamis.series import Roles
 
 LIST = "confirm.toml"
 
 
-class Options(CheckOptions):
+class Options(SeriesOptions):
     """Options of `discovery`."""
 
-    enabled: bool = Field(default=False, description="Whether the check runs.")
-    time: ColumnNames = Field(default=(), max_length=1, description="The column of times; none given: told by types and names.")
-    sensor: ColumnNames = Field(
-        default=(), description="Columns that name the sensor; none given: told by names and by how few values they have."
-    )
-    by_sensor: bool = Field(default=True, description="Whether rows are split by sensor; false: all rows of a table are of one.")
-    columns: ColumnNames = Field(default=(), description="Columns of readings; none given: those of floats.")
     zone: str = Field(default="", description="The zone whose summer time wall clocks may follow; none given: those in wide use are tried.")
     confirmed: str = Field(
         default="",
@@ -84,14 +79,9 @@ class Discovery(Check):
         told: list[tuple[str, Suspicion]] = []
         roles: dict[str, Roles] = {}
         kinds: Counter[str] = Counter()
-        for table in case.tables():
+        for table, chosen in self.options.tables(case, "discovery"):
             name = table.group.name
-            chosen = self._roles(table)
-            if chosen is None:
-                case.decide(table.group, "discovery: passed over, there is no column of times, or none of numbers beside it")
-                continue
             roles[name] = chosen
-            case.decide(table.group, f"discovery: {chosen}")
             with case.scratch() as folder, SeriesWriter(chosen, folder) as writer:
                 for numbers, batch in table.batches():
                     writer.add(batch.frame, numbers, batch.source)
@@ -105,16 +95,3 @@ class Discovery(Check):
                 case.note(np.array([one.row]), one.kind, detail)
         case.leave(LIST, confirm_text(told, roles))
         case.count(suspicions=len(told), corrections=len(self.options.corrections), **kinds)
-
-    def _roles(self, table: Rows) -> Roles | None:
-        options: Options = self.options
-        schema = {column.name: column.dtype for column in table.group.columns}
-        if not {*options.time, *options.sensor, *options.columns} <= schema.keys():
-            return None
-        return assign_roles(
-            schema,
-            (batch.frame for _, batch in table.batches()),
-            time=next(iter(options.time), None),
-            sensor=options.sensor or (None if options.by_sensor else ()),
-            values=options.columns or None,
-        )

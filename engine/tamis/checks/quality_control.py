@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from tamis.checks.base import Amendment, Check, CheckOptions, ColumnNames, Kind
+from tamis.checks.base import Amendment, Check, Kind
 from tamis.checks.marks import FLAG, IMPUTED, TESTS, mark_name
+from tamis.checks.roles import SeriesOptions
 from tamis.qc import (
     BITS,
     CLOCK_TESTS,
@@ -29,7 +30,7 @@ from tamis.qc import (
     checked_rows,
     read_rows,
 )
-from tamis.series import Roles, SeriesWriter, assign_roles
+from tamis.series import SeriesWriter
 from tamis.series.sorting import SortedFile
 from tamis_kernels.sensor import FAIL
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.checks.base import Case, Rows
-    from tamis.series import Series
+    from tamis.series import Roles, Series
 
 Test = Literal[
     "missing", "sentinel", "range", "spike", "rate", "flat", "attenuated", "gap", "duplicate", "reversed", "saturated", "hampel",
@@ -79,17 +80,9 @@ WORDS = {
 }
 
 
-class Options(CheckOptions):
+class Options(SeriesOptions):
     """Options of `quality_control`."""
 
-    enabled: bool = Field(default=False, description="Whether the check runs.")
-    time: ColumnNames = Field(default=(), max_length=1, description="The column of times; none given: told by types and names.")
-    sensor: ColumnNames = Field(
-        default=(),
-        description="Columns that name the sensor; none given: told by names and numbers of values; else each file is one.",
-    )
-    by_sensor: bool = Field(default=True, description="Whether rows are split by sensor; false: all rows of a kind of table are of one.")
-    columns: ColumnNames = Field(default=(), description="Columns of readings; none given: those of floats.")
     sentinels: tuple[float, ...] = Field(default=(), description="Numbers that mean that there is no value.")
     limits: tuple[dict[str, float | str], ...] = Field(
         default=(), description="Rows of limits by name, each for all series, or for those of its `sensor` and `column`; see below."
@@ -169,30 +162,11 @@ class QualityControl(Check):
     def judge(self, case: Case) -> None:
         """Test all tables that have times."""
         found: list[pl.DataFrame] = []
-        for table in case.tables():
-            roles = self._roles(table)
-            if roles is None:
-                case.decide(table.group, "quality control: passed over, there is no column of times, or none of numbers beside it")
-                continue
-            case.decide(table.group, f"quality control: {roles}")
+        for table, roles in self.options.tables(case, "quality control"):
             with case.scratch() as folder:
                 found.append(_Table(self.options, case, table, roles, folder).control())
         if found:
             case.publish(pl.concat(found))
-
-    def _roles(self, table: Rows) -> Roles | None:
-        options: Options = self.options
-        schema = {column.name: column.dtype for column in table.group.columns}
-        named = {*options.time, *options.sensor, *options.columns}
-        if not named <= schema.keys():
-            return None
-        return assign_roles(
-            schema,
-            (batch.frame for _, batch in table.batches()),
-            time=next(iter(options.time), None),
-            sensor=options.sensor or (None if options.by_sensor else ()),
-            values=options.columns or None,
-        )
 
 
 @dataclass(slots=True)

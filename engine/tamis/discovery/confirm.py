@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.discovery.base import moment
-from tamis.series import nanoseconds
+from tamis.series import NANOSECONDS, nanoseconds, sensor_names
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def corrected(frame: pl.DataFrame, confirmed: Sequence[Confirmed], file: str = "
         return frame
     time, by = confirmed[0].clock, confirmed[0].by
     clock = nanoseconds(frame[time]).alias("clock")
-    sensor = frame.select(pl.concat_str(by, separator=" / ")).to_series() if by else None
+    sensor = sensor_names(frame, by) if by else None
     values: dict[str, pl.Series] = {}
     shift = pl.zeros(len(frame), pl.Int64, eager=True)
     for one in sorted(confirmed, key=lambda each: each.remedy["action"] in OF_TIMES):
@@ -240,8 +240,7 @@ def _moved(time: pl.Series, clock: pl.Series, shift: pl.Series) -> pl.Series:
     moved = clock + shift
     if isinstance(time.dtype, pl.Datetime):
         unit = time.dtype.time_unit
-        factor = {"ns": 1, "us": 1_000, "ms": 1_000_000}[unit]
-        return (moved // factor).cast(pl.Datetime(unit, time.dtype.time_zone)).alias(time.name)
+        return (moved // NANOSECONDS[unit]).cast(pl.Datetime(unit, time.dtype.time_zone)).alias(time.name)
     if time.dtype == pl.Date:
         return moved.cast(pl.Datetime("ns")).cast(pl.Date).alias(time.name)
     return moved.cast(pl.Datetime("ns")).cast(pl.Datetime("us")).alias(time.name)  # epochs of any unit become times

@@ -14,6 +14,7 @@ import polars as pl
 
 from tamis.errors import ColumnError
 from tamis.sources.profile import TIME_NAME
+from tamis.sources.rows import free_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -165,20 +166,6 @@ def form_of(options: OutputOptions, group: TableGroup) -> tuple[Form | None, str
 def mark_of(name: str, readings: Sequence[str]) -> str | None:
     """Return the reading that a column is a mark of; None where it is of none."""
     return max((one for one in readings if name.startswith(f"{one}__")), key=len, default=None)
-
-
-def free_names(names: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """Return names that differ from one another and from those taken; where they do not, a number is appended."""
-    seen = set(taken)
-    free = []
-    for name in names:
-        candidate, number = name, 1
-        while candidate in seen:
-            number += 1
-            candidate = f"{name} {number}"
-        seen.add(candidate)
-        free.append(candidate)
-    return free
 
 
 def _time(named: str, columns: Mapping[str, ColumnPlan]) -> str | None:

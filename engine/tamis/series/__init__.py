@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from tamis.errors import ColumnError
-from tamis.series.roles import Roles, assign_roles, is_number, nanoseconds
+from tamis.series.roles import NANOSECONDS, Roles, assign_roles, is_number, nanoseconds, sensor_names
 from tamis.series.sorting import RUN, SortedFile
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Chunk", "Roles", "Series", "SeriesWriter", "assign_roles", "is_number", "nanoseconds"]
+__all__ = ["NANOSECONDS", "Chunk", "Roles", "Series", "SeriesWriter", "assign_roles", "is_number", "nanoseconds", "sensor_names"]
 
 CHUNK = 1 << 16  # readings of a chunk
 MOST_NAMES = 1 << 18  # sensors of a table; their names are held in memory
@@ -198,7 +198,7 @@ class SeriesWriter:
         if not self.roles.sensor:
             name = source if self.roles.by_file else None
             return np.full(len(frame), self._codes.setdefault(name, len(self._codes)))
-        names = frame.select(pl.concat_str(self.roles.sensor, separator=" / ")).to_series()
+        names = sensor_names(frame, self.roles.sensor)
         for name in names.unique().to_list():
             self._codes.setdefault(name, len(self._codes))
         if len(self._codes) > MOST_NAMES:

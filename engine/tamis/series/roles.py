@@ -19,6 +19,7 @@ SENSOR_NAME = re.compile(
     r"sensor|station|device|probe|node|logger|turbine|machine|meter|site|location|channel|series|tag|name|(^|_)id$", re.I
 )
 NO_SENSOR = re.compile(r"qual|flag|status|comment|remark|note|unit|label|class|description", re.IGNORECASE)
+NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000}
 MOST_SENSORS = 1 << 16  # distinct values of a column that may yet name sensors where nobody said so
 MEAN_READINGS = 8  # rows for each of these values, at least
 
@@ -109,6 +110,11 @@ def assign_roles(
     return Roles(clock, named, chosen, by_file) if chosen else None
 
 
+def sensor_names(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """Return the name of each row's sensor, by the columns that make it up, one or more; null where one of them is."""
+    return frame.select(pl.concat_str(columns, separator=" / ").alias("sensor")).to_series()
+
+
 def is_number(dtype: pl.DataType) -> bool:
     """Whether a type holds plain numbers."""
     return dtype.is_float() or dtype.is_integer()
@@ -117,7 +123,7 @@ def is_number(dtype: pl.DataType) -> bool:
 def nanoseconds(column: pl.Series) -> pl.Series:
     """Return times as Int64 nanoseconds since 1970, in UTC where they have a zone; null outside of 1823 to 2116, and for no time."""
     if isinstance(column.dtype, pl.Datetime):
-        factor = {"ns": 1, "us": 1_000, "ms": 1_000_000}[column.dtype.time_unit]
+        factor = NANOSECONDS[column.dtype.time_unit]
         whole = column.to_physical()
     elif column.dtype == pl.Date:
         factor, whole = 86_400_000_000_000, column.to_physical().cast(pl.Int64)

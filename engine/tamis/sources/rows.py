@@ -45,17 +45,21 @@ class Chunk:
 
 def unique_names(names: Sequence[str], taken: Sequence[str] = (), *, first: int = 1) -> list[str]:
     """Strip the names, name the empty ones `column_<n>`, counted from `first`, and number those that are there already."""
+    return free_names([name.strip() or f"column_{number}" for number, name in enumerate(names, first)], taken, "_")
+
+
+def free_names(names: Sequence[str], taken: Sequence[str], mark: str = " ") -> list[str]:
+    """Return names that differ from one another and from those taken; where they do not, the mark and a number are appended."""
     seen = set(taken)
-    out: list[str] = []
-    for number, name in enumerate(names, first):
-        base = candidate = name.strip() or f"column_{number}"
-        repeat = 1
+    free: list[str] = []
+    for name in names:
+        candidate, number = name, 1
         while candidate in seen:
-            repeat += 1
-            candidate = f"{base}_{repeat}"
+            number += 1
+            candidate = f"{name}{mark}{number}"
         seen.add(candidate)
-        out.append(candidate)
-    return out
+        free.append(candidate)
+    return free
 
 
 def check_limits(rest: bytes, columns: int) -> None:

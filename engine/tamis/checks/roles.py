@@ -1,0 +1,50 @@
+"""What checks of series have in common: which columns of a table are the time, the sensor's name and the readings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from tamis.checks.base import CheckOptions, ColumnNames
+from tamis.series import Roles, assign_roles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tamis.checks.base import Case, Rows
+
+
+class SeriesOptions(CheckOptions):
+    """Options of a check that looks at the readings of each sensor by time."""
+
+    enabled: bool = Field(default=False, description="Whether the check runs.")
+    time: ColumnNames = Field(default=(), max_length=1, description="The column of times; none given: told by types and names.")
+    sensor: ColumnNames = Field(
+        default=(),
+        description="Columns that name the sensor; none given: told by names and numbers of values; else each file is one.",
+    )
+    by_sensor: bool = Field(default=True, description="Whether rows are split by sensor; false: all rows of a kind of table are of one.")
+    columns: ColumnNames = Field(default=(), description="Columns of readings; none given: those of floats.")
+
+    def tables(self, case: Case, check: str) -> Iterator[tuple[Rows, Roles]]:
+        """Yield the tables that have times and readings, with their columns; the manifest tells these, or what a table lacks."""
+        for table in case.tables():
+            roles = self._roles(table)
+            if roles is None:
+                case.decide(table.group, f"{check}: passed over, there is no column of times, or none of numbers beside it")
+                continue
+            case.decide(table.group, f"{check}: {roles}")
+            yield table, roles
+
+    def _roles(self, table: Rows) -> Roles | None:
+        schema = {column.name: column.dtype for column in table.group.columns}
+        if not {*self.time, *self.sensor, *self.columns} <= schema.keys():
+            return None
+        return assign_roles(
+            schema,
+            (batch.frame for _, batch in table.batches()),
+            time=next(iter(self.time), None),
+            sensor=self.sensor or (None if self.by_sensor else ()),
+            values=self.columns or None,
+        )
