@@ -12,10 +12,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from statistics import median
 
+import harness
 import numpy as np
 from harness import Report, Row
 
@@ -39,13 +39,7 @@ PROCESSES, RUNS = 3, 3
 
 def environment(folder: Path, peer: str) -> str:
     """Return the Python of a peer's environment, which is made if it is not there; our own runs tamis."""
-    if peer == "tamis":
-        return sys.executable
-    python = folder / peer / "bin" / "python"
-    if not python.exists():
-        venv.create(folder / peer, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--quiet", *PEERS[peer]], check=True)
-    return str(python)
+    return sys.executable if peer == "tamis" else harness.environment(folder / peer, PEERS[peer])
 
 
 def measure(report: Report, case: str, lanes: list[str], work: float, unit: str, folder: Path, peers: Path) -> None:

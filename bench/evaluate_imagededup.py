@@ -13,27 +13,18 @@ import csv
 import json
 import subprocess
 import tempfile
-import venv
 from pathlib import Path
 
 import numpy as np
 from evaluate_common import Table, score_pairs
 from evaluate_duplicates import representatives
-from harness import machine
+from harness import environment, machine
 
 import tamis
 from tamis_kernels import components
 
 LANE = Path(__file__).with_name("imagededup_lane.py")
 PEER = "imagededup==0.3.3.post2"
-
-
-def environment(folder: Path) -> Path:
-    """Install imagededup and return its Python."""
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", PEER], check=True)
-    return python
 
 
 def main() -> None:
@@ -62,7 +53,7 @@ def main() -> None:
         ):
             stays = representatives(tamis.check(root, Path(work) / name, settings=settings, jobs=1))
             add(name, [stays.get(row["path"], row["path"]) for row in truth])
-        python = arguments.peer or environment(Path(work) / "peer")
+        python = arguments.peer or environment(Path(work) / "peer", [PEER])
         done = subprocess.run([python, LANE, root], capture_output=True, text=True, check=True)
         for line in filter(lambda line: line.startswith("["), done.stdout.splitlines()):  # the rest is chatter
             setting, found = json.loads(line)

@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time as clock
-import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from evaluate_common import Table
+from harness import environment
 
 HERE = Path(__file__).parent
 PEERS = {"ioos_qc": ["ioos_qc==3.0.0"], "saqc": ["saqc==2.9.1"], "pecos": ["pecos==1.0.0", "pandas<3"]}
@@ -116,17 +116,6 @@ def _f1(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def environment(folder: Path, system: str) -> str:
-    """Return the Python of a system's environment, which is made if it is not there."""
-    if system == "tamis":
-        return sys.executable
-    python = folder / system / "bin" / "python"
-    if not python.exists():
-        venv.create(folder / system, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS[system]], check=True)
-    return str(python)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds sensors/")
@@ -144,7 +133,8 @@ def main() -> None:
         for number, one in enumerate(series):
             np.savez(folder / f"series-{number:03d}.npz", time=one.time, value=one.value)
         for system in arguments.systems:
-            python = environment(arguments.environments or folder / "environments", system)
+            environments = arguments.environments or folder / "environments"
+            python = sys.executable if system == "tamis" else environment(environments / system, PEERS[system])
             begin = clock.perf_counter()
             done = subprocess.run(
                 [python, str(HERE / "qc_lane.py"), system, name], capture_output=True, text=True, check=False, env=os.environ

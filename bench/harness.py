@@ -13,13 +13,23 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import venv
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from statistics import median
 
 Lane = Callable[..., object]  # called without arguments; lambdas bind theirs by default values
+
+
+def environment(folder: Path, packages: Sequence[str]) -> str:
+    """Return the Python of an environment that holds some packages, which is made if it is not there."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--quiet", *packages], check=True)
+    return str(python)
 
 
 @dataclass(slots=True)
