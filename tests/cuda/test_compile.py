@@ -1,4 +1,4 @@
-"""Every CUDA kernel compiles for sm_80 and sm_90, spills nothing, and takes what `resources.csv` says (python tests/cuda/compiling.py)."""
+"""Every CUDA kernel compiles for sm_80 and sm_90, spills nothing, and takes what `resources.csv` says (PYTHONPATH=kernels .venv-cuda/bin/python tests/cuda/compiling.py)."""
 
 from __future__ import annotations
 

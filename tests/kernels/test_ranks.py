@@ -93,6 +93,13 @@ def test_no_quantiles_give_no_places(backend: Any) -> None:
     assert np.isnan(ranks.transform(np.zeros((2, 2)), [math.nan, math.nan], backend=backend)).all()
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("normal", [False, True])
+def test_places_beyond_the_ends_are_the_ends_and_nan_stays(normal: bool, backend: Any) -> None:
+    found = ranks.inverse(np.array([math.nan, -math.inf, -9.0, 9.0, math.inf]), [1.0, 2.0, 4.0], normal=normal, backend=backend)
+    np.testing.assert_array_equal(found, [math.nan, 1.0, 1.0, 4.0, 4.0])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -14,26 +14,27 @@ TABLES = 4
 
 
 @njit(cache=True, nogil=True)
-def bin_of(value: float, edges: NDArray[np.float64]) -> int:
-    """Return where a value is counted."""
-    place, left = 0, edges.shape[0]
-    while left > 1:
-        half = left // 2
-        place += half if edges[place + half - 1] <= value else 0
-        left -= half
-    place += edges[place] <= value
+def bin_of(value: float, below: int, size: int, top: float) -> int:
+    """Return where a value is counted that is not less than `below` of `size` edges, the highest of which is `top`."""
     if value != value:
-        place = edges.shape[0] + 1
-    elif value == edges[edges.shape[0] - 1]:
-        place = edges.shape[0] - 1
-    return int(place)
+        return size + 1
+    return size - 1 if value == top else below
 
 
 @njit(cache=True, nogil=True)
 def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
     """Add to counts: below the edges, in each bin, above, NaN."""
+    size = edges.shape[0]
+    top = edges[size - 1]
     for i in range(values.shape[0]):
-        counts[bin_of(np.float64(values[i]), edges)] += 1
+        value = np.float64(values[i])
+        place, left = 0, size
+        while left > 1:
+            half = left // 2
+            place += half if edges[place + half - 1] <= value else 0
+            left -= half
+        place += edges[place] <= value
+        counts[bin_of(value, place, size, top)] += 1
 
 
 @njit(cache=True, nogil=True)

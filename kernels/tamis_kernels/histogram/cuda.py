@@ -44,7 +44,13 @@ def count_values(values: Any, edges: NDArray[np.float64], held: int, counts: NDA
     table = cuda.shared.array(0, uint32)
     clear(table, held)
     for i in range(cuda.grid(1), values.size, cuda.gridsize(1)):
-        tally(table, held, counts, bin_of(np.float64(values[i]), edges))
+        value, place, left = np.float64(values[i]), 0, edges.size
+        while left > 1:
+            half = left >> 1
+            place += half if edges[place + half - 1] <= value else 0
+            left -= half
+        place += edges[place] <= value
+        tally(table, held, counts, bin_of(value, place, edges.size, edges[edges.size - 1]))
     hand_over(table, held, counts)
 
 

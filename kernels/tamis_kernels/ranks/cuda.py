@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import cuda
 
 from tamis_kernels.device import launch, to_device, to_host, xp
-from tamis_kernels.ranks.cpu import place_of, quantile_at
+from tamis_kernels.ranks.cpu import place_of, share_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,12 +36,23 @@ def place(values: Any, knots: NDArray[np.float64], normal: bool, out: Any) -> No
     """Place a value a thread."""
     i = cuda.grid(1)
     if i < out.size:
-        value, below, left = np.float64(values[i]), 0, knots.size - 1
+        last = knots.size - 1
+        value: Any = np.float64(values[i])
+        below: Any = 0
+        left = last
         while left > 1:
             half = left >> 1
             below += half if knots[below + half] <= value else 0
             left -= half
-        out[i] = place_of(value, below, knots, normal)
+        low = knots[below]
+        step = knots[below + 1] - low
+        steps = below + ((value - low) / step if step > 0 else 0.0)
+        if low == value and value > knots[0]:
+            first: Any = below
+            while knots[first - 1] == value:
+                first -= 1
+            steps = (first + below) / 2
+        out[i] = place_of(value, steps, knots[0], knots[last], last, normal)
 
 
 @cuda.jit
@@ -48,4 +60,11 @@ def find_quantile(values: Any, knots: NDArray[np.float64], normal: bool, out: An
     """Find the quantile at a place a thread."""
     i = cuda.grid(1)
     if i < out.size:
-        out[i] = quantile_at(np.float64(values[i]), knots, normal)
+        last = knots.size - 1
+        share = share_of(np.float64(values[i]), normal)
+        if share == share:
+            steps = share * last
+            below: Any = min(np.int64(steps), last - 1)
+            out[i] = knots[below] + (steps - below) * (knots[below + 1] - knots[below])
+        else:
+            out[i] = math.nan
