@@ -1,4 +1,7 @@
-"""Every CUDA kernel compiles for sm_80 and sm_90, spills nothing, and takes what `resources.csv` says (PYTHONPATH=kernels .venv-cuda/bin/python tests/cuda/compiling.py)."""
+"""Every CUDA kernel compiles for sm_80 and sm_90, spills nothing, and takes what `resources.csv` says.
+
+PYTHONPATH=kernels .venv-cuda/bin/python tests/cuda/compiling.py writes the table anew.
+"""
 
 from __future__ import annotations
 
