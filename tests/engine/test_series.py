@@ -181,7 +181,7 @@ def test_a_named_column_that_is_not_there_or_does_not_fit_is_an_error() -> None:
 
 
 def test_too_many_sensors_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tamis.series.MOST_NAMES", 2)
+    monkeypatch.setattr("tamis.series.codes.MOST_NAMES", 2)
     with SeriesWriter(ROLES, tmp_path) as writer, pytest.raises(ColumnError, match="sensor have more than 2 values"):
         writer.add(table(100))
 
