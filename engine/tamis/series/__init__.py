@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["NANOSECONDS", "Chunk", "Roles", "Series", "SeriesWriter", "assign_roles", "is_number", "nanoseconds", "sensor_names"]
+__all__ = ["NANOSECONDS", "Chunk", "Held", "Roles", "Series", "SeriesWriter", "assign_roles", "is_number", "nanoseconds", "sensor_names"]
 
 CHUNK = 1 << 16  # readings of a chunk
 RECORD = np.dtype([("series", np.int32), ("time", np.int64), ("key", np.int64), ("row", np.int64), ("back", np.uint8)])
@@ -64,6 +64,11 @@ class Chunk:
     def __len__(self) -> int:
         """Return the number of readings."""
         return len(self.time)
+
+    def part(self, first: int, count: int) -> Chunk:
+        """Return some of the readings."""
+        some = slice(first, first + count)
+        return Chunk(self.time[some], self.value[some], self.valid[some], self.row[some], self.back[some])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,22 @@ class Series:
             for name, file in zip(STORED, self.files, strict=True)
         )
         return Chunk(time, (keys ^ ((keys >> 63) & NULL)).view(np.float64), keys != NULL, row, back != 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The readings of a short series in memory, to be read as those of a `Series` are."""
+
+    whole: Chunk
+
+    @property
+    def readings(self) -> int:
+        """How many there are."""
+        return len(self.whole)
+
+    def chunks(self, size: int = CHUNK) -> Iterator[Chunk]:
+        """Yield the readings by time, some at a time."""
+        return (self.whole.part(first, size) for first in range(0, len(self.whole), size))
 
 
 class SeriesWriter:
@@ -185,7 +206,7 @@ class SeriesWriter:
         """Write what is kept of the sorted readings, a file for each field, without a name: it is gone with the writer."""
         ends: dict[int, int] = {}
         end = 0
-        stored = [self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder)) for _ in STORED]
+        stored = [self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder)) for _ in STORED]  # noqa: SIM115
         for records in self._sorting.chunks():
             for name, file in zip(STORED, stored, strict=True):
                 records[name].tofile(file)

@@ -63,7 +63,7 @@ class Sensors:
                 "columns that do, or none for a table of one sensor"
             )
             raise ColumnError(message)
-        return numbers[codes]
+        return np.asarray(numbers[codes])
 
     def goes_back(self, numbers: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether each row has an earlier time than a row of its sensor above it, since `begin`."""
