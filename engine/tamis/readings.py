@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tamis.errors import ColumnError
 from tamis.pipeline.readings import SourceTable, source_tables
@@ -115,11 +116,26 @@ class Keys:
                 self._files.append(batch.source)
             yield batch.frame, batch.rows + self._firsts[-1], batch.source
 
+    def columns(self, rows: NDArray[np.int64]) -> dict[str, pa.Array]:
+        """Return the key columns of rows; texts are dictionaries of what comes up."""
+        if isinstance(self._table, FrameTable):
+            return {"row": pa.array(rows)}
+        place = np.searchsorted(self._firsts, rows, "right") - 1 if len(self._firsts) > 1 else np.zeros(len(rows), np.int64)
+        there = np.zeros(max(1, len(self._files)), bool)
+        there[place] = True
+        files = pa.array([self._files[one] for one in np.flatnonzero(there)] if len(rows) else [], pa.string())
+        numbers = (np.cumsum(there) - 1).astype(np.int32)
+        return {
+            "table": same(self._table.group.name, len(rows)),
+            "file": pa.DictionaryArray.from_arrays(numbers[place], files),
+            "row": pa.array(rows - np.array(self._firsts or [0])[place]),
+        }
+
     def frame(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         """Return the key columns of rows."""
-        if isinstance(self._table, FrameTable):
-            return pl.DataFrame({"row": rows})
-        place = np.searchsorted(self._firsts, rows, "right") - 1
-        files = pl.Series("file", self._files)[place]
-        name = self._table.group.name
-        return pl.DataFrame({"table": pl.repeat(name, len(rows), eager=True), "file": files, "row": rows - np.array(self._firsts)[place]})
+        return pl.DataFrame(pa.table(self.columns(rows))).cast({pl.Categorical: pl.String})
+
+
+def same(text: str | None, count: int) -> pa.DictionaryArray:
+    """Return a column that holds one text in all its rows."""
+    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([text], pa.string()))
