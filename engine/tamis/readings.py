@@ -18,7 +18,7 @@ from tamis.series import Roles, assign_roles
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,8 +33,9 @@ class FrameTable:
     schema: Mapping[str, pl.DataType]
     problems: dict[str, str] = field(default_factory=dict)
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        yield from self.frame.collect_batches(chunk_size=ROWS_AT_A_TIME, maintain_order=True)
+    def frames(self, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+        chosen = self.frame if columns is None else self.frame.select(columns)
+        yield from chosen.collect_batches(chunk_size=ROWS_AT_A_TIME, maintain_order=True)
 
 
 Table = SourceTable | FrameTable
@@ -69,7 +70,7 @@ def with_roles(tables: Sequence[Table], named: Mapping[str, Any], notes: list[st
     for table in tables:
         name = table.group.name if isinstance(table, SourceTable) else "table"
         try:
-            roles = assign_roles(table.schema, table.frames(), **named)
+            roles = assign_roles(table.schema, table.frames, **named)
         except ColumnError as error:
             if not several:
                 raise

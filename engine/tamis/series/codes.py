@@ -10,6 +10,7 @@ from numba import njit
 
 from tamis.errors import ColumnError
 from tamis.series.roles import sensor_names
+from tamis.sources.parsing import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,21 +50,15 @@ class Sensors:
         ColumnError
             They have more than 262,144 values.
         """
-        names = sensor_names(frame, columns).cast(pl.Categorical(pl.Categories.random()))
-        codes = names.to_physical().cast(pl.Int64).fill_null(-1).to_numpy() + 1
-        first = np.full(int(codes.max(initial=0)) + 1, -1)
-        first[codes[::-1]] = np.arange(len(codes))[::-1]  # of several rows the last one written is the first one there is
-        there = np.flatnonzero(first >= 0)
-        there = there[np.argsort(first[there])]
-        numbers = np.zeros(len(first), np.int64)
-        numbers[there] = [self.number(name) for name in names.gather(first[there]).cast(pl.String).to_list()]
+        names, places = distinct(sensor_names(frame, columns))
+        numbers = np.array([self.number(name) for name in names.to_list()], np.int64)
         if len(self.names) > MOST_NAMES:
             message = (
                 f"the columns {', '.join(columns)} have more than {MOST_NAMES} values, too many to name sensors: name the "
                 "columns that do, or none for a table of one sensor"
             )
             raise ColumnError(message)
-        return np.asarray(numbers[codes])
+        return np.asarray(numbers[places])
 
     def goes_back(self, numbers: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether each row has an earlier time than a row of its sensor above it, since `begin`."""

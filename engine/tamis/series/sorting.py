@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Columns = dict[str, NDArray[Any]]
+Columns = dict[str, "NDArray[Any]"]
 
 RUN = 1 << 18  # records that are sorted at once
 BLOCK = 256  # records of a run that are read at once, of which the first one's key stays in memory
