@@ -16,7 +16,7 @@ from tamis_kernels import jpeg
 
 def told(walk: jpeg.Walk) -> list[object]:
     """Return all that a walk tells, to be compared."""
-    fields = [name for name in jpeg.Walk.__dataclass_fields__ if name != "planes"]
+    fields = [name for name in jpeg.Walk._fields if name != "values"]
     return [*((name, getattr(walk, name)) for name in fields), [plane.tolist() for plane in walk.planes]]
 
 
