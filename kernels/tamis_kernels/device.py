@@ -43,6 +43,7 @@ __all__ = [
     "in_batches",
     "launch",
     "launch_blocks",
+    "mapped",
     "resident",
     "room",
     "row_of",
@@ -182,6 +183,17 @@ def _halving(work: Callable[[int, int], None], edges: Sequence[int]) -> None:
             waiting += [(middle, last), (first, middle)]
 
 
+def mapped(work: Callable[[Any], Any], values: NDArray[Any], out: NDArray[Any], period: int = 1) -> None:
+    """Fill out with `work(values)`, which makes a row of each row, by batches of a multiple of `period` rows."""
+    row = values[:1].nbytes + out[:1].nbytes
+    streamed(
+        uniform(-(-len(values) // period), row * period),
+        lambda first, last: (values[first * period : last * period],),
+        lambda _first, _last, part: (work(part),),
+        lambda first, last: (out[first * period : last * period],),
+    )
+
+
 class _NoStream(AbstractContextManager["_NoStream"]):
     """Stands for a stream where nothing runs by the side."""
 
@@ -248,6 +260,7 @@ class _Flight:
 
 def uniform(items: int, each: int) -> range:
     """Return the bytes before each of so many items of one size, for `streamed`."""
+    each = max(each, 1)
     return range(0, items * each + 1, each)
 
 
@@ -256,6 +269,7 @@ def streamed(
     give: Callable[[int, int], Sequence[NDArray[Any]]],
     work: Callable[..., Sequence[Any]],
     take: Callable[[int, int], Sequence[NDArray[Any]]] = lambda _first, _last: (),
+    most: int | None = None,
 ) -> None:
     """Take items through the device in batches, of which one comes in, one is worked on and one goes back at the same time.
 
@@ -263,13 +277,15 @@ def streamed(
     ----------
     sizes
         items + 1, rising: bytes of the device that the items before each one take, results and scratch included. Batches are as large as
-        `room` allows, and at most `BATCH`, or one item.
+        `room` allows, and at most `most`, or one item.
     give
         Returns the arrays of the host that items first … last - 1 need.
     work
         `work(first, last, *arrays)`, given these on the device, returns the results there. It launches by `launch`, and waits for nothing.
     take
         Returns the arrays of the host that get the results. None where `work` adds to a table.
+    most
+        Bytes of a batch at most; None for `BATCH`.
 
     Raises
     ------
@@ -297,7 +313,7 @@ def streamed(
             aloft.popleft().land()
 
     try:
-        _halving(fly, _edges(sizes, min(BATCH, room() // FLIGHTS)))
+        _halving(fly, _edges(sizes, min(most or BATCH, room() // FLIGHTS)))
     finally:
         land()
 

@@ -34,11 +34,11 @@ def rows(value: types.Type) -> Any:
 
 
 SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
-    ("affine", "divide", "f32"): (f32, f32, f32),
-    ("affine", "divide", "f64"): (f64, f64, f64),
+    ("affine", "divide", "f32"): (f32, f32, f32, f32),
+    ("affine", "divide", "f64"): (f64, f64, f64, f64),
     ("affine", "look_up"): (types.uint8[:, ::1], f32_table, f32_table),
-    ("affine", "multiply", "f32"): (f32, f32, f32),
-    ("affine", "multiply", "f64"): (f64, f64, f64),
+    ("affine", "multiply", "f32"): (f32, f32, f32, f32),
+    ("affine", "multiply", "f64"): (f64, f64, f64, f64),
     ("bands", "band_keys"): (u32_table, scalar, u64_table),
     ("components", "climb"): (i64, i64),
     ("components", "hook"): (i64, i64, i64),
