@@ -1,4 +1,4 @@
-"""What CUDA kernels share: arrays on the device, launches, and products that are rounded. Only `cuda.py` modules import it.
+"""What CUDA kernels share: arrays on the device, launches, and products that are rounded. Only modules named `cuda…` import it.
 
 NVIDIA's compilers fuse a product with the sum that it goes into, which saves a rounding and so gives other bits than a processor. They
 leave alone what is asked for as a rounded product, so that is what `*` of floats becomes in CUDA kernels, shared scalar functions included.

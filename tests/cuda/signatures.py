@@ -86,6 +86,7 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("symbols", "write_words"): (f64, i64, f64, number, types.uint8[:, ::1]),
     ("windows", "describe_windows", "f32"): (f32, i64, scalar, i64_table, f64_table),
     ("windows", "describe_windows", "f64"): (f64, i64, scalar, i64_table, f64_table),
+    ("xxh3", "hash_records"): (u8, i64, u64_table),
     ("yeo_johnson", "invert", "f32"): (f32, number, f64),
     ("yeo_johnson", "invert", "f64"): (f64, number, f64),
     ("yeo_johnson", "take_logs", "f32"): (f32, f64),

@@ -1,4 +1,4 @@
-"""Quality control of series in CUDA: a row a thread; what hangs on all rows before is told by `stretches`."""
+"""Quality control of series in CUDA: a row a thread; what hangs on all rows before is told by `cuda_stretches`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tamis_kernels.sensor.layout import (
     SPIKE,
     Rows,
 )
-from tamis_kernels.sensor.stretches import given, hand_on, is_code, look_ahead, reading, tell_stretches
+from tamis_kernels.sensor.cuda_stretches import given, hand_on, is_code, look_ahead, reading, tell_stretches
 from tamis_kernels.sensor.verdicts import drift_bits, flag_of, hampel_flag, rail_bits, rate_bits, span_bits, spike_bits, step_bits
 
 if TYPE_CHECKING:
