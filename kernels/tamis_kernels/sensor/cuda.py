@@ -9,6 +9,7 @@ import numpy as np
 from numba import cuda, float64
 
 from tamis_kernels.device import FLIGHTS, in_batches, launch, launch_blocks, room, row_of, streamed, to_device, to_host, uniform, xp
+from tamis_kernels.sensor.cuda_stretches import given, hand_on, is_code, look_ahead, reading, tell_stretches
 from tamis_kernels.sensor.layout import (
     ATTENUATED,
     CODE,
@@ -26,7 +27,6 @@ from tamis_kernels.sensor.layout import (
     SPIKE,
     Rows,
 )
-from tamis_kernels.sensor.cuda_stretches import given, hand_on, is_code, look_ahead, reading, tell_stretches
 from tamis_kernels.sensor.verdicts import drift_bits, flag_of, hampel_flag, rail_bits, rate_bits, span_bits, spike_bits, step_bits
 
 if TYPE_CHECKING:
