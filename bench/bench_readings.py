@@ -60,7 +60,7 @@ def mixed(number: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def planted(sensor: NDArray[np.int64], place: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Return the kind of each reading of a series; faults stand apart, and the first and the last 60 readings are sound."""
+    """Return the kind of each reading of a series; faults stand apart."""
     since = place % STILL_EVERY
     kind = np.where((since >= STILL_EVERY - 2 * STILL) & (since < STILL_EVERY - STILL), STANDS, SOUND)
     free = (since >= 60) & (since < STILL_EVERY - 2 * STILL - 60) & (place < length - 60)
@@ -68,7 +68,7 @@ def planted(sensor: NDArray[np.int64], place: NDArray[np.int64], length: int) ->
     drawn = mixed((sensor * (1 << 32) + block).astype(np.uint64)) % np.uint64(OUTLIER // 50)
     kind = np.where(free & (within == 25) & (drawn == 0), AN_OUTLIER, kind)
     kind = np.where(free & (within == 25) & (drawn == 1), A_HOLE, kind)
-    return np.where(place == length // 2 // 50 * 50, LATE, np.where(place >= length - 60, SOUND, kind))
+    return np.where(place == length // 2 // 50 * 50, LATE, kind)
 
 
 def readings(sensor: NDArray[np.int64], place: NDArray[np.int64], length: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -172,7 +172,11 @@ def cleaned(source: Path, folder: Path, length: int) -> None:
     kept = count - int(kinds[A_HOLE])  # a row without a value is rejected
     sure(counts["read"] == count and counts["kept"] == kept, f"{count} rows read, {kept} kept")
     table, value = pl.scan_parquet(out / "clean" / "tables" / "*" / "*.parquet"), pl.col("value")
-    got: Any = table.select(pl.len(), value.null_count(), value.mean(), value.std()).collect(engine="streaming").row(0)
+    got: Any = (
+        table.select(pl.len(), value.null_count().alias("gone"), value.mean().alias("mean"), value.std().alias("std"))
+        .collect(engine="streaming")
+        .row(0)
+    )
     faults = int(kinds[AN_OUTLIER] + kinds[STANDS])
     few = faults <= got[1] <= faults + MOST_FALSE * count
     sure(got[0] == kept and few, f"{got[1]} cells are null, for {faults} planted faults of values")
