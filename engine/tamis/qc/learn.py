@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 LEARNABLE = ("range", "spike", "rate", "flat", "gap", "jitter", "hampel")
 MAD = 1.4826
 LEAST_READINGS = 24  # with fewer nothing is learnt
-HELD = 1 << 19  # readings of a series that stay in memory between passes
+HELD = 1 << 18  # readings of a series that stay in memory between passes
 FEW = 1 << 15  # values whose median is found faster by a partition than by counting bits
 ROUNDING = 1e-9  # of the values' size: smaller changes are no steps
 CHANCE = 0.01
