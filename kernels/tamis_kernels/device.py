@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 THREADS = 256
 """Threads a block, where a thread has an item of its own and nothing is shared."""
 
-__all__ = ["in_batches", "launch", "row_of", "to_device", "to_host", "xp"]
+__all__ = ["in_batches", "launch", "on_device", "row_of", "to_device", "to_host", "xp"]
 
 
 def _round_products(kind: Any, name: str) -> None:  # pragma: no cover - the simulator multiplies as Python does
@@ -53,6 +53,11 @@ if not simulated():  # pragma: no cover
 def to_device(array: NDArray[Any]) -> Any:
     """Return a copy on the device."""
     return xp.array(array)
+
+
+def on_device(array: Any) -> Any:
+    """Return what is on the device as it is, and a copy of what is not; to be read alone, since the simulator copies nothing."""
+    return xp.asarray(array)
 
 
 def to_host(array: Any, out: NDArray[Any]) -> None:

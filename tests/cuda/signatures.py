@@ -24,11 +24,14 @@ number, flag, word = types.float64, types.boolean, types.uint64
 cube = types.int64[:, :, ::1]
 frames = named((cube, cube, types.uint8[:, :, ::1], flag_table, types.int64[:, :, :, ::1], i32_table, i32_table, cube, cube), Frame)
 lanes = named((i64_table, frames, u8, i64, i32, u64_table, cube, i64_table, i32, i64, i64_table), Lane)
+u8_table = types.uint8[:, ::1]
+weighing = (i64_table, i64_table, i32_table, types.int32[:, :, ::1], i32_table)
+described = (scalar, i64, i64_table, i64_table, *weighing, types.uint64[:, :, ::1], u8, u8_table)
 
 SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("affine", "divide", "f32"): (f32, f32, f32),
     ("affine", "divide", "f64"): (f64, f64, f64),
-    ("affine", "look_up"): (types.uint8[:, ::1], f32_table, f32_table),
+    ("affine", "look_up"): (u8_table, f32_table, f32_table),
     ("affine", "multiply", "f32"): (f32, f32, f32),
     ("affine", "multiply", "f64"): (f64, f64, f64),
     ("bands", "band_keys"): (u32_table, scalar, u64_table),
@@ -57,6 +60,13 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("ngrams", "copy_words"): (u8, i64, i64, i64, u8),
     ("ngrams", "hash_grams"): (u8, i64, i64, i64, i64, scalar, u32),
     ("ngrams", "mark_units"): (u8, i64, flags, scalar, u8, u8),
+    ("perceptual", "correlate_pairs"): (u8_table, u8_table, f64),
+    ("perceptual", "hash_pictures", "u16"): (types.uint16[::1], *described),
+    ("perceptual", "hash_pictures", "u8"): (u8, *described),
+    ("perceptual", "hash_squares"): (types.uint8[:, :, ::1], i32_table, u64),
+    ("perceptual", "part_hashes"): (u64_table, u64_table),
+    ("perceptual", "transpose_hashes"): (u64_table, u64_table),
+    ("perceptual", "turn_hashes"): (u64_table, types.uint64[:, :, ::1]),
     ("quality", "measure_pictures"): (u8, i64, i64_table, u8, i64, i64, types.int32[:, :, ::1], i64_table, i64_table),
     ("quantiles", "count_digits", "f32"): (u32, word, word, u64, scalar, scalar, i64),
     ("quantiles", "count_digits", "f64"): (u64, word, word, u64, scalar, scalar, i64),
@@ -66,7 +76,7 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("ranks", "find_quantile", "f64"): (f64, f64, flag, f64),
     ("ranks", "place", "f32"): (f32, f64, flag, f32),
     ("ranks", "place", "f64"): (f64, f64, flag, f64),
-    ("symbols", "write_words"): (f64, i64, f64, number, types.uint8[:, ::1]),
+    ("symbols", "write_words"): (f64, i64, f64, number, u8_table),
     ("yeo_johnson", "invert", "f32"): (f32, number, f64),
     ("yeo_johnson", "invert", "f64"): (f64, number, f64),
     ("yeo_johnson", "take_logs", "f32"): (f32, f64),
