@@ -79,6 +79,7 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("ranks", "place", "f32"): (f32, f64, flag, f32),
     ("ranks", "place", "f64"): (f64, f64, flag, f64),
     ("symbols", "write_words"): (f64, i64, f64, number, u8_table),
+    ("viterbi", "find_path"): (f64, flags, number, number, number, number, number, number, u8, f64),
     ("yeo_johnson", "invert", "f32"): (f32, number, f64),
     ("yeo_johnson", "invert", "f64"): (f64, number, f64),
     ("yeo_johnson", "take_logs", "f32"): (f32, f64),

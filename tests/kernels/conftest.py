@@ -48,6 +48,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         from tamis_kernels.png import cuda as png_cuda
         from tamis_kernels.quality import cuda as quality_cuda
         from tamis_kernels.quantiles import cuda as quantiles_cuda
+        from tamis_kernels.viterbi import cuda as viterbi_cuda
 
         sizes = {
             device: {"THREADS": 16},
@@ -59,6 +60,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             png_cuda: {"THREADS": 3, "CHUNK": 5},
             quality_cuda: {"PICTURES": 2},
             quantiles_cuda: {"ITEMS": 5},
+            viterbi_cuda: {"THREADS": 3, "TILE": 8},
             hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
             jpeg_cuda: {"LANES": 3},
             jaccard_cuda: {"WARP": 2, "WARPS": 2},
