@@ -62,7 +62,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             quantiles_cuda: {"ITEMS": 5},
             viterbi_cuda: {"THREADS": 3, "TILE": 8},
             hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
-            jpeg_cuda: {"LANES": 3},
+            jpeg_cuda: {"LANES": 3, "THREADS": 2},
             jaccard_cuda: {"WARP": 2, "WARPS": 2},
             minhash_cuda: {"THREADS": 4, "TILE": 8, "SEGMENT": 20},
         }

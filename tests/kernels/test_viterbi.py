@@ -17,6 +17,7 @@ from tamis_kernels.viterbi import converted_spans
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+
 def all_joined(n: int) -> NDArray[np.bool_]:
     return np.ones(n, bool)
 
