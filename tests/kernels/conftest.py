@@ -45,6 +45,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         from tamis_kernels.minhash import cuda as minhash_cuda
         from tamis_kernels.moments import cuda as moments_cuda
         from tamis_kernels.perceptual import cuda as perceptual_cuda
+        from tamis_kernels.photos import cuda as photos_cuda
         from tamis_kernels.png import cuda as png_cuda
         from tamis_kernels.quality import cuda as quality_cuda
         from tamis_kernels.quantiles import cuda as quantiles_cuda
@@ -57,6 +58,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             histogram_cuda: {"THREADS": 8, "BLOCKS": 2, "MOST_HELD": 40},
             moments_cuda: {"STRIPS": 7},
             perceptual_cuda: {"THREADS": 16, "SMALL_THREADS": 8, "PICTURES": 2},
+            photos_cuda: {"LANES": 4},
             png_cuda: {"THREADS": 3, "CHUNK": 5},
             quality_cuda: {"PICTURES": 2},
             quantiles_cuda: {"ITEMS": 5},

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FAULTS", "Walk", "walk", "walk_many"]
 
-_GROUP_BYTES = 4 << 20
+GROUP_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,8 @@ def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Bac
     walks: list[Walk] = []
     module = implementation("jpeg", backend)
     buffer, planes = np.empty(0, np.uint8), np.empty(0, np.uint8)
-    most = getattr(module, "GROUP_BYTES", _GROUP_BYTES)
-    for group in _groups(files, most):
+    most = getattr(module, "GROUP_BYTES", GROUP_BYTES)
+    for group in grouped(files, most):
         offsets = np.concatenate([[0], np.cumsum([len(file) for file in group])]).astype(np.int64)
         if offsets[-1] > buffer.size:
             buffer = np.empty(max(offsets[-1], most), np.uint8)
@@ -128,11 +128,11 @@ def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Bac
             buffer[start:stop] = np.frombuffer(file, np.uint8)
         facts = np.zeros((len(group), _the.FACTS), np.int64)
         module.walk_files(buffer[: offsets[-1]], offsets, facts, planes)
-        walks += [_walk(row, planes[4 * start :]) for row, start in zip(facts.tolist(), offsets[:-1].tolist(), strict=True)]
+        walks += [walk_of(row, planes[4 * start :]) for row, start in zip(facts.tolist(), offsets[:-1].tolist(), strict=True)]
     return walks
 
 
-def _groups(files: Sequence[bytes | memoryview], most: int) -> Iterator[list[bytes | memoryview]]:
+def grouped(files: Sequence[bytes | memoryview], most: int) -> Iterator[list[bytes | memoryview]]:
     """Part files into groups that fit into a buffer, which is used again: fresh memory for 300 photos took a fifth of the time."""
     group: list[bytes | memoryview] = []
     size = 0
@@ -146,12 +146,12 @@ def _groups(files: Sequence[bytes | memoryview], most: int) -> Iterator[list[byt
         yield group
 
 
-def _walk(row: list[int], planes: NDArray[np.uint8]) -> Walk:
+def walk_of(row: list[int], planes: NDArray[np.uint8] | None) -> Walk:
+    """Return what a row of facts tells, and the planes where they are given."""
     sides = [(row[_the.SIDES + 2 * i], row[_the.SIDES + 2 * i + 1]) for i in range(4)]
-    drawn = row[_the.MCUS] > 0
     pictures, begin = [], 0
-    for height, width in sides if drawn else ():
-        if height:
+    for height, width in sides if row[_the.MCUS] > 0 else ():
+        if height and planes is not None:
             pictures.append(planes[begin : begin + height * width].reshape(height, width).copy())
             begin += height * width
     return Walk(
