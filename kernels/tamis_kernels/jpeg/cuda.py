@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, int16
 
-from tamis_kernels.device import in_batches, launch, to_device, to_host, xp
+from tamis_kernels.device import in_batches, launch, launch_blocks, to_device, to_host, xp
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, load, open_interval
 from tamis_kernels.jpeg.header import Frame, next_scan
@@ -77,7 +77,7 @@ def walk_batch(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
         launch(open_scans, count, files, bounds, told, lanes, pictures, *places, keys)
         if not bool((lanes.state[:, FILE] != IDLE).any()):
             break
-        walk_scans[-(-count // THREADS), THREADS](files, bounds, told, lanes, pictures, *places, xp.argsort(keys))
+        launch_blocks(walk_scans, -(-count // THREADS), THREADS, files, bounds, told, lanes, pictures, *places, xp.argsort(keys))
         launch(find_seams, count, files, bounds, told, lanes, pictures, *places)
     to_host(told, facts)
     return pictures, begins
@@ -277,7 +277,7 @@ def walk_scans(
         leave(file, lane, facts[i])
         if lane.state[AT] == lane.state[TOTAL]:
             return
-        load(file, lane)
+        load(file, lane, facts[i, the.FAULT] == the.NONE)
 
 
 @cuda.jit

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, int32, int64, uint64
 
-from tamis_kernels.device import in_batches, launch, on_device, to_device, to_host, xp
+from tamis_kernels.device import in_batches, launch, launch_blocks, on_device, to_device, to_host, xp
 from tamis_kernels.perceptual import cpu
 from tamis_kernels.perceptual.blocks import BLOCKS, SMALLEST_SIDE, tables_of
 from tamis_kernels.perceptual.cpu import VARIANTS, part_rows, transpose_rows, turn_rows
@@ -81,7 +81,7 @@ def hash_on_device(
     found = xp.zeros((count, forms, 4), np.uint64), xp.zeros(count, np.uint8), xp.zeros((count, 256), np.uint8)
     if count:
         places = (on_device(one) for one in (begins, shapes, extents, tables, starts, lengths.astype(np.int32), weights.astype(np.int32)))
-        hash_pictures[count, THREADS](pixels, scale, *places, on_device(cosines.astype(np.int32)), *found)
+        launch_blocks(hash_pictures, count, THREADS, pixels, scale, *places, on_device(cosines.astype(np.int32)), *found)
     return found
 
 
@@ -269,7 +269,7 @@ def hash_64(pictures: NDArray[np.uint8], cosines: NDArray[np.float64], out: NDAr
     def work(first: int, last: int) -> None:
         found = xp.empty(last - first, np.uint64)
         there = to_device(pictures[first:last]), to_device(cosines.astype(np.int32))
-        hash_squares[last - first, SMALL_THREADS](*there, found)
+        launch_blocks(hash_squares, last - first, SMALL_THREADS, *there, found)
         to_host(found, out[first:last])
 
     in_batches(work, len(pictures), PICTURES)

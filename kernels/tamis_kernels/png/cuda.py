@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import launch, launch_blocks, to_device, to_host, xp
 from tamis_kernels.png.cpu import luma, paeth
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def gray(
     runs = np.append(first, len(lines))
     filtered = to_device(lines)
     done = xp.empty((len(lines), lines.shape[1] - 1), np.uint8)
-    undo[first.size, THREADS](filtered, to_device(runs), step, done)
-    levels, totals = xp.empty(out.shape, np.uint8), to_device(sums)
+    launch_blocks(undo, first.size, THREADS, filtered, to_device(runs), step, done)
+    levels, totals = xp.empty(out.shape, np.uint8), xp.array(sums)
     launch(take_levels, out.size, done, depth, channels, factor, to_device(place), totals, levels)
     to_host(levels, out)
     if sums.size:

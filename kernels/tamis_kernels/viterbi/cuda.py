@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import cuda, float64, uint8
 
-from tamis_kernels.device import to_device, to_host, xp
+from tamis_kernels.device import launch_blocks, to_device, to_host, xp
 from tamis_kernels.viterbi.cpu import advance, step_cost
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def converted_spans(
     if not value.size:
         return 0.0
     found, saved = xp.empty(states.size, np.uint8), xp.zeros(1, np.float64)
-    find_path[1, THREADS](to_device(value), to_device(joined), scale, offset, spread, cap, log_scale, switch, found, saved)
+    launch_blocks(find_path, 1, THREADS, to_device(value), to_device(joined), scale, offset, spread, cap, log_scale, switch, found, saved)
     to_host(found, states)
     return float(saved[0])
 
