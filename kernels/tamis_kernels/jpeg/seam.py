@@ -37,6 +37,7 @@ from tamis_kernels.jpeg.lane import (
     settle,
     signed,
 )
+from tamis_kernels.jpeg.tables import COUNT, VALUE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -290,12 +291,12 @@ def _read_row(lane: Lane, row: int, slot: int, across: int, edges: NDArray[np.in
             entry = signed(single[ac + (window >> SHIFT)])
             if entry < 0:
                 entry = settle(window, signed(ac >> TABLE_BITS), k, codes, lane.frame.symbols)
-            run = entry >> 9 & 63
+            run = entry >> COUNT & 63
             k += run
             if run == 0 or k > the.LAST_EDGE + 1:
                 break
             bit += np.uint64(entry & 31)
-            size = entry >> 5 & 15
+            size = entry >> VALUE
             value = signed(
                 ((window << np.uint64((entry & 31) - size)) >> ONE) >> np.uint64(63 - size)
             )  # the last bits that the entry passes
