@@ -27,19 +27,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis.series import CHUNK
+from tamis_kernels import quantiles
 from tamis_kernels.quantiles import Selection
+from tamis_kernels.quantiles.counts import between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from numpy.typing import NDArray
 
-    from tamis.series import Chunk, Series
+    from tamis.series import Chunk, Held, Series
 
 LEARNABLE = ("range", "spike", "rate", "flat", "gap", "jitter", "hampel")
 MAD = 1.4826
 LEAST_READINGS = 24  # with fewer nothing is learnt
 HELD = 1 << 19  # readings of a series that stay in memory between passes
+FEW = 1 << 15  # values whose median is found faster by a partition than by counting bits
 ROUNDING = 1e-9  # of the values' size: smaller changes are no steps
 CHANCE = 0.01
 SHORTEST_RUN, MOST_GO_ON = 5, 0.98
@@ -64,17 +68,18 @@ class Readings:
         Values that mean that there is none.
     """
 
-    def __init__(self, series: Series, sentinels: Collection[float] = ()) -> None:
+    def __init__(self, series: Series | Held, sentinels: Collection[float] = ()) -> None:
         self._series, self._sentinels = series, np.array(sorted(sentinels), np.float64)
-        self._held = list(self._read()) if series.readings <= HELD else None
+        self.held = series.readings <= HELD
+        self._parts = list(self._read(max(1, series.readings))) if self.held else []
 
     def parts(self) -> Iterator[Part]:
         """Yield the parts."""
-        return self._read() if self._held is None else iter(self._held)
+        return iter(self._parts) if self.held else self._read(CHUNK)
 
-    def _read(self) -> Iterator[Part]:
+    def _read(self, size: int) -> Iterator[Part]:
         time_before, value_before = np.empty(0, np.int64), np.empty(0)
-        for chunk in self._series.chunks():
+        for chunk in self._series.chunks(size):
             time = np.concatenate((time_before, chunk.time))
             value = np.concatenate((value_before, readable(chunk, self._sentinels)))
             step = np.diff(time) / 1e9
@@ -95,16 +100,31 @@ def readable(chunk: Chunk, sentinels: NDArray[np.float64]) -> NDArray[np.float64
     return np.where(gone, np.nan, chunk.value) if gone.any() else chunk.value
 
 
-def median(parts: Callable[[], Iterable[NDArray[np.float64]]]) -> float:
-    """Return the exact median of numbers that come in parts, NaN aside, in four passes; NaN where there are none."""
-    selection = Selection.start((0.5,), np.float64)
-    while not selection.done:
-        total = np.zeros((len(selection.wanted()), 1 << selection.digit), np.int64)
-        for part in parts():
-            if part.size:
-                total += selection.count(part, backend="cpu")
-        selection = selection.advance(total)
-    return float(selection.values()[0])
+def medians(readings: Readings, *columns: Callable[[Part], NDArray[np.float64]]) -> list[float]:
+    """Return the exact medians of columns of the parts, NaN aside, in four passes for all of them; NaN where there are no values."""
+    if readings.held:
+        parts = list(readings.parts())
+        return [_median(column(parts[0])) if parts else math.nan for column in columns]
+    found = [Selection.start((0.5,), np.float64) for _ in columns]
+    while not all(one.done for one in found):
+        totals = [np.zeros((len(one.wanted()), 1 << one.digit), np.int64) for one in found]
+        for part in readings.parts():
+            for one, total, column in zip(found, totals, columns, strict=True):
+                if not one.done:
+                    total += one.count(column(part), backend="cpu")
+        found = [one if one.done else one.advance(total) for one, total in zip(found, totals, strict=True)]
+    return [float(one.values()[0]) for one in found]
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    if len(values) > FEW:
+        return quantiles.median(values, backend="cpu")
+    there = values[~np.isnan(values)] + 0.0  # no negative zero
+    if not len(there):
+        return math.nan
+    below, above = (len(there) - 1) // 2, len(there) // 2
+    ordered = np.partition(there, (below, above))
+    return between(float(ordered[below]), float(ordered[above]), (above - below) / 2)
 
 
 def learn(readings: Readings, tests: frozenset[str], sigmas: float) -> dict[str, float]:
@@ -113,42 +133,37 @@ def learn(readings: Readings, tests: frozenset[str], sigmas: float) -> dict[str,
     if not tests or count < LEAST_READINGS:
         return {}
     found: dict[str, float] = {}
-    centre = median(lambda: (part.value for part in readings.parts()))
-    scale = MAD * median(lambda: (np.abs(part.value - centre) for part in readings.parts()))
+    centre, nominal, rates = medians(readings, lambda part: part.value, lambda part: part.step, lambda part: part.rate[part.rate > 0])
+    deviation, spread = medians(readings, lambda part: np.abs(part.value - centre), lambda part: np.abs(part.step - nominal))
+    scale = MAD * deviation
     if "range" in tests and scale > 0:
         found |= {"suspect_low": centre - sigmas * scale, "suspect_high": centre + sigmas * scale}
     least = ROUNDING * (abs(centre) + scale)
     resolution = min((float(part.change[part.change > least].min(initial=math.inf)) for part in readings.parts()), default=math.inf)
     if resolution < math.inf:
         if "spike" in tests:
-            changes = MAD * median(lambda: (part.change[part.change > least] for part in readings.parts()))
-            found["spike_differential"] = sigmas * max(changes, resolution)
+            (changes,) = medians(readings, lambda part: part.change[part.change > least])
+            found["spike_differential"] = sigmas * max(MAD * changes, resolution)
         if "rate" in tests:
-            rates = MAD * median(lambda: (part.rate[part.rate > 0] for part in readings.parts()))
-            found["rate"] = sigmas * rates
+            found["rate"] = sigmas * (MAD * rates)
         if "hampel" in tests:
             found |= {"hampel": sigmas, "hampel_window": 21.0, "hampel_floor": resolution}
-    if tests & {"flat", "gap", "jitter"}:
-        found |= _clock(readings, tests, sigmas, resolution)
+    if nominal > 0:
+        found |= _clock(readings, tests, sigmas, resolution, nominal, MAD * spread)
     return found
 
 
 def period(readings: Readings) -> float:
     """Return the median step in seconds, NaN where time never moves on."""
-    return median(lambda: (part.step for part in readings.parts()))
+    return medians(readings, lambda part: part.step)[0]
 
 
-def _clock(readings: Readings, tests: frozenset[str], sigmas: float, resolution: float) -> dict[str, float]:
+def _clock(readings: Readings, tests: frozenset[str], sigmas: float, resolution: float, nominal: float, spread: float) -> dict[str, float]:
     found: dict[str, float] = {}
-    nominal = period(readings)
-    if not nominal > 0:
-        return found
-    if tests & {"gap", "jitter"}:
-        spread = MAD * median(lambda: (np.abs(part.step - nominal) for part in readings.parts()))
-        if "gap" in tests:
-            found["gap"] = max(1.5 * nominal, nominal + sigmas * spread)
-        if "jitter" in tests:
-            found |= {"period": nominal, "jitter": max(sigmas * spread, nominal / 20)}
+    if "gap" in tests:
+        found["gap"] = max(1.5 * nominal, nominal + sigmas * spread)
+    if "jitter" in tests:
+        found |= {"period": nominal, "jitter": max(sigmas * spread, nominal / 20)}
     if "flat" in tests and resolution < math.inf:
         runs, longer = _runs(readings, resolution / 2)
         share = longer / max(1, runs)
