@@ -32,7 +32,8 @@ def drawn(columns: int, rows: int, shift_at: int = -1, shift: int = 0, down: int
 
     With restart markers each `step` MCUs, the level is off to the end of their interval.
     """
-    bits, last, data, total = [], 0, b"", columns * rows
+    bits: list[str] = []
+    last, data, total = 0, b"", columns * rows
     stop = min(total, (shift_at // step + 1) * step) if step else total
     for mcu in range(total):
         if step and mcu and mcu % step == 0:

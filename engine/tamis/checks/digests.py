@@ -76,12 +76,12 @@ def _words(column: pl.Series, backend: BackendName | Backend) -> Sequence[NDArra
     if dtype in (pl.Boolean, pl.Null) or dtype.is_temporal() or (dtype.is_integer() and dtype not in (pl.Int128, pl.UInt128)):
         return [column.cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)]
     if isinstance(dtype, (pl.List, pl.Array)):
-        return _list_digests(column, backend).T
+        return list(_list_digests(column, backend).T)
     if isinstance(dtype, pl.Struct):
-        return row_digests(column.struct.unnest().get_columns(), backend).T
+        return list(row_digests(column.struct.unnest().get_columns(), backend).T)
     texts = column if dtype in (pl.String, pl.Binary) else column.cast(pl.String)
     data, offsets, _ = text_buffers(texts)
-    return xxh3.hash128(data, offsets, backend=backend).T
+    return list(xxh3.hash128(data, offsets, backend=backend).T)
 
 
 def _list_digests(column: pl.Series, backend: BackendName | Backend) -> NDArray[np.uint64]:
