@@ -31,8 +31,8 @@ BackendName = Literal["auto", "cpu", "cuda", "reference"]
 CUDA_INSTALL_LINE = "pip install 'tamis[cuda]'"
 UNMEASURED = "the CUDA kernels have not been measured on a GPU yet, so they run only where they are asked for"
 ROUNDED_OTHERWISE = ("ranks", "yeo_johnson")
-"""Operations whose logarithms and exponentials are NVIDIA's on a GPU: a run, whose answer is the same everywhere, leaves them to the CPU."""
-LEAST_MEMORY = 1 << 26
+"""Operations whose logarithms and exponentials are NVIDIA's : a run, whose answer is the same everywhere, leaves them to the CPU."""
+LEAST_MEMORY = 64_000_000
 """Bytes of a device without which no run is begun: three batches of some megabytes, and their scratch."""
 
 
