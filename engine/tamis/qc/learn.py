@@ -111,14 +111,14 @@ def medians(readings: Readings, *columns: Callable[[Part], NDArray[np.float64]])
         for part in readings.parts():
             for one, total, column in zip(found, totals, columns, strict=True):
                 if not one.done:
-                    total += one.count(column(part), backend="cpu")
+                    total += one.count(column(part))
         found = [one if one.done else one.advance(total) for one, total in zip(found, totals, strict=True)]
     return [float(one.values()[0]) for one in found]
 
 
 def _median(values: NDArray[np.float64]) -> float:
     if len(values) > FEW:
-        return quantiles.median(values, backend="cpu")
+        return quantiles.median(values)
     there = values[~np.isnan(values)] + 0.0  # no negative zero
     if not len(there):
         return math.nan
