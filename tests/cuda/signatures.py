@@ -9,6 +9,7 @@ from numba import types
 from tamis_kernels.hamming.layout import Search, Side
 from tamis_kernels.jpeg.header import Frame
 from tamis_kernels.jpeg.lane import Lane
+from tamis_kernels.sensor.layout import Rows
 
 u8, i64 = types.uint8[::1], types.int64[::1]
 u32, u64, f64 = types.uint32[::1], types.uint64[::1], types.float64[::1]
@@ -24,13 +25,20 @@ number, flag, word = types.float64, types.boolean, types.uint64
 cube = types.int64[:, :, ::1]
 frames = named((cube, cube, types.uint8[:, :, ::1], flag_table, types.int64[:, :, :, ::1], i32_table, i32_table, cube, cube), Frame)
 lanes = named((i64_table, frames, u8, i64, i32, u64_table, cube, i64_table, i32, i64, i64_table), Lane)
+states = (f64_table, i64_table)
+
+
+def rows(value: types.Type) -> Any:
+    """Return the type of rows whose values have this one."""
+    return named((i64, value, u8, f64), Rows)
+
 
 SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
-    ("affine", "divide", "f32"): (f32, f32, f32),
-    ("affine", "divide", "f64"): (f64, f64, f64),
+    ("affine", "divide", "f32"): (f32, f32, f32, f32),
+    ("affine", "divide", "f64"): (f64, f64, f64, f64),
     ("affine", "look_up"): (types.uint8[:, ::1], f32_table, f32_table),
-    ("affine", "multiply", "f32"): (f32, f32, f32),
-    ("affine", "multiply", "f64"): (f64, f64, f64),
+    ("affine", "multiply", "f32"): (f32, f32, f32, f32),
+    ("affine", "multiply", "f64"): (f64, f64, f64, f64),
     ("bands", "band_keys"): (u32_table, scalar, u64_table),
     ("components", "climb"): (i64, i64),
     ("components", "hook"): (i64, i64, i64),
@@ -66,7 +74,19 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("ranks", "find_quantile", "f64"): (f64, f64, flag, f64),
     ("ranks", "place", "f32"): (f32, f64, flag, f32),
     ("ranks", "place", "f64"): (f64, f64, flag, f64),
+    ("sensor", "hand_on", "f32"): (rows(f32), i64, i64, f64, i64, *states, f64_table, *states),
+    ("sensor", "hand_on", "f64"): (rows(f64), i64, i64, f64, i64, *states, f64_table, *states),
+    ("sensor", "identify"): (f64, scalar, scalar, number, number, u8),
+    ("sensor", "look_ahead", "f32"): (rows(f32), i64, f64, i64, *states, f64_table),
+    ("sensor", "look_ahead", "f64"): (rows(f64), i64, f64, i64, *states, f64_table),
+    ("sensor", "tell_stretches", "f32"): (rows(f32), i64, scalar, f64, i64, *states, u32, u8),
+    ("sensor", "tell_stretches", "f64"): (rows(f64), i64, scalar, f64, i64, *states, u32, u8),
+    ("sensor", "test_rows", "f32"): (rows(f32), i64, i64, scalar, scalar, f64, i64, u32, u8),
+    ("sensor", "test_rows", "f64"): (rows(f64), i64, i64, scalar, scalar, f64, i64, u32, u8),
     ("symbols", "write_words"): (f64, i64, f64, number, types.uint8[:, ::1]),
+    ("windows", "describe_windows", "f32"): (f32, i64, scalar, i64_table, f64_table),
+    ("windows", "describe_windows", "f64"): (f64, i64, scalar, i64_table, f64_table),
+    ("xxh3", "hash_records"): (u8, i64, u64_table),
     ("yeo_johnson", "invert", "f32"): (f32, number, f64),
     ("yeo_johnson", "invert", "f64"): (f64, number, f64),
     ("yeo_johnson", "take_logs", "f32"): (f32, f64),

@@ -233,12 +233,12 @@ def test_runs_at_rest_are_tested_apart_whatever_the_chunks(
     tmp_path_factory: pytest.TempPathFactory, seed: int, chunk: int, longest: float | None
 ) -> None:
     time, value = readings(500, seed)
-    limits = {"flat": 30.0, "flat_fail": 90.0, "flat_tolerance": 0.25, "suspect_high": 9.0, "rest": 0.0}
-    limits |= {} if longest is None else {"flat_at_rest": longest}
-    got, _ = controlled(tmp_path_factory.mktemp("rest"), time, value, Policy(), limits, chunk)
-    every, _ = controlled(tmp_path_factory.mktemp("every"), time, value, Policy(), {k: limits[k] for k in list(limits)[:4]})
-    alone, _ = controlled(
-        tmp_path_factory.mktemp("alone"), time, value, Policy(), {"flat": longest or 1e9, "flat_tolerance": 0.25, "suspect_high": 9.0}
+    others = {"flat_tolerance": 0.25, "suspect_high": 9.0, "rate": 0.03, "suspect_low": -0.1, "gap": 30.0}
+    every = {**others, "flat": 30.0, "flat_fail": 90.0}
+    limits = {**every, "rest": 0.0} | ({} if longest is None else {"flat_at_rest": longest})
+    got, every, alone = (
+        controlled(tmp_path_factory.mktemp("rest"), time, value, Policy(sentinels=(-9999.0,)), one, chunk)[0]
+        for one in (limits, every, {**others, "flat": longest or 1e9})
     )
     at_rest = np.abs(got["value"]) <= 0.25
     assert got["bits"].tolist() == np.where(at_rest, alone["bits"], every["bits"]).tolist()

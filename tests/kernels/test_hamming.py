@@ -89,17 +89,18 @@ def test_two_sets_give_the_pairs_across(half: bool, method: hamming.Method, back
 
 @both
 @pytest.mark.parametrize("method", METHODS)
-def test_the_nearest_form_counts(method: hamming.Method, backend: BackendName) -> None:
-    forms = np.array([[False, False, False], [False, True, True], [True, False, True]])
+@pytest.mark.parametrize(("words", "limit"), [(3, 20), (4, 60)])
+def test_the_nearest_form_counts(words: int, limit: int, method: hamming.Method, backend: BackendName) -> None:
+    forms = np.array([[False, False, False, False], [False, True, True, True], [True, False, True, False]])[:, :words]
     n = at_most(40, 12, backend)
-    hashes = hashes_with_neighbours(n, 3, flips=24)
+    hashes = hashes_with_neighbours(n, words, flips=limit + 4)
     for number, form in enumerate(np.random.default_rng(3).integers(0, 3, n)):
         hashes[number] ^= forms[form].astype(np.uint64) * np.uint64(2**64 - 1)
     turned = [hashes ^ form.astype(np.uint64) * np.uint64(2**64 - 1) for form in forms]
     nearest = [(i, j, min(distance(form[i], hashes[j]) for form in turned)) for i, j in combinations(range(n), 2)]
-    pieces = hamming.pair_chunks(hashes, 20, forms=forms, method=method, backend=backend)
+    pieces = hamming.pair_chunks(hashes, limit, forms=forms, method=method, backend=backend)
     found = sorted(pair for piece in pieces for pair in as_list(piece))
-    assert found == [pair for pair in nearest if pair[2] <= 20]
+    assert found == [pair for pair in nearest if pair[2] <= limit]
     assert found
 
 

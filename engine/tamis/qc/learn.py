@@ -26,25 +26,30 @@ the least change between neighbours that is no rounding error.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis.series import CHUNK
 from tamis.series.runs import SHORTEST, Lengths, runs_of
+from tamis_kernels import quantiles
 from tamis_kernels.quantiles import Selection
+from tamis_kernels.quantiles.counts import between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from tamis.series import Chunk, Series
+    from tamis.series import Chunk, Held, Series
 
 LEARNABLE = ("range", "spike", "rate", "flat", "gap", "jitter", "hampel")
 MAD = 1.4826
 LEAST_READINGS = 24  # with fewer nothing is learnt
 HELD = 1 << 19  # readings of a series that stay in memory between passes
+FEW = 1 << 15  # values whose quantiles are found faster by a partition than by counting bits
 ROUNDING = 1e-9  # of the values' size: smaller changes are no steps
 QUARTILE, UPPER = 0.6744897501960817, 1.959963984540054  # of half-normal sizes: the median, and the 95th percentile
 MOST_POWER = 50.0  # beyond it no size is odd
@@ -61,6 +66,9 @@ class Part:
     rate: NDArray[np.float64]
 
 
+Column = Callable[[Part], "NDArray[np.float64]"]
+
+
 class Readings:
     """The readings of a series as `Part`s, as often as is needed; those of a short series are read once.
 
@@ -70,17 +78,18 @@ class Readings:
         Values that mean that there is none.
     """
 
-    def __init__(self, series: Series, sentinels: Collection[float] = ()) -> None:
+    def __init__(self, series: Series | Held, sentinels: Collection[float] = ()) -> None:
         self._series, self._sentinels = series, np.array(sorted(sentinels), np.float64)
-        self._held = list(self._read()) if series.readings <= HELD else None
+        self.held = series.readings <= HELD
+        self._parts = list(self._read(max(1, series.readings))) if self.held else []
 
     def parts(self) -> Iterator[Part]:
         """Yield the parts."""
-        return self._read() if self._held is None else iter(self._held)
+        return iter(self._parts) if self.held else self._read(CHUNK)
 
-    def _read(self) -> Iterator[Part]:
+    def _read(self, size: int) -> Iterator[Part]:
         time_before, value_before = np.empty(0, np.int64), np.empty(0)
-        for chunk in self._series.chunks():
+        for chunk in self._series.chunks(size):
             time = np.concatenate((time_before, chunk.time))
             value = np.concatenate((value_before, readable(chunk, self._sentinels)))
             step = np.diff(time) / 1e9
@@ -101,17 +110,32 @@ def readable(chunk: Chunk, sentinels: NDArray[np.float64]) -> NDArray[np.float64
     return np.where(gone, np.nan, chunk.value) if gone.any() else chunk.value
 
 
-def quantiles(parts: Callable[[], Iterable[NDArray[np.float64]]], *probabilities: float) -> list[float]:
-    """Return exact quantiles of numbers that come in parts, NaN aside, in four passes; NaN where there are none."""
-    selection = Selection.start(probabilities, np.float64)
-    while not selection.done:
-        total = np.zeros((len(selection.wanted()), 1 << selection.digit), np.int64)
-        for part in parts():
-            if part.size:
-                total += selection.count(part, backend="cpu")
-        selection = selection.advance(total)
-    found: list[float] = selection.values().tolist()
-    return found
+def quantiles_of(readings: Readings, *columns: Column, at: Sequence[float] = (0.5,)) -> list[list[float]]:
+    """Return exact quantiles of columns of the parts, NaN aside, in four passes for all of them; NaN where there are no values."""
+    if readings.held:
+        parts = list(readings.parts())
+        return [_quantiles(column(parts[0]), at) if parts else [math.nan] * len(at) for column in columns]
+    found = [Selection.start(at, np.float64) for _ in columns]
+    while not all(one.done for one in found):
+        totals = [np.zeros((len(one.wanted()), 1 << one.digit), np.int64) for one in found]
+        for part in readings.parts():
+            for one, total, column in zip(found, totals, columns, strict=True):
+                if not one.done:
+                    total += one.count(column(part), backend="cpu")
+        found = [one if one.done else one.advance(total) for one, total in zip(found, totals, strict=True)]
+    return [one.values().tolist() for one in found]
+
+
+def _quantiles(values: NDArray[np.float64], at: Sequence[float]) -> list[float]:
+    if len(values) > FEW:
+        found: list[float] = quantiles.quantiles(values, at, backend="cpu").tolist()
+        return found
+    there = values[~np.isnan(values)] + 0.0  # no negative zero
+    if not len(there):
+        return [math.nan] * len(at)
+    places = [(len(there) - 1) * one for one in at]
+    ordered = np.partition(there, sorted({edge for place in places for edge in (math.floor(place), math.ceil(place))}))
+    return [between(float(ordered[math.floor(one)]), float(ordered[math.ceil(one)]), one - math.floor(one)) for one in places]
 
 
 def learn(readings: Readings, tests: frozenset[str], sigmas: float) -> dict[str, float]:
@@ -120,62 +144,52 @@ def learn(readings: Readings, tests: frozenset[str], sigmas: float) -> dict[str,
     if not tests or count < LEAST_READINGS:
         return {}
     found: dict[str, float] = {}
-    low, centre, high = quantiles(lambda: (part.value for part in readings.parts()), 0.25, 0.5, 0.75)
-    if "range" in tests:
-        found |= _range(readings, centre, sigmas)
-    least = ROUNDING * (abs(centre) + high - low)
+    (centre, _), (nominal, _), (rate, large_rate) = quantiles_of(
+        readings, lambda part: part.value, lambda part: part.step, lambda part: part.rate[part.rate > 0], at=(0.5, 0.95)
+    )
+    sides: dict[str, Column] = {
+        "suspect_low": lambda part: part.value[part.value < centre],
+        "suspect_high": lambda part: part.value[part.value > centre],
+    }
+    *middles, (spread,) = quantiles_of(readings, *sides.values(), lambda part: np.abs(part.step - nominal))
+    width = 0.0
+    for (name, side), (middle,) in zip(sides.items(), middles, strict=True):
+        if sum(len(side(part)) for part in readings.parts()) >= LEAST_READINGS:
+            width = max(width, abs(middle - centre))
+            if "range" in tests:
+                found[name] = centre + sigmas * (middle - centre) / QUARTILE
+    least = ROUNDING * (abs(centre) + width)
     resolution = min((float(part.change[part.change > least].min(initial=math.inf)) for part in readings.parts()), default=math.inf)
     if resolution < math.inf:
         if tests & {"spike", "hampel"}:
-            size = max(_beyond(lambda: (part.change[part.change > least] for part in readings.parts()), sigmas), sigmas * resolution)
-        if "spike" in tests:
-            found["spike_differential"] = size
+            ((change, large_change),) = quantiles_of(readings, lambda part: part.change[part.change > least], at=(0.5, 0.95))
+            size = max(_beyond(change, large_change, sigmas), sigmas * resolution)
+            found |= {"spike_differential": size} if "spike" in tests else {}
+            found |= {"hampel": sigmas, "hampel_window": 21.0, "hampel_floor": size} if "hampel" in tests else {}
         if "rate" in tests:
-            found["rate"] = _beyond(lambda: (part.rate[part.rate > 0] for part in readings.parts()), sigmas)
-        if "hampel" in tests:
-            found |= {"hampel": sigmas, "hampel_window": 21.0, "hampel_floor": size}
-    if tests & {"flat", "gap", "jitter"}:
-        found |= _clock(readings, tests, sigmas, resolution)
+            found["rate"] = _beyond(rate, large_rate, sigmas)
+    if nominal > 0:
+        found |= _clock(readings, tests, sigmas, resolution, nominal, MAD * spread)
     return found
 
 
-def _range(readings: Readings, centre: float, sigmas: float) -> dict[str, float]:
-    """Return the span that leaves so many deviations on each side of the median, as far as readings on that side tell them."""
-    found = {}
-    for name, sign in (("suspect_low", -1.0), ("suspect_high", 1.0)):
-
-        def beyond(sign: float = sign) -> Iterator[NDArray[np.float64]]:
-            return (part.value[sign * part.value > sign * centre] for part in readings.parts())
-
-        if sum(len(values) for values in beyond()) >= LEAST_READINGS:
-            found[name] = centre + sigmas * (quantiles(beyond, 0.5)[0] - centre) / QUARTILE
-    return found
-
-
-def _beyond(sizes: Callable[[], Iterable[NDArray[np.float64]]], sigmas: float) -> float:
-    """Return the size that lies so many deviations out, by a tail as heavy as that of the sizes; see the module."""
-    middle, upper = quantiles(sizes, 0.5, 0.95)
+def _beyond(middle: float, upper: float, sigmas: float) -> float:
+    """Return the size that lies so many deviations out, by a tail as heavy as sizes with this median and 95th percentile have."""
     power = min(max(1.0, math.log(upper / middle) / math.log(UPPER / QUARTILE)), MOST_POWER)
-    size: float = middle * (sigmas / QUARTILE) ** power
-    return size
+    return float(middle * (sigmas / QUARTILE) ** power)
 
 
 def period(readings: Readings) -> float:
     """Return the median step in seconds, NaN where time never moves on."""
-    return quantiles(lambda: (part.step for part in readings.parts()), 0.5)[0]
+    return quantiles_of(readings, lambda part: part.step)[0][0]
 
 
-def _clock(readings: Readings, tests: frozenset[str], sigmas: float, resolution: float) -> dict[str, float]:
+def _clock(readings: Readings, tests: frozenset[str], sigmas: float, resolution: float, nominal: float, spread: float) -> dict[str, float]:
     found: dict[str, float] = {}
-    nominal = period(readings)
-    if not nominal > 0:
-        return found
-    if tests & {"gap", "jitter"}:
-        spread = MAD * quantiles(lambda: (np.abs(part.step - nominal) for part in readings.parts()), 0.5)[0]
-        if "gap" in tests:
-            found["gap"] = max(1.5 * nominal, nominal + sigmas * spread)
-        if "jitter" in tests:
-            found |= {"period": nominal, "jitter": max(sigmas * spread, nominal / 20)}
+    if "gap" in tests:
+        found["gap"] = max(1.5 * nominal, nominal + sigmas * spread)
+    if "jitter" in tests:
+        found |= {"period": nominal, "jitter": max(sigmas * spread, nominal / 20)}
     if "flat" in tests and resolution < math.inf:
         found |= _flat(readings, nominal, resolution / 2)
     return found

@@ -13,7 +13,7 @@ from tamis.sources.parsing import epochs
 from tamis.sources.profile import TIME_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 SENSOR_NAME = re.compile(
     r"sensor|station|device|probe|node|logger|turbine|machine|meter|site|location|channel|series|tag|name|(^|_)id$", re.I
@@ -58,7 +58,7 @@ class Roles:
 
 def assign_roles(
     schema: Mapping[str, pl.DataType],
-    frames: Iterable[pl.DataFrame],
+    frames: Callable[[Collection[str]], Iterable[pl.DataFrame]],
     *,
     time: str | None = None,
     sensor: str | Sequence[str] | None = None,
@@ -79,7 +79,7 @@ def assign_roles(
     schema
         Columns and types.
     frames
-        All rows, in any parts; read only where a sensor column is to be found, and no further than it takes.
+        Gives some columns of all rows, in any parts; called only where a sensor column is to be found, and read no further than it takes.
     time, sensor, values
         Columns that the caller names; an empty `sensor` for a table of one sensor.
 
@@ -152,13 +152,13 @@ def _check_types(schema: Mapping[str, pl.DataType], time: str, values: Sequence[
             raise ColumnError(message)
 
 
-def _sensor(free: Mapping[str, pl.DataType], frames: Iterable[pl.DataFrame]) -> tuple[str, ...]:
+def _sensor(free: Mapping[str, pl.DataType], frames: Callable[[Collection[str]], Iterable[pl.DataFrame]]) -> tuple[str, ...]:
     """Return the columns that name the sensor, by how many values they have."""
     texts = [name for name, dtype in free.items() if isinstance(dtype, (pl.String, pl.Categorical, pl.Enum))]
     whole = [name for name, dtype in free.items() if dtype.is_integer() and SENSOR_NAME.search(name)]
     seen: dict[str, set[str | int | None]] = {name: set() for name in (*texts, *whole)}
     rows = 0
-    for frame in frames if seen else ():
+    for frame in frames(tuple(seen)) if seen else ():
         rows += len(frame)
         for name in list(seen):
             seen[name].update(frame[name].unique().to_list())

@@ -19,11 +19,13 @@ from tamis_kernels.jpeg.tables import INDEX, LARGEST, MOST_BITS, SMALLEST, WIDTH
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Where a lane stands in its file, int64[STATE]. MCUs are counted within the scan, BEFORE are those of earlier scans.
+# Where a lane stands in its file, int64[STATE]. MCUs are counted within the scan, BEFORE are those of earlier scans. The restart intervals
+# of a scan lie end to end in the lane's arrays: the one under way begins there with byte BASE and block FIRST, in the file with byte BEGIN.
 BIT, K, SLOT, BLOCK, STOP, END_BIT, SLOTS, FILE, AT, TOTAL, STEP, COLUMNS, BEFORE, BEGIN, END, PARTS, NEXT, TROUBLE = range(18)
-STATE = 18
+BASE, FIRST, SCAN_BEGIN = range(18, 21)
+STATE = 21
 QUANTISER = 3
-ROOM, MOST_SIDE = 32, 8192  # numbers that the seam test needs for a block of the longer side; blocks of 65,535 pixels
+ROOM, MOST_SIDE = 40, 8192  # numbers that the seam test needs for a block of the longer side; blocks of 65,535 pixels
 SLACK = 128  # bytes behind the last one that copies and windows may reach
 IDLE = -1
 
@@ -39,13 +41,13 @@ class Lane(NamedTuple):
 
     state: NDArray[np.int64]  # [STATE]
     frame: Frame
-    bytes: NDArray[np.uint8]  # of the restart interval, without stuffed zeros
+    bytes: NDArray[np.uint8]  # of the scan so far, without stuffed zeros and restart markers
     starts: NDArray[np.int64]  # the bit at which each of its blocks begins
     levels: NDArray[np.int32]  # the DC term of each of its blocks, dequantised
     bases: NDArray[np.uint64]  # [2 * 10], where the lookups of each block of an MCU begin: DC, AC
     order: NDArray[np.int64]  # [10, 4], component, row and column of each block of an MCU, and what its DC term is multiplied by
     last: NDArray[np.int64]  # [4], the last DC term of each component
-    # For the seam test: jumps and two rows of them, an MCU row's edges and scores, and five sums. A GPU gives out no memory under way.
+    # For the seam test: jumps, an MCU row's edges and scores, and five sums. A GPU gives out no memory under way.
     jumps: NDArray[np.int32]
     room: NDArray[np.int64]  # [ROOM * side]
     sums: NDArray[np.int64]  # [5]
@@ -130,11 +132,14 @@ def unstuff(data: NDArray[np.uint8], begin: int, out: NDArray[np.uint8]) -> tupl
 
 @njit(cache=True, nogil=True)
 def place_of(data: NDArray[np.uint8], begin: int, count: int) -> int:
-    """Return where in the file the unstuffed byte number `count` of an interval is."""
+    """Return where in the file the byte number `count` of those that `unstuff` gives is, also where restart markers lie between."""
     place = begin
     while True:
         if data[place] == 0xFF and data[place + 1] == 0xFF:
             place += 1
+            continue
+        if data[place] == 0xFF and the.RST0 <= data[place + 1] < the.SOI:
+            place += 2
             continue
         if count == 0:
             return place
