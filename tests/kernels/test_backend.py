@@ -14,6 +14,7 @@ from tamis_kernels.errors import ArgumentError, BackendUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class DriverError(Exception):
@@ -86,10 +87,13 @@ def test_what_has_no_cuda_kernels_is_refused_by_name(monkeypatch: pytest.MonkeyP
     assert backend.resolve_for_run("cuda").name == "cuda"
 
 
-def test_operations_without_cuda_are_those_whose_folder_has_no_such_file() -> None:
-    missing = backend.without_cuda()
-    assert "png" in missing
-    assert "minhash" not in missing
+def test_operations_without_cuda_are_those_whose_folder_has_no_such_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert backend.without_cuda.__wrapped__() == ()
+    for name in ("jpeg/cpu.py", "jpeg/cuda.py", "png/cpu.py", "other/reference.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(backend, "__file__", str(tmp_path / "backend.py"))
+    assert backend.without_cuda.__wrapped__() == ("png",)
 
 
 def test_a_backend_is_itself_and_an_unknown_name_is_refused() -> None:
