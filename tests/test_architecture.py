@@ -54,7 +54,7 @@ LAYERS = {
     "checks": {"errors", "media", "sources", "normalizer", "clustering", "goals", "texts", "series", "qc", "discovery"},
     "recipe": {"errors", "checks"},
     "pictures": {"errors", "media", "checks"},
-    "pipeline": {"errors", "inquiries", "media", "sets", "sources", "executors", "checks", "recipe", "progress", "report"},
+    "pipeline": {"errors", "inquiries", "media", "sets", "sources", "series", "executors", "checks", "recipe", "progress", "report"},
     "readings": {"errors", "series", "pipeline"},
     "flagging": {"errors", "series", "qc", "pipeline", "readings"},
     "suspecting": {"errors", "series", "discovery", "readings"},
