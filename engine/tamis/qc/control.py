@@ -103,7 +103,7 @@ class Control:
     Parameters
     ----------
     series
-        On disk. It is read once, where it has no more than 2^19 readings; else four times, or seven where readings are imputed; where
+        On disk. It is read once, where it has no more than 2^18 readings; else four times, or seven where readings are imputed; where
         limits are learnt or medians imputed, some ten times more.
     policy
         What to do.

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 LEARNABLE = ("range", "spike", "rate", "flat", "gap", "jitter", "hampel")
 MAD = 1.4826
 LEAST_READINGS = 24  # with fewer nothing is learnt
-HELD = 1 << 19  # readings of a series that stay in memory between passes
+HELD = 1 << 18  # readings of a series that stay in memory between passes
 FEW = 1 << 15  # values whose quantiles are found faster by a partition than by counting bits
 ROUNDING = 1e-9  # of the values' size: smaller changes are no steps
 QUARTILE, UPPER = 0.6744897501960817, 1.959963984540054  # of half-normal sizes: the median, and the 95th percentile
@@ -121,14 +121,14 @@ def quantiles_of(readings: Readings, *columns: Column, at: Sequence[float] = (0.
         for part in readings.parts():
             for one, total, column in zip(found, totals, columns, strict=True):
                 if not one.done:
-                    total += one.count(column(part), backend="cpu")
+                    total += one.count(column(part))
         found = [one if one.done else one.advance(total) for one, total in zip(found, totals, strict=True)]
     return [one.values().tolist() for one in found]
 
 
 def _quantiles(values: NDArray[np.float64], at: Sequence[float]) -> list[float]:
     if len(values) > FEW:
-        found: list[float] = quantiles.quantiles(values, at, backend="cpu").tolist()
+        found: list[float] = quantiles.quantiles(values, at).tolist()
         return found
     there = values[~np.isnan(values)] + 0.0  # no negative zero
     if not len(there):

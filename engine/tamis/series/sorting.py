@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Columns = dict[str, "NDArray[Any]"]
 
-RUN = 1 << 18  # records that are sorted at once
-BLOCK = 256  # records of a run that are read at once, of which the first one's key stays in memory
+RUN = 1 << 17  # records that are sorted at once, and read together
+BLOCK = 128  # records of a run that are read at once, of which the first one's key stays in memory
 WORD = (1 << 64) - 1
 
 
@@ -41,7 +41,7 @@ def lexical_order(keys: Sequence[NDArray[np.signedinteger[Any]]]) -> NDArray[np.
             packed |= above << np.uint64(room)
         if not room:
             break
-    found, starts = sort_by_key(packed, backend="cpu")
+    found, starts = sort_by_key(packed)
     order = found.astype(np.int64)
     lengths = np.diff(starts)
     several = lengths > 1
@@ -55,7 +55,7 @@ def lexical_order(keys: Sequence[NDArray[np.signedinteger[Any]]]) -> NDArray[np.
 class SortedFile:
     """Records of fixed width in the order of some of their fields, written in any order.
 
-    The keys of two records must differ. In memory stay one key of each 256 records, and the records of a run four times.
+    The keys of two records must differ. In memory stay one key of each 128 records, and the records of a run some six times.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class SortedFile:
     path
         Where the runs lie; `close` removes them.
     run
-        Records of a run, and those that are read together.
+        Records of a run, and of those that are read together.
     """
 
     def __init__(self, dtype: np.dtype[Any], by: Sequence[str], path: Path, run: int = RUN) -> None:

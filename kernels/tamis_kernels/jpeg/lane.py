@@ -14,14 +14,14 @@ from numba import njit
 
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.header import Frame, new_frame
-from tamis_kernels.jpeg.tables import INDEX, LARGEST, MOST_BITS, SMALLEST, WIDTH, one_entry
+from tamis_kernels.jpeg.tables import COUNT, END, INDEX, LARGEST, MOST_BITS, PASSED, SMALLEST, WIDTH, one_entry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Where a lane stands in its file, int64[STATE]. MCUs are counted within the scan, BEFORE are those of earlier scans. The restart intervals
 # of a scan lie end to end in the lane's arrays: the one under way begins there with byte BASE and block FIRST, in the file with byte BEGIN.
-BIT, K, SLOT, BLOCK, STOP, END_BIT, SLOTS, FILE, AT, TOTAL, STEP, COLUMNS, BEFORE, BEGIN, END, PARTS, NEXT, TROUBLE = range(18)
+BIT, K, SLOT, BLOCK, STOP, END_BIT, SLOTS, FILE, AT, TOTAL, STEP, COLUMNS, BEFORE, BEGIN, STOPPED, PARTS, NEXT, TROUBLE = range(18)
 BASE, FIRST, SCAN_BEGIN = range(18, 21)
 STATE = 21
 QUANTISER = 3
@@ -158,10 +158,10 @@ def settle(window: np.uint64, table: int, k: int, codes: NDArray[np.int64], symb
             entry = one_entry(symbol, length, k == 0)
             if entry < 0:
                 return -the.BAD_CODE
-            after = k + (entry >> 9 & 63)
+            after = k + (entry >> COUNT & 63)
             if after > 64:
                 return -the.TOO_MANY_COEFFICIENTS
-            return entry | 1 << 15 if after == 64 else entry
+            return entry | 1 << END if after == 64 else entry
     return -the.BAD_CODE
 
 
@@ -184,19 +184,21 @@ def run_two(a: Lane, b: Lane) -> None:
             window0, window1 = bits_from(data0, bit0), bits_from(data1, bit1)
             for _half in range(2):
                 entry0, entry1 = signed(lookup0[base0 + (window0 >> SHIFT)]), signed(lookup1[base1 + (window1 >> SHIFT)])
-                next0, next1 = k0 + (entry0 >> 9 & 63), k1 + (entry1 >> 9 & 63)
+                next0, next1 = k0 + (entry0 >> COUNT & 63), k1 + (entry1 >> COUNT & 63)
                 if (entry0 | (63 - next0)) < 0:
                     entry0 = settle(window0, signed(base0 >> TABLE_BITS), k0, a.frame.codes, a.frame.symbols)
-                    next0 = k0 + (entry0 >> 9 & 63)
+                    entry0 = entry0 & PASSED if entry0 > 0 else entry0
+                    next0 = k0 + (entry0 >> COUNT & 63)
                 if (entry1 | (63 - next1)) < 0:
                     entry1 = settle(window1, signed(base1 >> TABLE_BITS), k1, b.frame.codes, b.frame.symbols)
-                    next1 = k1 + (entry1 >> 9 & 63)
+                    entry1 = entry1 & PASSED if entry1 > 0 else entry1
+                    next1 = k1 + (entry1 >> COUNT & 63)
                 if (entry0 | entry1) < 0:
                     state0[TROUBLE], state1[TROUBLE] = max(0, -entry0), max(0, -entry1)
                     more = False
                     break
                 length0, length1 = np.uint64(entry0) & _BITS, np.uint64(entry1) & _BITS
-                end0, end1 = entry0 >> 15, entry1 >> 15
+                end0, end1 = entry0 >> END, entry1 >> END
                 bit0 += length0
                 bit1 += length1
                 window0 <<= length0
@@ -232,14 +234,15 @@ def run_one(a: Lane) -> None:
     while signed(bit) + MOST_BITS <= state[END_BIT] and block < stop:
         window = bits_from(data, bit)
         entry = signed(lookup[base + (window >> SHIFT)])
-        after = k + (entry >> 9 & 63)
+        after = k + (entry >> COUNT & 63)
         if (entry | (63 - after)) < 0:
             entry = settle(window, signed(base >> TABLE_BITS), k, a.frame.codes, a.frame.symbols)
             if entry < 0:
                 state[TROUBLE] = -entry
                 break
-            after = k + (entry >> 9 & 63)
-        end = entry >> 15
+            entry &= PASSED
+            after = k + (entry >> COUNT & 63)
+        end = entry >> END
         bit += np.uint64(entry) & _BITS
         starts[block + ONE] = bit
         block += np.uint64(end)
@@ -265,9 +268,9 @@ def finish(lane: Lane) -> int:
             return -entry
         if (entry & 31) > left:
             return the.MISSING_DATA
-        end = entry >> 15
+        end = entry >> END & 1
         state[BIT] += entry & 31
-        state[K] = 0 if end else state[K] + (entry >> 9 & 63)
+        state[K] = 0 if end else state[K] + (entry >> COUNT & 63)
         state[BLOCK] += end
         state[SLOT] = (state[SLOT] + end) % state[SLOTS]
         if end:

@@ -112,27 +112,37 @@ def _votes(jumps: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
     return np.minimum(abs(jumps), abs(shift)) - np.minimum(abs(jumps - shift), abs(shift))
 
 
-def _score(upper: NDArray[np.int64], lower: NDArray[np.int64], shift: int, part: Part, column: int, stop: int) -> int:
-    """Return twice what the votes on a seam's two parts score, 0 where one of them scores nothing."""
+def _score(upper: NDArray[np.int64], lower: NDArray[np.int64], shift: int, part: Part, column: int, stop: int, least: int = 0) -> int:
+    """Return twice what the votes on a seam's two parts score, 0 where one of them has none, or less than half of `least` a block."""
     votes = _votes(upper, shift), _votes(lower, shift), _votes(lower, -shift)
-    first, rest, second, other_rest, _, _ = _parts(*votes, part, column, stop)
+    first, rest, second, other_rest, length, _ = _parts(*votes, part, column, stop)
     weaker, stronger = sorted([min(2 * first, first - rest), min(2 * second, second - other_rest)])
-    return weaker + min(stronger - weaker, 2 * the.LONG * abs(shift)) // the.LONG_SHARE if weaker > 0 else 0
+    if weaker <= 0 or 2 * min(first, second) < length * least:
+        return 0
+    return weaker + min(stronger - weaker, 2 * the.LONG * abs(shift)) // the.LONG_SHARE
+
+
+def _plain(sides: NDArray[np.int64]) -> list[bool]:
+    """Say of each place in an MCU row, int64[down, width, 4], whether its blocks have one level on all sides, that left of them too."""
+    right = sides[:, :-1, 3:]
+    return [False, *(sides[:, 1:] == right).all(axis=(0, 2)).tolist()]
 
 
 def _scores(part: Part, row: int, stops: list[int]) -> NDArray[np.int64]:
     top, bottom, left, right = np.moveaxis(part.edges, 2, 0)
     first, after = row * part.down, (row + 1) * part.down
     upper, lower = top[first] - bottom[first - 1], top[after] - bottom[after - 1]
+    plain = _plain(part.edges[first:after])
     best = np.zeros(len(stops), np.int64)
     for shift in (*the.SHIFTS, *(-one for one in the.SHIFTS)):
         for column, stop in enumerate(stops[1:], 1):
-            score = _score(upper, lower, shift, part, column, stop)
+            bar = plain[column * part.across : stop * part.across]
+            if 2 * sum(bar) > len(bar):
+                continue
+            score = _score(upper, lower, shift, part, column, stop, abs(shift) if stop else 0)
             if score > 0:
-                x = column * part.across
-                score += 2 * int(_votes(left[first:after, x] - right[first:after, x - 1], shift).sum())
-                if 0 < stop < len(stops):
-                    x = stop * part.across
-                    score += 2 * int(_votes(left[first:after, x] - right[first:after, x - 1], -shift).sum())
+                for at, sign in ((column, 1), (stop if stop < len(stops) else 0, -1)):
+                    x = at * part.across
+                    score += 2 * int(_votes(left[first:after, x] - right[first:after, x - 1], sign * shift).sum()) if at else 0
                 best[column] = max(best[column], 128 * score // abs(shift))
     return best

@@ -9,7 +9,8 @@ Rows are suspected by the 1/8 picture. In these and beside them the coefficients
 again: they give the mean of its outermost pixels, 1/8 level at a time, and so the jump from block to block where pixels meet. A jump is
 a vote for a shift by `d` that is nearer to `d` than to 0, of weight `min(|jump|, d) - min(|jump - d|, d)`. A part of a seam, above or
 below, scores what the votes on it say beyond those on the rest of the same line; a seam what its weaker part does, a share of what the
-other does beyond it, and the votes at its ends: in blocks, summed over the components.
+other does beyond it, and the votes at its ends: in blocks, summed over the components. A bar is no seam where half of the votes on a part
+are against it, or half of its blocks are plain, as those of a drawn one.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from tamis_kernels.jpeg.lane import (
     settle,
     signed,
 )
+from tamis_kernels.jpeg.tables import COUNT, VALUE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -289,12 +291,12 @@ def _read_row(lane: Lane, row: int, slot: int, across: int, edges: NDArray[np.in
             entry = signed(single[ac + (window >> SHIFT)])
             if entry < 0:
                 entry = settle(window, signed(ac >> TABLE_BITS), k, codes, lane.frame.symbols)
-            run = entry >> 9 & 63
+            run = entry >> COUNT & 63
             k += run
             if run == 0 or k > the.LAST_EDGE + 1:
                 break
             bit += np.uint64(entry & 31)
-            size = entry >> 5 & 15
+            size = entry >> VALUE
             value = signed(
                 ((window << np.uint64((entry & 31) - size)) >> ONE) >> np.uint64(63 - size)
             )  # the last bits that the entry passes
@@ -322,9 +324,10 @@ def _score(
 ) -> None:
     """Add the score of each seam in one component: of the shift that explains it best."""
     down, width, columns = len(edges) // line - 2, line // 4, len(total)
-    upper, lower, best = room[:width], room[width : 2 * width], room[2 * width : 2 * width + columns]
-    above, below, opposite = _sums(room[2 * width + columns :], width)
+    upper, lower, best, plain = room[:width], room[width : 2 * width], room[2 * width : 2 * width + columns], room[2 * width + columns :]
+    above, below, opposite = _sums(plain[width + 1 :], width)
     best[:] = 0
+    _count_plain(edges, line, plain)
     for x in range(width):
         upper[x] = edges[line + 4 * x + TOP] - edges[4 * x + BOTTOM]
         lower[x] = edges[(down + 1) * line + 4 * x + TOP] - edges[down * line + 4 * x + BOTTOM]
@@ -332,15 +335,30 @@ def _score(
         for shift in (-size, size):
             _count_all(upper, lower, shift, above, below, opposite, stops)
             for column in range(1, columns):
-                first, rest, second, other_rest, _, _ = _parts(above, below, opposite, across, column, stops)
-                score = _score_of(first, rest, second, other_rest, size)
+                first, rest, second, other_rest, length, _ = _parts(above, below, opposite, across, column, stops)
+                score, begin = _score_of(first, rest, second, other_rest, size), column * across
+                if stops[column] > 0 and (2 * min(first, second) < length * size or 2 * (plain[begin + length] - plain[begin]) > length):
+                    continue
                 if score > 0:
-                    score += 2 * _votes_at(edges, line, column * across, shift)
+                    score += 2 * _votes_at(edges, line, begin, shift)
                     if 0 < stops[column] < columns:
                         score += 2 * _votes_at(edges, line, stops[column] * across, -shift)
                     best[column] = max(best[column], 128 * score // size)
     for column in range(columns):
         total[column] += best[column]
+
+
+@njit(cache=True, nogil=True)
+def _count_plain(edges: NDArray[np.int64], line: int, plain: NDArray[np.int64]) -> None:
+    """Sum up, from the left, the places of a row whose blocks have one level on all sides, that of the block left of them too."""
+    plain[0] = plain[1] = 0
+    for x in range(1, line // 4):
+        same = True
+        for y in range(line, len(edges) - line, line):
+            level = edges[y + 4 * x - 4 + RIGHT]
+            for side in (TOP, BOTTOM, LEFT, RIGHT):
+                same &= edges[y + 4 * x + side] == level
+        plain[x + 1] = plain[x] + same
 
 
 @njit(cache=True, nogil=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import cuda, uint64
 
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import launch, streamed, xp
 from tamis_kernels.xxh3.cpu import ACCUMULATORS, long_hash, middle_hash, short_hash
 
 if TYPE_CHECKING:
@@ -18,9 +18,18 @@ u64 = np.uint64
 
 def hash128(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
     """Write the upper and the lower half of the hash of each record."""
-    found = xp.empty(out.shape, u64)
-    launch(hash_records, out.shape[0], to_device(data), to_device(offsets), found)
-    to_host(found, out)
+    streamed(
+        offsets + (8 + 16) * np.arange(offsets.size),
+        lambda first, last: (data[offsets[first] : offsets[last]], offsets[first : last + 1] - offsets[first]),
+        _hashed,
+        lambda first, last: (out[first:last],),
+    )
+
+
+def _hashed(first: int, last: int, data: Any, offsets: Any) -> tuple[Any]:
+    found = xp.empty((last - first, 2), u64)
+    launch(hash_records, last - first, data, offsets, found)
+    return (found,)
 
 
 @cuda.jit
