@@ -86,7 +86,7 @@ def equal(found: Any, wanted: Any, tolerance: float) -> bool:
     if isinstance(found, np.ndarray):
         return bool(np.allclose(found, wanted, rtol=tolerance, atol=0) if tolerance else np.array_equal(found, wanted))
     if isinstance(found, jpeg.Walk):
-        return all(equal(getattr(found, name), getattr(wanted, name), tolerance) for name in jpeg.Walk.__dataclass_fields__)
+        return all(equal(getattr(found, name), getattr(wanted, name), tolerance) for name in jpeg.Walk._fields)
     return bool(found == wanted)
 
 

@@ -10,6 +10,7 @@ import tamis
 from planted import trials
 from tamis.discovery import Signal, search
 from tamis.discovery.instruments import resolution
+from tamis.discovery.lines import find_interpolated
 from tamis.discovery.positions import find_swapped
 from tamis.discovery.sentinels import find_sentinels
 from tamis.sample import faults
@@ -92,6 +93,38 @@ def test_the_resolution_is_the_greatest_common_step(step: float, offset: float) 
     assert resolution(value) == pytest.approx(step, rel=1e-3)
     assert resolution(value.astype(np.float32).astype(np.float64)) == pytest.approx(step, rel=1e-2)
     assert resolution(np.random.default_rng(5).random(64)) == 0
+
+
+def test_gaps_that_were_filled_in_are_told_to_the_row() -> None:
+    rng = np.random.default_rng(2)
+    value = np.cumsum(rng.normal(size=3_000))
+    time = np.cumsum(rng.integers(50, 70, 3_000)) * SECOND
+    filled = np.zeros(3_000, bool)
+    for first, last in ((400, 430), (900, 1_000), (2_000, 2_012)):
+        filled[first:last] = True
+    holes = np.interp(time, time[~filled], value[~filled])
+    (one,) = find_interpolated(Signal.of(time, holes))
+    assert (one.count, one.row) == (filled.sum(), 400)
+    inside = np.zeros(3_000, bool)
+    for first, last in one.remedy["spans"]:
+        inside |= (time >= first) & (time <= last)
+    assert inside.tolist() == filled.tolist()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(500.0),
+        np.round(np.sin(np.arange(5_000) / 500), 2),  # slow on a coarse grid
+        np.repeat(np.random.default_rng(1).normal(size=100), 30),  # flat is no line
+        np.zeros(500),
+        np.empty(0),
+    ],
+    ids=["counter", "slow", "flat", "constant", "empty"],
+)
+def test_what_is_a_line_by_nature_is_no_filled_gap(value: np.ndarray) -> None:
+    assert find_interpolated(Signal.of(np.arange(len(value)) * SECOND, value)) == []
+    assert find_interpolated(Signal.of(np.zeros(len(value), np.int64), value)) == []
 
 
 def test_swapped_coordinates_are_found_by_their_names() -> None:

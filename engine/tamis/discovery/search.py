@@ -12,6 +12,7 @@ from tamis.discovery.base import Signal, readable
 from tamis.discovery.clocks import find_clock_drift, find_clock_resets, find_jitter, find_wall_clock
 from tamis.discovery.copies import find_double_times, find_repeated_blocks
 from tamis.discovery.instruments import find_counter_resets, find_resolution_changes, find_saturation
+from tamis.discovery.lines import find_interpolated
 from tamis.discovery.peers import MOST, Profile, bins, find_against_peers
 from tamis.discovery.positions import find_swapped
 from tamis.discovery.sentinels import find_sentinels
@@ -33,7 +34,8 @@ def search_values(series: Signal) -> list[Suspicion]:
         return codes + counters
     units = find_unit_changes(series)
     series = sound(series, units)
-    return [*codes, *units, *find_saturation(series), *find_resolution_changes(series), *find_repeated_blocks(series)]
+    finders = (find_saturation, find_resolution_changes, find_interpolated, find_repeated_blocks)
+    return [*codes, *units, *(one for find in finders for one in find(series))]
 
 
 def sound(series: Signal, told: Iterable[Suspicion]) -> Signal:
