@@ -89,9 +89,7 @@ def image_hashes(
     return pl.DataFrame(rows, schema, orient="row").select("key", "hash", "quality", *(["forms"] if forms else []), "reason")
 
 
-def _hashed(
-    given: Iterable[Item], name: str, limits: Limits | None, backend: BackendName
-) -> Iterator[tuple[Sequence[Item], Hashed]]:
+def _hashed(given: Iterable[Item], name: str, limits: Limits | None, backend: BackendName) -> Iterator[tuple[Sequence[Item], Hashed]]:
     """Yield pictures, some at a time and in their order, with what was found of them; each thread does all that some pictures need."""
 
     def hashed(some: Sequence[Item]) -> Hashed:
