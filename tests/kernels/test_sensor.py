@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends import BACKENDS, COMPILED, at_most
+from tamis_kernels import moments, xxh3
+from tamis_kernels.backend import Backend, resident, simulated
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, identifier, quality, quality_of_groups, whole_runs
 
@@ -239,7 +241,7 @@ def test_two_values_at_a_rail_are_saturated_and_one_is_not(backend: Any) -> None
 def test_runs_and_panes_that_reach_far_are_followed_from_any_place(seed: int, backend: Any) -> None:
     """Slow signals, whose runs hang on values far back; times that go back over panes; long gaps and holes."""
     random = np.random.default_rng(seed)
-    rows = at_most(3000, 150, backend)
+    rows = at_most(3000, 100, backend)
     tolerance = (0.0, 0.5, 1.0, 2.5)[seed % 4]
     value = np.cumsum(random.choice([0.0, 0.25, -0.25, 1.0, -1.0, 9.0], rows, p=[0.5, 0.2, 0.2, 0.045, 0.045, 0.01]))
     value[random.random(rows) < (0.0, 0.6)[seed % 2]] = NAN
@@ -258,6 +260,53 @@ def test_runs_and_panes_that_reach_far_are_followed_from_any_place(seed: int, ba
         np.testing.assert_array_equal(quality(time, value, limits, backend=backend)[at], expected[at])
         np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), expected[at])
         np.testing.assert_array_equal(groups[at], np.concatenate([one[at] for one in alone]))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("memory", [1200, 9000])
+def test_series_that_the_device_has_no_room_for_go_through_in_parts(memory: int) -> None:
+    time, value, valid = series(70)
+    offsets = np.array([0, 3, 60, 60, 70])
+    bounded = Backend("cuda", "a test", memory=memory)  # of the first of which forty rows are a batch
+    for there in (valid, None):
+        for at in (0, 1):
+            whole = quality(time, value, ALL, there, backend=bounded)
+            np.testing.assert_array_equal(whole[at], quality(time, value, ALL, there, backend="cpu")[at])
+            groups = quality_of_groups(time, value, offsets, ALL, there, backend=bounded)
+            np.testing.assert_array_equal(groups[at], quality_of_groups(time, value, offsets, ALL, there, backend="cpu")[at])
+    np.testing.assert_array_equal(hampel(value, window=5, backend=bounded), hampel(value, window=5, backend="cpu"))
+
+
+@pytest.mark.gpu
+def test_quality_statistics_and_hashes_of_a_batch_cross_the_link_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tamis_kernels import device
+
+    time, value, valid = series(90)
+    offsets, bounds = np.array([0, 30, 90]), np.arange(0, 721, 16)
+    brought: list[int] = []
+    pinned = device._pinned
+
+    def counted(shape: tuple[int, ...], dtype: Any) -> Any:
+        brought.append(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        return pinned(shape, dtype)
+
+    monkeypatch.setattr(device, "_pinned", counted)
+
+    def visit(backend: Any) -> Any:
+        bits, flags = quality_of_groups(time, value, offsets, ALL, valid, backend)
+        return (
+            bits,
+            flags,
+            moments.accumulate(value, backend=backend).to_dict(),
+            xxh3.hash128(value.view(np.uint8), bounds, backend=backend),
+        )
+
+    with resident("cuda", time, value, valid):
+        got = visit("cuda")
+    if simulated():
+        assert sum(brought) < time.nbytes
+    for one, other in zip(got, visit("cpu"), strict=True):
+        np.testing.assert_equal(one, other)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -335,6 +384,12 @@ TIMES, ONES = np.arange(2) * SECOND, np.ones(2)
         (lambda: quality_of_groups(TIMES, ONES, np.array([0.0, 2.0]), ALL), "offsets must be int32 or int64"),
         (lambda: quality_of_groups(np.array([0, 2**62]), ONES, np.arange(3), ALL), "time of series 1 must lie within"),
         (lambda: quality_of_groups(np.array([2**62, 0]), ONES, np.arange(3), ALL, backend="reference"), "time of series 0 must lie within"),
+        pytest.param(lambda: quality(np.array([0, 2**62]), ONES, ALL, backend="cuda"), "1823 to 2116", marks=pytest.mark.gpu),
+        pytest.param(
+            lambda: quality_of_groups(np.array([0, 0, -(2**62) - 1]), np.ones(3), np.array([0, 2, 2, 3]), ALL, backend="cuda"),
+            "time of series 2 must lie within",
+            marks=pytest.mark.gpu,
+        ),
         (lambda: Scan(Limits(spike=(NAN, 1.0))), "not NaN"),
         (lambda: Scan(Limits(fail_span=(2.0, 1.0))), "fail_span must go from low to high"),
         (lambda: Scan(Limits(rate=(-1.0, 1.0))), "must not be negative"),
