@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tamis.errors import OutputError
 from tamis.pipeline.files import write_table
 from tamis.pipeline.memory import give_back
 from tamis.pipeline.readings import SourceTable
 from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
-from tamis.readings import ROWS_AT_A_TIME, Keys, Table, tables_of, with_roles
+from tamis.readings import ROWS_AT_A_TIME, Keys, Table, same, tables_of, with_roles
 from tamis.series import Roles, Series, SeriesWriter, sensor_names
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.sensor import FAIL
@@ -35,6 +36,15 @@ FLAGS = {
     "bits": pl.UInt32(),
 }
 FRAME_KEY = {"row": pl.Int64()}
+TIME = pa.timestamp("ns", "UTC")
+ARROW = {
+    pl.String(): pa.dictionary(pa.int32(), pa.string()),
+    pl.Int64(): pa.int64(),
+    FLAGS["time"]: TIME,
+    pl.Float64(): pa.float64(),
+    pl.UInt8(): pa.uint8(),
+    pl.UInt32(): pa.uint32(),
+}
 SOURCE_KEY = {"table": pl.String(), "file": pl.String(), "row": pl.Int64()}
 
 
@@ -180,14 +190,14 @@ class _Run:
         self._policy, self._folder = policy, folder
         self.summary = Summary()
 
-    def go(self, tables: Sequence[Table], named: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
+    def go(self, tables: Sequence[Table], named: Mapping[str, Any]) -> Iterator[pa.Table]:
         """Yield the flags of all series, and note what they amount to."""
         for name, table, roles in with_roles(tables, named, self.notes):
             self.roles[name] = roles
             give_back()
             yield from self._table(table, roles)
 
-    def _table(self, table: Table, roles: Roles) -> Iterator[pl.DataFrame]:
+    def _table(self, table: Table, roles: Roles) -> Iterator[pa.Table]:
         keys = Keys(table)
         with SeriesWriter(roles, self._folder) as writer:
             for frame, rows, source in keys.frames():
@@ -202,48 +212,53 @@ class _Run:
             for series in found:
                 yield from self._one(series, keys)
 
-    def _one(self, series: Series, keys: Keys) -> Iterator[pl.DataFrame]:
+    def _one(self, series: Series, keys: Keys) -> Iterator[pa.Table]:
         control = Control(series, self._policy, Thresholds.of(self._policy.rows, series.sensor, series.column), self._folder)
         self.summary.begin(series, control.thresholds)
         for part in control.readings():
             chunk = part.chunk
-            value = pl.Series(chunk.value).set(pl.Series(~chunk.valid), None)
-            yield keys.frame(chunk.row).with_columns(
-                pl.Series("time", chunk.time).cast(FLAGS["time"]),
-                pl.lit(series.sensor, pl.String).alias("sensor"),
-                pl.lit(series.column).alias("column"),
-                value.alias("value"),
-                pl.Series("flag", part.flag),
-                pl.Series("bits", part.bits),
+            count = len(chunk)
+            yield pa.table(
+                {
+                    **keys.columns(chunk.row),
+                    "time": pa.array(chunk.time).view(TIME),
+                    "sensor": same(series.sensor, count),
+                    "column": same(series.column, count),
+                    "value": pa.array(chunk.value, mask=None if chunk.valid.all() else ~chunk.valid),
+                    "flag": pa.array(part.flag),
+                    "bits": pa.array(part.bits),
+                }
             )
             self.summary.add(part)
         if series.readings > ROWS_AT_A_TIME:
             give_back()
 
-    def _timeless(self, frame: pl.DataFrame, rows: NDArray[np.int64], roles: Roles, keys: Keys) -> Iterator[pl.DataFrame]:
+    def _timeless(self, frame: pl.DataFrame, rows: NDArray[np.int64], roles: Roles, keys: Keys) -> Iterator[pa.Table]:
         """Yield the readings of rows that have no time: what is missing is 9, all else was not evaluated."""
         sensor = sensor_names(frame, roles.sensor) if roles.sensor else pl.Series([None] * len(frame), dtype=pl.String)
         for column in roles.values:
             value = frame[column].cast(pl.Float64)
-            gone = value.is_null() | value.is_nan()
-            yield keys.frame(rows).with_columns(
-                pl.Series("time", [None] * len(rows), FLAGS["time"]),
-                sensor.alias("sensor"),
-                pl.lit(column).alias("column"),
-                value.alias("value"),
-                pl.Series("flag", np.where(gone.fill_null(value=True), 9, 2).astype(np.uint8)),
-                pl.Series("bits", np.where(gone.fill_null(value=True), 1 | 1 << FAIL, 0).astype(np.uint32)),
+            gone = (value.is_null() | value.is_nan().fill_null(value=True)).to_numpy()
+            yield pa.table(
+                {
+                    **keys.columns(rows),
+                    "time": pa.nulls(len(rows), TIME),
+                    "sensor": sensor.to_arrow().cast(pa.string()).dictionary_encode(),
+                    "column": same(column, len(rows)),
+                    "value": value.to_arrow(),
+                    "flag": pa.array(np.where(gone, 9, 2).astype(np.uint8)),
+                    "bits": pa.array(np.where(gone, 1 | 1 << FAIL, 0).astype(np.uint32)),
+                }
             )
 
 
-def _kept(parts: Iterator[pl.DataFrame], schema: Mapping[str, pl.DataType], out: Path | None) -> pl.LazyFrame:
+def _kept(parts: Iterator[pa.Table], schema: Mapping[str, pl.DataType], out: Path | None) -> pl.LazyFrame:
     """Write the flags, or keep them."""
-    empty = pl.DataFrame(schema=schema)
     if out is None:
-        return pl.concat([empty, *parts]).lazy()
-    target = empty.to_arrow().schema
+        return pl.concat([pl.DataFrame(schema=schema), *(pl.DataFrame(part).cast(pl.Schema(schema)) for part in parts)]).lazy()
+    target = pa.schema({name: ARROW[dtype] for name, dtype in schema.items()})
     try:
-        write_table(out, (part.select(list(schema)).to_arrow() for part in parts), target)
+        write_table(out, parts, target, rising=("row", "time"))
     except OSError as error:
         message = f"the flags cannot be written to {out}: {error.strerror or error}"
         raise OutputError(message) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tamis.errors import ColumnError
 from tamis.pipeline.readings import SourceTable, source_tables
@@ -17,7 +18,7 @@ from tamis.series import Roles, assign_roles
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,8 +33,9 @@ class FrameTable:
     schema: Mapping[str, pl.DataType]
     problems: dict[str, str] = field(default_factory=dict)
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        yield from self.frame.collect_batches(chunk_size=ROWS_AT_A_TIME, maintain_order=True)
+    def frames(self, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+        chosen = self.frame if columns is None else self.frame.select(columns)
+        yield from chosen.collect_batches(chunk_size=ROWS_AT_A_TIME, maintain_order=True)
 
 
 Table = SourceTable | FrameTable
@@ -68,7 +70,7 @@ def with_roles(tables: Sequence[Table], named: Mapping[str, Any], notes: list[st
     for table in tables:
         name = table.group.name if isinstance(table, SourceTable) else "table"
         try:
-            roles = assign_roles(table.schema, table.frames(), **named)
+            roles = assign_roles(table.schema, table.frames, **named)
         except ColumnError as error:
             if not several:
                 raise
@@ -115,11 +117,26 @@ class Keys:
                 self._files.append(batch.source)
             yield batch.frame, batch.rows + self._firsts[-1], batch.source
 
+    def columns(self, rows: NDArray[np.int64]) -> dict[str, pa.Array]:
+        """Return the key columns of rows; texts are dictionaries of what comes up."""
+        if isinstance(self._table, FrameTable):
+            return {"row": pa.array(rows)}
+        place = np.searchsorted(self._firsts, rows, "right") - 1 if len(self._firsts) > 1 else np.zeros(len(rows), np.int64)
+        there = np.zeros(max(1, len(self._files)), bool)
+        there[place] = True
+        files = pa.array([self._files[one] for one in np.flatnonzero(there)] if len(rows) else [], pa.string())
+        numbers = (np.cumsum(there) - 1).astype(np.int32)
+        return {
+            "table": same(self._table.group.name, len(rows)),
+            "file": pa.DictionaryArray.from_arrays(numbers[place], files),
+            "row": pa.array(rows - np.array(self._firsts or [0])[place]),
+        }
+
     def frame(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         """Return the key columns of rows."""
-        if isinstance(self._table, FrameTable):
-            return pl.DataFrame({"row": rows})
-        place = np.searchsorted(self._firsts, rows, "right") - 1
-        files = pl.Series("file", self._files)[place]
-        name = self._table.group.name
-        return pl.DataFrame({"table": pl.repeat(name, len(rows), eager=True), "file": files, "row": rows - np.array(self._firsts)[place]})
+        return pl.DataFrame(pa.table(self.columns(rows))).cast({pl.Categorical: pl.String})
+
+
+def same(text: str | None, count: int) -> pa.DictionaryArray:
+    """Return a column that holds one text in all its rows."""
+    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([text], pa.string()))

@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamis.errors import ColumnError, SourceError
+from tamis.pipeline.forms import form_of
 from tamis.pipeline.readings import source_tables
+from tamis.recipe import Recipe
 from tamis.series import Roles, SeriesWriter, assign_roles, nanoseconds
+from tamis.sources.schema import ColumnPlan, TableGroup
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,7 +141,7 @@ def test_times_of_every_kind_become_nanoseconds(column: pl.Series, expected: int
 
 
 def roles(frame: pl.DataFrame, **named: object) -> Roles | None:
-    return assign_roles(frame.schema, [frame[:50], frame[50:]], **named)  # type: ignore[arg-type]
+    return assign_roles(frame.schema, lambda columns: [part.select(columns) for part in (frame[:50], frame[50:])], **named)  # type: ignore[arg-type]
 
 
 def test_roles_are_told_by_types_names_and_numbers_of_values() -> None:
@@ -163,6 +166,26 @@ def test_roles_are_told_by_types_names_and_numbers_of_values() -> None:
     assert roles(frame, time="arrived", sensor="quality", values=["count"]) == Roles("arrived", ("quality",), ("count",))
 
 
+def test_what_names_a_sensor_is_told_by_one_rule_for_tests_and_for_forms() -> None:
+    frame = pl.DataFrame(
+        {
+            "time": [datetime(2024, 1, 1)] * 100,
+            "Wind_turbine_name": ["a", "b"] * 50,
+            "machine_state": [1, 2] * 50,
+            "parameter": ["pm10", "no2"] * 50,
+            "value": [1.0] * 100,
+        }
+    )
+    assert roles(frame) == Roles("time", ("Wind_turbine_name", "parameter"), ("value",))
+    columns = tuple(
+        ColumnPlan(name, dtype, "datetime" if name == "time" else "text" if dtype == pl.String else "number")
+        for name, dtype in frame.schema.items()
+    )
+    form, _ = form_of(Recipe.load(None, settings={"output.tables": "long"}).output, TableGroup("g", columns, {"a.csv": ()}))
+    assert form is not None
+    assert (form.time, form.sensor, form.channel) == ("time", ("Wind_turbine_name",), "parameter")
+
+
 def test_a_table_without_times_or_values_has_no_roles() -> None:
     frame = pl.DataFrame({"station": ["x"] * 100, "value": [1.0] * 100})
     assert roles(frame) is None
@@ -181,7 +204,7 @@ def test_a_named_column_that_is_not_there_or_does_not_fit_is_an_error() -> None:
 
 
 def test_too_many_sensors_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tamis.series.MOST_NAMES", 2)
+    monkeypatch.setattr("tamis.series.codes.MOST_NAMES", 2)
     with SeriesWriter(ROLES, tmp_path) as writer, pytest.raises(ColumnError, match="sensor have more than 2 values"):
         writer.add(table(100))
 
@@ -207,7 +230,7 @@ def test_every_kind_of_table_gives_the_same_series(tmp_path: Path, kind: str) ->
     (tmp_path / "source").mkdir()
     written(frame, tmp_path / "source", kind)
     with source_tables(tmp_path / "source") as ((one,), folder):
-        roles = assign_roles(one.schema, one.frames())
+        roles = assign_roles(one.schema, one.frames)
         assert roles == ROLES
         with SeriesWriter(roles, folder, run=50) as writer:
             for batch in one.batches():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.media import Inspection
+    from tamis.series.sorting import Columns
     from tamis.sources.schema import TableGroup
     from tamis_kernels.backend import BackendName
     from tamis_kernels.moments import Moments
@@ -152,8 +153,8 @@ class Rows(Protocol):
     def group(self) -> TableGroup:
         """The schema that they follow."""
 
-    def batches(self) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
-        """Numbers of living records, rising, and their rows; a row that can no longer be read is left out."""
+    def batches(self, columns: Collection[str] | None = None) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
+        """Numbers of living records, rising, and their rows, all columns or those named; a row that can no longer be read is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +244,10 @@ class Case(Protocol):
     def scratch(self) -> AbstractContextManager[Path]:
         """Give a folder for temporary files."""
 
-    def amend(self, table: Rows, records: Iterator[NDArray[Any]], make: Callable[[int, int, NDArray[Any]], Amendment]) -> None:
+    def amend(self, table: Rows, records: Iterator[Columns], make: Callable[[int, int, Columns], Amendment]) -> None:
         """Amend the rows of a table: `make` is called with a number, how many records there are from it on, and what is told of these.
 
-        `records` are structured arrays whose field `row` has numbers of records, which rise; one record may be told of several times.
+        `records` are arrays by name, of which `row` has numbers of records, which rise; one record may be told of several times.
         """
 
     def publish(self, frame: pl.DataFrame) -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from tamis.checks.base import Case, Rows
     from tamis.series import Roles, Series
+    from tamis.series.sorting import Columns
 
 Test = Literal[
     "missing", "sentinel", "range", "spike", "rate", "flat", "attenuated", "gap", "duplicate", "reversed", "saturated", "hampel",
@@ -211,18 +212,19 @@ class _Table:
         summary.begin(series, control.thresholds)
         for part in control.readings():
             summary.add(part)
-            count = len(part.chunk)
+            which: slice | NDArray[np.int64] = slice(None) if self.options.flags else np.flatnonzero(part.bits)
+            row = part.chunk.row[which]
             by_row.add(
                 {
-                    "row": part.chunk.row,
-                    "place": np.full(count, place),
-                    "series": np.full(count, number),
-                    "time": part.chunk.time,
-                    "value": np.where(part.chunk.valid, part.chunk.value, np.nan),
-                    "flag": part.flag,
-                    "bits": part.bits,
-                    "action": part.action,
-                    "filled": part.filled,
+                    "row": row,
+                    "place": np.full(len(row), place),
+                    "series": np.full(len(row), number),
+                    "time": part.chunk.time[which],
+                    "value": np.where(part.chunk.valid[which], part.chunk.value[which], np.nan),
+                    "flag": part.flag[which],
+                    "bits": part.bits[which],
+                    "action": part.action[which],
+                    "filled": part.filled[which],
                 }
             )
 
@@ -248,12 +250,14 @@ class _Table:
                 }
             )
 
-    def _amendment(self, first: int, count: int, records: NDArray[Any]) -> Amendment:
+    def _amendment(self, first: int, count: int, records: Columns) -> Amendment:
         """Make the columns of some rows, and what the ledger says of them."""
         schema = {column.name: column.dtype for column in self.table.group.columns}
         columns: list[pl.Series] = []
+        if not len(records["row"]):
+            records = {name: np.empty(0, READING[name]) for name in READING.names or ()}
         for place, name in enumerate(self.roles.values):
-            mine = records[records["place"] == place]
+            mine = _some(records, records["place"] == place)
             at = mine["row"] - first
             if self.policy.acts:
                 changed, filled = np.zeros(count, bool), np.full(count, math.nan)
@@ -276,7 +280,7 @@ class _Table:
         if number:
             self.counts[f"{what}|{self.table.group.name}|{name}"] += number
 
-    def _findings(self, records: NDArray[Any]) -> pl.DataFrame:
+    def _findings(self, records: Columns) -> pl.DataFrame:
         """Return a finding for each reading and test that told on it; of tests of the time, for the first column alone."""
         found: list[pl.DataFrame] = []
         for test, words in WORDS.items():
@@ -287,12 +291,12 @@ class _Table:
             if test in CLOCK_TESTS and action == "keep":
                 which &= records["place"] == 0
             if which.any():
-                found.append(self._told(test, words, action, records[which]))
+                found.append(self._told(test, words, action, _some(records, which)))
         return pl.concat(found) if found else pl.DataFrame(schema={"index": pl.Int64, "severity": pl.String})
 
-    def _told(self, test: str, words: str, action: Action, records: NDArray[Any]) -> pl.DataFrame:
+    def _told(self, test: str, words: str, action: Action, records: Columns) -> pl.DataFrame:
         fails = (records["bits"] & (BITS[test] << np.uint32(FAIL))) != 0
-        acts = fails if self.policy.act_on == "fail" and test != "sentinel" else np.ones(len(records), bool)
+        acts = fails if self.policy.act_on == "fail" and test != "sentinel" else np.ones(len(fails), bool)
         limits = pl.Series([f" ({told})" if (told := one.described(test)) else "" for one in self.limits], dtype=pl.String)
         sensors = pl.Series([f" {name}" if name else "" for name in self.sensors], dtype=pl.String)
         names = pl.Series(self.roles.values)
@@ -330,6 +334,10 @@ class _Table:
             pl.lit(self.roles.time).alias("column") if clock and action == "keep" else pl.col("column"),
             pl.col("time").alias("value") if clock and action == "keep" else pl.col("value"),
         )
+
+
+def _some(records: Columns, which: NDArray[np.bool_]) -> Columns:
+    return {name: column[which] for name, column in records.items()}
 
 
 def _change(name: str, dtype: pl.DataType, changed: NDArray[np.bool_], filled: NDArray[np.float64]) -> pl.Series:

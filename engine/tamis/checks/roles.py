@@ -43,7 +43,7 @@ class SeriesOptions(CheckOptions):
             return None
         return assign_roles(
             schema,
-            (batch.frame for _, batch in table.batches()),
+            lambda columns: (batch.frame for _, batch in table.batches(columns)),
             time=next(iter(self.time), None),
             sensor=self.sensor or (None if self.by_sensor else ()),
             values=self.columns or None,

@@ -96,13 +96,13 @@ def walk_jpegs(files: Sequence[bytes]) -> list[Walk | None]:
     """Walk those of some files that begin like a JPEG, two at a time, which is faster than one by one."""
     chosen = [place for place, data in enumerate(files) if data[:3] == _JPEG]
     walks: list[Walk | None] = [None] * len(files)
-    for place, walk in zip(chosen, walk_many([files[place] for place in chosen], backend="cpu"), strict=True):
+    for place, walk in zip(chosen, walk_many([files[place] for place in chosen]), strict=True):
         walks[place] = walk
     return walks
 
 
 def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool, walk: Walk | None) -> Inspection:
-    walk = walk or walk_many([data], backend="cpu")[0]
+    walk = walk or walk_many([data])[0]
     whole = walk.fault == "none"
     header = jpeg.header_of(walk, data) if whole else jpeg.read_header(data)
     jpeg.check_size(header, data, limits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -16,13 +16,14 @@ from tamis.pipeline.rows import read_batches
 from tamis.sources.payload import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tamis.checks.base import Amendment, TableBatch
     from tamis.pipeline.plan import Plan, Shard
+    from tamis.series.sorting import Columns
     from tamis.sources.schema import TableGroup
 
 ROWS_AT_A_TIME = 1 << 16
@@ -41,10 +42,10 @@ class SourceRows:
         """The shards of the group, in order."""
         return [shard for shard in self.plan.shards if shard.group == self.group.name]
 
-    def batches(self) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
+    def batches(self, columns: Collection[str] | None = None) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
         for shard in self.shards:
             with contextlib.suppress(Unavailable):  # apply reads the same rows and enters the loss in the ledger
-                for batch in read_batches(self.plan, shard, self.plan.batch_size or ROWS_AT_A_TIME):
+                for batch in read_batches(self.plan, shard, self.plan.batch_size or ROWS_AT_A_TIME, columns=columns):
                     numbers = batch.rows - shard.start + shard.first
                     there = self.alive[numbers]
                     batch.frame = batch.frame.filter(pl.Series(there))
@@ -53,7 +54,7 @@ class SourceRows:
 
 
 def write_amendments(
-    plan: Plan, shard: Shard, check: str, records: Records, make: Callable[[int, int, NDArray[Any]], Amendment]
+    plan: Plan, shard: Shard, check: str, records: Records, make: Callable[[int, int, Columns], Amendment]
 ) -> NDArray[np.int64]:
     """Write what a check makes of a shard, and return the numbers of the records that it rejects."""
     columns: list[pl.DataFrame] = []
@@ -74,23 +75,24 @@ def write_amendments(
 
 
 class Records:
-    """Structured arrays, ordered by their field `row`, that are taken a range of rows at a time."""
+    """Arrays by name, ordered by the one named `row`, that are taken a range of rows at a time."""
 
-    def __init__(self, arrays: Iterator[NDArray[Any]]) -> None:
-        self._arrays = arrays
-        self._held: NDArray[Any] | None = next(arrays, None)
+    def __init__(self, parts: Iterator[Columns]) -> None:
+        self._parts = parts
+        self._held = next(parts, None)
+        self._none = {name: column[:0] for name, column in (self._held or {"row": np.empty(0, np.int64)}).items()}
 
-    def until(self, row: int) -> NDArray[Any]:
+    def until(self, row: int) -> Columns:
         """Return all that is left before a row."""
-        taken: list[NDArray[Any]] = []
+        taken = [self._none]
         while self._held is not None:
             place = int(np.searchsorted(self._held["row"], row))
-            taken.append(self._held[:place])
-            if place < len(self._held):
-                self._held = self._held[place:]
+            taken.append({name: column[:place] for name, column in self._held.items()})
+            if place < len(self._held["row"]):
+                self._held = {name: column[place:] for name, column in self._held.items()}
                 break
-            self._held = next(self._arrays, None)
-        return np.concatenate(taken) if taken else np.empty(0, [("row", np.int64)])
+            self._held = next(self._parts, None)
+        return {name: np.concatenate([part[name] for part in taken]) for name in self._none}
 
 
 class Amended:

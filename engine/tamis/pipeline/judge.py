@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tamis.checks.base import Amendment, Check, Rows, Severity
     from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
+    from tamis.series.sorting import Columns
     from tamis.sources.schema import TableGroup
 
 _CLUSTER_ROWS = 1 << 16
@@ -186,7 +187,7 @@ class Books:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def amend(self, table: Rows, records: Iterator[NDArray[Any]], make: Callable[[int, int, NDArray[Any]], Amendment]) -> None:
+    def amend(self, table: Rows, records: Iterator[Columns], make: Callable[[int, int, Columns], Amendment]) -> None:
         held = amend.Records(records)
         for shard in self._plan.shards:
             if shard.group == table.group.name:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tamis.sources.listing import SourceFile
 
 MEDIA_BATCH = 64
+MEDIA_BYTES_ON_GPU = 1 << 28
 MEDIA_BYTES = 1 << 24  # of files held at a time, more if one alone is larger
 SOURCE = "source"
 WHOLE_SHARD = -1
@@ -137,6 +138,10 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
     unread: list[Finding] = [Finding(position, note.reason, "note", note.detail) for position, note in notes]
     read: list[tuple[int, SourceFile, bytes]] = []
     size = 0
+    if plan.backend == "cuda":  # which has a thread a file
+        most, most_bytes = plan.batch_size or shard.records, MEDIA_BYTES_ON_GPU
+    else:
+        most, most_bytes = plan.batch_size or MEDIA_BATCH, MEDIA_BYTES
     with PayloadReader(plan.recipe.limits.file_megabytes * 1_000_000) as payloads:
         for position, file in enumerate(shard.files):
             if position in lost:
@@ -148,7 +153,7 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
                 size += len(read[-1][2])
             except Unavailable as error:
                 unread.append(Finding(position, error.reason, "reject", error.detail))
-            if len(read) >= (plan.batch_size or MEDIA_BATCH) or size >= MEDIA_BYTES:
+            if len(read) >= most or size >= most_bytes:
                 yield _inspected(plan, read, unread, context)
                 read, unread, size = [], [], 0
     yield _inspected(plan, read, unread, context)

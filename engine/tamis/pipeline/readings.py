@@ -17,7 +17,7 @@ from tamis.recipe import Recipe
 from tamis.sources.payload import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan, Shard
     from tamis.sources.schema import TableGroup
 
-BATCH_ROWS = 1 << 15
+BATCH_CELLS, LEAST_ROWS = 1 << 19, 1 << 15  # of a batch: each costs some milliseconds, whatever it holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +50,19 @@ class SourceTable:
         """Columns and types."""
         return {column.name: column.dtype for column in self.group.columns}
 
-    def batches(self) -> Iterator[TableBatch]:
+    def batches(self, columns: Collection[str] | None = None) -> Iterator[TableBatch]:
         """Yield the sound rows of all files in order; a file that cannot be read on is left there and told in `problems`."""
         self.problems.clear()
+        rows = max(LEAST_ROWS, BATCH_CELLS // len(self.group.columns if columns is None else columns))
         for shard in self.shards:
             try:
-                yield from read_batches(self.plan, shard, BATCH_ROWS)
+                yield from read_batches(self.plan, shard, rows, columns=columns)
             except Unavailable as error:
                 self.problems[shard.files[0].record] = str(error)
 
-    def frames(self) -> Iterator[pl.DataFrame]:
+    def frames(self, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
         """Yield their frames alone."""
-        return (batch.frame for batch in self.batches())
+        return (batch.frame for batch in self.batches(columns))
 
 
 @contextmanager

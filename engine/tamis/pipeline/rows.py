@@ -14,14 +14,22 @@ from tamis.sources.payload import Unavailable, verify_unchanged
 from tamis.sources.tables import ReadFailed, TableReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from numpy.typing import NDArray
 
     from tamis.pipeline.plan import Plan, Shard
+    from tamis.sources.schema import TableGroup
 
 
-def read_batches(plan: Plan, shard: Shard, batch_size: int | None, *, only: NDArray[np.int64] | None = None) -> Iterator[TableBatch]:
+def read_batches(
+    plan: Plan,
+    shard: Shard,
+    batch_size: int | None,
+    *,
+    only: NDArray[np.int64] | None = None,
+    columns: Collection[str] | None = None,
+) -> Iterator[TableBatch]:
     """Yield the sound rows of a table shard in order, typed by the schema of its group.
 
     Parameters
@@ -30,6 +38,8 @@ def read_batches(plan: Plan, shard: Shard, batch_size: int | None, *, only: NDAr
         Rows per batch, at most; None for one batch per row group.
     only
         Sorted row numbers of the file: the others are left out.
+    columns
+        The columns that are wanted; all are read where a check corrects rows.
 
     Raises
     ------
@@ -39,6 +49,8 @@ def read_batches(plan: Plan, shard: Shard, batch_size: int | None, *, only: NDAr
     file, group = shard.files[0], plan.groups[shard.group]
     staged = plan.staged[file.record]
     correcting = [check for check in plan.recipe.checks(backend=plan.backend) if check.has("correct")]
+    wanted = None if correcting else columns
+    sources = None if wanted is None else _sources(group, file.record, wanted)
     if staged.path is None:
         verify_unchanged(file)
     try:
@@ -50,16 +62,23 @@ def read_batches(plan: Plan, shard: Shard, batch_size: int | None, *, only: NDAr
             rows = np.setdiff1d(np.arange(start, stop, dtype=np.int64), bad, assume_unique=True)
             if only is not None:
                 rows = np.intersect1d(rows, only, assume_unique=True)
-            frame = reader.read(start, stop)[rows - start] if len(rows) != stop - start else reader.read(start, stop)
+            frame = reader.read(start, stop, sources)
+            frame = frame[rows - start] if len(rows) != stop - start else frame
             step = batch_size or max(1, len(rows))
             for first in range(0, len(rows), step):
-                typed = standardise(frame[first : first + step], file.record, group, plan.formats)
+                typed = standardise(frame[first : first + step], file.record, group, plan.formats, wanted)
                 batch = TableBatch(group, file.record, rows[first : first + step], typed.frame, typed.unparsed, typed.nulls)
                 for check in correcting:
                     batch = check.correct(batch)
                 yield batch
     except (ReadFailed, OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise Unavailable("unreadable_rows", str(error)) from error
+
+
+def _sources(group: TableGroup, record: str, wanted: Collection[str]) -> list[str]:
+    """Return the columns of a file that columns of its group are read from."""
+    plans = zip(group.columns, group.readings[record], strict=True)
+    return list(dict.fromkeys(reading.source for plan, reading in plans if plan.name in wanted))
 
 
 def bad_rows(plan: Plan, shard: Shard) -> list[tuple[int, str, str, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 from tamis.qc.fill import Filling
 from tamis.qc.learn import HELD, Readings, learn, period, readable
 from tamis.qc.limits import HAMPEL
-from tamis.series import CHUNK
+from tamis.series import CHUNK, Held
 from tamis_kernels.sensor import FAIL, RUN, TESTS, Scan, hampel, whole_runs
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ CLOCK_TESTS = ("gap", "duplicate", "reversed", "jitter", "drift")
 """Tests of the time alone, which say the same of every column of a sensor."""
 GONE = BITS["missing"] | BITS["sentinel"]
 _FLAT = BITS["flat"] | BITS["flat"] << np.uint32(FAIL)
-_SCRATCH = np.dtype([("bits", np.uint32), ("flag", np.uint8)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +103,8 @@ class Control:
     Parameters
     ----------
     series
-        On disk. It is read four times, or seven where readings are imputed; where limits are learnt or medians imputed, and it has more
-        than 2^19 readings, some ten times more.
+        On disk. It is read once, where it has no more than 2^18 readings; else four times, or seven where readings are imputed; where
+        limits are learnt or medians imputed, some ten times more.
     policy
         What to do.
     stated
@@ -113,7 +112,7 @@ class Control:
     folder
         For a temporary file, where the series is long.
     chunk
-        Readings at a time, at least 64; the answer is the same for any number.
+        Readings at a time, at least 64; the answer is the same for any number. None: all of a short series.
 
     Attributes
     ----------
@@ -126,10 +125,12 @@ class Control:
         The limits contradict each other.
     """
 
-    def __init__(self, series: Series, policy: Policy, stated: Thresholds, folder: Path, chunk: int = CHUNK) -> None:
-        self._series, self._policy, self._path, self._chunk = series, policy, folder / "control", chunk
+    def __init__(self, series: Series, policy: Policy, stated: Thresholds, folder: Path, chunk: int | None = None) -> None:
+        held = series.readings <= HELD
+        self._series = Held(series.read()) if held else series
+        self._policy, self._path, self._chunk = policy, folder / "control", chunk or (max(64, series.readings) if held else CHUNK)
         self._sentinels = np.array(sorted(policy.sentinels), np.float64)
-        readings = Readings(series, policy.sentinels)
+        readings = Readings(self._series, policy.sentinels)
         self.thresholds = stated.with_learnt(learn(readings, policy.learn - stated.tests(), policy.sigmas))
         on_grid = bool({"jitter", "drift"} & set(self.thresholds.values)) and "period" not in self.thresholds.values
         step = period(readings) if on_grid else math.nan
@@ -146,12 +147,14 @@ class Control:
             if any(action == IMPUTE for action, _ in self._policy.acting()):
                 filling.learn(lambda: map(self._good, self._settled(scratch)))
             for one in self._settled(scratch):
-                one.filled[:] = filling.fill(*self._good(one), one.action == IMPUTE)
+                if self._policy.acts:
+                    one.filled[:] = filling.fill(*self._good(one), one.action == IMPUTE)
                 yield one
 
     def _scan(self, scratch: _Scratch) -> None:
         """Make the fused pass."""
-        scan = Scan(self._limits)
+        rest = self.thresholds.rest(self._policy.sentinels)
+        scan = _RestingScan(self._limits, *rest) if rest else Scan(self._limits)
         start = 0
         for chunk in self._series.chunks(self._chunk):
             bits, flag = scan.feed(chunk.time, chunk.value, chunk.valid)
@@ -165,7 +168,8 @@ class Control:
         start = 0
         for chunk, values, margin in self._with_margins():
             bits, flag = scratch.get(start, len(chunk))
-            bits |= np.where(chunk.back, BITS["reversed"], np.uint32(0))
+            if chunk.back.any():
+                bits |= np.where(chunk.back, BITS["reversed"], np.uint32(0))
             if sigmas is not None:
                 floor = self.thresholds.values.get("hampel_floor", HAMPEL["hampel_floor"])
                 found = hampel(values, window=self._window(), sigmas=sigmas, floor=floor)[margin : margin + len(chunk)]
@@ -196,6 +200,11 @@ class Control:
         later = np.uint32(0)  # what was found of the run that goes on in the chunk after
         for start in range((max(self._series.readings, 1) - 1) // self._chunk * self._chunk, -1, -self._chunk):
             bits, flag = scratch.get(start, self._chunk)
+            if not (later or np.bitwise_or.reduce(bits) & _FLAT):
+                bits &= ~np.uint32(RUN)
+                self._grade(bits, flag)
+                scratch.put(start, bits, flag)
+                continue
             heads = np.flatnonzero((bits & np.uint32(RUN)) == 0)
             heads = heads[heads > 0]
             first = heads[0] if len(heads) else len(bits)
@@ -203,10 +212,15 @@ class Control:
             found = np.bitwise_or.reduce(bits[:first] & _FLAT) | (later if first == len(bits) else np.uint32(0))
             bits = whole_runs(np.append(bits, np.uint32(RUN) | later))[:-1]
             later = found if goes_on else np.uint32(0)
-            there = flag != MISSING
-            flag[there & ((bits & np.uint32(0x7FFF)) != 0)] = SUSPECT
-            flag[there & ((bits >> np.uint32(FAIL)) != 0)] = FAILED
+            self._grade(bits, flag)
             scratch.put(start, bits, flag)
+
+    def _grade(self, bits: NDArray[np.uint32], flag: NDArray[np.uint8]) -> None:
+        """Set the flags of readings that a test told on."""
+        told = np.flatnonzero(bits)
+        told = told[flag[told] != MISSING]
+        found = bits[told]
+        flag[told] = np.where(found >> np.uint32(FAIL), FAILED, SUSPECT)
 
     def _settled(self, scratch: _Scratch) -> Iterator[Controlled]:
         start = 0
@@ -223,12 +237,40 @@ class Control:
         return one.chunk.time, one.chunk.value, (one.action == KEEP) & (one.flag != MISSING) & np.isfinite(one.chunk.value)
 
 
+class _RestingScan:
+    """A scan of which the runs at a value where the sensor rests have a limit of their own."""
+
+    def __init__(self, limits: Limits, rest: float, at_rest: Limits) -> None:
+        self._scan, self._longer, self._rest = Scan(limits), Scan(at_rest), rest
+        self._tolerance, self._waiting = limits.flat_tolerance, np.empty(0, bool)
+
+    def feed(
+        self, time: NDArray[np.int64], value: NDArray[np.float64], valid: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """As the scan has it."""
+        self._waiting = np.concatenate((self._waiting, np.abs(value - self._rest) <= self._tolerance))
+        return self._settled(*self._scan.feed(time, value, valid), self._longer.feed(time, value, valid)[0])
+
+    def finish(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """As the scan has it."""
+        return self._settled(*self._scan.finish(), self._longer.finish()[0])
+
+    def _settled(
+        self, bits: NDArray[np.uint32], flag: NDArray[np.uint8], longer: NDArray[np.uint32]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """Return bits and flags of which those at rest tell `flat` by the other limit; `_grade` sees to what they still tell."""
+        at_rest, self._waiting = self._waiting[: len(bits)], self._waiting[len(bits) :]
+        bits = np.where(at_rest, bits & ~_FLAT | longer & _FLAT, bits)
+        cleared = at_rest & (flag != MISSING) & (bits & ~np.uint32(RUN) == 0)
+        return bits, np.where(cleared, np.uint8(GOOD), flag)
+
+
 class _Scratch:
     """Bits and flags of a series: in memory, or in a file where it is long."""
 
     def __init__(self, path: Path, readings: int) -> None:
-        self._held = np.empty(readings, _SCRATCH) if readings <= HELD else None
-        self._path = path
+        self._held = (np.empty(readings, np.uint32), np.empty(readings, np.uint8)) if readings <= HELD else None
+        self._path, self._flags = path, 4 * readings  # where the flags begin
 
     def __enter__(self) -> Self:
         self._file = -1 if self._held is not None else os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
@@ -240,16 +282,15 @@ class _Scratch:
             self._path.unlink()
 
     def put(self, start: int, bits: NDArray[np.uint32], flag: NDArray[np.uint8]) -> None:
-        records = np.empty(len(bits), _SCRATCH)
-        records["bits"], records["flag"] = bits, flag
         if self._held is not None:
-            self._held[start : start + len(bits)] = records
+            self._held[0][start : start + len(bits)], self._held[1][start : start + len(bits)] = bits, flag
         else:
-            os.pwrite(self._file, records.tobytes(), start * _SCRATCH.itemsize)
+            os.pwrite(self._file, bits.tobytes(), 4 * start)
+            os.pwrite(self._file, flag.tobytes(), self._flags + start)
 
     def get(self, start: int, count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
         if self._held is not None:
-            records = self._held[start : start + count]
-        else:
-            records = np.frombuffer(os.pread(self._file, count * _SCRATCH.itemsize, start * _SCRATCH.itemsize), _SCRATCH)
-        return records["bits"].copy(), records["flag"].copy()
+            return self._held[0][start : start + count].copy(), self._held[1][start : start + count].copy()
+        count = min(count, self._flags // 4 - start)
+        bits = np.frombuffer(os.pread(self._file, 4 * count, 4 * start), np.uint32)
+        return bits.copy(), np.frombuffer(os.pread(self._file, count, self._flags + start), np.uint8).copy()

@@ -42,9 +42,11 @@ class Summary:
         each = np.bincount(part.flag, minlength=10)
         for name, number in GRADES.items():
             row[name] += int(each[number])
-        for test in TOLD:
-            row[test] += int(np.count_nonzero(part.bits & BITS[test]))
-            self._fails[test] += int(np.count_nonzero(part.bits & (BITS[test] << np.uint32(FAIL))))
+        told = part.bits[part.bits != 0]
+        any_of_them = int(np.bitwise_or.reduce(told))
+        for test in (test for test in TOLD if any_of_them & (BITS[test] | BITS[test] << np.uint32(FAIL))):
+            row[test] += int(np.count_nonzero(told & BITS[test]))
+            self._fails[test] += int(np.count_nonzero(told & (BITS[test] << np.uint32(FAIL))))
 
     def series(self) -> pl.DataFrame:
         """Return one row a series: sensor, column, readings, how many have each flag, and how many each test told on."""

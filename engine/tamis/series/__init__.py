@@ -11,13 +11,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import polars as pl
 
-from tamis.errors import ColumnError
+from tamis.series.codes import Sensors
 from tamis.series.roles import NANOSECONDS, Roles, assign_roles, is_number, nanoseconds, sensor_names
 from tamis.series.sorting import RUN, SortedFile
 
@@ -27,11 +29,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["NANOSECONDS", "Chunk", "Roles", "Series", "SeriesWriter", "assign_roles", "is_number", "nanoseconds", "sensor_names"]
+__all__ = ["NANOSECONDS", "Chunk", "Held", "Roles", "Series", "SeriesWriter", "assign_roles", "is_number", "nanoseconds", "sensor_names"]
 
 CHUNK = 1 << 16  # readings of a chunk
-MOST_NAMES = 1 << 18  # sensors of a table; their names are held in memory
 RECORD = np.dtype([("series", np.int32), ("time", np.int64), ("key", np.int64), ("row", np.int64), ("back", np.uint8)])
+STORED = ("time", "key", "row", "back")
 NULL = np.int64((1 << 63) - 1)  # the key of no value: after all numbers and NaN
 
 
@@ -63,6 +65,11 @@ class Chunk:
         """Return the number of readings."""
         return len(self.time)
 
+    def part(self, first: int, count: int) -> Chunk:
+        """Return some of the readings."""
+        some = slice(first, first + count)
+        return Chunk(self.time[some], self.value[some], self.valid[some], self.row[some], self.back[some])
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -81,20 +88,40 @@ class Series:
     sensor: str | None
     column: str
     readings: int
-    path: Path
+    files: tuple[int, ...]
     start: int
 
     def chunks(self, size: int = CHUNK) -> Iterator[Chunk]:
         """Yield the readings by time, some at a time."""
-        with self.path.open("rb") as file:
-            for first in range(0, self.readings, size):
-                count = min(size, self.readings - first)
-                raw = os.pread(file.fileno(), count * RECORD.itemsize, (self.start + first) * RECORD.itemsize)
-                yield _chunk(np.frombuffer(raw, RECORD))
+        for first in range(0, self.readings, size):
+            yield self._chunk(self.start + first, min(size, self.readings - first))
 
     def read(self) -> Chunk:
         """Return all readings at once."""
-        return next(self.chunks(max(1, self.readings)), _chunk(np.empty(0, RECORD)))
+        return self._chunk(self.start, self.readings)
+
+    def _chunk(self, first: int, count: int) -> Chunk:
+        time, keys, row, back = (
+            np.frombuffer(os.pread(file, count * RECORD[name].itemsize, first * RECORD[name].itemsize), RECORD[name])
+            for name, file in zip(STORED, self.files, strict=True)
+        )
+        return Chunk(time, (keys ^ ((keys >> 63) & NULL)).view(np.float64), keys != NULL, row, back != 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The readings of a short series in memory, to be read as those of a `Series` are."""
+
+    whole: Chunk
+
+    @property
+    def readings(self) -> int:
+        """How many there are."""
+        return len(self.whole)
+
+    def chunks(self, size: int = CHUNK) -> Iterator[Chunk]:
+        """Yield the readings by time, some at a time."""
+        return (self.whole.part(first, size) for first in range(0, len(self.whole), size))
 
 
 class SeriesWriter:
@@ -116,10 +143,11 @@ class SeriesWriter:
         self.roles = roles
         self.timeless = 0
         self._next = 0
-        self._codes: dict[str | None, int] = {}
-        self._latest: dict[int, int] = {}
+        self._sensors = Sensors()
         self._source: str | None = None
         self._series: list[Series] | None = None
+        self._stack = ExitStack()
+        self._folder = folder
         self._sorting = SortedFile(RECORD, ("series", "time", "key", "row"), folder / "series", run)
 
     def add(self, frame: pl.DataFrame, rows: NDArray[np.int64] | None = None, source: str | None = None) -> NDArray[np.int64]:
@@ -142,23 +170,22 @@ class SeriesWriter:
         numbers = np.arange(self._next, self._next + len(frame)) if rows is None else rows
         self._next += len(frame)
         if source != self._source:
-            self._source, self._latest = source, {}
+            self._source = source
+            self._sensors.begin()
         time = nanoseconds(frame[self.roles.time])
-        there = time.is_not_null().to_numpy()
-        self.timeless += len(frame) - int(there.sum())
-        moments, codes = time.fill_null(0).to_numpy()[there], self._code(frame, source)[there]
-        back = self._goes_back(codes, moments)
-        for place, name in enumerate(self.roles.values):
-            self._sorting.add(
-                {
-                    "series": codes * len(self.roles.values) + place,
-                    "time": moments,
-                    "key": _keys(frame[name])[there],
-                    "row": numbers[there],
-                    "back": back,
-                }
-            )
-        return np.asarray(numbers[~there])
+        codes, keys = self._code(frame, source), [_keys(frame[name]) for name in self.roles.values]
+        timeless = numbers[:0]
+        if time.null_count():
+            there = time.is_not_null().to_numpy()
+            timeless, numbers, codes, keys = numbers[~there], numbers[there], codes[there], [one[there] for one in keys]
+            time = time.drop_nulls()
+            self.timeless += len(timeless)
+        moments = time.to_numpy()
+        back = self._sensors.goes_back(codes, moments)
+        for place, key in enumerate(keys):
+            series = codes * len(self.roles.values) + place
+            self._sorting.add({"series": series, "time": moments, "key": key, "row": numbers, "back": back})
+        return timeless
 
     def series(self) -> list[Series]:
         """Return all series by sensor and column; nothing may be added afterwards."""
@@ -173,66 +200,44 @@ class SeriesWriter:
     def __exit__(self, *_: object) -> None:
         """Remove the files."""
         self._sorting.close()
+        self._stack.close()
 
     def _write_sorted(self) -> list[Series]:
+        """Write what is kept of the sorted readings, a file for each field, without a name: it is gone with the writer."""
         ends: dict[int, int] = {}
         end = 0
-        with self._sorting.path.open("wb") as file:
-            for records in self._sorting.chunks():
-                records.tofile(file)
-                last = np.flatnonzero(np.diff(records["series"], append=-1))
-                ends.update(zip(records["series"][last].tolist(), (end + 1 + last).tolist(), strict=True))
-                end += len(records)
+        stored = [self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder)) for _ in STORED]  # noqa: SIM115
+        for records in self._sorting.chunks():
+            for name, file in zip(STORED, stored, strict=True):
+                records[name].tofile(file)
+            last = np.flatnonzero(np.diff(records["series"], append=-1))
+            ends.update(zip(records["series"][last].tolist(), (end + 1 + last).tolist(), strict=True))
+            end += len(records["series"])
+        for file in stored:
+            file.flush()
+        self._sorting.close()
+        files = tuple(file.fileno() for file in stored)
         found = []
-        sensors = list(self._codes)
         start = 0
         for code, stop in ends.items():  # the codes rise
             sensor, place = divmod(code, len(self.roles.values))
-            found.append(Series(sensors[sensor], self.roles.values[place], stop - start, self._sorting.path, start))
+            found.append(Series(self._sensors.names[sensor], self.roles.values[place], stop - start, files, start))
             start = stop
         order = {name: place for place, name in enumerate(self.roles.values)}
         return sorted(found, key=lambda one: (one.sensor is not None, one.sensor or "", order[one.column]))
 
     def _code(self, frame: pl.DataFrame, source: str | None) -> NDArray[np.int64]:
         """Return a number for each row's sensor."""
-        if not self.roles.sensor:
-            name = source if self.roles.by_file else None
-            return np.full(len(frame), self._codes.setdefault(name, len(self._codes)))
-        names = sensor_names(frame, self.roles.sensor)
-        for name in names.unique().to_list():
-            self._codes.setdefault(name, len(self._codes))
-        if len(self._codes) > MOST_NAMES:
-            message = (
-                f"the columns {', '.join(self.roles.sensor)} have more than {MOST_NAMES} values, too many to name sensors: name the "
-                "columns that do, or none for a table of one sensor"
-            )
-            raise ColumnError(message)
-        known = pl.DataFrame({"name": pl.Series(list(self._codes), dtype=pl.String), "code": pl.int_range(len(self._codes), eager=True)})
-        joined = names.alias("name").to_frame().join(known, on="name", how="left", nulls_equal=True, maintain_order="left")
-        return joined["code"].to_numpy()
-
-    def _goes_back(self, codes: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each row has an earlier time than a row of its sensor above it, in this file."""
-        over = pl.col("time").cum_max().shift(1).over("code")
-        frame = pl.DataFrame({"code": codes, "time": time}).with_columns(over.alias("above"))
-        if self._latest:
-            latest = pl.DataFrame({"code": list(self._latest), "latest": list(self._latest.values())})
-            frame = frame.join(latest, on="code", how="left", maintain_order="left").with_columns(pl.max_horizontal("above", "latest"))
-        for code, most in frame.group_by("code").agg(pl.max("time")).iter_rows():
-            self._latest[code] = max(most, self._latest.get(code, most))
-        return (frame["time"] < frame["above"]).fill_null(value=False).to_numpy()
+        if self.roles.sensor:
+            return self._sensors.numbers(frame, self.roles.sensor)
+        return np.full(len(frame), self._sensors.number(source if self.roles.by_file else None))
 
 
 def _keys(column: pl.Series) -> NDArray[np.int64]:
     """Return whole numbers that sort as the values do, NaN and then null at the end."""
     wide = column.cast(pl.Float64)
     values = wide.fill_null(0.0).to_numpy()
-    bits = np.where(np.isnan(values), np.nan, values).view(np.int64)
-    return np.where(wide.is_null().to_numpy(), NULL, bits ^ ((bits >> 63) & NULL))
-
-
-def _chunk(records: NDArray[Any]) -> Chunk:
-    keys = np.ascontiguousarray(records["key"])
-    value = (keys ^ ((keys >> 63) & NULL)).view(np.float64)
-    time, row = np.ascontiguousarray(records["time"]), np.ascontiguousarray(records["row"])
-    return Chunk(time, value, keys != NULL, row, records["back"] != 0)
+    gone = np.isnan(values)
+    bits = (np.where(gone, np.nan, values) if gone.any() else values).view(np.int64)
+    keys = bits ^ ((bits >> 63) & NULL)
+    return np.where(wide.is_null().to_numpy(), NULL, keys) if wide.null_count() else keys

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from tamis.sources.units import ALIASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
 TRUE_WORDS = ("true", "t", "yes", "y", "on")
 FALSE_WORDS = ("false", "f", "no", "n", "off")
@@ -207,3 +210,15 @@ def _on_nulls(result: pl.Series, text: pl.Series, parse: Callable[[pl.Series], p
     if not mask.any():
         return result
     return where(mask, spread(parse(text.filter(mask)), mask), result)
+
+
+def distinct(texts: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
+    """Return the distinct texts in the order in which they come up, null among them, and which of these each cell is."""
+    physical = texts.cast(pl.Categorical(pl.Categories.random())).to_physical()
+    codes = physical.cast(pl.Int64).fill_null(-1).to_numpy() + 1
+    first = np.full(int(codes.max(initial=0)) + 1, -1)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]  # of several rows the last one written is the first one there is
+    rows = np.sort(first[first >= 0])
+    numbers = np.empty(len(first), np.int64)
+    numbers[codes[rows]] = np.arange(len(rows))
+    return texts.gather(rows), np.asarray(numbers[codes])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FAULTS", "Walk", "walk", "walk_many"]
 
-_GROUP_BYTES = 4 << 20
+GROUP_BYTES = 4 << 20
 
 
 class _Room(threading.local):
@@ -42,6 +42,7 @@ class _Room(threading.local):
 
 
 _ROOM = _Room()
+_NO_VALUES = np.empty(0, np.uint8)
 
 
 class Walk(NamedTuple):
@@ -140,15 +141,15 @@ def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Bac
     """
     walks: list[Walk] = []
     module = implementation("jpeg", backend)
-    most = getattr(module, "GROUP_BYTES", _GROUP_BYTES)
-    for group in _groups(files, most):
+    most = getattr(module, "GROUP_BYTES", GROUP_BYTES)
+    for group in grouped(files, most):
         offsets = np.concatenate([[0], np.cumsum([len(file) for file in group])]).astype(np.int64)
         buffer, planes = _room(int(offsets[-1]), most)
         for file, start, stop in zip(group, offsets[:-1], offsets[1:], strict=True):
             buffer[start:stop] = np.frombuffer(file, np.uint8)
         facts = np.zeros((len(group), _the.FACTS), np.int64)
         module.walk_files(buffer[: offsets[-1]], offsets, facts, planes)
-        walks += [_walk(row, planes[4 * start :]) for row, start in zip(facts.tolist(), offsets[:-1].tolist(), strict=True)]
+        walks += [walk_of(row, planes[4 * start :]) for row, start in zip(facts.tolist(), offsets[:-1].tolist(), strict=True)]
     return walks
 
 
@@ -157,12 +158,12 @@ def _room(size: int, most: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     if size <= _ROOM.files.size:
         return _ROOM.files, _ROOM.planes
     room = np.empty(max(size, most), np.uint8), np.empty(4 * max(size, most), np.uint8)  # a block has two bits at least
-    if len(room[0]) <= _GROUP_BYTES:
+    if len(room[0]) <= GROUP_BYTES:
         _ROOM.files, _ROOM.planes = room
     return room
 
 
-def _groups(files: Sequence[bytes | memoryview], most: int) -> Iterator[list[bytes | memoryview]]:
+def grouped(files: Sequence[bytes | memoryview], most: int) -> Iterator[list[bytes | memoryview]]:
     """Part files into groups that fit into the room."""
     group: list[bytes | memoryview] = []
     size = 0
@@ -176,8 +177,9 @@ def _groups(files: Sequence[bytes | memoryview], most: int) -> Iterator[list[byt
         yield group
 
 
-def _walk(row: list[int], planes: NDArray[np.uint8]) -> Walk:
-    sides = _pairs(*row[_the.SIDES : _the.SAMPLING]) if row[_the.MCUS] else ()
+def walk_of(row: list[int], planes: NDArray[np.uint8] | None) -> Walk:
+    """Return what a row of facts tells, and the planes where they are given."""
+    sides = _pairs(*row[_the.SIDES : _the.SAMPLING]) if row[_the.MCUS] and planes is not None else ()
     return Walk(
         fault=FAULTS[row[_the.FAULT]],
         place=row[_the.PLACE],
@@ -195,7 +197,7 @@ def _walk(row: list[int], planes: NDArray[np.uint8]) -> Walk:
         interval=row[_the.INTERVAL],
         zero_pads=row[_the.ZERO_PADS],
         sides=sides,
-        values=planes[: sum([height * width for height, width in sides])].copy(),
+        values=_NO_VALUES if planes is None else planes[: sum([height * width for height, width in sides])].copy(),
     )
 
 
