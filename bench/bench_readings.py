@@ -37,7 +37,7 @@ SETTINGS = (
     "--set", "quality_control.learn=['range','spike','rate','gap']",
     "--set", "quality_control.limits=[{flat=20.0}]",
     "--set", "quality_control.on_flag={range='null',flat='null'}",
-    "--set", "normalize.enabled=true",
+    "--set", "normalize.method=zscore",
     "--set", "near_duplicates.enabled=false",
 )  # fmt: skip
 CHILD = """
