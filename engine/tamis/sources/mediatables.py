@@ -141,10 +141,10 @@ def _batch_rows(handle: pa.NativeFile, file: Any) -> list[int]:
     """
     length = int.from_bytes(handle.read_at(4, handle.size() - 10), "little")  # behind it stands only the mark of six bytes
     footer = handle.read_at(length, handle.size() - 10 - length)
+    rows: list[int] = []
     try:
         blocks = _followed(footer, _field(footer, _followed(footer, 0), 3))
         (count,) = struct.unpack_from("<I", footer, blocks)
-        rows = []
         for at in range(blocks + 4, blocks + 4 + _BLOCK.size * count, _BLOCK.size):
             offset, size, body = _BLOCK.unpack_from(footer, at)
             head = handle.read_at(size, offset)
