@@ -43,9 +43,10 @@ STATIONS: Mapping[str, tuple[str, str, Fault]] = {
     "lapwing": ("epoch_unit", "", faults.epoch_unit),
     "merlin": ("overlap", "", partial(faults.overlap, differs=False)),
     "nightjar": ("overlap", "", partial(faults.overlap, differs=True)),
-    "osprey": ("", "", NO_FAULT),
+    "osprey": ("interpolated", "voltage", faults.interpolated),
     "plover": ("", "", NO_FAULT),
     "quail": ("", "", NO_FAULT),
+    "redshank": ("", "", NO_FAULT),
 }
 METERS: Mapping[str, bool] = {"meter-1": True, "meter-2": False}  # whether the counter begins anew; the other one overflows
 CHANGE = int(datetime(2024, 10, 27, 1, tzinfo=UTC).timestamp()) * SECOND  # the end of summer time in Europe
