@@ -255,7 +255,7 @@ def test_the_company_of_a_file_changes_nothing(backend: BackendName) -> None:
 def test_files_beyond_one_buffer_are_walked_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     files = [*pictures()[::9], pictures()[-1] * 3]
     whole = [told(walk) for walk in jpeg.walk_many(files, backend="cpu")]
-    monkeypatch.setattr(jpeg, "_GROUP_BYTES", 1_500)
+    monkeypatch.setattr(jpeg, "GROUP_BYTES", 1_500)
     assert [told(walk) for walk in jpeg.walk_many(files, backend="cpu")] == whole
 
 
