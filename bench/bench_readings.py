@@ -37,7 +37,7 @@ SETTINGS = (
     "--set", "quality_control.learn=['range','spike','rate','gap']",
     "--set", "quality_control.limits=[{flat=20.0}]",
     "--set", "quality_control.on_flag={range='null',flat='null'}",
-    "--set", "normalize.enabled=true",
+    "--set", "normalize.method=zscore",
     "--set", "near_duplicates.enabled=false",
 )  # fmt: skip
 CHILD = """
@@ -168,7 +168,9 @@ def cleaned(source: Path, folder: Path, length: int) -> None:
     count = SENSORS * length
     counts: Any = manifest["counts"]
     place = np.arange(length)
-    kinds = sum(np.bincount(planted(np.full(length, sensor), place, length), minlength=5) for sensor in range(SENSORS))
+    kinds = np.zeros(5, np.int64)
+    for sensor in range(SENSORS):
+        kinds += np.bincount(planted(np.full(length, sensor), place, length), minlength=5)
     kept = count - int(kinds[A_HOLE])  # a row without a value is rejected
     sure(counts["read"] == count and counts["kept"] == kept, f"{count} rows read, {kept} kept")
     table, value = pl.scan_parquet(out / "clean" / "tables" / "*" / "*.parquet"), pl.col("value")

@@ -50,6 +50,7 @@ def test_photos_are_told_what_the_steps_tell(backend: Any) -> None:
     pixels, shapes = perceptual.pack([luma for luma in lumas if luma is not None])
     extents = np.array([(walks[place].height, walks[place].width) for place in seen])
     expected = perceptual.describe(pixels, shapes, extents=extents, backend="reference")
+    told: Any
     for told, wanted in zip((found.hashes, found.qualities, found.small), expected, strict=True):
         np.testing.assert_array_equal(told[found.seen], wanted)
         assert not told[~found.seen].any()
