@@ -27,10 +27,13 @@ from tamis_kernels import (
     minhash,
     moments,
     perceptual,
+    photos,
+    png,
     quality,
     quantiles,
     ranks,
     symbols,
+    viterbi,
     yeo_johnson,
 )
 from tamis_kernels.backend import cuda_problem, simulated
@@ -86,7 +89,7 @@ def equal(found: Any, wanted: Any, tolerance: float) -> bool:
     if isinstance(found, np.ndarray):
         return bool(np.allclose(found, wanted, rtol=tolerance, atol=0) if tolerance else np.array_equal(found, wanted))
     if isinstance(found, jpeg.Walk):
-        return all(equal(getattr(found, name), getattr(wanted, name), tolerance) for name in jpeg.Walk.__dataclass_fields__)
+        return all(equal(getattr(found, name), getattr(wanted, name), tolerance) for name in jpeg.Walk._fields)
     return bool(found == wanted)
 
 
@@ -208,12 +211,54 @@ def bench_pictures(report: Report, speed: float) -> None:
         Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=80)
         files.append(target.getvalue())
     files *= max(1, sized(report, 16_384) // len(files))
+    size = sum(map(len, files))
     compare(report, "JPEG walk", partial(jpeg.walk_many, files), work=len(files), unit="photos",
-            bytes_moved=sum(map(len, files)), speed=speed)  # fmt: skip
+            bytes_moved=size + len(files) * height * width // 64 * 3, speed=speed)  # fmt: skip
+    compare(report, "JPEG walk, PDQ and quality in one pass", partial(told, files), work=len(files), unit="photos",
+            bytes_moved=size + 550 * len(files), speed=speed)  # fmt: skip
     small = generator.integers(0, 256, (max(2, sized(report, 20_000)), 12, 16)).astype(np.uint8)
     packed = perceptual.pack(list(small))
     compare(report, "figures of quality", partial(quality.measure, *packed), work=len(small), unit="pictures",
             bytes_moved=small.size + 240 * len(small), speed=speed)  # fmt: skip
+    bench_hashes(report, speed, generator)
+    bench_png(report, speed, generator)
+
+
+def told(files: list[bytes], *, backend: Any) -> list[Any]:
+    """Return what one pass tells of photos, to be compared."""
+    found = photos.describe(files, backend=backend)
+    return [found.walks, found.seen, found.hashes, found.qualities, found.small, found.figures]
+
+
+def bench_hashes(report: Report, speed: float, generator: np.random.Generator) -> None:
+    side = 8 if simulated() else 60
+    small = generator.integers(0, 256, (max(2, sized(report, 50_000)), side, side)).astype(np.uint8)
+    packed = perceptual.pack(list(small))
+    describe = partial(perceptual.describe, *packed, extents=8 * packed[1])
+    compare(report, f"PDQ of cells, {side} x {side}", describe, work=len(small), unit="pictures",
+            bytes_moved=small.size + 289 * len(small), speed=speed)  # fmt: skip
+    squares = generator.integers(0, 256, (max(2, sized(report, 200_000)), 32, 32)).astype(np.uint8)
+    compare(report, "pHash of 32 x 32", partial(perceptual.phash64, squares), work=len(squares), unit="pictures",
+            bytes_moved=squares.size + 8 * len(squares), speed=speed)  # fmt: skip
+    hashes = generator.integers(0, 2**64 - 1, (sized(report, 1_000_000), 4), dtype=np.uint64)
+    compare(report, "eight forms of a hash", partial(perceptual.turned, hashes), work=len(hashes), unit="hashes",
+            bytes_moved=9 * hashes.nbytes, speed=speed)  # fmt: skip
+    left, right = generator.integers(0, 256, (2, sized(report, 200_000), 256)).astype(np.uint8)
+    compare(report, "likeness of small pictures", partial(perceptual.likeness, left, right), work=len(left), unit="pairs",
+            bytes_moved=520 * len(left), speed=speed)  # fmt: skip
+
+
+def bench_png(report: Report, speed: float, generator: np.random.Generator) -> None:
+    height, width = (6, 9) if simulated() else (1500, 2000)
+    for case, filters in (("any filter", np.arange(height) % 5), ("rows that all look up", np.full(height, 4))):
+        lines = generator.integers(0, 256, (height, png.row_bytes(width, 8, 2)), np.uint8)
+        lines[:, 0] = filters
+        compare(report, f"PNG, {case}", partial(png.gray, lines.reshape(-1), (height, width), depth=8, colour=2), work=lines.size / 1e6,
+                unit="MB of rows", bytes_moved=lines.size + height * width, speed=speed)  # fmt: skip
+    rows = sized(report, 1_000_000)
+    value = 15 + np.cumsum(generator.normal(0, 0.2, rows))
+    spans = partial(viterbi.converted_spans, value, np.ones(rows, np.bool_), 1.8, 32.0, spread=0.2)
+    compare(report, "converted spans of one series", spans, work=rows / 1e6, unit="M rows", bytes_moved=10 * rows, speed=speed)
 
 
 def main() -> None:

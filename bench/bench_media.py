@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 import tempfile
 import time
@@ -20,15 +19,21 @@ import pdqhash
 import simplejpeg
 import xxhash
 from harness import Report
+from numba import get_num_threads, set_num_threads
 from numpy.typing import NDArray
 from PIL import Image
 
+import tamis
+from tamis.checks.near_pictures import hash_pictures
 from tamis.checks.quality import measured
 from tamis.media import Inspection, inspect, walk_jpegs
+from tamis.pipeline.observe import MEDIA_BATCH
 from tamis_kernels import jpeg, perceptual
 
 _INDEX = np.arange(32)
 _DCT = np.cos(np.pi / 64 * _INDEX[:8, None] * (2 * _INDEX[None, :] + 1))
+
+PASSES = 4  # over the photos, where threads share them
 
 HELD_BACK = {"damaged", "undecodable", "not_media", "bomb"}
 
@@ -54,17 +59,21 @@ def hash_of(report: Inspection) -> tuple[NDArray[np.uint64], int]:
     return hashes[0], int(qualities[0])
 
 
-def one_pass(files: list[bytes]) -> list[tuple[str, bytes]]:
-    """Do what a run does with a batch of files: walk them, inspect, hash and measure the picture, hash the content."""
+def one_pass(paths: list[Path]) -> list[tuple[str, bytes]]:
+    """Do what a run does with a batch of files: read and walk them, inspect, hash and measure the picture, hash the content."""
+    files = [path.read_bytes() for path in paths]
     seen = [inspect(data, name="a.jpg", walk=walk) for data, walk in zip(files, walk_jpegs(files), strict=True)]
-    pixels, shapes = perceptual.pack([one.gray for one in seen if one.gray is not None])
-    perceptual.pdq_batch(pixels, shapes, extents=np.array([one.extent for one in seen if one.gray is not None]), backend="cpu")
+    hash_pictures(seen, "pdq", "cpu")
     measured([one for one in seen if one.gray is not None], "cpu")
     return [(one.grade, xxhash.xxh3_128_digest(data)) for one, data in zip(seen, files, strict=True)]
 
 
+def walk_alone(paths: list[Path]) -> list[jpeg.Walk]:
+    return jpeg.walk_many([path.read_bytes() for path in paths], backend="cpu")
+
+
 def batches(paths: list[Path]) -> list[list[Path]]:
-    return [paths[start : start + 32] for start in range(0, len(paths), 32)]
+    return [paths[start : start + MEDIA_BATCH] for start in range(0, len(paths), MEDIA_BATCH)]
 
 
 def everything(path: Path) -> tuple[str, bytes, bytes, int]:
@@ -205,13 +214,13 @@ def run(report: Report, paths: list[Path]) -> None:
         "Pillow + pHash64, as imagehash does": pillow_phash,
         "Pillow + pdqhash": pillow_pdqhash,
     }
+    cores = get_num_threads()
+    set_num_threads(1)  # of this thread, so that a kernel starts no others
     rows = report.time(
         "one thread",
         {
-            "one pass: walk, integrity, quality, PDQ, xxh3": lambda: [
-                one_pass([path.read_bytes() for path in some]) for some in batches(paths)
-            ],
-            "the walk alone": lambda: [jpeg.walk_many([path.read_bytes() for path in some], backend="cpu") for some in batches(paths)],
+            "one pass: walk, integrity, quality, PDQ, xxh3": lambda: list(map(one_pass, batches(paths))),
+            "the walk alone": lambda: list(map(walk_alone, batches(paths))),
             **{name: lambda one=one: [one(path) for path in paths] for name, one in one_thread.items()},
         },
         work=len(paths),
@@ -221,18 +230,18 @@ def run(report: Report, paths: list[Path]) -> None:
     )
     for name, row in rows.items():
         print(f"{'':28s} {name:36s} {row.rate * size / 1e6:7.1f} MB/s")
-    cores = os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as pool:
+    many = PASSES * batches(paths)  # so that the end, when a thread has nothing left to do, weighs little
+    set_num_threads(cores)
+    with ThreadPoolExecutor(cores, initializer=set_num_threads, initargs=(1,)) as pool:
         report.time(
             f"{cores} threads",
             {
-                "one pass": lambda: list(pool.map(lambda some: one_pass([path.read_bytes() for path in some]), batches(paths))),
-                "the walk alone": lambda: list(
-                    pool.map(lambda some: jpeg.walk_many([path.read_bytes() for path in some], backend="cpu"), batches(paths))
-                ),
-                "simplejpeg strict, gray, full": lambda: list(pool.map(strict_gray, paths, chunksize=8)),
+                "one pass": lambda: list(pool.map(one_pass, many)),
+                "the walk alone": lambda: list(pool.map(walk_alone, many)),
+                "tamis.image_hashes: walk, integrity, PDQ": lambda: tamis.image_hashes(PASSES * paths, backend="cpu"),
+                "simplejpeg strict, gray, full": lambda: list(pool.map(strict_gray, PASSES * paths, chunksize=8)),
             },
-            work=len(paths),
+            work=PASSES * len(paths),
             unit="images",
             limit=limit * cores,
             limit_note=note + f", times {cores}",

@@ -27,6 +27,7 @@ PEERS = {
     "daft": ["daft==0.7.26", "pyarrow<26", "numpy"],
     "gaoya": ["gaoya==0.2.2", "numpy"],
     "ioos": ["ioos_qc==3.0.0"],
+    "faiss": ["faiss-cpu==1.15.1", "numpy"],
     "hampel": ["hampel==1.0.2", "pandas==3.1.1", "bottleneck==1.6.0", "numpy"],
 }
 HASHED = ["tamis_fss_hashed", "tamis_affine32_hashed", "rensa_hashed", "fastsketchlsh_hashed"]

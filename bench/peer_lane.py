@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 import numpy as np
 
@@ -278,6 +279,81 @@ def tamis_hampel(folder: Path) -> Callable[[], object]:
 
     value = series(folder)[1]
     return lambda: hampel(value, window=21)
+
+
+def hashes(folder: Path) -> tuple[np.ndarray, int]:
+    return np.load(folder / "hashes.npy"), int((folder / "limit.txt").read_text())
+
+
+def pairs_of(folder: Path, lane: str, search: Callable[[], tuple[np.ndarray, np.ndarray]]) -> Callable[[], object]:
+    """Return a search for pairs of rows, each told both ways or one, and write down once what it finds."""
+    ends = np.stack(search())
+    ends = ends[:, ends[0] != ends[1]]
+    np.save(folder / f"{lane}.npy", np.unique(np.sort(ends, axis=0), axis=1))
+    return search
+
+
+def tamis_pairs(folder: Path, method: str = "auto") -> Callable[[], object]:
+    from tamis_kernels import hamming
+
+    rows, limit = hashes(folder)
+
+    def run() -> tuple[np.ndarray, np.ndarray]:
+        left, right, _ = hamming.pairs(rows, limit, method=method, backend="cpu")  # type: ignore[arg-type]  # one of its methods
+        return left, right
+
+    return pairs_of(folder, f"tamis_{method}", run)
+
+
+def tamis_all(folder: Path) -> Callable[[], object]:
+    return tamis_pairs(folder, "all")
+
+
+def tamis_auto(folder: Path) -> Callable[[], object]:
+    return tamis_pairs(folder, "auto")
+
+
+def faiss_pairs(folder: Path, lane: str, make: Callable[[int], Any], neighbours: int = 0) -> Callable[[], object]:
+    """Build an index of all hashes and ask it for each: for what is in range, or for the nearest so many."""
+    words, limit = hashes(folder)
+    codes = words.view(np.uint8)
+
+    def run() -> tuple[np.ndarray, np.ndarray]:
+        index = make(codes.shape[1] * 8)
+        index.add(codes)
+        if neighbours:
+            distance, found = index.search(codes, neighbours)
+            return np.nonzero(distance <= limit)[0], found[distance <= limit]
+        starts, _, found = index.range_search(codes, limit + 1)  # it tells what is nearer than its radius
+        return np.repeat(np.arange(len(codes)), np.diff(starts.astype(np.int64))), found
+
+    return pairs_of(folder, lane, run)
+
+
+def faiss_flat(folder: Path) -> Callable[[], object]:
+    import faiss
+
+    return faiss_pairs(folder, "faiss_flat", faiss.IndexBinaryFlat)
+
+
+def faiss_multihash(folder: Path) -> Callable[[], object]:
+    """Bands of 16 bits and as many bits turned over as the pigeonhole asks for, so that no pair is missed."""
+    import faiss
+
+    limit = hashes(folder)[1]
+
+    def make(bits: int) -> Any:
+        index = faiss.IndexBinaryMultiHash(bits, bits // 16, 16)
+        index.nflip = limit // (bits // 16)
+        return index
+
+    return faiss_pairs(folder, "faiss_multihash", make)
+
+
+def faiss_hnsw(folder: Path) -> Callable[[], object]:
+    import faiss
+
+    return faiss_pairs(folder, "faiss_hnsw", lambda bits: faiss.IndexBinaryHNSW(bits, 16), neighbours=8)
 
 
 def main() -> None:

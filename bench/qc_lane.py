@@ -96,15 +96,16 @@ def tamis(time: np.ndarray, value: np.ndarray) -> Flags:
     from tamis_kernels.sensor import TESTS
 
     frame = pl.DataFrame({"time": pl.Series(time).cast(pl.Datetime("ns")), "value": pl.Series(value, nan_to_null=True)})
-    codes = [
-        float(one.remedy["value"])
-        for _, one in system.discover(frame, time="time", sensor=(), values=["value"]).told
-        if one.kind == "sentinel"
-    ]
+    told = [one for _, one in system.discover(frame, time="time", sensor=(), values=["value"]).told]
+    codes = [float(one.remedy["value"]) for one in told if one.kind == "sentinel"]
+    lines = np.zeros(len(value), bool)
+    for first, last in (span for one in told if one.kind == "interpolated" for span in one.remedy["spans"]):
+        lines |= (time >= first) & (time <= last)
+    frame = frame.with_columns(pl.when(~pl.Series(lines)).then("value").alias("value"))  # as `tamis.correct` leaves what is confirmed
     flags = system.quality_control(frame, time="time", sensor=(), values=["value"], sentinels=codes).flags.collect().sort("row")
     bits = flags["bits"].to_numpy()
     wanted = ("sentinel", "range", "spike", "rate", "flat", "hampel")
-    return {name: bits >> TESTS.index(name) & 1 != 0 for name in wanted}
+    return {**{name: bits >> TESTS.index(name) & 1 != 0 for name in wanted}, "interpolated": lines}
 
 
 def main() -> None:

@@ -105,6 +105,7 @@ def clean(
     batch_size: int | None = None,
     against: str | Path | Sequence[str | Path] = (),
     memory: int | str | None = None,
+    gpu_memory: int | str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
@@ -130,6 +131,8 @@ def clean(
         Output folders of finished runs: what they kept stays, and records equal or nearly equal to it go. Only their evidence is read.
     memory
         What all processes together may take, in bytes or as text (`2GB`): fewer workers run where it is scarce. The result is the same.
+    gpu_memory
+        What may be taken of each GPU, in bytes or as text (`8GB`): batches are smaller where it is scarce. The result is the same.
     overwrite
         Whether a finished or other run in `out` is replaced.
     progress
@@ -140,7 +143,9 @@ def clean(
     TamisError
         See `tamis.errors`. A bad record raises nothing: it is in `Result.rejected`.
     """
-    return _run(source, out, recipe, settings, backend, jobs, batch_size, against, memory, progress, overwrite=overwrite, dry_run=False)
+    return _run(
+        source, out, recipe, settings, backend, jobs, batch_size, against, memory, gpu_memory, progress, overwrite=overwrite, dry_run=False
+    )
 
 
 def check(
@@ -154,11 +159,14 @@ def check(
     batch_size: int | None = None,
     against: str | Path | Sequence[str | Path] = (),
     memory: int | str | None = None,
+    gpu_memory: int | str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Result:
     """Do what `clean` does but write no clean corpus: ledger, clusters, manifest and report only."""
-    return _run(source, out, recipe, settings, backend, jobs, batch_size, against, memory, progress, overwrite=overwrite, dry_run=True)
+    return _run(
+        source, out, recipe, settings, backend, jobs, batch_size, against, memory, gpu_memory, progress, overwrite=overwrite, dry_run=True
+    )
 
 
 def _run(
@@ -171,6 +179,7 @@ def _run(
     batch_size: int | None,
     against: str | Path | Sequence[str | Path],
     memory: int | str | None,
+    gpu_memory: int | str | None,
     progress: Progress | None,
     *,
     overwrite: bool,
@@ -185,6 +194,7 @@ def _run(
         jobs=jobs if jobs is not None else cores(),
         batch_size=batch_size,
         memory=None if memory is None else byte_count(memory),
+        gpu_memory=None if gpu_memory is None else byte_count(gpu_memory, "gpu_memory"),
         against=tuple(str(one) for one in ([against] if isinstance(against, (str, Path)) else against)),
         overwrite=overwrite,
         dry_run=dry_run,

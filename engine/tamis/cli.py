@@ -54,6 +54,10 @@ Against = Annotated[
 Memory = Annotated[
     str, typer.Option("--memory", metavar="SIZE", help="What all processes may take, such as 2GB: fewer workers where it is scarce.")
 ]
+GpuMemory = Annotated[
+    str,
+    typer.Option("--gpu-memory", metavar="SIZE", help="What may be taken of each GPU, such as 8GB: smaller batches where it is scarce."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the output folder holds.")]
 Deep = Annotated[bool, typer.Option("--deep", help="Decode sound and film to the last frame; short for --set integrity.deep=true.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
@@ -85,6 +89,7 @@ def clean_command(
     materialise: Materialise = "",
     against: Against = [],  # noqa: B006
     memory: Memory = "",
+    gpu_memory: GpuMemory = "",
     overwrite: Overwrite = False,
     deep: Deep = False,
     quiet: Quiet = False,
@@ -103,6 +108,7 @@ def clean_command(
         batch_size,
         against,
         memory,
+        gpu_memory,
         overwrite=overwrite,
         quiet=quiet,
         as_json=as_json,
@@ -121,6 +127,7 @@ def check_command(
     batch_size: BatchSize = 0,
     against: Against = [],  # noqa: B006
     memory: Memory = "",
+    gpu_memory: GpuMemory = "",
     overwrite: Overwrite = False,
     deep: Deep = False,
     quiet: Quiet = False,
@@ -138,6 +145,7 @@ def check_command(
         batch_size,
         against,
         memory,
+        gpu_memory,
         overwrite=overwrite,
         quiet=quiet,
         as_json=as_json,
@@ -233,6 +241,7 @@ def _run(
     batch_size: int,
     against: list[str],
     memory: str,
+    gpu_memory: str,
     *,
     overwrite: bool,
     quiet: bool,
@@ -257,6 +266,7 @@ def _run(
         batch_size=batch_size or None,
         against=tuple(against),
         memory=byte_count(memory) if memory else None,
+        gpu_memory=byte_count(gpu_memory, "gpu_memory") if gpu_memory else None,
         overwrite=overwrite,
         dry_run=dry_run,
         resume_line=shlex.join(["tamis", *(word for word in sys.argv[1:] if word != "--overwrite")]),

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
+from numba import get_num_threads, set_num_threads
 
 from tamis.checks.near_pictures import HASHES, hash_pictures, shows
 from tamis.errors import RecipeError
 from tamis.media import Inspection, Limits, inspect, walk_jpegs
 from tamis_kernels import perceptual
+from tamis_kernels.backend import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    from numpy.typing import NDArray
 
     from tamis_kernels.backend import BackendName
 
-AT_A_TIME = 32
+    Item = str | Path | bytes
+    Hashed = tuple[list[Inspection], NDArray[np.uint64], NDArray[np.uint8]]
+
+AT_A_TIME = 64
 
 
 def image_hashes(
@@ -30,7 +40,7 @@ def image_hashes(
     limits: Limits | None = None,
     backend: BackendName = "auto",
 ) -> pl.DataFrame:
-    """Hash pictures as the check `near_duplicates` does, one row each, in their order.
+    """Hash pictures as the check `near_duplicates` does, one row each, in their order, on all threads that Numba may use.
 
     What cannot be read or decoded has a null and a reason, and raises nothing. A decoder may still crash on hostile bytes: `clean` decodes
     in processes that may.
@@ -69,10 +79,7 @@ def image_hashes(
     if forms:
         schema["forms"] = pl.List(pl.Binary())
     rows: list[tuple[object, ...]] = []
-    waiting = iter(given)
-    while some := list(islice(waiting, AT_A_TIME)):
-        seen = _inspected(some, limits)
-        hashes, quality, _ = hash_pictures(seen, hash, backend)
+    for some, (seen, hashes, quality) in _hashed(given, hash, limits, backend):
         words = hashes.astype("<u8")
         turned = perceptual.turned(np.ascontiguousarray(hashes), backend=backend).astype("<u8") if forms else None
         for number, (item, one) in enumerate(zip(some, seen, strict=True)):
@@ -80,6 +87,26 @@ def image_hashes(
             told = (words[number].tobytes(), int(quality[number]), None) if shows(one) else (None, None, _reason(one))
             rows.append((key, *told, *(() if turned is None else ([form.tobytes() for form in turned[number]] if shows(one) else None,))))
     return pl.DataFrame(rows, schema, orient="row").select("key", "hash", "quality", *(["forms"] if forms else []), "reason")
+
+
+def _hashed(given: Iterable[Item], name: str, limits: Limits | None, backend: BackendName) -> Iterator[tuple[Sequence[Item], Hashed]]:
+    """Yield pictures, some at a time and in their order, with what was found of them; each thread does all that some pictures need."""
+
+    def hashed(some: Sequence[Item]) -> Hashed:
+        seen = _inspected(some, limits)
+        return seen, *hash_pictures(seen, name, backend)[:2]
+
+    threads = 1 if resolve(backend).name == "cuda" else get_num_threads()
+    waiting: deque[tuple[Sequence[Item], Future[Hashed]]] = deque()
+    items = iter(given)
+    with ThreadPoolExecutor(threads, initializer=set_num_threads, initargs=(1,)) as pool:
+        while some := list(islice(items, AT_A_TIME)):
+            waiting.append((some, pool.submit(hashed, some)))
+            if len(waiting) > 2 * threads:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
 
 
 def _inspected(some: Iterable[str | Path | bytes], limits: Limits | None) -> list[Inspection]:

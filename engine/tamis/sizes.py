@@ -7,13 +7,13 @@ from tamis_kernels import ArgumentError
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
-def byte_count(size: int | str) -> int:
+def byte_count(size: int | str, name: str = "memory") -> int:
     """Return a size in bytes, given as such or as text: `500MB`, `2 GiB`.
 
     Raises
     ------
     ArgumentError
-        It is no size.
+        It is no size; the message says so of the option `name`.
     """
     text = str(size).strip().upper()
     figure = text.rstrip("BKMGTI").strip()
@@ -23,6 +23,6 @@ def byte_count(size: int | str) -> int:
     except (ValueError, KeyError, OverflowError):
         found = 0
     if found < 1:
-        message = f"memory must be a number of bytes or a text such as 500MB or 2GB, got {size!r}"
+        message = f"{name} must be a number of bytes or a text such as 500MB or 2GB, got {size!r}"
         raise ArgumentError(message)
     return found

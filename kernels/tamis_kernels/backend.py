@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
+import sys
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,13 +19,21 @@ from numba import config
 from tamis_kernels.errors import ArgumentError, BackendUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from types import ModuleType
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 BackendName = Literal["auto", "cpu", "cuda", "reference"]
 
 CUDA_INSTALL_LINE = "pip install 'tamis[cuda]'"
 UNMEASURED = "the CUDA kernels have not been measured on a GPU yet, so they run only where they are asked for"
+ROUNDED_OTHERWISE = ("ranks", "yeo_johnson")
+"""Operations whose logarithms and exponentials are NVIDIA's : a run, whose answer is the same everywhere, leaves them to the CPU."""
+LEAST_MEMORY = 64_000_000
+"""Bytes of a device without which no run is begun: three batches of some megabytes, and their scratch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +46,16 @@ class Backend:
         `cpu`, `cuda` or `reference`: the module that an operation's folder is asked for.
     reason
         One sentence for logs, manifest and report.
+    on_cpu
+        Operations that run on the CPU all the same.
+    memory
+        Bytes of a device that may be taken; None for all.
     """
 
     name: Literal["cpu", "cuda", "reference"]
     reason: str
+    on_cpu: tuple[str, ...] = ()
+    memory: int | None = None
 
 
 def _asked_for(name: Literal["cpu", "cuda", "reference"]) -> Backend:
@@ -51,16 +67,33 @@ def cuda_problem() -> str | None:
     """Return why CUDA kernels cannot run here, or None when they can: on a device, or in Numba's simulator (NUMBA_ENABLE_CUDASIM=1)."""
     if simulated():
         return None
-    missing = [name for name in ("cupy", "numba_cuda") if importlib.util.find_spec(name) is None]
-    if missing:
+    if missing := _missing():
         return f"the packages {' and '.join(missing)} are not installed; install them with: {CUDA_INSTALL_LINE}"
     cupy = importlib.import_module("cupy")
     try:
-        if cupy.cuda.runtime.getDeviceCount() > 0:
-            return None
+        if cupy.cuda.runtime.getDeviceCount() == 0:
+            return "no CUDA device is visible"
+        free, total = cupy.cuda.runtime.memGetInfo()  # which fails where another process has the device to itself
     except cupy.cuda.runtime.CUDARuntimeError as error:
         return f"the CUDA driver answered: {error}"
-    return "no CUDA device is visible"
+    if free < LEAST_MEMORY:
+        return f"the GPU is busy: {free / 1e6:.0f} of its {total / 1e6:.0f} MB are free, and {LEAST_MEMORY / 1e6:.0f} MB are needed"
+    return None
+
+
+def _missing() -> list[str]:
+    """Return the packages of the extra `cuda` that are not installed."""
+    return [name for name in ("cupy", "numba_cuda") if importlib.util.find_spec(name) is None]
+
+
+def wanted() -> bool:
+    """Return whether somebody wants a GPU here: the extra is installed."""
+    return not _missing()
+
+
+def devices() -> int:
+    """Return how many GPUs this process sees; the simulator is one."""
+    return 1 if simulated() else int(importlib.import_module("cupy").cuda.runtime.getDeviceCount())
 
 
 def simulated() -> bool:
@@ -97,7 +130,7 @@ _RESOLVERS: dict[str, Callable[[], Backend]] = {
 
 
 def resolve(backend: BackendName | Backend = "auto") -> Backend:
-    """Turn a backend's name into a backend that can run here.
+    """Turn a backend's name into a backend that can run here. While a run is on, `auto` is the one that it has chosen.
 
     Parameters
     ----------
@@ -116,22 +149,57 @@ def resolve(backend: BackendName | Backend = "auto") -> Backend:
     if backend not in _RESOLVERS:
         message = f"backend must be one of {', '.join(sorted(_RESOLVERS))}, got {backend!r}"
         raise ArgumentError(message)
+    if _runs and backend in ("auto", _runs[-1].name):
+        return _runs[-1]
     return _RESOLVERS[backend]()
 
 
-def resolve_for_run(backend: BackendName | Backend = "auto") -> Backend:
-    """Return what `resolve` does, for a run that may call every operation.
+def resolve_for_run(backend: BackendName | Backend = "auto", memory: int | None = None) -> Backend:
+    """Return what `resolve` does, for a run that may call every operation; `memory` is what it may take of each device.
 
     Raises
     ------
+    ArgumentError
+        The memory is too little for any batch.
     BackendUnavailableError
-        As `resolve`; also where some operations have no kernels for that backend.
+        As `resolve`.
     """
     chosen = resolve(backend)
-    if chosen.name == "cuda" and without_cuda():
-        message = f"a whole run cannot take the backend 'cuda' yet: no CUDA kernels for {', '.join(without_cuda())}. Use --backend cpu."
-        raise BackendUnavailableError(message)
-    return chosen
+    if memory is not None and memory < LEAST_MEMORY:
+        message = f"--gpu-memory {memory / 1e6:.0f}MB is too little: give {LEAST_MEMORY / 1e6:.0f}MB or more, or leave it out"
+        raise ArgumentError(message)
+    if chosen.name != "cuda":
+        return chosen
+    lacking = without_cuda()
+    reason = f"{chosen.reason}; without CUDA kernels, and so on the CPU: {', '.join(lacking)}" if lacking else chosen.reason
+    return replace(chosen, reason=reason, on_cpu=(*lacking, *ROUNDED_OTHERWISE), memory=memory)
+
+
+_runs: list[Backend] = []
+
+
+@contextmanager
+def running(backend: Backend) -> Iterator[None]:
+    """Let `auto`, and the backend's own name, mean this backend for as long as a run lasts, in all threads of the process."""
+    _runs.append(backend)
+    try:
+        yield
+    finally:
+        _runs.pop()
+
+
+def resident(backend: BackendName | Backend, *arrays: NDArray[np.generic]) -> AbstractContextManager[None]:
+    """Keep arrays on the device while several operations look at them: they cross the link once. On the CPU there is nothing to keep.
+
+    The arrays must be contiguous, and stay as they are.
+    """
+    return importlib.import_module("tamis_kernels.device").resident(*arrays) if resolve(backend).name == "cuda" else nullcontext()
+
+
+def give_back() -> None:
+    """Give memory of the device that is free, but held for later, to other processes."""
+    if device := sys.modules.get("tamis_kernels.device"):
+        device.give_back()
 
 
 def implementation(operation: str, backend: BackendName | Backend) -> ModuleType:
@@ -143,10 +211,13 @@ def implementation(operation: str, backend: BackendName | Backend) -> ModuleType
         As `resolve`; also where the operation has no kernels for that backend.
     """
     chosen = resolve(backend)
-    if chosen.name == "cuda" and operation in without_cuda():
-        message = f"{operation} has no CUDA kernel yet; call it with backend='cpu'"
-        raise BackendUnavailableError(message)
-    return importlib.import_module(f"tamis_kernels.{operation}.{chosen.name}")
+    name = "cpu" if operation in chosen.on_cpu else chosen.name
+    if name == "cuda":
+        if operation in without_cuda():
+            message = f"{operation} has no CUDA kernel yet; call it with backend='cpu'"
+            raise BackendUnavailableError(message)
+        importlib.import_module("tamis_kernels.device").bound(chosen.memory)
+    return importlib.import_module(f"tamis_kernels.{operation}.{name}")
 
 
 def doctor() -> dict[str, str]:

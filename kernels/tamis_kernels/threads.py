@@ -1,12 +1,15 @@
 """Rows spread over threads, for kernels that leave the GIL.
 
 Numba's own `prange` compiles several times as long, wakes its whole gang for the smallest call, and dies when a process forks or two
-threads call at once, depending on the threading layer found. A pool of plain threads does none of that.
+threads call at once, depending on the threading layer found. A pool of plain threads does none of that. It is kept, for to start two
+threads takes as long as hashing twenty photos; callers on several threads share it, so that they do not start threads within threads.
 """
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -42,6 +45,11 @@ def for_rows(kernel: Callable[..., None], work: NDArray[np.int64], *arguments: o
         return
     inner = np.searchsorted(work, np.linspace(work[0], work[-1], runs + 1)[1:-1])
     bounds = np.unique(np.concatenate(([0], inner, [rows]))).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(kernel, *pair, *arguments) for pair in pairwise(bounds)]:
-            done.result()
+    for done in [_pool(threads, os.getpid()).submit(kernel, *pair, *arguments) for pair in pairwise(bounds)]:
+        done.result()
+
+
+@cache
+def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
+    """Return this process's threads; a fork has none of those of its parent."""
+    return ThreadPoolExecutor(threads, "tamis")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamis.qc import Control, Filling, Policy, Thresholds, bit_names, checked_rows, control, learn, read_rows
-from tamis.series import Roles, Series, SeriesWriter
+from tamis.series import Roles, Series, SeriesWriter, runs
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.sensor import FAIL, TESTS, hampel, quality, whole_runs
 
@@ -168,29 +169,80 @@ def series_of(value: np.ndarray, folder: Path) -> tuple[Series, SeriesWriter]:
 
 def test_learnt_limits_follow_the_stated_rule(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
-    value = np.round(20 + rng.normal(size=2_000), 2)
+    value = np.round(20 + rng.normal(size=2_000) ** 3, 2)
     value[rng.permutation(2_000)[:40]] = [-9999.0, 1e20] * 20
     series, writer = series_of(value, tmp_path)
     with writer:
         found = learn.learn(learn.Readings(series, (-9999.0, 1e20)), frozenset(learn.LEARNABLE), 6.0)
     good = np.where(np.isin(value, (-9999.0, 1e20)), np.nan, value)
     centre = np.nanmedian(good)
-    scale = 1.4826 * np.nanmedian(np.abs(good - centre))
     change = np.abs(np.diff(good))
-    change = change[~np.isnan(change)]
     moved = change[change > 1e-6]
-    assert found["suspect_low"] == centre - 6 * scale
-    assert found["suspect_high"] == centre + 6 * scale
-    assert found["spike_differential"] == 6 * 1.4826 * np.median(moved)
-    assert found["rate"] == pytest.approx(6 * 1.4826 * np.median(change[change > 0]) / 60, rel=1e-12)
+    middle, upper = np.quantile(moved, [0.5, 0.95])
+    half, far = (statistics.NormalDist().inv_cdf(share) for share in (0.75, 0.975))  # as half-normal sizes have these
+    size = middle * (6 / half) ** (math.log(upper / middle) / math.log(far / half))
+    assert size > 6 * middle / half  # the changes have a heavy tail
+    assert found["suspect_low"] == pytest.approx(centre - 6 / half * np.median(centre - good[good < centre]), rel=1e-12)
+    assert found["suspect_high"] == pytest.approx(centre + 6 / half * np.median(good[good > centre] - centre), rel=1e-12)
+    assert found["spike_differential"] == found["hampel_floor"] == pytest.approx(size, rel=1e-9)
+    assert found["rate"] == pytest.approx(size / 60, rel=1e-9)
     assert found["flat_tolerance"] == pytest.approx(0.005)
-    text = "".join("=" if equal else "." for equal in change <= found["flat_tolerance"])
-    runs = [len(run) for run in text.split(".") if run]
-    share = sum(run > 1 for run in runs) / len(runs)
-    steps = math.ceil(1 + math.log(0.01 / len(runs)) / math.log(share)) if share else 1
-    assert found["flat"] == 60 * max(5, steps)
-    assert (found["gap"], found["period"], found["jitter"]) == (90.0, 60.0, 3.0)
-    assert (found["hampel"], found["hampel_floor"]) == (6.0, moved.min())
+    text = "".join("=" if equal else "." for equal in np.diff(good[~np.isnan(good)]) == 0)
+    lengths = np.array([len(run) + 1 for run in text.split(".")])
+    assert found["flat"] == 60 * ((runs.odd_length(*np.unique(lengths, return_counts=True)) or 0) - 1)
+    assert "rest" not in found
+    assert (found["gap"], found["period"], found["jitter"], found["hampel"]) == (90.0, 60.0, 3.0, 6.0)
+
+
+def test_normal_changes_are_limited_by_deviations(tmp_path: Path) -> None:
+    series, writer = series_of(np.random.default_rng(5).normal(size=20_000), tmp_path)
+    with writer:
+        found = learn.learn(learn.Readings(series), frozenset(["range", "spike"]), 6.0)
+    assert found["suspect_high"] == pytest.approx(6, rel=0.05)
+    assert found["spike_differential"] == pytest.approx(6 * math.sqrt(2), rel=0.1)
+
+
+@pytest.fixture
+def power() -> np.ndarray:
+    """Return the power of a plant by quarters of an hour: nothing at night, and two days on which the logger stood still."""
+    rng = np.random.default_rng(1)
+    moment = np.arange(96 * 30)
+    value = np.round(np.maximum(0, np.sin(moment / 96 * 2 * np.pi)) * rng.uniform(0.2, 1, len(moment)), 6)
+    value[96 * 12 + 30 : 96 * 12 + 80] = 0.377
+    value[96 * 20 + 20 : 96 * 20 + 40] = 0.5
+    return value
+
+
+def test_a_value_at_which_a_sensor_rests_has_a_limit_of_its_own(tmp_path: Path, power: np.ndarray) -> None:
+    time = np.arange(len(power)) * HOUR // 4
+    got, thresholds = controlled(tmp_path, time, power, Policy(learn=frozenset(["flat"])), {})
+    flat = got["bits"] >> TESTS.index("flat") & 1 != 0
+    assert thresholds.values["rest"] == 0.0
+    assert flat.tolist() == np.isin(power, (0.377, 0.5)).tolist()
+    assert set(got["flag"][~flat]) == {1}
+    assert "rest 0 (learnt)" in thresholds.described("flat")
+    dead = power.copy()
+    dead[96 * 22 :] = 0  # and no day comes after eight nights' length
+    got, _ = controlled(tmp_path, time, dead, Policy(learn=frozenset(["flat"])), {})
+    assert (got["bits"] >> TESTS.index("flat") & 1)[96 * 22 :].all()
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 99), chunk=st.sampled_from([64, 65, 4096]), longest=st.sampled_from([None, 60.0, 200.0]))
+def test_runs_at_rest_are_tested_apart_whatever_the_chunks(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, chunk: int, longest: float | None
+) -> None:
+    time, value = readings(500, seed)
+    others = {"flat_tolerance": 0.25, "suspect_high": 9.0, "rate": 0.03, "suspect_low": -0.1, "gap": 30.0}
+    every = {**others, "flat": 30.0, "flat_fail": 90.0}
+    limits = {**every, "rest": 0.0} | ({} if longest is None else {"flat_at_rest": longest})
+    got, every, alone = (
+        controlled(tmp_path_factory.mktemp("rest"), time, value, Policy(sentinels=(-9999.0,)), one, chunk)[0]
+        for one in (limits, every, {**others, "flat": longest or 1e9})
+    )
+    at_rest = np.abs(got["value"]) <= 0.25
+    assert got["bits"].tolist() == np.where(at_rest, alone["bits"], every["bits"]).tolist()
+    assert got["flag"].tolist() == np.where(at_rest, alone["flag"], every["flag"]).tolist()
 
 
 def test_what_is_learnt_is_the_same_for_a_long_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,8 +258,8 @@ def test_what_is_learnt_is_the_same_for_a_long_series(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize(
     "value",
-    [np.full(500, 3.0), np.full(500, np.nan), np.arange(10.0), np.repeat([0.0, 5.0], [400, 100])],
-    ids=["constant", "nothing", "short", "mostly equal"],
+    [np.full(500, 3.0), np.full(500, np.nan), np.arange(10.0), np.repeat([0.0, 5.0], [480, 20])],
+    ids=["constant", "nothing", "short", "nearly constant"],
 )
 def test_nothing_is_learnt_where_the_readings_do_not_allow_it(tmp_path: Path, value: np.ndarray) -> None:
     series, writer = series_of(value, tmp_path)
@@ -253,6 +305,8 @@ def test_thresholds_are_read_from_every_kind_of_file(tmp_path: Path) -> None:
         ({"fial_low": 1}, "row 1 of the limits has the unknown key 'fial_low'. Did you mean 'fail_low'"),
         ({"rate": "fast"}, "rate = 'fast', which is no number"),
         ({"fail_low": 2, "fail_high": 1}, "fail_span must go from low to high"),
+        ({"flat": 60.0, "flat_at_rest": 600.0}, "flat_at_rest needs rest"),
+        ({"flat": 60.0, "rest": 0.0, "flat_at_rest": -1.0}, "must not be negative"),
         ({"attenuated": 1.0}, "attenuated needs attenuated_window"),
         ({"hampel": 3.0, "hampel_window": 4}, "hampel_window must be odd"),
     ],

@@ -10,6 +10,7 @@ import tamis
 from planted import trials
 from tamis.discovery import Signal, search
 from tamis.discovery.instruments import resolution
+from tamis.discovery.lines import find_interpolated
 from tamis.discovery.positions import find_swapped
 from tamis.discovery.sentinels import find_sentinels
 from tamis.sample import faults
@@ -47,11 +48,19 @@ def confirm(path: Path, *kinds: str) -> None:
 def test_planted_faults_are_found_and_sound_series_are_left_alone() -> None:
     done = [trial for seed in SEEDS for trial in trials(seed)]
     assert [one for trial in done if not trial.kind for one in trial.others] == []
-    for kind in (*FAULTS, *PEER_FAULTS):
+    for kind in (*FAULTS, *PEER_FAULTS, "swapped"):
         tried = [trial for trial in done if trial.kind == kind]
         missed = [trial.quantity for trial in tried if not trial.right]
         assert len(tried) == len(SEEDS)
         assert len(missed) <= (3 if kind in {"unit", "peer_unit"} else 0), (kind, missed)  # wind is noise by a tenth: a knot hides in it
+
+
+def test_an_export_that_comes_before_the_rows_that_it_repeats_is_no_reset_clock() -> None:
+    rng = np.random.default_rng(8)
+    sound = faults.clean_series("level", 1000, rng)
+    again = np.concatenate([np.arange(700, 800), np.arange(1000)])
+    series = Signal.of(sound.time[again], sound.value[again])
+    assert [one.kind for one in search(lambda: [[series]])] == ["duplicate_time"]
 
 
 @pytest.mark.parametrize("value", [[], [1.0], [np.nan] * 40, [np.inf] * 40, [5.0] * 40, [0.0, -0.0] * 30, [1e308, -1e308] * 30])
@@ -84,6 +93,38 @@ def test_the_resolution_is_the_greatest_common_step(step: float, offset: float) 
     assert resolution(value) == pytest.approx(step, rel=1e-3)
     assert resolution(value.astype(np.float32).astype(np.float64)) == pytest.approx(step, rel=1e-2)
     assert resolution(np.random.default_rng(5).random(64)) == 0
+
+
+def test_gaps_that_were_filled_in_are_told_to_the_row() -> None:
+    rng = np.random.default_rng(2)
+    value = np.cumsum(rng.normal(size=3_000))
+    time = np.cumsum(rng.integers(50, 70, 3_000)) * SECOND
+    filled = np.zeros(3_000, bool)
+    for first, last in ((400, 430), (900, 1_000), (2_000, 2_012)):
+        filled[first:last] = True
+    holes = np.interp(time, time[~filled], value[~filled])
+    (one,) = find_interpolated(Signal.of(time, holes))
+    assert (one.count, one.row) == (filled.sum(), 400)
+    inside = np.zeros(3_000, bool)
+    for first, last in one.remedy["spans"]:
+        inside |= (time >= first) & (time <= last)
+    assert inside.tolist() == filled.tolist()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(500.0),
+        np.round(np.sin(np.arange(5_000) / 500), 2),  # slow on a coarse grid
+        np.repeat(np.random.default_rng(1).normal(size=100), 30),  # flat is no line
+        np.zeros(500),
+        np.empty(0),
+    ],
+    ids=["counter", "slow", "flat", "constant", "empty"],
+)
+def test_what_is_a_line_by_nature_is_no_filled_gap(value: np.ndarray) -> None:
+    assert find_interpolated(Signal.of(np.arange(len(value)) * SECOND, value)) == []
+    assert find_interpolated(Signal.of(np.zeros(len(value), np.int64), value)) == []
 
 
 def test_swapped_coordinates_are_found_by_their_names() -> None:

@@ -10,7 +10,8 @@ import hostile_tasks
 import pytest
 
 from tamis.errors import SourceError, WorkerError
-from tamis.executors import Limits, LocalExecutor, Task
+from tamis.executors import Limits, LocalExecutor, Task, visible
+from tamis_kernels.backend import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +69,18 @@ def test_known_errors_pass_through_and_unknown_ones_are_wrapped(executor: LocalE
 def test_workers_that_die_before_any_record_end_the_run_with_a_word(executor: LocalExecutor) -> None:
     with pytest.raises(WorkerError, match="before they read a record"):
         list(executor.map([Task(hostile_tasks.die_silently, None)]))
+
+
+def test_each_worker_sees_a_gpu_of_its_own_and_has_its_share_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,7")
+    assert visible(2) == ["3", "5"]
+    names = ("CUDA_VISIBLE_DEVICES", "NUMBA_NUM_THREADS")
+    with LocalExecutor(2, backend=Backend("cpu", "the run's"), threads=4, gpus=visible(3)) as executor:
+        told = [outcome.value for outcome in executor.map([Task(hostile_tasks.told_by, names)] * 4)]
+    assert {reason for reason, _ in told} == {"the run's"}
+    assert {tuple(values) for _, values in told} == {("3", "4"), ("5", "4")}
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert visible(2) == ["0", "1"]
 
 
 def test_a_stop_finishes_what_is_in_hand(executor: LocalExecutor) -> None:

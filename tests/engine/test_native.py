@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 import tamis
-from tamis.checks.exact_duplicates import canonical_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,10 +46,3 @@ def test_odd_floats_are_kept_to_the_bit_and_equal_rows_go(tmp_path: Path, seed: 
     assert bits(table.collect().select(rows.columns)) == bits(unique)
     reasons = dict(result.rejected.collect()["reason"].value_counts().iter_rows())
     assert reasons == {"no_values": len(empty), "exact_duplicate": len(rows) - len(empty) - len(unique)}
-
-
-@pytest.mark.parametrize("dtype", [pl.Float32, pl.Float64])
-@pytest.mark.parametrize("length", [1, 2, 100])
-def test_rows_that_differ_by_the_sign_of_zero_are_equal(dtype: type[pl.DataType], length: int) -> None:
-    positive, negative = (pl.DataFrame({"x": pl.Series([zero] * length, dtype=dtype)}) for zero in (0.0, -0.0))
-    assert canonical_rows(positive, ["x"], "").equals(canonical_rows(negative, ["x"], ""))

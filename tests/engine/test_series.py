@@ -12,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamis.errors import ColumnError, SourceError
+from tamis.pipeline.forms import form_of
 from tamis.pipeline.readings import source_tables
+from tamis.recipe import Recipe
 from tamis.series import Roles, SeriesWriter, assign_roles, nanoseconds
 from tamis.series.sorting import SortedFile, lexical_order
 from tamis.sources.parsing import distinct
+from tamis.sources.schema import ColumnPlan, TableGroup
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -196,6 +199,26 @@ def test_roles_are_told_by_types_names_and_numbers_of_values() -> None:
     assert roles(frame.drop("temperature")) == Roles("timestamp", ("station", "sensor_id"), ("count",))
     assert roles(frame, sensor=()) == Roles("timestamp", (), ("temperature",))
     assert roles(frame, time="arrived", sensor="quality", values=["count"]) == Roles("arrived", ("quality",), ("count",))
+
+
+def test_what_names_a_sensor_is_told_by_one_rule_for_tests_and_for_forms() -> None:
+    frame = pl.DataFrame(
+        {
+            "time": [datetime(2024, 1, 1)] * 100,
+            "Wind_turbine_name": ["a", "b"] * 50,
+            "machine_state": [1, 2] * 50,
+            "parameter": ["pm10", "no2"] * 50,
+            "value": [1.0] * 100,
+        }
+    )
+    assert roles(frame) == Roles("time", ("Wind_turbine_name", "parameter"), ("value",))
+    columns = tuple(
+        ColumnPlan(name, dtype, "datetime" if name == "time" else "text" if dtype == pl.String else "number")
+        for name, dtype in frame.schema.items()
+    )
+    form, _ = form_of(Recipe.load(None, settings={"output.tables": "long"}).output, TableGroup("g", columns, {"a.csv": ()}))
+    assert form is not None
+    assert (form.time, form.sensor, form.channel) == ("time", ("Wind_turbine_name",), "parameter")
 
 
 def test_a_table_without_times_or_values_has_no_roles() -> None:

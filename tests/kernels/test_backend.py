@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
-from tamis_kernels import backend
+from tamis_kernels import backend, moments
 from tamis_kernels.errors import ArgumentError, BackendUnavailableError
 
 if TYPE_CHECKING:
@@ -25,9 +27,10 @@ def refuse() -> int:
     raise DriverError(message)
 
 
-def cupy_with(devices: Callable[[], int]) -> Any:
+def cupy_with(devices: Callable[[], int], free: Callable[[], int] = lambda: 10**9) -> Any:
     """Return the part of CuPy that is asked for devices."""
-    return SimpleNamespace(cuda=SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=devices, CUDARuntimeError=DriverError)))
+    runtime = SimpleNamespace(getDeviceCount=devices, memGetInfo=lambda: (free(), 10**10), CUDARuntimeError=DriverError)
+    return SimpleNamespace(cuda=SimpleNamespace(runtime=runtime))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,19 @@ def test_what_keeps_cuda_from_running_is_told(
     monkeypatch.setattr(importlib, "import_module", lambda _name: cupy_with(devices))
     told = backend.cuda_problem.__wrapped__()
     assert (problem in told) if problem and told else told == problem
+
+
+@pytest.mark.parametrize(
+    ("free", "problem"),
+    [(refuse, "the CUDA driver answered: driver too old"), (lambda: 10**7, "the GPU is busy: 10 of its 10000 MB are free")],
+)
+def test_a_gpu_that_others_hold_is_none(monkeypatch: pytest.MonkeyPatch, free: Callable[[], int], problem: str) -> None:
+    monkeypatch.setattr(backend, "simulated", lambda: False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())
+    monkeypatch.setattr(importlib, "import_module", lambda _name: cupy_with(lambda: 1, free))
+    assert problem in str(backend.cuda_problem.__wrapped__())
+    assert backend.wanted()
+    assert backend.devices() == 1
 
 
 def test_the_simulator_stands_for_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,17 +95,60 @@ def test_what_has_no_cuda_kernels_is_refused_by_name(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(backend, "without_cuda", lambda: ("moments", "symbols"))
     with pytest.raises(BackendUnavailableError, match="moments has no CUDA kernel yet; call it with backend='cpu'"):
         backend.implementation("moments", "cuda")
-    with pytest.raises(BackendUnavailableError, match="no CUDA kernels for moments, symbols"):
-        backend.resolve_for_run("cuda")
-    assert backend.resolve_for_run("cpu").name == "cpu"
+
+
+def test_a_run_leaves_to_the_cpu_what_has_no_kernels_or_other_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "cuda_problem", lambda: None)
+    monkeypatch.setattr(backend, "without_cuda", lambda: ("moments",))
+    chosen = backend.resolve_for_run("cuda", 10**9)
+    assert chosen.reason == "cuda was asked for; without CUDA kernels, and so on the CPU: moments"
+    assert (chosen.on_cpu, chosen.memory) == (("moments", "ranks", "yeo_johnson"), 10**9)
+    assert backend.implementation("moments", chosen).__name__ == "tamis_kernels.moments.cpu"
+    assert backend.implementation("ranks", chosen).__name__ == "tamis_kernels.ranks.cpu"
+    assert backend.resolve_for_run("cpu", 10**9) == backend.Backend("cpu", "cpu was asked for")
     monkeypatch.setattr(backend, "without_cuda", lambda: ())
-    assert backend.resolve_for_run("cuda").name == "cuda"
+    assert backend.resolve_for_run("cuda").reason == "cuda was asked for"
+    with pytest.raises(ArgumentError, match="--gpu-memory 1MB is too little: give 64MB or more"):
+        backend.resolve_for_run("cuda", 10**6)
 
 
-def test_operations_without_cuda_are_those_whose_folder_has_no_such_file() -> None:
-    missing = backend.without_cuda()
-    assert "png" in missing
-    assert "minhash" not in missing
+def test_while_a_run_is_on_auto_is_its_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "cuda_problem", lambda: None)
+    chosen = backend.Backend("cuda", "a run", ("moments",))
+    with backend.running(chosen):
+        assert backend.resolve() is backend.resolve("cuda") is chosen
+        assert backend.resolve("cpu").reason == "cpu was asked for"
+        assert backend.implementation("moments", "auto").__name__ == "tamis_kernels.moments.cpu"
+    assert backend.resolve().name == "cpu"
+
+
+def test_on_the_cpu_nothing_is_kept_on_a_device() -> None:
+    with backend.resident("cpu", np.ones(3)):
+        pass
+    backend.give_back()
+
+
+@pytest.mark.gpu
+def test_kernels_of_a_run_keep_to_its_memory() -> None:
+    from tamis_kernels import device
+
+    chosen = backend.resolve_for_run("cuda", 10**8)
+    backend.implementation("moments", chosen)
+    assert device.room() <= 10**8
+    values = np.arange(100.0)
+    with backend.resident(chosen, values):
+        assert moments.accumulate(values, backend=chosen) == moments.accumulate(values, backend="cpu")
+    backend.implementation("moments", "cuda")
+    assert device.room() > 10**8
+
+
+def test_operations_without_cuda_are_those_whose_folder_has_no_such_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert backend.without_cuda.__wrapped__() == ()
+    for name in ("jpeg/cpu.py", "jpeg/cuda.py", "png/cpu.py", "other/reference.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(backend, "__file__", str(tmp_path / "backend.py"))
+    assert backend.without_cuda.__wrapped__() == ("png",)
 
 
 def test_a_backend_is_itself_and_an_unknown_name_is_refused() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS, at_most
+from backends import BACKENDS, CUDA, at_most
 from tamis_kernels import components, hamming
 from tamis_kernels.errors import ArgumentError
 
@@ -89,17 +89,18 @@ def test_two_sets_give_the_pairs_across(half: bool, method: hamming.Method, back
 
 @both
 @pytest.mark.parametrize("method", METHODS)
-def test_the_nearest_form_counts(method: hamming.Method, backend: BackendName) -> None:
-    forms = np.array([[False, False, False], [False, True, True], [True, False, True]])
+@pytest.mark.parametrize(("words", "limit"), [(3, 20), (4, 60)])
+def test_the_nearest_form_counts(words: int, limit: int, method: hamming.Method, backend: BackendName) -> None:
+    forms = np.array([[False, False, False, False], [False, True, True, True], [True, False, True, False]])[:, :words]
     n = at_most(40, 12, backend)
-    hashes = hashes_with_neighbours(n, 3, flips=24)
+    hashes = hashes_with_neighbours(n, words, flips=limit + 4)
     for number, form in enumerate(np.random.default_rng(3).integers(0, 3, n)):
         hashes[number] ^= forms[form].astype(np.uint64) * np.uint64(2**64 - 1)
     turned = [hashes ^ form.astype(np.uint64) * np.uint64(2**64 - 1) for form in forms]
     nearest = [(i, j, min(distance(form[i], hashes[j]) for form in turned)) for i, j in combinations(range(n), 2)]
-    pieces = hamming.pair_chunks(hashes, 20, forms=forms, method=method, backend=backend)
+    pieces = hamming.pair_chunks(hashes, limit, forms=forms, method=method, backend=backend)
     found = sorted(pair for piece in pieces for pair in as_list(piece))
-    assert found == [pair for pair in nearest if pair[2] <= 20]
+    assert found == [pair for pair in nearest if pair[2] <= limit]
     assert found
 
 
@@ -191,6 +192,29 @@ def test_any_hashes_give_the_same_pairs_on_every_path(numbers: list[int], limit:
     expected = near_pairs(hashes, limit)
     for method in METHODS:
         assert as_list(hamming.pairs(hashes, limit, method=method, backend=backend)) == expected
+
+
+@pytest.mark.parametrize("backend", [CUDA])
+@pytest.mark.parametrize("words", [1, 4])
+def test_an_index_of_any_size_fits_the_grid(monkeypatch: pytest.MonkeyPatch, words: int, backend: BackendName) -> None:
+    from tamis_kernels.hamming import cuda
+
+    class Recorder:
+        def __init__(self, kernel: Any) -> None:
+            self.kernel, self.grids = kernel, []  # type: ignore[var-annotated]
+
+        def __getitem__(self, configuration: Any) -> Any:
+            self.grids.append(configuration[0])
+            return self.kernel[configuration]
+
+    hashes = np.random.default_rng(3).integers(0, 2**64, (50, words), dtype=np.uint64)
+    recorders = [Recorder(getattr(cuda, name)) for name in ("compare_one_word", "compare_two_words")]
+    for name, recorder in zip(("compare_one_word", "compare_two_words"), recorders, strict=True):
+        monkeypatch.setattr(cuda, name, recorder)
+    hamming.pairs(hashes, 3, method="all", backend=backend)
+    along_x, along_y = (recorders[0].grids + recorders[1].grids)[0]
+    assert along_x == -(-50 // cuda.STRIP)  # 65,535 blocks along y at most, where the index may have 2 ** 31 places
+    assert along_y == -(-50 // (cuda.OWN * cuda.THREADS))
 
 
 def test_wrong_arguments_are_refused() -> None:

@@ -16,7 +16,7 @@ from tamis_kernels import jpeg
 
 def told(walk: jpeg.Walk) -> list[object]:
     """Return all that a walk tells, to be compared."""
-    fields = [name for name in jpeg.Walk.__dataclass_fields__ if name != "planes"]
+    fields = [name for name in jpeg.Walk._fields if name != "values"]
     return [*((name, getattr(walk, name)) for name in fields), [plane.tolist() for plane in walk.planes]]
 
 
@@ -27,13 +27,23 @@ def segment(marker: int, body: bytes) -> bytes:
 AC = {0x00: "0", 0x01: "10", 0xE2: "110", 0x02: "111000000000"}  # the last one is longer than the lookup sees
 
 
-def drawn(columns: int, rows: int, shift_at: int = -1, shift: int = 0, down: int = 1) -> bytes:
-    """Encode a gradient with some noise in blocks of few coefficients; from one MCU on the level is off by `shift`."""
-    bits, last = [], 0
-    for mcu in range(columns * rows):
+def drawn(columns: int, rows: int, shift_at: int = -1, shift: int = 0, down: int = 1, step: int = 0) -> bytes:
+    """Encode a gradient with some noise in blocks of few coefficients; from one MCU on the level is off by `shift`.
+
+    With restart markers each `step` MCUs, the level is off to the end of their interval.
+    """
+    bits: list[str] = []
+    last, data, total = 0, b"", columns * rows
+    stop = min(total, (shift_at // step + 1) * step) if step else total
+    for mcu in range(total):
+        if step and mcu and mcu % step == 0:
+            data += packed(bits) + bytes([0xFF, 0xD0 + (mcu // step - 1) % 8])
+            bits, last = [], 0
         for block in range(down):
             y, x = divmod(mcu, columns)
-            level = x + 2 * (y * down + block) - columns + (7919 * (2 * mcu + block)) % 11 - 5 + (shift if 0 <= shift_at <= mcu else 0)
+            level = (
+                x + 2 * (y * down + block) - columns + (7919 * (2 * mcu + block)) % 11 - 5 + (shift if 0 <= shift_at <= mcu < stop else 0)
+            )
             difference, last = level - last, level
             size = abs(difference).bit_length()
             bits.append("111000000000" if size == 1 else f"{size:04b}")  # sizes 0 and 2 to 11, and 1 by a long code
@@ -45,16 +55,22 @@ def drawn(columns: int, rows: int, shift_at: int = -1, shift: int = 0, down: int
             bits.append(AC[0x00])
         if down > 1:
             bits += ["0000", AC[0x00]] * 2
-    stream = "".join(bits)
-    stream += "1" * (-len(stream) % 8)
-    data = int(stream, 2).to_bytes(len(stream) // 8).replace(b"\xff", b"\xff\x00")
+    data += packed(bits)
     dc = bytes([0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]) + bytes([0, 12, *range(2, 12), 13, 14]) + bytes([1])
     ac = bytes([1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]) + bytes(AC)
     parts = bytes([1, 1, 0x10 + down, 0]) if down == 1 else bytes([3, 1, 0x10 + down, 0, 2, 0x11, 0, 3, 0x11, 0])
     chosen = bytes([1, 1, 0]) if down == 1 else bytes([3, 1, 0, 2, 0, 3, 0])
     extent = (8 * down * rows).to_bytes(2) + (8 * columns).to_bytes(2)
     head = segment(0xDB, bytes(1) + bytes([8] * 64)) + segment(0xC0, bytes([8]) + extent + parts)
-    return b"\xff\xd8" + head + segment(0xC4, b"\0" + dc + b"\x10" + ac) + segment(0xDA, chosen + bytes([0, 63, 0])) + data + b"\xff\xd9"
+    head += segment(0xC4, b"\0" + dc + b"\x10" + ac) + (segment(0xDD, step.to_bytes(2)) if step else b"")
+    return b"\xff\xd8" + head + segment(0xDA, chosen + bytes([0, 63, 0])) + data + b"\xff\xd9"
+
+
+def packed(bits: list[str]) -> bytes:
+    """Return bits as a restart interval's bytes."""
+    stream = "".join(bits)
+    stream += "1" * (-len(stream) % 8)
+    return int(stream, 2).to_bytes(len(stream) // 8).replace(b"\xff", b"\xff\x00")
 
 
 @pytest.mark.parametrize("down", [1, 2])
@@ -83,12 +99,44 @@ def test_a_shift_within_a_row_is_a_seam(columns: int, rows: int, at: int, shift:
         assert own.scan < own.place < len(data)
 
 
+@pytest.mark.parametrize("down", [1, 2])
+@pytest.mark.parametrize(
+    ("step", "at", "shift", "found"),
+    [
+        (40, 100, 16, True),  # an interval a row: a bar to the right border
+        (40, 100, -24, True),
+        (160, 100, 16, True),  # four rows: a staircase
+        (160, 140, 16, True),  # in the last of them: a bar
+        (60, 65, 16, True),  # a row and a half: a staircase, whose next row ends early
+        (60, 100, -16, True),  # a bar that goes on in the next row
+        (16, 98, 24, True),  # from column 18 to 32
+        (16, 105, 32, True),
+        (16, 110, 16, False),  # two blocks
+        (40, 80, 16, True),  # a whole row
+        (16, 90, 24, True),  # six blocks, within a row
+        (40, 100, 4, False),
+        (40, 20, 16, False),  # in the first row
+        (40, 225, 16, False),  # in the last one
+        (40, 100, 0, False),
+    ],
+)
+def test_a_shift_to_the_end_of_a_restart_interval_is_a_seam(step: int, at: int, shift: int, found: bool, down: int) -> None:
+    data = drawn(40, 6, at, shift, down, step)
+    own, defined = jpeg.walk(data, backend="cpu"), jpeg.walk(data, backend="reference")
+    assert told(own) == told(defined)
+    assert (own.interval, own.fault) == (step, "seam" if found else "none")
+    if found:
+        assert abs(own.mcu - at) <= 3
+        assert own.scan < own.place < len(data)
+
+
 @pytest.mark.parametrize("backend", [CUDA])
 def test_a_seam_is_found_on_a_device(backend: Any) -> None:
-    data = drawn(40, 6, 100, 16, 1)
-    walk = jpeg.walk(data, backend=backend)
-    assert walk.fault == "seam"
-    assert told(walk) == told(jpeg.walk(data, backend="reference"))
+    for step in (0, 40):
+        data = drawn(40, 6, 100, 16, 1, step)
+        walk = jpeg.walk(data, backend=backend)
+        assert walk.fault == "seam"
+        assert told(walk) == told(jpeg.walk(data, backend="reference"))
 
 
 @cache
@@ -105,7 +153,10 @@ def smooth(width: int = 480, height: int = 96, subsampling: int = 0, mode: str =
 
 
 def shifts(data: bytes, *, seed: int, count: int) -> list[bytes]:
-    """Return copies with one bit of the scan flipped that are legal syntax, but whose picture is off by 8 levels or more at its end."""
+    """Return copies with one bit of the scan flipped that are legal syntax, but whose picture is off by 8 levels or more on its right.
+
+    That is in the last row or, where there are restart markers, in any row but the first and the last.
+    """
     rng = np.random.default_rng(seed)
     whole, found = jpeg.walk(data, backend="cpu"), []
     places = rng.integers(8 * whole.scan, 8 * (len(data) - 2), 4000).tolist()
@@ -116,7 +167,8 @@ def shifts(data: bytes, *, seed: int, count: int) -> list[bytes]:
         flipped.append(bytes(one))
     for copy, walk in zip(flipped, jpeg.walk_many(flipped, backend="cpu"), strict=True):
         pairs = zip(walk.planes, whole.planes, strict=True) if walk.fault in ("none", "seam") else ()
-        if any(abs(int(changed[-1, -1]) - int(plane[-1, -1])) >= 8 for changed, plane in pairs):
+        rows = slice(2, -2) if whole.interval else slice(-1, None)
+        if any(np.abs(changed[rows, -1].astype(int) - plane[rows, -1]).max() >= 8 for changed, plane in pairs):
             found.append(copy)
     return found[:count]
 
@@ -139,14 +191,33 @@ def test_a_shift_of_level_to_the_end_is_a_seam_and_whole_files_have_none(subsamp
 
 
 @pytest.mark.slow
-def test_scans_with_restart_markers_are_not_tested_for_seams() -> None:
-    data = smooth(mode="L", restart_rows=6)
+@pytest.mark.parametrize(
+    ("mode", "subsampling", "options"), [("L", 0, {"restart_rows": 6}), ("L", 0, {"restart_rows": 1}), ("RGB", 2, {"restart_rows": 1})]
+)
+def test_scans_with_restart_markers_are_tested_for_seams(mode: str, subsampling: int, options: dict[str, int]) -> None:
+    data = smooth(mode=mode, subsampling=subsampling, **options)
     broken = shifts(data, seed=4, count=4)
     assert broken
     files = [data, *broken]
     walks = jpeg.walk_many(files, backend="cpu")
     assert [told(walk) for walk in walks] == [told(walk) for walk in jpeg.walk_many(files, backend="reference")]
-    assert [(walk.interval, walk.fault) for walk in walks] == [(6 * 60, "none")] * len(files)
+    assert walks[0].interval
+    assert walks[0].fault == "none"
+    assert "seam" in [walk.fault for walk in walks]
+
+
+@pytest.mark.parametrize("step", [20, 8])
+def test_a_bar_drawn_in_the_grid_of_blocks_is_no_seam(step: int) -> None:
+    levels = np.full((128, 160), 90, np.uint8)
+    levels[64:72, 40:] = 140  # plain, to the right border
+    levels[88:96, 40:64] = 30  # to the end of an interval of 8 MCUs
+    levels[104:112, 40:104] += np.repeat(np.array([50, 2, 1, 44], np.uint8), 16)  # of two levels, half of them too small
+    target = io.BytesIO()
+    Image.fromarray(levels).save(target, "JPEG", quality=95, restart_marker_blocks=step)
+    own, defined = (jpeg.walk(target.getvalue(), backend=backend) for backend in ("cpu", "reference"))
+    assert own.fault == "none"
+    assert own.interval == step
+    assert told(own) == told(defined)
 
 
 def test_a_picture_with_bars_frames_and_steps_has_no_seam() -> None:

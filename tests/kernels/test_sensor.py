@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends import BACKENDS, COMPILED, at_most
+from tamis_kernels import moments, xxh3
+from tamis_kernels.backend import Backend, resident, simulated
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, identifier, quality, quality_of_groups, whole_runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BACKENDS = ("reference", "cpu")
 NAN, INF = math.nan, math.inf
 SECOND = 10**9
 ALL = Limits(
@@ -72,10 +74,11 @@ def series(rows: int, seed: int = 1) -> tuple[NDArray[np.int64], NDArray[np.floa
     return np.cumsum(step) - 2**60, value, random.random(rows) > 0.05
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_backends_agree_on_everything_at_once(dtype: Any) -> None:
+def test_backends_agree_on_everything_at_once(dtype: Any, backend: Any) -> None:
     time, value, valid = series(1500)
-    got = quality(time, value.astype(dtype), ALL, valid, backend="cpu")
+    got = quality(time, value.astype(dtype), ALL, valid, backend=backend)
     expected = quality(time, value.astype(dtype), ALL, valid, backend="reference")
     np.testing.assert_array_equal(got[0], expected[0])
     np.testing.assert_array_equal(got[1], expected[1])
@@ -83,6 +86,7 @@ def test_backends_agree_on_everything_at_once(dtype: Any) -> None:
     assert set(got[1].tolist()) == {1, 3, 4, 9}
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @given(
     rows=st.lists(
         st.tuples(
@@ -95,12 +99,12 @@ def test_backends_agree_on_everything_at_once(dtype: Any) -> None:
     cuts=st.lists(st.integers(0, 30), max_size=5),
 )
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
-def test_backends_agree_on_any_rows_in_any_chunks(rows: list[tuple[int, float, bool]], cuts: list[int]) -> None:
+def test_backends_agree_on_any_rows_in_any_chunks(backend: Any, rows: list[tuple[int, float, bool]], cuts: list[int]) -> None:
     time = np.cumsum(np.array([row[0] for row in rows], np.int64))
     value = np.array([row[1] for row in rows], np.float64)
     valid = np.array([row[2] for row in rows], np.bool_)
     expected = quality(time, value, ALL, valid, backend="reference")
-    scan = Scan(ALL, "cpu")
+    scan = Scan(ALL, backend)
     edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
     parts = [scan.feed(time[a:b], value[a:b], valid[a:b]) for a, b in pairwise(edges)] + [scan.finish()]
     for at in (0, 1):
@@ -110,7 +114,7 @@ def test_backends_agree_on_any_rows_in_any_chunks(rows: list[tuple[int, float, b
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("chunk", [1, 2, 7, 4096])
 def test_chunks_of_any_size_give_the_same_flags(chunk: int, backend: Any) -> None:
-    time, value, valid = series(1300 if backend == "cpu" else 300)
+    time, value, valid = series(at_most(1300, 80 if chunk < 7 else 300, backend) if backend != "reference" else 300)
     whole = quality(time, value, ALL, valid, backend=backend)
     scan = Scan(ALL, backend)
     cuts = range(0, len(time), chunk)
@@ -232,6 +236,79 @@ def test_two_values_at_a_rail_are_saturated_and_one_is_not(backend: Any) -> None
     assert run([5.0, 5.0], Limits(rails=(NAN, NAN)), backend)[1] == [1, 1]
 
 
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("seed", range(6))
+def test_runs_and_panes_that_reach_far_are_followed_from_any_place(seed: int, backend: Any) -> None:
+    """Slow signals, whose runs hang on values far back; times that go back over panes; long gaps and holes."""
+    random = np.random.default_rng(seed)
+    rows = at_most(3000, 100, backend)
+    tolerance = (0.0, 0.5, 1.0, 2.5)[seed % 4]
+    value = np.cumsum(random.choice([0.0, 0.25, -0.25, 1.0, -1.0, 9.0], rows, p=[0.5, 0.2, 0.2, 0.045, 0.045, 0.01]))
+    value[random.random(rows) < (0.0, 0.6)[seed % 2]] = NAN
+    value[rows // 3 : rows // 2] = NAN if seed < 3 else value[rows // 3]
+    time = np.cumsum(random.choice([1, 2, 40, -7, -60, 500], rows, p=[0.6, 0.2, 0.1, 0.07, 0.02, 0.01])) * SECOND
+    limits = Limits(
+        flat_tolerance=tolerance, flat=(20 * SECOND, 90 * SECOND), attenuated=2.0, attenuated_window=(80, 800)[seed % 2] * SECOND
+    )
+    expected = quality(time, value, limits, backend="reference")
+    scan = Scan(limits, backend)
+    parts = [scan.feed(time[a:b], value[a:b]) for a, b in pairwise([0, rows // 7, rows // 2, rows])] + [scan.finish()]
+    offsets = np.array([0, *[rows // 25] * (rows // 9), rows])  # more series without a row than stretches
+    groups = quality_of_groups(time, value, offsets, limits, backend=backend)
+    alone = [quality(time[a:b], value[a:b], limits, backend="reference") for a, b in pairwise(offsets)]
+    for at in (0, 1):
+        np.testing.assert_array_equal(quality(time, value, limits, backend=backend)[at], expected[at])
+        np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), expected[at])
+        np.testing.assert_array_equal(groups[at], np.concatenate([one[at] for one in alone]))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("memory", [1200, 9000])
+def test_series_that_the_device_has_no_room_for_go_through_in_parts(memory: int) -> None:
+    time, value, valid = series(70)
+    offsets = np.array([0, 3, 60, 60, 70])
+    bounded = Backend("cuda", "a test", memory=memory)  # of the first of which forty rows are a batch
+    for there in (valid, None):
+        for at in (0, 1):
+            whole = quality(time, value, ALL, there, backend=bounded)
+            np.testing.assert_array_equal(whole[at], quality(time, value, ALL, there, backend="cpu")[at])
+            groups = quality_of_groups(time, value, offsets, ALL, there, backend=bounded)
+            np.testing.assert_array_equal(groups[at], quality_of_groups(time, value, offsets, ALL, there, backend="cpu")[at])
+    np.testing.assert_array_equal(hampel(value, window=5, backend=bounded), hampel(value, window=5, backend="cpu"))
+
+
+@pytest.mark.gpu
+def test_quality_statistics_and_hashes_of_a_batch_cross_the_link_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tamis_kernels import device
+
+    time, value, valid = series(90)
+    offsets, bounds = np.array([0, 30, 90]), np.arange(0, 721, 16)
+    brought: list[int] = []
+    pinned = device._pinned
+
+    def counted(shape: tuple[int, ...], dtype: Any) -> Any:
+        brought.append(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        return pinned(shape, dtype)
+
+    monkeypatch.setattr(device, "_pinned", counted)
+
+    def visit(backend: Any) -> Any:
+        bits, flags = quality_of_groups(time, value, offsets, ALL, valid, backend)
+        return (
+            bits,
+            flags,
+            moments.accumulate(value, backend=backend).to_dict(),
+            xxh3.hash128(value.view(np.uint8), bounds, backend=backend),
+        )
+
+    with resident("cuda", time, value, valid):
+        got = visit("cuda")
+    if simulated():
+        assert sum(brought) < time.nbytes
+    for one, other in zip(got, visit("cpu"), strict=True):
+        np.testing.assert_equal(one, other)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_nothing_gives_nothing(backend: Any) -> None:
     bits, flags = quality(np.empty(0, np.int64), np.empty(0), ALL, backend=backend)
@@ -240,15 +317,16 @@ def test_nothing_gives_nothing(backend: Any) -> None:
     assert hampel(np.empty(0), backend=backend).size == 0
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @given(
     st.lists(st.sampled_from([0.0, -0.0, 1.0, 1.25, 3.0, NAN, INF, 1.7e308, -1.7e308]) | st.floats(-1e6, 1e6), max_size=40),
     st.sampled_from([3, 5, 9]),
     st.sampled_from([(3.0, 0.5), (0.0, 0.0), (1.0, INF), (INF, 0.0)]),
 )
-def test_hampel_agrees_on_any_values(values: list[float], window: int, limits: tuple[float, float]) -> None:
+def test_hampel_agrees_on_any_values(backend: Any, values: list[float], window: int, limits: tuple[float, float]) -> None:
     array = np.array(values, np.float64)
     sigmas, floor = limits
-    got, expected = (hampel(array, window=window, sigmas=sigmas, floor=floor, backend=backend) for backend in ("cpu", "reference"))
+    got, expected = (hampel(array, window=window, sigmas=sigmas, floor=floor, backend=one) for one in (backend, "reference"))
     np.testing.assert_array_equal(got, expected)
 
 
@@ -269,16 +347,17 @@ def test_hampel_agrees_on_long_series_with_holes(window: int, missing: float) ->
     np.testing.assert_array_equal(hampel(values[::-1], window=window), got[::-1])
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("window", [3, 7, 21])
-def test_hampel_agrees_on_rows_side_by_side_and_by_chunks_that_overlap(window: int) -> None:
+def test_hampel_agrees_on_rows_side_by_side_and_by_chunks_that_overlap(window: int, backend: Any) -> None:
     random = np.random.default_rng(window)
     values = np.round(random.normal(size=400), 1)
     values[random.integers(0, 400, 9)] += 20
     values[200] = NAN
-    got = hampel(values, window=window)
+    got = hampel(values, window=window, backend=backend)
     np.testing.assert_array_equal(got, hampel(values, window=window, backend="reference"))
     half = window // 2
-    np.testing.assert_array_equal(hampel(values[100 - half : 300 + half], window=window)[half : 200 + half], got[100:300])
+    np.testing.assert_array_equal(hampel(values[100 - half : 300 + half], window=window, backend=backend)[half : 200 + half], got[100:300])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -305,6 +384,12 @@ TIMES, ONES = np.arange(2) * SECOND, np.ones(2)
         (lambda: quality_of_groups(TIMES, ONES, np.array([0.0, 2.0]), ALL), "offsets must be int32 or int64"),
         (lambda: quality_of_groups(np.array([0, 2**62]), ONES, np.arange(3), ALL), "time of series 1 must lie within"),
         (lambda: quality_of_groups(np.array([2**62, 0]), ONES, np.arange(3), ALL, backend="reference"), "time of series 0 must lie within"),
+        pytest.param(lambda: quality(np.array([0, 2**62]), ONES, ALL, backend="cuda"), "1823 to 2116", marks=pytest.mark.gpu),
+        pytest.param(
+            lambda: quality_of_groups(np.array([0, 0, -(2**62) - 1]), np.ones(3), np.array([0, 2, 2, 3]), ALL, backend="cuda"),
+            "time of series 2 must lie within",
+            marks=pytest.mark.gpu,
+        ),
         (lambda: Scan(Limits(spike=(NAN, 1.0))), "not NaN"),
         (lambda: Scan(Limits(fail_span=(2.0, 1.0))), "fail_span must go from low to high"),
         (lambda: Scan(Limits(rate=(-1.0, 1.0))), "must not be negative"),
@@ -320,9 +405,10 @@ def test_wrong_arguments_are_told(call: Any, message: str) -> None:
         call()
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("nudge", [-1, 0, 1])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_limits_at_the_extremes_of_a_block_give_the_reference_bits(seed: int, nudge: int) -> None:
+def test_limits_at_the_extremes_of_a_block_give_the_reference_bits(seed: int, nudge: int, backend: Any) -> None:
     """A block whose extremes no limit reaches is passed over: a limit that lies at an extreme, or an ulp beside it, must not be."""
     random = np.random.default_rng(seed)
     value = random.normal(1e6, 1, 300)
@@ -349,7 +435,7 @@ def test_limits_at_the_extremes_of_a_block_give_the_reference_bits(seed: int, nu
         jitter=0,
         drift=0,
     )
-    got, expected = (quality(time, value, limits, backend=backend) for backend in ("cpu", "reference"))
+    got, expected = (quality(time, value, limits, backend=one) for one in (backend, "reference"))
     np.testing.assert_array_equal(got[0], expected[0])
     np.testing.assert_array_equal(got[1], expected[1])
 

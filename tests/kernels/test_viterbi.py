@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from backends import BACKENDS, COMPILED, at_most
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.viterbi import converted_spans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-BACKENDS = ("reference", "cpu")
 
 
 def all_joined(n: int) -> NDArray[np.bool_]:
@@ -79,15 +78,27 @@ def test_no_path_is_cheaper(value: list[float], scale: float, data: st.DataObjec
     assert saved == pytest.approx(costs[0] - min(costs), abs=1e-9)
 
 
+@pytest.mark.parametrize("backend", COMPILED)
 @given(
     value=npst.arrays(np.float64, st.integers(0, 40), elements=st.floats(-1e298, 1e298)),
     scale=st.sampled_from([10.0, 0.1, 1.8, -1.0, 1e-9]),
     data=st.data(),
 )
-def test_the_compiled_kernel_equals_the_reference(value: NDArray[np.float64], scale: float, data: st.DataObject) -> None:
+def test_the_compiled_kernels_equal_the_reference(value: NDArray[np.float64], scale: float, data: st.DataObject, backend: Any) -> None:
     joined = data.draw(npst.arrays(np.bool_, value.shape))
     expected = converted_spans(value, joined, scale, 3.0, spread=0.5, backend="reference")
-    found = converted_spans(value, joined, scale, 3.0, spread=0.5, backend="cpu")
+    found = converted_spans(value, joined, scale, 3.0, spread=0.5, backend=backend)
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert found[1] == expected[1]
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 1500])
+def test_series_of_any_length_have_the_path_of_the_reference(n: int, backend: Any) -> None:
+    n = at_most(n, 60, backend)
+    value = 15 + np.cumsum(np.random.default_rng(n).normal(0, 0.2, n))
+    value[n // 3 : n // 2] = value[n // 3 : n // 2] * 1.8 + 32
+    expected, found = (converted_spans(value, all_joined(n), 1.8, 32.0, spread=0.2, backend=name) for name in ("reference", backend))
     np.testing.assert_array_equal(found[0], expected[0])
     assert found[1] == expected[1]
 

@@ -1,7 +1,7 @@
 """Exact duplicates: files of equal bytes, rows of equal values.
 
-The key is the xxh3-128 of the file's bytes, or of the row's canonical text, in which every value has one spelling and no value can
-run into the next. 128 bits: among 10^9 records two different ones share a key with probability 1.5e-21.
+The key is the xxh3-128 of the file's bytes or of the row's values (`checks/digests.py`). Among 10^9 records two different ones share one
+with probability 1.5e-21.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import xxhash
 from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Kind, MediaBatch, Observation, TableBatch
+from tamis.checks.digests import row_digests
 from tamis.clustering import sharing
 
 if TYPE_CHECKING:
@@ -59,12 +60,12 @@ class ExactDuplicates(Check):
             _reject_repeats(case, index[suspects], high[suspects], low[suspects])
 
     def _row_digests(self, batch: TableBatch) -> NDArray[np.uint64]:
-        prefix = ",".join(sorted(column.name.casefold() for column in batch.group.columns))  # the same in every run, unlike a group's name
+        names = self._identity(batch.group)
+        same = ",".join(sorted(column.name.casefold() for column in batch.group.columns))  # the same in every run, unlike a group's name
         if not self._across_files(batch.group):
-            prefix += f"|{batch.source}"
-        texts = canonical_rows(batch.frame, self._identity(batch.group), prefix)
-        digests = b"".join(xxhash.xxh3_128_digest(text) for text in texts)
-        return np.frombuffer(digests, ">u8").reshape(-1, 2).astype(np.uint64)
+            same += f"|{batch.source}"
+        table = pl.repeat(xxhash.xxh3_64_intdigest(same.encode(errors="surrogatepass")), batch.frame.height, dtype=pl.UInt64, eager=True)
+        return row_digests([table, *batch.frame.select(sorted(names)).get_columns()], self.backend)
 
     def _identity(self, group: TableGroup) -> list[str]:
         options: Options = self.options
@@ -76,36 +77,6 @@ class ExactDuplicates(Check):
             return bool(self.options.across_files == "yes")
         kinds = {column.kind for column in group.columns}
         return "datetime" not in kinds or "text" in kinds
-
-
-def canonical_rows(frame: pl.DataFrame, names: list[str], prefix: str) -> pl.Series:
-    """Return each row as bytes that are equal for equal rows and different for different ones.
-
-    Every value is written as its length and its text, nulls as `~`; floats are spelled as their shortest round trip with -0.0 as 0.0,
-    timestamps as microseconds, lists item by item.
-    """
-    parts = [pl.lit(prefix)]
-    for name in sorted(names):
-        text = _text(pl.col(name), frame.schema[name])
-        parts.append(pl.when(text.is_null()).then(pl.lit("~")).otherwise(pl.format("{}:{}", text.str.len_bytes(), text)))
-    return frame.select(pl.concat_str(parts, separator="\x1f").cast(pl.Binary).alias("row"))["row"]
-
-
-def _text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    if dtype.is_float():
-        # polars adds 0.0 to a column by leaving it alone, and -0.0 would stay
-        return pl.when(column == 0.0).then(pl.lit(0.0, dtype)).otherwise(column).cast(pl.String)
-    if dtype.is_temporal():
-        return column.cast(pl.Int64).cast(pl.String)
-    if isinstance(dtype, (pl.List, pl.Array)):
-        as_list = column.arr.to_list() if isinstance(dtype, pl.Array) else column
-        inner = dtype.inner if isinstance(dtype.inner, pl.DataType) else dtype.inner()
-        return as_list.list.eval(_text(pl.element(), inner).fill_null("~")).list.join("\x1e")
-    if dtype == pl.Binary:
-        return column.bin.encode("hex")
-    if isinstance(dtype, pl.Struct):
-        return column.struct.json_encode()
-    return column.cast(pl.String)
 
 
 def _reject_repeats(case: Case, suspects: NDArray[np.int64], high: NDArray[np.uint64], low: NDArray[np.uint64]) -> None:

@@ -198,15 +198,12 @@ class Quality(Check):
 
 def measured(pictures: Sequence[Inspection], backend: BackendName) -> dict[str, Floats]:
     """Return the figures of pictures, float64[n] each; NaN where one cannot be told."""
-    chroma = [np.empty(0, np.uint8) if one.chroma is None else one.chroma for one in pictures]
-    found = quality.measure(
-        *perceptual.pack([one.gray for one in pictures if one.gray is not None]),
-        np.concatenate([np.empty(0, np.uint8), *chroma]),
-        np.array([len(one) for one in chroma], np.int64),
-        backend=backend,
-    )
+    none = np.empty(0, np.uint8)
+    chroma = [none if one.chroma is None else one.chroma for one in pictures]
+    pixels, shapes = perceptual.pack([one.gray for one in pictures if one.gray is not None])
+    sizes = np.array([len(one) for one in chroma], np.int64)
+    found = quality.measure(pixels, shapes, np.concatenate([none, *chroma]), sizes, backend=backend)
     extents = np.array([one.extent for one in pictures], np.int64).reshape(-1, 2)
-    shapes = np.array([one.gray.shape for one in pictures if one.gray is not None], np.int64).reshape(-1, 2)
     cells = found["cells"]
     mean = found["total"] / cells
     with np.errstate(divide="ignore", invalid="ignore"):

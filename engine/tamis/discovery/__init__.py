@@ -7,6 +7,7 @@
 | `swapped` | latitude and longitude exchanged |
 | `saturation` | readings that pile up at a rail |
 | `resolution` | spans on a coarser or finer grid |
+| `interpolated` | readings on straight lines between others, to the last digit: filled gaps |
 | `counter_reset` | a counter that began anew or overflowed |
 | `repeated_block` | a block of readings that stands at two times |
 | `duplicate_time`, `conflicting_time` | times in several rows, with equal and with other readings |

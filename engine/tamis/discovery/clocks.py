@@ -141,9 +141,9 @@ def find_clock_resets(series: Signal) -> list[Suspicion]:
 
 def _reset(series: Signal, first: int, stop: int, shift: int, nominal: int) -> list[Suspicion]:
     time = series.time
-    inside = time[first:stop]
-    if np.isin(inside, np.concatenate([time[:first], time[stop:]])).mean() > 0.5:
-        return []  # rows exported again
+    inside, outside = time[first:stop], np.concatenate([time[:first], time[stop:]])
+    if max(np.isin(inside, outside).mean(), np.isin(outside, inside).mean()) > 0.5:
+        return []  # rows exported again, before the others or after them
     beside = int(time[first - 1]) + nominal if first else int(time[stop]) - nominal
     edge = int(inside[0]) if first else int(inside[-1])
     places = np.arange(first, stop)

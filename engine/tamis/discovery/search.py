@@ -12,6 +12,7 @@ from tamis.discovery.base import Signal, readable
 from tamis.discovery.clocks import find_clock_drift, find_clock_resets, find_jitter, find_wall_clock
 from tamis.discovery.copies import find_double_times, find_repeated_blocks
 from tamis.discovery.instruments import find_counter_resets, find_resolution_changes, find_saturation
+from tamis.discovery.lines import find_interpolated
 from tamis.discovery.peers import MOST, Profile, bins, find_against_peers
 from tamis.discovery.positions import find_swapped
 from tamis.discovery.sentinels import find_sentinels
@@ -33,16 +34,17 @@ def search_values(series: Signal) -> list[Suspicion]:
         return codes + counters
     units = find_unit_changes(series)
     series = sound(series, units)
-    return [*codes, *units, *find_saturation(series), *find_resolution_changes(series), *find_repeated_blocks(series)]
+    finders = (find_saturation, find_resolution_changes, find_interpolated, find_repeated_blocks)
+    return [*codes, *units, *(one for find in finders for one in find(series))]
 
 
 def sound(series: Signal, told: Iterable[Suspicion]) -> Signal:
-    """Return a series without the values that are suspected to be codes, in another unit, or a count."""
+    """Return a series without the values that are suspected to be codes, in another unit, of another time, or a count."""
     doubtful = np.zeros(len(series), bool)
     for one in told:
         if one.kind == "sentinel":
             doubtful |= series.value == one.remedy["value"]
-        elif one.kind == "unit":
+        elif one.kind in {"unit", "repeated_block"}:
             for first, last in one.remedy["spans"]:
                 doubtful |= (series.time >= first) & (series.time <= last)
         elif one.kind == "counter_reset":

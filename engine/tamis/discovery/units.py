@@ -83,6 +83,7 @@ ALIKE = 0.7  # of the best gain: conversions that explain rows about as well
 SHORT = 3  # rows up to which a span is a slip of single rows
 SHARP, NAMED_SHARP = 0.15, 0.25  # of a border's leap, and of the level that a factor is told by: how far off chance may be; where
 # the column's name tells the quantity, few conversions are tried, and chance meets one less easily
+LIGHT = 5.0  # times the median that the 99th percentile of usual differences is, at most, where these have light tails; normal ones 3.8
 STRANGE = 0.1  # leaps that no conversion explains, for each that one does
 MEAN = 1.25  # mean step by median step, between that of a normal and of a Laplacian walk
 SWITCH, CAP = 10.0, 40.0
@@ -118,8 +119,8 @@ def find_unit_changes(series: Signal) -> list[Suspicion]:
     * its borders leap by 1.5 times the largest usual step of the converted series (the 99.9th percentile away from borders; 3 times where
       there is one border only), and leaps of half that size are rare elsewhere,
     * at its borders nothing is unusual once it is converted: neither the step nor the difference of the medians of seven rows, and the
-      99th percentile of the latter is at most 0.15 of the leap and, for a factor, of the level (0.25 where the column's name tells the
-      quantity),
+      latter, or what it is by the median, is at most 0.15 of the leap and, for a factor, of the level (0.25 where the column's name tells
+      the quantity): so rarely does chance bring a leap to where the conversion would have it,
     * its converted values lie in the range of the rest, and its steps are as large as theirs within a factor of 2.5.
 
     The figure is what the spans save, in natural units of likelihood, and must reach 20. Of conversions that explain the same rows about as
@@ -249,16 +250,17 @@ class _Usual:
         free = np.flatnonzero(~near)
         free = free[(free >= WINDOW) & (free <= len(true) - WINDOW)]
         differences = self._medians(free[:: max(1, len(free) // SAMPLE)])
-        self._median = float(np.quantile(differences, 0.99)) if len(differences) else self.leap
+        self._largest = float(np.quantile(differences, 0.99)) if len(differences) else self.leap
+        self._median = float(np.median(differences)) if len(differences) else self.leap
+        self._room = self._median if self._largest <= LIGHT * self._median else self._largest
 
     def fits(self, edge: int, leap: float, one: Conversion) -> bool:
         """Whether nothing is unusual at a border once it is converted, and chance would rarely have it so."""
         step = abs(float(self._true[edge] - self._true[edge - 1]))
-        room = self._median + self._slack
+        differs = float(self._medians(np.array([edge]))[0])
         told = min(leap, abs(float(self._true[edge - 1]))) if one.offset == 0 else leap
-        return (
-            room <= self._sharp * told and step <= 1.5 * self.leap + self._slack and float(self._medians(np.array([edge]))[0]) <= 1.2 * room
-        )
+        sharp = max(differs, self._room) + self._slack <= self._sharp * told
+        return sharp and step <= 1.5 * self.leap + self._slack and differs <= 1.2 * (self._largest + self._slack)
 
     def leaps(self, size: float, *, lasting: bool) -> int:
         """Return how many leaps of that size stay in the series, away from the borders; where `lasting`, those that are no spikes."""

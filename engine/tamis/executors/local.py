@@ -25,7 +25,9 @@ from tamis.executors.task import Limits, Loss, Outcome, Setup, Task
 from tamis.executors.worker import HEADER, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from tamis_kernels.backend import Backend
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _POLL_SECONDS = 0.2
@@ -35,8 +37,13 @@ _SILENT_DEATHS_ALLOWED = 3
 class _Worker:
     """One process, the task it runs, and the record it is at."""
 
-    def __init__(self, setup: bytes) -> None:
-        environment = dict(os.environ, NUMBA_NUM_THREADS="1", POLARS_MAX_THREADS="1", OMP_NUM_THREADS="1", TAMIS_WORKER="1")
+    def __init__(self, setup: bytes, threads: int, gpu: str | None) -> None:
+        environment = dict(
+            os.environ, NUMBA_NUM_THREADS=str(threads), POLARS_MAX_THREADS=str(threads), OMP_NUM_THREADS="1", TAMIS_WORKER="1"
+        )
+        self.gpu = gpu
+        if gpu is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = gpu
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tamis.executors.worker"],
@@ -108,11 +115,17 @@ class LocalExecutor:
     ----------
     jobs
         Number of processes.
+    backend
+        Where kernels run in them; None for where each call says.
+    threads
+        Threads of a process.
+    gpus
+        GPUs by the names of the driver, one a process: a process sees its own alone.
     """
 
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
-        self._setup = pickle.dumps(Setup(None))
+    def __init__(self, jobs: int, *, backend: Backend | None = None, threads: int = 1, gpus: Sequence[str] = ()) -> None:
+        self._jobs, self._backend, self._threads, self._gpus = jobs, backend, threads, gpus
+        self._setup = pickle.dumps(Setup(None, backend))
         self._limits = Limits(float("inf"), 1 << 62)
         self._workers: list[_Worker] = []
         self._silent_deaths = 0
@@ -129,7 +142,7 @@ class LocalExecutor:
 
     def setup(self, value: Any, limits: Limits) -> None:
         """Hand `value` to every task from now on; `limits` is what one record may cost."""
-        self._setup = pickle.dumps(Setup(value), protocol=pickle.HIGHEST_PROTOCOL)
+        self._setup = pickle.dumps(Setup(value, self._backend), protocol=pickle.HIGHEST_PROTOCOL)
         self._limits = limits
         for worker in self._workers:
             worker.prepare(self._setup)
@@ -166,7 +179,8 @@ class LocalExecutor:
             if idle is None:
                 if len(self._workers) == self._jobs:
                     return
-                idle = _Worker(self._setup)
+                taken = {worker.gpu for worker in self._workers}
+                idle = _Worker(self._setup, self._threads, next((gpu for gpu in self._gpus if gpu not in taken), None))
                 self._workers.append(idle)
             task = waiting.popleft()
             try:
@@ -229,6 +243,12 @@ class LocalExecutor:
     def _bury(self, worker: _Worker) -> None:
         worker.kill()
         self._workers.remove(worker)
+
+
+def visible(gpus: int) -> list[str]:
+    """Return the names by which a process can be shown one GPU, of as many as this one sees."""
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return (shown.split(",") if shown else [str(number) for number in range(gpus)])[:gpus]
 
 
 def _exit(code: int) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tamis_kernels.backend import Backend
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -34,9 +36,10 @@ class Context(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What every later task of a worker is handed."""
+    """What every later task of a worker is handed, and where its kernels run."""
 
     value: Any
+    backend: Backend | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ import struct
 import sys
 import threading
 import traceback
+from contextlib import nullcontext
 from typing import Any, BinaryIO
 
 from tamis.executors.task import Setup
+from tamis_kernels.backend import give_back, running
 
 HEADER = struct.Struct("<Q")
 
@@ -66,17 +68,19 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a C library prints must not enter the protocol
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, inbox), daemon=True).start()
-    setup: Any = None
+    setup = Setup(None)
     reporter = _Reporter(answers)
     while True:
         task = inbox.get()
         if isinstance(task, Setup):
-            setup = task.value
+            setup = task
             continue
         try:
-            answer = ("done", task.function(setup, task.argument, task.lost, reporter))
+            with running(setup.backend) if setup.backend else nullcontext():
+                answer = ("done", task.function(setup.value, task.argument, task.lost, reporter))
         except Exception as error:
             answer = ("failed", (_portable(error), traceback.format_exc()))
+        give_back()  # the first process works on the same GPU between the stages
         send(answers, answer)
 
 

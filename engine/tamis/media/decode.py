@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +27,9 @@ CELL = 8
 _NO_DECODER = frozenset({"heic", "svg"})
 _NOT_DECODED = ("not_decoded", "lengths, tables and checksums of the container were checked, what is in it was not decoded")
 _JPEG = b"\xff\xd8\xff"
+_UNKNOWN = MediaType("unknown", "application/octet-stream", "unknown")
+_USUAL = Limits()
+_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
 
 def inspect(
@@ -53,8 +55,7 @@ def inspect(
     deep
         Decode sound and film too, to the last frame. Without it their containers are walked.
     """
-    limits = limits or Limits()
-    found = MediaType("unknown", "application/octet-stream", "unknown")
+    limits, found = limits or _USUAL, _UNKNOWN
     try:
         found = sniff(data[:HEAD_BYTES], size=len(data))
         report = _inspect_type(data, found, name, limits, want_picture=want_picture, walk=walk, deep=deep)
@@ -65,9 +66,9 @@ def inspect(
     if not extension_disagrees(name, report.format):
         return report
     if report.grade != "ok":
-        return replace(report, misnamed=True)
+        return report._replace(misnamed=True)
     detail = f"the content is {report.format}, the name ends in .{name.rpartition('.')[2]}"
-    return replace(report, grade="misnamed", misnamed=True, reason="misnamed", detail=detail)
+    return report._replace(grade="misnamed", misnamed=True, reason="misnamed", detail=detail)
 
 
 def _inspect_type(
@@ -95,13 +96,13 @@ def walk_jpegs(files: Sequence[bytes]) -> list[Walk | None]:
     """Walk those of some files that begin like a JPEG, two at a time, which is faster than one by one."""
     chosen = [place for place, data in enumerate(files) if data[:3] == _JPEG]
     walks: list[Walk | None] = [None] * len(files)
-    for place, walk in zip(chosen, walk_many([files[place] for place in chosen], backend="cpu"), strict=True):
+    for place, walk in zip(chosen, walk_many([files[place] for place in chosen]), strict=True):
         walks[place] = walk
     return walks
 
 
 def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool, walk: Walk | None) -> Inspection:
-    walk = walk or walk_many([data], backend="cpu")[0]
+    walk = walk or walk_many([data])[0]
     whole = walk.fault == "none"
     header = jpeg.header_of(walk, data) if whole else jpeg.read_header(data)
     jpeg.check_size(header, data, limits)
@@ -121,13 +122,13 @@ def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool,
         in_cells = large and (
             header.orientation == 1 or header.width % CELL == header.height % CELL == 0
         )  # else a flip would move the cells
-        luma = jpeg.luma(walk, data) if whole and in_cells else None
-        chroma = jpeg.chroma(walk, data) if whole else None
+        if whole and jpeg.is_luminance(walk, data):
+            luma, chroma = walk.luma if in_cells else None, walk.chroma
         try:
             if luma is None:
                 in_colour = want_picture and not whole and header.components == 3 and in_cells == large
                 luma, told = jpeg.decode(data, header, CELL if in_cells or not want_picture else 1, in_colour=in_colour)
-                chroma = told if chroma is None else chroma
+                chroma = _flat(told) if told else chroma
         except ValueError as error:
             report = _fall_back(data, name, limits, str(error), want_picture=want_picture)
             return _with_notes(report, notes)
@@ -138,11 +139,11 @@ def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool,
         width=header.width,
         height=header.height,
         frames=1,
-        mode={1: "L", 3: "RGB", 4: "CMYK"}.get(header.components, ""),
+        mode=_MODES.get(header.components, ""),
         orientation=header.orientation,
         gray=_small(luma, header.orientation, extent) if want_picture and luma is not None else None,
         extent=extent if want_picture else (0, 0),
-        chroma=_flat(chroma) if want_picture else None,
+        chroma=chroma if want_picture else None,
     )
     return _with_notes(report, notes)
 
@@ -210,7 +211,7 @@ def _with_notes(report: Inspection, notes: list[tuple[str, str]]) -> Inspection:
         return report
     if report.grade == "benign":
         notes = [(report.reason, report.detail), *notes]
-    return replace(report, grade="benign", reason=notes[0][0], detail="; ".join(detail for _, detail in notes))
+    return report._replace(grade="benign", reason=notes[0][0], detail="; ".join(detail for _, detail in notes))
 
 
 def _cells(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -249,4 +250,4 @@ def _flat(chroma: Sequence[NDArray[np.uint8]] | None) -> NDArray[np.uint8] | Non
 def _with_picture(report: Inspection, stored: NDArray[np.uint8], chroma: Sequence[NDArray[np.uint8]] | None = None) -> Inspection:
     """Add the picture, given as pixels or as cells already, and its chroma where it is known."""
     extent = (report.height, report.width) if report.orientation < 5 else (report.width, report.height)
-    return replace(report, gray=_small(stored, report.orientation, extent), extent=extent, chroma=_flat(chroma))
+    return report._replace(gray=_small(stored, report.orientation, extent), extent=extent, chroma=_flat(chroma))

@@ -195,20 +195,12 @@ def check_walk(walk: Walk, size: int) -> None:
     raise FaultError(grade="damaged", reason="corrupt_data", detail=detail, lost=lost)
 
 
-def _is_rgb(walk: Walk, data: bytes) -> bool:
-    """Tell by Adobe's segment whether the three components are red, green and blue rather than YCbCr."""
+def is_luminance(walk: Walk, data: bytes) -> bool:
+    """Say whether the first component is a grey picture: not of CMYK, nor, by Adobe's segment, of red, green and blue."""
+    if walk.components != 3:
+        return walk.components == 1
     adobe = data.find(b"Adobe", 0, walk.scan)
-    return walk.components == 3 and adobe >= 0 and data[adobe + 11 : adobe + 12] == b"\0"
-
-
-def luma(walk: Walk, data: bytes) -> NDArray[np.uint8] | None:
-    """Return the grey picture at 1/8 scale where the first component is one: not of CMYK, nor of red, green and blue."""
-    return walk.luma if walk.components in (1, 3) and not _is_rgb(walk, data) else None
-
-
-def chroma(walk: Walk, data: bytes) -> tuple[NDArray[np.uint8], ...]:
-    """Return Cb and Cr at 1/8 scale, each in its own sampling; nothing where the file holds other components."""
-    return () if _is_rgb(walk, data) else walk.chroma
+    return adobe < 0 or data[adobe + 11 : adobe + 12] != b"\0"
 
 
 def decode(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tamis.media.inspection import Container, FaultError
-from tamis.media.layer3 import check_side_information
+from tamis.media.layer3 import check_frames
 from tamis.media.streams import walk_flac
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def walk_mp3(data: bytes) -> Container:
     if tag and tag.bytes and first + tag.bytes > len(data):
         detail = f"ends at byte {len(data)}, the first frame declares that the sound ends at byte {first + tag.bytes}"
         raise FaultError(grade="damaged", reason="truncated", detail=detail)
-    check = check_side_information if header >> 17 & 3 == 1 else None
+    check = check_frames if header >> 17 & 3 == 1 else None
     return _follow(data, first, same_frame, note, tag.frames if tag else 0, header_frame=tag is not None, check=check)
 
 

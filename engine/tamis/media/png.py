@@ -317,7 +317,7 @@ def gray(picture: Picture) -> tuple[NDArray[np.uint8], tuple[NDArray[np.uint8], 
     for place, columns, count in header.passes(header.width, header.height):
         stop = start + count * png.row_bytes(columns, header.depth, header.colour)
         rows = picture.rows[start:stop]
-        levels = png.gray(rows, (count, columns), depth=header.depth, colour=header.colour, sums=sums, place=place, backend="cpu")
+        levels = png.gray(rows, (count, columns), depth=header.depth, colour=header.colour, sums=sums, place=place)
         if header.interlaced:
             x, y, dx, dy = place
             whole[y::dy, x::dx] = levels

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan
     from tamis.recipe import Recipe
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)

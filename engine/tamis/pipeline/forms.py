@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from tamis.errors import ColumnError
-from tamis.sources.profile import TIME_NAME
+from tamis.series.roles import is_time, names_channel, names_sensor, time_column
 from tamis.sources.rows import free_names
 
 if TYPE_CHECKING:
@@ -26,12 +26,6 @@ OWN = "\x1f"  # begins the names of columns that are ours; Arrow does not allow 
 KEYS = TIME, SENSOR, CHANNEL = (f"{OWN}time", f"{OWN}sensor", f"{OWN}channel")
 CELLS = 1 << 20  # cells that are made at a time
 UNNAMED = "unnamed"
-
-_END = r"s?(?:[\W_]*(?:id|name|no|nr|number|code))?$"
-_CHANNEL_NAME = re.compile(rf"^(?:channel|parameter|variable|quantity|measurand|analyte|pollutant){_END}", re.IGNORECASE)
-_SENSOR_NAME = re.compile(
-    rf"(?:^|[\W_])(?:sensor|station|device|probe|node|logger|turbine|machine|meter|site|location|series|tag){_END}|^id$", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +134,20 @@ def form_of(options: OutputOptions, group: TableGroup) -> tuple[Form | None, str
     if options.tables == "same":
         return None, ""
     columns = {column.name: column for column in group.columns}
+    schema = {column.name: column.dtype for column in group.columns}
     as_it_is = f"written as it is and not in {options.tables} form: "
-    time = _time(options.time, columns)
+    time = _time(options.time, schema)
     if time is None:
         return None, as_it_is + (f"it has no column {options.time!r}" if options.time else "it has no column of times")
     if any(name.startswith(OWN) for name in columns):
         return None, as_it_is + "the name of a column begins with a control character"
     channel = options.channel if options.channel in columns else ""
     if not options.channel:
-        called = [name for name, column in columns.items() if column.kind == "text" and _CHANNEL_NAME.search(name)]
+        called = [name for name, dtype in schema.items() if names_channel(name, dtype)]
         channel = called[0] if len(called) == 1 else ""
     sensor = tuple(name for name in options.sensor if name in columns)
     if not options.sensor:
-        sensor = tuple(name for name, column in columns.items() if name not in {time, channel} and _names_sensor(column))
+        sensor = tuple(name for name, dtype in schema.items() if name not in {time, channel} and names_sensor(name, dtype))
     readings = _readings(options.readings, columns, {time, channel, *sensor})
     if not readings:
         return None, as_it_is + "it has no column of readings"
@@ -168,21 +163,17 @@ def mark_of(name: str, readings: Sequence[str]) -> str | None:
     return max((one for one in readings if name.startswith(f"{one}__")), key=len, default=None)
 
 
-def _time(named: str, columns: Mapping[str, ColumnPlan]) -> str | None:
-    if named and named in columns and columns[named].kind != "datetime":
+def _time(named: str, schema: Mapping[str, pl.DataType]) -> str | None:
+    if named and named in schema and not is_time(schema[named]):
         message = (
-            f"output.time names the column {named!r}, which holds {columns[named].dtype} and no times; name one of times, "
+            f"output.time names the column {named!r}, which holds {schema[named]} and no times; name one of times, "
             'or write tables as they are: output.tables = "same"'
         )
         raise ColumnError(message)
     if named:
-        return named if named in columns else None
-    times = [name for name, column in columns.items() if column.kind == "datetime"]
-    return next(iter([name for name in times if TIME_NAME.search(name)] or times), None)
-
-
-def _names_sensor(column: ColumnPlan) -> bool:
-    return (column.kind == "text" or column.dtype.is_integer()) and _SENSOR_NAME.search(column.name) is not None
+        return named if named in schema else None
+    found = time_column(schema)
+    return found if found and is_time(schema[found]) else None
 
 
 def _readings(named: Sequence[str], columns: Mapping[str, ColumnPlan], keys: set[str]) -> tuple[str, ...]:

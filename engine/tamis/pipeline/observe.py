@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan, Shard
     from tamis.sources.listing import SourceFile
 
-MEDIA_BATCH = 32
+MEDIA_BATCH = 64
+MEDIA_BYTES_ON_GPU = 1 << 28
 MEDIA_BYTES = 1 << 24  # of files held at a time, more if one alone is larger
 SOURCE = "source"
 WHOLE_SHARD = -1
@@ -136,6 +137,11 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
     notes = [(position, plan.notes[file.record]) for position, file in enumerate(shard.files) if file.record in plan.notes]
     unread: list[Finding] = [Finding(position, note.reason, "note", note.detail) for position, note in notes]
     read: list[tuple[int, SourceFile, bytes]] = []
+    size = 0
+    if plan.backend == "cuda":  # which has a thread a file
+        most, most_bytes = plan.batch_size or shard.records, MEDIA_BYTES_ON_GPU
+    else:
+        most, most_bytes = plan.batch_size or MEDIA_BATCH, MEDIA_BYTES
     with PayloadReader(plan.recipe.limits.file_megabytes * 1_000_000) as payloads:
         for position, file in enumerate(shard.files):
             if position in lost:
@@ -144,11 +150,12 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
             context.at(position)
             try:
                 read.append((position, file, payloads.read(file)))
+                size += len(read[-1][2])
             except Unavailable as error:
                 unread.append(Finding(position, error.reason, "reject", error.detail))
-            if len(read) >= (plan.batch_size or MEDIA_BATCH) or sum(len(data) for _, _, data in read) >= MEDIA_BYTES:
+            if len(read) >= most or size >= most_bytes:
                 yield _inspected(plan, read, unread, context)
-                read, unread = [], []
+                read, unread, size = [], [], 0
     yield _inspected(plan, read, unread, context)
 
 

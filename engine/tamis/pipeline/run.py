@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.errors import DISK_FULL, OutputError, RunInterrupted
-from tamis.executors import Limits, LocalExecutor, Task
+from tamis.executors import Limits, LocalExecutor, Task, visible
 from tamis.pipeline import apply, observe, statistics, wide
 from tamis.pipeline.earlier import load_earlier, write_index
 from tamis.pipeline.evidence import read_summary
@@ -27,6 +27,7 @@ from tamis.pipeline.memory import give_back, workers_within
 from tamis.pipeline.prepare import prepare
 from tamis.report import write_report
 from tamis_kernels import resolve_for_run
+from tamis_kernels.backend import devices, running, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.prepare import Prepared
     from tamis.progress import Progress
     from tamis.recipe import Recipe
-    from tamis_kernels.backend import BackendName
+    from tamis_kernels.backend import Backend, BackendName
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Request:
     dry_run: bool = False
     against: tuple[str, ...] = ()
     memory: int | None = None
+    gpu_memory: int | None = None
     resume_line: str = "run it again with the same arguments"
 
 
@@ -86,19 +88,30 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
     TamisError
         The recipe, the source or the output folder is wrong, the disk is full, or the run was interrupted.
     """
-    backend = resolve_for_run(request.backend)
+    backend = resolve_for_run(request.backend, request.gpu_memory)
+    if request.backend == "auto" and wanted():
+        progress.say(f"backend {backend.name}, {backend.reason}")
     sources = [Path(one) for one in ([request.source] if isinstance(request.source, (str, Path)) else request.source)]
     try:
         with (
             prepared(request.out, sources, overwrite=request.overwrite),
             Interrupt(progress) as stop,
-            LocalExecutor(workers_within(request.memory, request.jobs)) as executor,
+            running(backend),
+            _executor(backend, workers_within(request.memory, request.jobs)) as executor,
         ):
-            return _Run(request, progress, executor, stop, backend.name, backend.reason).go()
+            return _Run(request, progress, executor, stop, backend).go()
     except OSError as error:
         raise _output_error(error, request.out) from error
     finally:
         progress.close()
+
+
+def _executor(backend: Backend, jobs: int) -> LocalExecutor:
+    """Return worker processes: one a job, or one a GPU, among which the jobs are shared out as threads."""
+    if backend.name != "cuda":
+        return LocalExecutor(jobs, backend=backend)
+    workers = min(jobs, devices())
+    return LocalExecutor(workers, backend=backend, threads=jobs // workers, gpus=visible(devices()))
 
 
 class _Run:
@@ -108,11 +121,9 @@ class _Run:
         progress: Progress,
         executor: LocalExecutor,
         stop: Callable[[], bool],
-        backend: BackendName,
-        reason: str,
+        backend: Backend,
     ) -> None:
-        self.request, self.progress, self.executor, self.stop = request, progress, executor, stop
-        self.backend, self.reason = backend, reason
+        self.request, self.progress, self.executor, self.stop, self.backend = request, progress, executor, stop, backend
         self.clock = Clock()
 
     def go(self) -> dict[str, Any]:
@@ -140,7 +151,9 @@ class _Run:
             give_back()
             tally = write_ledger(plan, self.request.out, earlier)
             give_back()
-            manifest = write_books(ready, summaries, kept, gathered, tally, self.request, (self.backend, self.reason), self.clock)
+            manifest = write_books(
+                ready, summaries, kept, gathered, tally, self.request, (self.backend.name, self.backend.reason), self.clock
+            )
             write_report(self.request.out, manifest, (file for shard in plan.shards for file in shard.files))
             write_index(plan)
             write_json(self.request.out / "manifest.json", manifest)  # the last file: where it is, the run is finished
@@ -154,7 +167,7 @@ class _Run:
             request.out,
             request.recipe,
             settings=request.settings,
-            backend=self.backend,
+            backend=self.backend.name,
             batch_size=request.batch_size,
             dry_run=request.dry_run,
             against=request.against,

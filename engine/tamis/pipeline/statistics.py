@@ -21,6 +21,7 @@ from tamis.pipeline.amend import Amended
 from tamis.pipeline.judge import read_alive
 from tamis.pipeline.rows import read_batches
 from tamis.sources.payload import Unavailable
+from tamis_kernels.backend import resident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -130,7 +131,8 @@ def gather_shard(
                     probes = argument.probes.get((key, None if argument.first else part), {})
                     if probes:
                         values = _values(series)
-                        add(total[key, part], {name: probe.ask(values, plan.backend) for name, probe in probes.items()})
+                        with resident(plan.backend, values):
+                            add(total[key, part], {name: probe.ask(values, plan.backend) for name, probe in probes.items()})
     return total
 
 

@@ -153,7 +153,8 @@ class Control:
 
     def _scan(self, scratch: _Scratch) -> None:
         """Make the fused pass."""
-        scan = Scan(self._limits)
+        rest = self.thresholds.rest(self._policy.sentinels)
+        scan = _RestingScan(self._limits, *rest) if rest else Scan(self._limits)
         start = 0
         for chunk in self._series.chunks(self._chunk):
             bits, flag = scan.feed(chunk.time, chunk.value, chunk.valid)
@@ -234,6 +235,34 @@ class Control:
 
     def _good(self, one: Controlled) -> Good:
         return one.chunk.time, one.chunk.value, (one.action == KEEP) & (one.flag != MISSING) & np.isfinite(one.chunk.value)
+
+
+class _RestingScan:
+    """A scan of which the runs at a value where the sensor rests have a limit of their own."""
+
+    def __init__(self, limits: Limits, rest: float, at_rest: Limits) -> None:
+        self._scan, self._longer, self._rest = Scan(limits), Scan(at_rest), rest
+        self._tolerance, self._waiting = limits.flat_tolerance, np.empty(0, bool)
+
+    def feed(
+        self, time: NDArray[np.int64], value: NDArray[np.float64], valid: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """As the scan has it."""
+        self._waiting = np.concatenate((self._waiting, np.abs(value - self._rest) <= self._tolerance))
+        return self._settled(*self._scan.feed(time, value, valid), self._longer.feed(time, value, valid)[0])
+
+    def finish(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """As the scan has it."""
+        return self._settled(*self._scan.finish(), self._longer.finish()[0])
+
+    def _settled(
+        self, bits: NDArray[np.uint32], flag: NDArray[np.uint8], longer: NDArray[np.uint32]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """Return bits and flags of which those at rest tell `flat` by the other limit; `_grade` sees to what they still tell."""
+        at_rest, self._waiting = self._waiting[: len(bits)], self._waiting[len(bits) :]
+        bits = np.where(at_rest, bits & ~_FLAT | longer & _FLAT, bits)
+        cleared = at_rest & (flag != MISSING) & (bits & ~np.uint32(RUN) == 0)
+        return bits, np.where(cleared, np.uint8(GOOD), flag)
 
 
 class _Scratch:

@@ -109,7 +109,7 @@ class Filling:
             ]
             for number, values in self._by_bin(parts()):
                 if not found[number].done:
-                    totals[number] += found[number].count(values, backend="cpu")
+                    totals[number] += found[number].count(values)
             found = [one if one.done else one.advance(total) for one, total in zip(found, totals, strict=True)]
         return np.array([one.values()[0] for one in found])
 

@@ -1,39 +1,45 @@
-"""Limits learnt from a sensor's own readings, robustly: a few broken readings among many hardly move a median.
+"""Limits learnt from a sensor's own readings, robustly: a few broken readings among many hardly move a quantile.
 
-With k = `sigmas`, the scale of values s = 1.4826 times the median absolute deviation, and the scale of changes c (of changes a second: r)
-= 1.4826 times the median of those that are not 0:
+With k = `sigmas`:
 
 | test | limit |
 |---|---|
-| `range` | suspect outside of median ± k·s; not learnt where more than half of the readings are equal |
-| `spike` | differential, suspect above k·c |
-| `rate` | suspect above k·r |
-| `flat` | tolerance: half the resolution; suspect after the periods of a run that chance gives to one of a hundred such series, [1] |
+| `range` | suspect beyond the median and k deviations, which each side has of its own; none where it has fewer than 24 readings |
+| `spike` | differential, suspect beyond k deviations of the changes, by a tail as heavy as theirs |
+| `rate` | suspect beyond k deviations of the changes a second, by a tail as heavy as theirs |
+| `flat` | tolerance: half the resolution; suspect from the length on that `tamis.series.runs` finds odd, runs at rest told apart |
 | `gap` | one and a half periods, or the period and k scales of the steps, if that is more |
 | `jitter` | period: the median step; k scales of the steps, a twentieth of the period at least |
-| `hampel` | k scales within 21 readings; what is nearer than the resolution is never suspect |
+| `hampel` | k scales within 21 readings; what is nearer than the limit of spikes is never suspect |
 
-[1] If of R runs of equal readings a share q goes on beyond two readings, a run of n more comes R·qⁿ times: n is such that this is 0.01.
+*Deviations.* The median of the readings on one side of the median is a quartile, but for readings that equal it; normal data have it 0.6745
+standard deviations away. *Tails.* The changes of real sensors are seldom normal: most are small, and some are large without a fault. Of
+those that are not 0 let m be the median and u the 95th percentile; half-normal sizes have them at 0.6745 and 1.9600. What is k deviations
+out is then m·(k / 0.6745)ᵇ with b = ln(u / m) / ln(1.9600 / 0.6745), at least 1: for normal changes it is k deviations. *Rest.* Some
+sensors rest at a value: power and light at night, rain on dry days. A value is at rest if ten of the twenty longest runs have it, and
+these have six readings or more; its runs have a limit of their own, and do not tell of others.
 
-Only stated limits make a reading fail; what is learnt makes it suspect. The resolution is the least change between neighbours that is
-no rounding error.
+A scale is 1.4826 times the median distance. Only stated limits make a reading fail; what is learnt makes it suspect. The resolution is
+the least change between neighbours that is no rounding error.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tamis.series import CHUNK
+from tamis.series.runs import SHORTEST, Lengths, runs_of
 from tamis_kernels import quantiles
 from tamis_kernels.quantiles import Selection
 from tamis_kernels.quantiles.counts import between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,10 +49,11 @@ LEARNABLE = ("range", "spike", "rate", "flat", "gap", "jitter", "hampel")
 MAD = 1.4826
 LEAST_READINGS = 24  # with fewer nothing is learnt
 HELD = 1 << 18  # readings of a series that stay in memory between passes
-FEW = 1 << 15  # values whose median is found faster by a partition than by counting bits
+FEW = 1 << 15  # values whose quantiles are found faster by a partition than by counting bits
 ROUNDING = 1e-9  # of the values' size: smaller changes are no steps
-CHANCE = 0.01
-SHORTEST_RUN, MOST_GO_ON = 5, 0.98
+QUARTILE, UPPER = 0.6744897501960817, 1.959963984540054  # of half-normal sizes: the median, and the 95th percentile
+MOST_POWER = 50.0  # beyond it no size is odd
+LONGEST, AT_REST = 20, 10  # runs that tell whether the sensor rests at a value, and how many of them must have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,9 @@ class Part:
     step: NDArray[np.float64]
     change: NDArray[np.float64]
     rate: NDArray[np.float64]
+
+
+Column = Callable[[Part], "NDArray[np.float64]"]
 
 
 class Readings:
@@ -100,31 +110,32 @@ def readable(chunk: Chunk, sentinels: NDArray[np.float64]) -> NDArray[np.float64
     return np.where(gone, np.nan, chunk.value) if gone.any() else chunk.value
 
 
-def medians(readings: Readings, *columns: Callable[[Part], NDArray[np.float64]]) -> list[float]:
-    """Return the exact medians of columns of the parts, NaN aside, in four passes for all of them; NaN where there are no values."""
+def quantiles_of(readings: Readings, *columns: Column, at: Sequence[float] = (0.5,)) -> list[list[float]]:
+    """Return exact quantiles of columns of the parts, NaN aside, in four passes for all of them; NaN where there are no values."""
     if readings.held:
         parts = list(readings.parts())
-        return [_median(column(parts[0])) if parts else math.nan for column in columns]
-    found = [Selection.start((0.5,), np.float64) for _ in columns]
+        return [_quantiles(column(parts[0]), at) if parts else [math.nan] * len(at) for column in columns]
+    found = [Selection.start(at, np.float64) for _ in columns]
     while not all(one.done for one in found):
         totals = [np.zeros((len(one.wanted()), 1 << one.digit), np.int64) for one in found]
         for part in readings.parts():
             for one, total, column in zip(found, totals, columns, strict=True):
                 if not one.done:
-                    total += one.count(column(part), backend="cpu")
+                    total += one.count(column(part))
         found = [one if one.done else one.advance(total) for one, total in zip(found, totals, strict=True)]
-    return [float(one.values()[0]) for one in found]
+    return [one.values().tolist() for one in found]
 
 
-def _median(values: NDArray[np.float64]) -> float:
+def _quantiles(values: NDArray[np.float64], at: Sequence[float]) -> list[float]:
     if len(values) > FEW:
-        return quantiles.median(values, backend="cpu")
+        found: list[float] = quantiles.quantiles(values, at).tolist()
+        return found
     there = values[~np.isnan(values)] + 0.0  # no negative zero
     if not len(there):
-        return math.nan
-    below, above = (len(there) - 1) // 2, len(there) // 2
-    ordered = np.partition(there, (below, above))
-    return between(float(ordered[below]), float(ordered[above]), (above - below) / 2)
+        return [math.nan] * len(at)
+    places = [(len(there) - 1) * one for one in at]
+    ordered = np.partition(there, sorted({edge for place in places for edge in (math.floor(place), math.ceil(place))}))
+    return [between(float(ordered[math.floor(one)]), float(ordered[math.ceil(one)]), one - math.floor(one)) for one in places]
 
 
 def learn(readings: Readings, tests: frozenset[str], sigmas: float) -> dict[str, float]:
@@ -133,29 +144,44 @@ def learn(readings: Readings, tests: frozenset[str], sigmas: float) -> dict[str,
     if not tests or count < LEAST_READINGS:
         return {}
     found: dict[str, float] = {}
-    centre, nominal, rates = medians(readings, lambda part: part.value, lambda part: part.step, lambda part: part.rate[part.rate > 0])
-    deviation, spread = medians(readings, lambda part: np.abs(part.value - centre), lambda part: np.abs(part.step - nominal))
-    scale = MAD * deviation
-    if "range" in tests and scale > 0:
-        found |= {"suspect_low": centre - sigmas * scale, "suspect_high": centre + sigmas * scale}
-    least = ROUNDING * (abs(centre) + scale)
+    (centre, _), (nominal, _), (rate, large_rate) = quantiles_of(
+        readings, lambda part: part.value, lambda part: part.step, lambda part: part.rate[part.rate > 0], at=(0.5, 0.95)
+    )
+    sides: dict[str, Column] = {
+        "suspect_low": lambda part: part.value[part.value < centre],
+        "suspect_high": lambda part: part.value[part.value > centre],
+    }
+    *middles, (spread,) = quantiles_of(readings, *sides.values(), lambda part: np.abs(part.step - nominal))
+    width = 0.0
+    for (name, side), (middle,) in zip(sides.items(), middles, strict=True):
+        if sum(len(side(part)) for part in readings.parts()) >= LEAST_READINGS:
+            width = max(width, abs(middle - centre))
+            if "range" in tests:
+                found[name] = centre + sigmas * (middle - centre) / QUARTILE
+    least = ROUNDING * (abs(centre) + width)
     resolution = min((float(part.change[part.change > least].min(initial=math.inf)) for part in readings.parts()), default=math.inf)
     if resolution < math.inf:
-        if "spike" in tests:
-            (changes,) = medians(readings, lambda part: part.change[part.change > least])
-            found["spike_differential"] = sigmas * max(MAD * changes, resolution)
+        if tests & {"spike", "hampel"}:
+            ((change, large_change),) = quantiles_of(readings, lambda part: part.change[part.change > least], at=(0.5, 0.95))
+            size = max(_beyond(change, large_change, sigmas), sigmas * resolution)
+            found |= {"spike_differential": size} if "spike" in tests else {}
+            found |= {"hampel": sigmas, "hampel_window": 21.0, "hampel_floor": size} if "hampel" in tests else {}
         if "rate" in tests:
-            found["rate"] = sigmas * (MAD * rates)
-        if "hampel" in tests:
-            found |= {"hampel": sigmas, "hampel_window": 21.0, "hampel_floor": resolution}
+            found["rate"] = _beyond(rate, large_rate, sigmas)
     if nominal > 0:
         found |= _clock(readings, tests, sigmas, resolution, nominal, MAD * spread)
     return found
 
 
+def _beyond(middle: float, upper: float, sigmas: float) -> float:
+    """Return the size that lies so many deviations out, by a tail as heavy as sizes with this median and 95th percentile have."""
+    power = min(max(1.0, math.log(upper / middle) / math.log(UPPER / QUARTILE)), MOST_POWER)
+    return float(middle * (sigmas / QUARTILE) ** power)
+
+
 def period(readings: Readings) -> float:
     """Return the median step in seconds, NaN where time never moves on."""
-    return medians(readings, lambda part: part.step)[0]
+    return quantiles_of(readings, lambda part: part.step)[0][0]
 
 
 def _clock(readings: Readings, tests: frozenset[str], sigmas: float, resolution: float, nominal: float, spread: float) -> dict[str, float]:
@@ -165,22 +191,39 @@ def _clock(readings: Readings, tests: frozenset[str], sigmas: float, resolution:
     if "jitter" in tests:
         found |= {"period": nominal, "jitter": max(sigmas * spread, nominal / 20)}
     if "flat" in tests and resolution < math.inf:
-        runs, longer = _runs(readings, resolution / 2)
-        share = longer / max(1, runs)
-        if share < MOST_GO_ON:
-            steps = 1 + math.log(CHANCE / runs) / math.log(share) if share > 0 else 0
-            found |= {"flat": max(SHORTEST_RUN, math.ceil(steps)) * nominal, "flat_tolerance": resolution / 2}
+        found |= _flat(readings, nominal, resolution / 2)
     return found
 
 
-def _runs(readings: Readings, tolerance: float) -> tuple[int, int]:
-    """Return how many runs of equal readings there are, and how many of them have more than two: each run counts once, however long."""
-    runs = longer = 0
-    tail = np.zeros(2, bool)
-    for part in readings.parts():
-        equal = np.concatenate((tail, part.change <= tolerance))
-        starts = ~equal[:-1] & equal[1:]
-        runs += int(np.count_nonzero(starts[1:]))
-        longer += int(np.count_nonzero(starts[:-1] & equal[2:]))
-        tail = equal[-2:]
-    return runs, longer
+def _flat(readings: Readings, nominal: float, tolerance: float) -> dict[str, float]:
+    """Return the limits of runs: of those at a value at which the sensor rests, if there is one, and of the others."""
+    rest = _rest(readings, tolerance)
+    at_rest, others = Lengths(), Lengths()
+    for value, length in runs_of((part.value for part in readings.parts()), tolerance):
+        resting = np.abs(value - rest) <= tolerance
+        at_rest.add(length[resting])
+        others.add(length[~resting])
+    odd, odd_at_rest = others.odd(), at_rest.odd()
+    if odd is None:
+        return {}
+    found = {"flat": (odd - 1) * nominal, "flat_tolerance": tolerance}
+    if not math.isnan(rest):
+        found["rest"] = rest
+        if odd_at_rest is not None:
+            found["flat_at_rest"] = (odd_at_rest - 1) * nominal
+    return found
+
+
+def _rest(readings: Readings, tolerance: float) -> float:
+    """Return the value that half of the longest runs have, NaN where there is none."""
+    values: NDArray[np.float64] = np.empty(0)
+    lengths: NDArray[np.int64] = np.empty(0, np.int64)
+    for value, length in runs_of((part.value for part in readings.parts()), tolerance):
+        long = length >= SHORTEST
+        values, lengths = np.concatenate((values, value[long])), np.concatenate((lengths, length[long]))
+        longest = np.lexsort((values, -lengths))[:LONGEST]
+        values, lengths = values[longest], lengths[longest]
+    values = np.sort(values)
+    alike = np.split(values, np.flatnonzero(np.diff(values) > tolerance) + 1)
+    most = max(alike, key=len)
+    return float(most[len(most) // 2]) if len(most) >= AT_REST else math.nan

@@ -12,7 +12,7 @@ import polars as pl
 
 from tamis.errors import nearest
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.sensor import FAIL, TESTS, WIDEST, Limits
+from tamis_kernels.sensor import FAIL, NEVER, TESTS, WIDEST, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +31,8 @@ TEST_OF = {
     "flat": "flat",
     "flat_fail": "flat",
     "flat_tolerance": "flat",
+    "rest": "flat",
+    "flat_at_rest": "flat",
     "attenuated": "attenuated",
     "attenuated_window": "attenuated",
     "gap": "gap",
@@ -45,8 +47,8 @@ TEST_OF = {
 }
 """Each limit and the test that it belongs to; durations are in seconds, all else in the unit of the value."""
 
-SECONDS = frozenset({"flat", "flat_fail", "attenuated_window", "gap", "period", "jitter", "drift"})
-MODIFIERS = frozenset({"flat_tolerance", "attenuated_window", "hampel_window", "hampel_floor", "period"})
+SECONDS = frozenset({"flat", "flat_fail", "flat_at_rest", "attenuated_window", "gap", "period", "jitter", "drift"})
+MODIFIERS = frozenset({"flat_tolerance", "rest", "flat_at_rest", "attenuated_window", "hampel_window", "hampel_floor", "period"})
 """What says how a test is made; without the limit itself it is not."""
 HAMPEL = {"hampel_window": 21.0, "hampel": 3.0, "hampel_floor": 0.0}
 KEYS = ("sensor", "column")
@@ -181,9 +183,22 @@ class Thresholds:
             drift=_ns(values["drift"]) if "drift" in values and nominal else None,
         )
 
+    def rest(self, sentinels: Sequence[float] = ()) -> tuple[float, Limits] | None:
+        """Return the value at which the sensor rests and the limits of runs there, or None where none is given."""
+        if "rest" not in self.values or not self._has("flat", "flat_fail"):
+            return None
+        longest = _ns(self.values["flat_at_rest"]) if "flat_at_rest" in self.values else NEVER
+        tolerance = self.values.get("flat_tolerance", 0.0)
+        return self.values["rest"], Limits(sentinels=tuple(sentinels), flat_tolerance=tolerance, flat=(longest, None))
+
     def check(self) -> None:
         """Raise ArgumentError for limits that contradict each other."""
         self.limits(period=1.0).check()
+        if "flat_at_rest" in self.values and "rest" not in self.values:
+            message = "flat_at_rest needs rest, the value at which the sensor rests"
+            raise ArgumentError(message)
+        if rest := self.rest():
+            rest[1].check()
         window, sigmas, floor = (self.values.get(name, default) for name, default in HAMPEL.items())
         if window % 2 != 1 or not 3 <= window <= WIDEST:
             message = f"hampel_window must be odd, 3 to {WIDEST}, got {window:g}"

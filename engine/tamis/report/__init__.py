@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from markupsafe import Markup
 
 from tamis.errors import OutputError
 from tamis.report import charts, formats
@@ -60,12 +59,12 @@ def write_report(out: Path, manifest: dict[str, Any] | None = None, media: Itera
     page = _template().render(
         manifest=manifest,
         counts=counts,
-        balance=Markup(charts.balance(counts)),
-        reasons_chart=Markup(charts.reasons(counts["by_reason"])) if counts["by_reason"] else "",
+        balance=charts.balance(counts),
+        reasons_chart=charts.reasons(counts["by_reason"]),
         reasons=rejects,
         notes=[told for told in notes if told.check not in ("quality", "labels")],
         quality=quality,
-        quality_chart=Markup(charts.issues([(told.reason, told.records) for told in quality])) if quality else "",
+        quality_chart=charts.issues([(told.reason, told.records) for told in quality]),
         labels=labels,
         clusters=found,
         series=series_table(out / "series.parquet"),

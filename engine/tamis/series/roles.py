@@ -11,13 +11,18 @@ import polars as pl
 from tamis.errors import ColumnError, nearest
 from tamis.sources.parsing import epochs
 from tamis.sources.profile import TIME_NAME
+from tamis.sources.schema import TEXT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+_END = r"s?(?:[\W_]*(?:id|name|no|nr|number|code))?$"
 SENSOR_NAME = re.compile(
-    r"sensor|station|device|probe|node|logger|turbine|machine|meter|site|location|channel|series|tag|name|(^|_)id$", re.I
+    r"(?:^|[\W_])(?:sensor|station|device|probe|node|logger|gauge|buoy|turbine|inverter|machine|meter|vehicle|site|location|series|tag)"
+    rf"{_END}|^(?:id|name)$",
+    re.IGNORECASE,
 )
+CHANNEL_NAME = re.compile(rf"^(?:channel|parameter|variable|quantity|measurand|analyte|pollutant){_END}", re.IGNORECASE)
 NO_SENSOR = re.compile(r"qual|flag|status|comment|remark|note|unit|label|class|description", re.IGNORECASE)
 NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000}
 MOST_SENSORS = 1 << 16  # distinct values of a column that may yet name sensors where nobody said so
@@ -68,8 +73,8 @@ def assign_roles(
 
     * time: the only column of dates and times, or the first whose name says so; else a number column with such a name.
     * sensor: of the columns of text, and of whole numbers whose name says so, those with at most 65,536 values and at least 8 rows for
-      each; all whose name says so, or else the only one there is, unless its name speaks of quality or remarks. Where there is none,
-      each file is a sensor of its own.
+      each; all whose name says so, or that they name the channel, or else the only one there is, unless its name speaks of quality or
+      remarks. Where there is none, each file is a sensor of its own.
     * values: all other columns of floats; where there are none, those of whole numbers.
 
     The answer is the same for any order of the rows.
@@ -98,7 +103,7 @@ def assign_roles(
         if name not in schema:
             message = f"there is no column {name!r}.{nearest(name, schema)} The columns are: {', '.join(schema)}"
             raise ColumnError(message)
-    clock = time or _time(schema, {*(named or ()), *(values or ())})
+    clock = time or time_column(schema, {*(named or ()), *(values or ())})
     if clock is None:
         return None
     _check_types(schema, clock, values or ())
@@ -113,6 +118,30 @@ def assign_roles(
 def sensor_names(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     """Return the name of each row's sensor, by the columns that make it up, one or more; null where one of them is."""
     return frame.select(pl.concat_str(columns, separator=" / ").alias("sensor")).to_series()
+
+
+def time_column(schema: Mapping[str, pl.DataType], taken: Collection[str] = ()) -> str | None:
+    """Return the column of times, by types and names: of dates and times, else of numbers that are called so; None where there is none."""
+    free = {name: dtype for name, dtype in schema.items() if name not in taken}
+    times = [name for name, dtype in free.items() if is_time(dtype)]
+    called = [name for name in times if TIME_NAME.search(name)]
+    numbers = [name for name, dtype in free.items() if is_number(dtype) and TIME_NAME.search(name)]
+    return next(iter(called or times or numbers), None)
+
+
+def names_sensor(name: str, dtype: pl.DataType) -> bool:
+    """Whether a column says by its name that it names the sensor: of texts or of whole numbers."""
+    return (isinstance(dtype, TEXT_TYPES) or dtype.is_integer()) and SENSOR_NAME.search(name) is not None
+
+
+def names_channel(name: str, dtype: pl.DataType) -> bool:
+    """Whether a column of texts says by its name that it names what is measured."""
+    return isinstance(dtype, TEXT_TYPES) and CHANNEL_NAME.search(name) is not None
+
+
+def is_time(dtype: pl.DataType) -> bool:
+    """Whether a type holds dates or times."""
+    return isinstance(dtype, pl.Datetime) or dtype == pl.Date
 
 
 def is_number(dtype: pl.DataType) -> bool:
@@ -133,17 +162,9 @@ def nanoseconds(column: pl.Series) -> pl.Series:
     return whole.set(~whole.is_between(-most + 1, most - 1), None) * factor
 
 
-def _time(schema: Mapping[str, pl.DataType], taken: set[str]) -> str | None:
-    free = {name: dtype for name, dtype in schema.items() if name not in taken}
-    times = [name for name, dtype in free.items() if isinstance(dtype, pl.Datetime) or dtype == pl.Date]
-    called = [name for name in times if TIME_NAME.search(name)]
-    numbers = [name for name, dtype in free.items() if is_number(dtype) and TIME_NAME.search(name)]
-    return next(iter(called or times or numbers), None)
-
-
 def _check_types(schema: Mapping[str, pl.DataType], time: str, values: Sequence[str]) -> None:
     dtype = schema[time]
-    if not (isinstance(dtype, pl.Datetime) or dtype == pl.Date or is_number(dtype)):
+    if not (is_time(dtype) or is_number(dtype)):
         message = f"column {time!r} is {dtype}, which is no time: convert it to a Datetime, or name another column"
         raise ColumnError(message)
     for name in values:
@@ -154,9 +175,8 @@ def _check_types(schema: Mapping[str, pl.DataType], time: str, values: Sequence[
 
 def _sensor(free: Mapping[str, pl.DataType], frames: Callable[[Collection[str]], Iterable[pl.DataFrame]]) -> tuple[str, ...]:
     """Return the columns that name the sensor, by how many values they have."""
-    texts = [name for name, dtype in free.items() if isinstance(dtype, (pl.String, pl.Categorical, pl.Enum))]
-    whole = [name for name, dtype in free.items() if dtype.is_integer() and SENSOR_NAME.search(name)]
-    seen: dict[str, set[str | int | None]] = {name: set() for name in (*texts, *whole)}
+    named = {name for name, dtype in free.items() if names_sensor(name, dtype) or names_channel(name, dtype)}
+    seen: dict[str, set[str | int | None]] = {name: set() for name, dtype in free.items() if isinstance(dtype, TEXT_TYPES) or name in named}
     rows = 0
     for frame in frames(tuple(seen)) if seen else ():
         rows += len(frame)
@@ -167,7 +187,7 @@ def _sensor(free: Mapping[str, pl.DataType], frames: Callable[[Collection[str]],
         if not seen:
             break
     few = [name for name in free if name in seen and len(seen[name]) * MEAN_READINGS <= rows]
-    called = [name for name in few if SENSOR_NAME.search(name)]
+    called = [name for name in few if name in named]
     others = [name for name in few if not NO_SENSOR.search(name)]
     return tuple(called) if called else tuple(others) if len(others) == 1 else ()
 

@@ -41,7 +41,7 @@ def lexical_order(keys: Sequence[NDArray[np.signedinteger[Any]]]) -> NDArray[np.
             packed |= above << np.uint64(room)
         if not room:
             break
-    found, starts = sort_by_key(packed, backend="cpu")
+    found, starts = sort_by_key(packed)
     order = found.astype(np.int64)
     lengths = np.diff(starts)
     several = lengths > 1

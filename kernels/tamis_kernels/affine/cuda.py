@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import launch, launch_blocks, mapped, to_device, xp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,36 +39,46 @@ def inverse(
 
 def lookup(pixels: NDArray[np.uint8], tables: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """Fill out with what the table of each column says of its bytes."""
-    found = xp.empty(out.shape, np.float32)
-    launch(look_up, out.size, to_device(pixels), to_device(tables), found)
-    to_host(found, out)
+    known = to_device(tables)
+
+    def looked_up(part: Any) -> Any:
+        found = xp.empty(part.shape, np.float32)
+        launch(look_up, found.size, part, known, found)
+        return found
+
+    mapped(looked_up, pixels, out)
 
 
 def _apply(kernel: Any, values: Any, centres: Any, scales: Any, out: Any) -> None:
-    found = to_device(values)
-    kernel[-(-values.size // (ITEMS * THREADS)), THREADS](found, to_device(centres), to_device(scales))
-    to_host(found, out)
+    parameters = to_device(centres), to_device(scales)
+
+    def moved(part: Any) -> Any:
+        found = xp.empty_like(part)
+        launch_blocks(kernel, -(-part.size // (ITEMS * THREADS)), THREADS, part, *parameters, found)
+        return found
+
+    mapped(moved, values, out, centres.size)
 
 
 @cuda.jit
-def divide(values: Any, centres: Any, scales: Any) -> None:
+def divide(values: Any, centres: Any, scales: Any, out: Any) -> None:
     """Turn each value into (value - centre) / scale."""
     place = i64(cuda.blockIdx.x) * (ITEMS * THREADS) + cuda.threadIdx.x
     slot = place % centres.size  # once a thread: a remainder costs more than the arithmetic
     for _ in range(ITEMS):
         if place < values.size:
-            values[place] = (values[place] - centres[slot]) / scales[slot]
+            out[place] = (values[place] - centres[slot]) / scales[slot]
         place, slot = place + THREADS, following(slot, centres.size)
 
 
 @cuda.jit
-def multiply(values: Any, centres: Any, scales: Any) -> None:
+def multiply(values: Any, centres: Any, scales: Any, out: Any) -> None:
     """Turn each value into value * scale + centre."""
     place = i64(cuda.blockIdx.x) * (ITEMS * THREADS) + cuda.threadIdx.x
     slot = place % centres.size
     for _ in range(ITEMS):
         if place < values.size:
-            values[place] = values[place] * scales[slot] + centres[slot]
+            out[place] = values[place] * scales[slot] + centres[slot]
         place, slot = place + THREADS, following(slot, centres.size)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import cuda
 
 from tamis_kernels.bands.cpu import splitmix64
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import launch, mapped, xp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,9 +18,13 @@ u64 = np.uint64
 
 def keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
     """Write the key of each band of `rows` slots into `out`."""
-    found = xp.empty(out.shape, np.uint64)
-    launch(band_keys, out.size, to_device(signatures), rows, found)
-    to_host(found, out)
+
+    def made(part: Any) -> Any:
+        found = xp.empty((len(part), out.shape[1]), np.uint64)
+        launch(band_keys, found.size, part, rows, found)
+        return found
+
+    mapped(made, signatures, out)
 
 
 @cuda.jit

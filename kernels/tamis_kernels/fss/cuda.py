@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, uint32
 
-from tamis_kernels.device import to_device, to_host, xp
+from tamis_kernels.device import launch_blocks, to_device, to_host, xp
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.fss.cpu import splitmix64, tagged
 from tamis_kernels.minhash.cpu import image
 from tamis_kernels.ngram_keys.cuda import keys_of, token_keys_of
-from tamis_kernels.ngrams.cuda import find_units
+from tamis_kernels.ngrams.cuda import find_units, stream_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,9 +52,13 @@ def text_signatures(
     out: NDArray[np.uint32],
 ) -> None:
     """Write the signature of each row's set of n-grams into `out`; their keys stay on the device."""
-    units = find_units(data, offsets, validity, unit)
-    gram_rows = units.gram_rows(ngram)
-    sketch_rows(keys_of(units, unit, ngram, gram_rows), gram_rows, mixes, a, b, out)
+
+    def work(text: Any, bounds: Any, there: Any, found: Any) -> None:
+        units = find_units(text, bounds, there, unit)
+        gram_rows = units.gram_rows(ngram)
+        sketch_into(keys_of(units, unit, ngram, gram_rows), gram_rows, mixes, a, b, found)
+
+    stream_texts(data, offsets, validity, work, out)
 
 
 def token_signatures(
@@ -74,14 +78,22 @@ def sketch_rows(
     elements: Any, row_offsets: Any, mixes: NDArray[np.uint64], a: NDArray[np.uint32], b: NDArray[np.uint32], out: NDArray[np.uint32]
 ) -> None:
     """Do what `signatures` does, for elements that are on the device."""
-    rows, slots = out.shape
+    found = xp.empty(out.shape, u32)
+    sketch_into(elements, row_offsets, mixes, a, b, found)
+    to_host(found, out)
+
+
+def sketch_into(
+    elements: Any, row_offsets: Any, mixes: NDArray[np.uint64], a: NDArray[np.uint32], b: NDArray[np.uint32], found: Any
+) -> None:
+    """Write signatures on the device."""
+    rows, slots = found.shape
     if slots > MOST_SLOTS:
         message = f"on CUDA a signature has at most {MOST_SLOTS} slots, got {slots}; use backend='cpu' for longer ones"
         raise ArgumentError(message)
-    found = xp.empty(out.shape, u32)
     if rows:
-        sketch[rows, THREADS, 0, 4 * slots](elements, row_offsets, *(to_device(one) for one in (mixes, a, b)), found)
-    to_host(found, out)
+        permutations = (to_device(one) for one in (mixes, a, b))
+        launch_blocks(sketch, rows, THREADS, elements, row_offsets, *permutations, found, shared=4 * slots)
 
 
 @cuda.jit

@@ -34,11 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["distances", "pair_chunks", "pairs"]
 
-# What a plan is chosen by, in nanoseconds of one core: bench/fit_hamming.py. Of an index: a band, a hash sorted into one, a key of one, a
-# bucket looked up, a pair that meets in one; each raised, as large ones leave the cache. Of all pairs: a pair, by the words that
-# are probed and whether forms turn them over.
-WEIGHTS = np.array([47_000.0, 30.0, 1.1, 13.0, 0.022])
-_COMPARE = {(1, False): 0.033, (2, False): 0.05, (4, False): 0.1, (2, True): 0.07}
+# What a plan is chosen by, in nanoseconds of one core: bench/fit_hamming.py. Of a band, a hash sorted into it, a key of it, a bucket looked
+# up; and of a pair that meets in a bucket, by the words that are probed and whether forms turn them over.
+WEIGHTS = np.array([45_000.0, 27.0, 0.8, 8.2])
+MEETING = {(1, False): 0.024, (2, False): 0.043, (4, False): 0.098, (2, True): 0.065, (4, True): 0.15}
 _LONGEST_KEY, _SHORTEST_KEY = 24, 6
 _MOST_TURNED = 2
 
@@ -135,7 +134,7 @@ def pair_chunks(
     module = implementation("hamming", backend)
     for number in range(len(bands)):
         search = Search(limit, forms, bands, number, _masks(bands[number]), which)
-        probes = _probes(limit, forms)
+        probes = probes_of(limit, forms)
         queries = _sorted(module, hashes, bands[number], probes, joined)
         index = queries if against is None else _sorted(module, entries, bands[number], probes, joined)
         yield from _steps(module, queries, index, search, joined, chunk)
@@ -161,14 +160,15 @@ def pairs(
 def _plan(limit: int, forms: NDArray[np.bool_], queries: int, entries: int, method: Method) -> NDArray[np.int64]:
     """Return the cheapest bands, int64[bands, 5]; one band of no bits, which compares all, where an index would not pay."""
     best = np.zeros((1, 5), np.int64)
-    cheapest = float("inf") if method == "index" else _COMPARE[_probes(limit, forms), len(forms) > 1] * queries * entries
+    weights = np.append(WEIGHTS, MEETING[probes_of(limit, forms), len(forms) > 1])
+    cheapest = float("inf") if method == "index" else float(weights @ work(best, np.zeros(1, np.int64), queries, entries)[:, 0])
     for each in range(1, 64 // _SHORTEST_KEY + 1) if method != "all" else ():
         most, beyond = divmod(limit, each * forms.shape[1])
         bands = each * forms.shape[1] if most else beyond + 1
         if most > _MOST_TURNED or bands * (WEIGHTS[0] + WEIGHTS[1] * (queries + entries)) >= cheapest:
             continue
         lengths = np.arange(_SHORTEST_KEY, min(_LONGEST_KEY, 64 // each) + 1)
-        costs = WEIGHTS @ work(cut(limit, forms, each, 0), lengths, queries, entries)
+        costs = weights @ work(cut(limit, forms, each, 0), lengths, queries, entries)
         if costs.min() < cheapest:
             best, cheapest = cut(limit, forms, each, int(lengths[costs.argmin()])), float(costs.min())
     if method not in ("auto", "all", "index") or (method == "index" and cheapest == float("inf")):
@@ -192,8 +192,8 @@ def cut(limit: int, forms: NDArray[np.bool_], each: int, length: int) -> NDArray
 
 
 def work(bands: NDArray[np.int64], lengths: NDArray[np.int64], queries: int, entries: int) -> NDArray[np.float64]:
-    """Return how much of each of `WEIGHTS` the bands cost, float64[5, lengths], were they as long as each of the lengths."""
-    total = np.zeros((len(WEIGHTS), len(lengths)))
+    """Return how much of each of `WEIGHTS`, and of a `MEETING`, bands of some lengths take, float64[5, lengths]."""
+    total = np.zeros((len(WEIGHTS) + 1, len(lengths)))
     for (radius, folded), many in Counter(map(tuple, bands[:, RADIUS:].tolist())).items():
         probes = np.array([sum(comb(int(length), turned) for turned in range(radius + 1)) for length in lengths], np.float64)
         met = queries * probes * (entries / 2.0 ** (lengths - folded))
@@ -207,11 +207,15 @@ def _masks(band: NDArray[np.int64]) -> NDArray[np.int32]:
     return np.array([sum(some) for turned in range(band[RADIUS] + 1) for some in combinations(bits, turned)], np.int32)
 
 
-def _probes(limit: int, forms: NDArray[np.bool_]) -> int:
-    """Return of how many words a comparison begins: so many that chance lets almost none pass, whose bits differ by halves."""
-    words = forms.shape[1]
-    enough = [probes for probes in (1, 2, 4) if probes <= words and (probes == 4 or limit <= 32 * probes - 20 * probes**0.5)]
-    return 2 if len(forms) > 1 else [*enough, 1 if words == 1 else 2][0]
+def probes_of(limit: int, forms: NDArray[np.bool_]) -> int:
+    """Return of how many words a comparison begins: so many that chance lets almost none pass.
+
+    Differing bits of a word have mean 32 and deviation 4; the fewer of its differing and its equal bits, 28.8 and 2.4.
+    """
+    turned = len(forms) > 1
+    mean, deviation = (28.8, 2.4) if turned else (32.0, 4.0)
+    probed = [probes for probes in (1, 2, 4) if turned < probes <= forms.shape[1]]
+    return next((probes for probes in probed if limit <= mean * probes - 5 * deviation * probes**0.5), probed[-1])
 
 
 def _sorted(module: ModuleType, hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, joined: NDArray[np.int64] | None) -> Side:

@@ -31,6 +31,13 @@ def _ones(word: np.uint64) -> np.uint64:
     return (word * u64(0x0101010101010101)) >> u64(56)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _fewer(word: np.uint64) -> np.uint64:
+    """Count the differing or the equal bits of a word that may be turned over, whichever are fewer."""
+    ones = _ones(word)
+    return min(ones, u64(64) - ones)
+
+
 @njit(cache=True, nogil=True)
 def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
     """Write the number of differing bits of each row."""
@@ -87,8 +94,8 @@ def _may_be_near(own: Columns, others: Columns, limit: np.uint64, place: int, st
     found, probes, own0 = 0, others.shape[0], own[0, place]
     if stop - start < _FEW:  # too few for a vector, and most often unlike in their first word
         for other in range(start, stop):
-            ones = _ones(own0 ^ others[0, other])
-            found += int((min(ones, u64(64) - ones) if turned else ones) <= limit)
+            word = own0 ^ others[0, other]
+            found += int((_fewer(word) if turned else _ones(word)) <= limit)
         if found == 0:
             return False
     found, first = 0, others[0, start:stop]
@@ -97,15 +104,21 @@ def _may_be_near(own: Columns, others: Columns, limit: np.uint64, place: int, st
             found += int(_ones(own0 ^ first[other]) <= limit)
         return found > 0
     own1, second = own[1, place], others[1, start:stop]
-    if turned:  # a word that may be turned over counts by the fewer of its equal and its differing bits
+    if probes < _FOUR:
+        if turned:
+            for other in range(stop - start):
+                found += int(_fewer(own0 ^ first[other]) + _fewer(own1 ^ second[other]) <= limit)
+        else:
+            for other in range(stop - start):
+                found += int(_ones(own0 ^ first[other]) + _ones(own1 ^ second[other]) <= limit)
+        return found > 0
+    own2, own3, third, fourth = own[2, place], own[3, place], others[2, start:stop], others[3, start:stop]
+    if turned:
         for other in range(stop - start):
-            one, two = _ones(own0 ^ first[other]), _ones(own1 ^ second[other])
-            found += int(min(one, u64(64) - one) + min(two, u64(64) - two) <= limit)
-    elif probes < _FOUR:
-        for other in range(stop - start):
-            found += int(_ones(own0 ^ first[other]) + _ones(own1 ^ second[other]) <= limit)
+            near = _fewer(own0 ^ first[other]) + _fewer(own1 ^ second[other])
+            near += _fewer(own2 ^ third[other]) + _fewer(own3 ^ fourth[other])
+            found += int(near <= limit)
     else:
-        own2, own3, third, fourth = own[2, place], own[3, place], others[2, start:stop], others[3, start:stop]
         for other in range(stop - start):
             near = _ones(own0 ^ first[other]) + _ones(own1 ^ second[other])
             near += _ones(own2 ^ third[other]) + _ones(own3 ^ fourth[other])
@@ -118,8 +131,8 @@ def _least(own: Columns, others: Columns, place: int, other: int, turned: bool) 
     """Return what two places differ by at least, by their first words: cheaper than to measure them."""
     least = u64(0)
     for word in range(own.shape[0]):
-        ones = _ones(own[word, place] ^ others[word, other])
-        least += min(ones, u64(64) - ones) if turned else ones
+        differing = own[word, place] ^ others[word, other]
+        least += _fewer(differing) if turned else _ones(differing)
     return least
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, uint32
 
-from tamis_kernels.device import to_device, to_host
+from tamis_kernels.device import launch_blocks, streamed, to_device, to_host, uniform
 from tamis_kernels.histogram.cpu import bin_of
 
 if TYPE_CHECKING:
@@ -21,21 +21,26 @@ i64, u32 = np.int64, np.uint32
 
 def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
     """Add to counts: below the edges, in each bin, above, NaN."""
-    _add(count_values, counts, to_device(values), to_device(edges))
+    _add(count_values, counts, values, to_device(edges))
 
 
 def count_bytes(pixels: NDArray[np.uint8], counts: NDArray[np.int64]) -> None:
     """Add the bytes of each column to its row of counts."""
     flat = counts.reshape(-1)
-    _add(count_pixels, flat, to_device(pixels.reshape(-1)), pixels.shape[1])
+    _add(count_pixels, flat, pixels.reshape(-1), pixels.shape[1])
 
 
 def _add(kernel: Any, counts: NDArray[np.int64], values: Any, edges: Any) -> None:
-    if values.size:
-        total = to_device(counts)
-        held = counts.size if counts.size <= MOST_HELD else 0
-        kernel[min(BLOCKS, -(-values.size // THREADS)), THREADS, 0, 4 * held](values, edges, held, total)
-        to_host(total, counts)
+    total = to_device(counts)
+    held = counts.size if counts.size <= MOST_HELD else 0
+
+    def add(_first: int, _last: int, part: Any) -> tuple[()]:
+        launch_blocks(kernel, min(BLOCKS, -(-part.size // THREADS)), THREADS, part, edges, held, total, shared=4 * held)
+        return ()
+
+    rows = edges if isinstance(edges, int) else 1  # channels of pixels, which count apart
+    streamed(uniform(values.size // rows, values.itemsize * rows), lambda a, b: (values[a * rows : b * rows],), add)
+    to_host(total, counts)
 
 
 @cuda.jit

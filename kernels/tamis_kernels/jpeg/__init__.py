@@ -12,8 +12,9 @@ Whatever the bytes are, a walk ends with a verdict: it raises nothing, reads not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import threading
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,13 +27,25 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Sampling = tuple[tuple[int, int], ...]
+
 __all__ = ["FAULTS", "Walk", "walk", "walk_many"]
 
-_GROUP_BYTES = 4 << 20
+GROUP_BYTES = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class _Room(threading.local):
+    """Memory that a thread's walks use again: to clear new memory took as long as a tenth of the walk."""
+
+    files = np.empty(0, np.uint8)
+    planes = np.empty(0, np.uint8)
+
+
+_ROOM = _Room()
+_NO_VALUES = np.empty(0, np.uint8)
+
+
+class Walk(NamedTuple):
     """What a walk over one file found.
 
     Attributes
@@ -59,8 +72,10 @@ class Walk:
         MCUs between restart markers; 0 where there are none.
     zero_pads
         How many restart intervals are padded with 0 bits in place of 1 bits, as some encoders do.
-    planes
-        The picture at 1/8 scale, uint8[height, width] per component, 128 where it is lost; empty where no frame was understood.
+    sides
+        Height and width of each component at 1/8 scale; empty where no frame was understood.
+    values
+        The picture at 1/8 scale, uint8[sum of height · width], component after component, 128 where it is lost.
     """
 
     fault: str
@@ -71,28 +86,37 @@ class Walk:
     width: int
     height: int
     components: int
-    sampling: tuple[tuple[int, int], ...]
+    sampling: Sampling
     scan: int
     end: int
     junk: int
     junk_at: int
     interval: int
     zero_pads: int
-    planes: tuple[NDArray[np.uint8], ...]
+    sides: Sampling
+    values: NDArray[np.uint8]
+
+    @property
+    def planes(self) -> tuple[NDArray[np.uint8], ...]:
+        """The picture at 1/8 scale, uint8[height, width] per component."""
+        ends = np.cumsum([height * width for height, width in self.sides]).tolist()
+        return tuple(self.values[end - side[0] * side[1] : end].reshape(side) for end, side in zip(ends, self.sides, strict=True))
 
     @property
     def luma(self) -> NDArray[np.uint8] | None:
         """The grey picture at 1/8 scale; None where there is none, or where the first component is not sampled the most finely."""
-        finest = self.sampling and self.sampling[0] == tuple(map(max, zip(*self.sampling, strict=True)))
-        return self.planes[0] if self.planes and finest else None
+        if not self.sides or not _first_is_finest(self.sampling):
+            return None
+        height, width = self.sides[0]
+        return self.values[: height * width].reshape(height, width)
 
     @property
-    def chroma(self) -> tuple[NDArray[np.uint8], ...]:
-        """The second and third of three components at 1/8 scale, each in its own sampling; empty where there are not three.
+    def chroma(self) -> NDArray[np.uint8] | None:
+        """The values of the second and third of three components at 1/8 scale; None where there are not three.
 
         Of YCbCr, which nearly every file of three components is, they are Cb and Cr: all 128 where a grey picture is stored in colour.
         """
-        return self.planes[1:] if len(self.planes) == 3 else ()
+        return self.values[self.sides[0][0] * self.sides[0][1] :] if len(self.sides) == 3 else None
 
 
 def walk(data: bytes, *, backend: BackendName | Backend = "auto") -> Walk:
@@ -117,23 +141,30 @@ def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Bac
     """
     walks: list[Walk] = []
     module = implementation("jpeg", backend)
-    buffer, planes = np.empty(0, np.uint8), np.empty(0, np.uint8)
-    most = getattr(module, "GROUP_BYTES", _GROUP_BYTES)
-    for group in _groups(files, most):
+    most = getattr(module, "GROUP_BYTES", GROUP_BYTES)
+    for group in grouped(files, most):
         offsets = np.concatenate([[0], np.cumsum([len(file) for file in group])]).astype(np.int64)
-        if offsets[-1] > buffer.size:
-            buffer = np.empty(max(offsets[-1], most), np.uint8)
-            planes = np.empty(4 * buffer.size, np.uint8)  # two bits a block at least, so four blocks a byte at most
+        buffer, planes = _room(int(offsets[-1]), most)
         for file, start, stop in zip(group, offsets[:-1], offsets[1:], strict=True):
             buffer[start:stop] = np.frombuffer(file, np.uint8)
         facts = np.zeros((len(group), _the.FACTS), np.int64)
         module.walk_files(buffer[: offsets[-1]], offsets, facts, planes)
-        walks += [_walk(row, planes[4 * start :]) for row, start in zip(facts.tolist(), offsets[:-1].tolist(), strict=True)]
+        walks += [walk_of(row, planes[4 * start :]) for row, start in zip(facts.tolist(), offsets[:-1].tolist(), strict=True)]
     return walks
 
 
-def _groups(files: Sequence[bytes | memoryview], most: int) -> Iterator[list[bytes | memoryview]]:
-    """Part files into groups that fit into a buffer, which is used again: fresh memory for 300 photos took a fifth of the time."""
+def _room(size: int, most: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return room for files of so many bytes and for their pictures; the thread keeps it unless it is large."""
+    if size <= _ROOM.files.size:
+        return _ROOM.files, _ROOM.planes
+    room = np.empty(max(size, most), np.uint8), np.empty(4 * max(size, most), np.uint8)  # a block has two bits at least
+    if len(room[0]) <= GROUP_BYTES:
+        _ROOM.files, _ROOM.planes = room
+    return room
+
+
+def grouped(files: Sequence[bytes | memoryview], most: int) -> Iterator[list[bytes | memoryview]]:
+    """Part files into groups that fit into the room."""
     group: list[bytes | memoryview] = []
     size = 0
     for file in files:
@@ -146,14 +177,9 @@ def _groups(files: Sequence[bytes | memoryview], most: int) -> Iterator[list[byt
         yield group
 
 
-def _walk(row: list[int], planes: NDArray[np.uint8]) -> Walk:
-    sides = [(row[_the.SIDES + 2 * i], row[_the.SIDES + 2 * i + 1]) for i in range(4)]
-    drawn = row[_the.MCUS] > 0
-    pictures, begin = [], 0
-    for height, width in sides if drawn else ():
-        if height:
-            pictures.append(planes[begin : begin + height * width].reshape(height, width).copy())
-            begin += height * width
+def walk_of(row: list[int], planes: NDArray[np.uint8] | None) -> Walk:
+    """Return what a row of facts tells, and the planes where they are given."""
+    sides = _pairs(*row[_the.SIDES : _the.SAMPLING]) if row[_the.MCUS] and planes is not None else ()
     return Walk(
         fault=FAULTS[row[_the.FAULT]],
         place=row[_the.PLACE],
@@ -163,12 +189,29 @@ def _walk(row: list[int], planes: NDArray[np.uint8]) -> Walk:
         width=row[_the.WIDTH],
         height=row[_the.HEIGHT],
         components=row[_the.COMPONENTS],
-        sampling=tuple((one >> 4, one & 15) for one in row[_the.SAMPLING : _the.SAMPLING + 4] if one),
+        sampling=_factors(*row[_the.SAMPLING : _the.SAMPLING + 4]),
         scan=row[_the.SCAN],
         end=row[_the.END],
         junk=row[_the.JUNK],
         junk_at=row[_the.JUNK_AT],
         interval=row[_the.INTERVAL],
         zero_pads=row[_the.ZERO_PADS],
-        planes=tuple(pictures),
+        sides=sides,
+        values=_NO_VALUES if planes is None else planes[: sum([height * width for height, width in sides])].copy(),
     )
+
+
+@lru_cache(1024)  # photos have few sizes
+def _pairs(*numbers: int) -> Sampling:
+    """Return heights and widths of those components that there are."""
+    return tuple(pair for pair in zip(numbers[::2], numbers[1::2], strict=True) if pair[0])
+
+
+@lru_cache(1024)
+def _factors(*sampling: int) -> Sampling:
+    return tuple((one >> 4, one & 15) for one in sampling if one)
+
+
+@lru_cache(1024)
+def _first_is_finest(sampling: Sampling) -> bool:
+    return sampling[0] == tuple(map(max, zip(*sampling, strict=True)))

@@ -25,24 +25,27 @@ from tamis_kernels.jpeg.header import (
 )
 from tamis_kernels.jpeg.lane import (
     AT,
+    BASE,
     BEFORE,
     BEGIN,
     BIT,
     BLOCK,
     COLUMNS,
-    END,
     END_BIT,
     FILE,
+    FIRST,
     IDLE,
     NEXT,
     ONE,
     PARTS,
     QUANTISER,
+    SCAN_BEGIN,
     SHIFT,
     SLOT,
     SLOTS,
     STEP,
     STOP,
+    STOPPED,
     TABLE_BITS,
     TOTAL,
     TROUBLE,
@@ -59,7 +62,7 @@ from tamis_kernels.jpeg.lane import (
     unstuff,
 )
 from tamis_kernels.jpeg.seam import find_seam
-from tamis_kernels.jpeg.tables import MOST_BITS, WIDTH
+from tamis_kernels.jpeg.tables import MOST_BITS, VALUE, WIDTH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,39 +111,43 @@ def _begin_scan(data: NDArray[np.uint8], place: int, lane: Lane, facts: NDArray[
         columns, rows = (facts[the.WIDTH] + across - 1) // across, (facts[the.HEIGHT] + down - 1) // down
     state[SLOTS], state[PARTS], state[COLUMNS], state[TOTAL], state[AT] = slots, count, columns, columns * rows, 0
     state[STEP] = facts[the.INTERVAL] or columns * rows
-    state[BEFORE], state[BEGIN] = facts[the.MCUS], stop
+    state[BEFORE], state[BEGIN], state[SCAN_BEGIN], state[END_BIT] = facts[the.MCUS], stop, stop, 0
     facts[the.MCUS] += columns * rows
     return True
 
 
 @njit(cache=True, nogil=True)
-def _load(data: NDArray[np.uint8], lane: Lane) -> None:
-    """Make the next restart interval ready."""
+def load(data: NDArray[np.uint8], lane: Lane, whole: bool) -> None:
+    """Make the next restart interval ready, behind those before it if all is whole so far."""
     state = lane.state
-    size, state[END] = unstuff(data, state[BEGIN], lane.bytes)
-    lane.bytes[size : size + 8] = 0
-    state[BIT] = state[K] = state[SLOT] = state[BLOCK] = state[TROUBLE] = lane.starts[0] = 0
-    state[END_BIT] = 8 * size
+    base = state[END_BIT] // 8 if whole else 0
+    size, state[STOPPED] = unstuff(data, state[BEGIN], lane.bytes[base:])
+    stop = base + size
+    lane.bytes[stop : stop + 8] = 0
+    state[K] = state[SLOT] = state[TROUBLE] = 0
+    state[BASE], state[BIT], state[END_BIT] = base, 8 * base, 8 * stop
+    state[FIRST] = state[BLOCK] = state[AT] * state[SLOTS] if whole else 0
+    lane.starts[state[BLOCK]] = state[BIT]
     blocks = min(state[STEP], state[TOTAL] - state[AT]) * state[SLOTS]
-    state[STOP] = min(blocks, 4 * size + 1)  # no more blocks than this can be in these bytes
+    state[STOP] = state[BLOCK] + min(blocks, 4 * size + 1)  # no more blocks than this can be in these bytes
 
 
 @njit(cache=True, nogil=True)
 def _sum_up(lane: Lane, mcus: int) -> int:
     """Find the DC term of each block, dequantised; return how many MCUs come before the first term that cannot be."""
-    state, starts, lookup, data, codes = lane.state, lane.starts, lane.frame.lookup, lane.bytes, lane.frame.codes
+    state, starts, single, data, codes = lane.state, lane.starts, lane.frame.single, lane.bytes, lane.frame.codes
     slots = state[SLOTS]
     order, last = lane.order, lane.last
     last[:] = 0
-    block = 0
+    block = state[FIRST]
     for mcu in range(mcus):
         for slot in range(slots):
             window = bits_from(data, np.uint64(starts[block]))
             base = lane.bases[2 * slot]
-            entry = signed(lookup[base + (window >> SHIFT)])
+            entry = signed(single[base + (window >> SHIFT)])
             if entry < 0:
                 entry = settle(window, signed(base >> TABLE_BITS), 0, codes, lane.frame.symbols)
-            size = entry >> 5 & 15
+            size = entry >> VALUE
             value = signed(((window << np.uint64((entry & 31) - size)) >> ONE) >> np.uint64(63 - size))
             value -= ((1 << size) - 1) * (value < (1 << size) >> 1)
             part, quantiser = order[slot, 0], order[slot, QUANTISER]
@@ -165,7 +172,7 @@ def _draw(lane: Lane, planes: NDArray[np.uint8], mcus: int) -> None:
         for mcu in range(mcus):
             y, x = row * down + lane.order[slot, 1], column * across + lane.order[slot, 2]
             if y < part[HIGH] and x < part[WIDE]:
-                picture[y * part[WIDE] + x] = min(255, max(0, ((lane.levels[mcu * state[SLOTS] + slot] + 4) >> 3) + 128))
+                picture[y * part[WIDE] + x] = min(255, max(0, ((lane.levels[state[FIRST] + mcu * state[SLOTS] + slot] + 4) >> 3) + 128))
             column += 1
             if column == state[COLUMNS]:
                 column = 0
@@ -178,37 +185,53 @@ def _check_rest(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], m
     state = lane.state
     left = state[END_BIT] - state[BIT]
     if left >= 8:
-        note(facts, the.LEFTOVER_DATA, place_of(data, state[BEGIN], (state[BIT] + 7) // 8), mcu)
+        note(facts, the.LEFTOVER_DATA, place_of(data, state[BEGIN], (state[BIT] + 7) // 8 - state[BASE]), mcu)
     elif left > 0:
         pad = int(bits_from(lane.bytes, np.uint64(state[BIT])) >> np.uint64(64 - left))
         if pad == 0:
             facts[the.ZERO_PADS] += 1
         elif pad != (1 << left) - 1:
-            note(facts, the.PAD_BITS, place_of(data, state[BEGIN], state[BIT] // 8), mcu)
+            note(facts, the.PAD_BITS, place_of(data, state[BEGIN], state[BIT] // 8 - state[BASE]), mcu)
 
 
 @njit(cache=True, nogil=True)
-def conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8], fault: int) -> None:
-    """Enter what the interval was, and go to the next one or to the end of the scan."""
+def enter(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8], fault: int) -> bool:
+    """Draw and enter what the interval was; say whether it is a whole scan that is to be tested for a seam."""
     state = lane.state
     length = min(state[STEP], state[TOTAL] - state[AT])
-    before, end = state[BEFORE] + state[AT], state[END]
-    done = state[BLOCK] // state[SLOTS]
+    before, end = state[BEFORE] + state[AT], state[STOPPED]
+    done = (state[BLOCK] - state[FIRST]) // state[SLOTS]
     good = _sum_up(lane, done)
     _draw(lane, planes, good)
+    facts[the.BAD] += length - good
     if good < done:
         note(facts, the.DC_RANGE, state[BEGIN], before + good)
     elif fault == the.MISSING_DATA:
         note(facts, the.TRUNCATED if end >= data.size else fault, end, before + good)
     elif fault != the.NONE:
-        note(facts, fault, place_of(data, state[BEGIN], state[BIT] // 8), before + good)
+        note(facts, fault, place_of(data, state[BEGIN], state[BIT] // 8 - state[BASE]), before + good)
     else:
         _check_rest(data, lane, facts, before + length)
-        if facts[the.FAULT] == the.NONE and length == state[TOTAL]:
-            seam = find_seam(lane, planes)
-            if seam != NOTHING:
-                note(facts, the.SEAM, place_of(data, state[BEGIN], lane.starts[seam * state[SLOTS]] // 8), before + seam)
-    facts[the.BAD] += length - good
+        return bool(facts[the.FAULT] == the.NONE and state[AT] + length == state[TOTAL])
+    return False
+
+
+@njit(cache=True, nogil=True)
+def judge_seam(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
+    """Enter the seam of a whole scan, if it has one."""
+    state = lane.state
+    seam = find_seam(lane, planes)
+    if seam != NOTHING:
+        place = place_of(data, state[SCAN_BEGIN], lane.starts[seam * state[SLOTS]] // 8)
+        note(facts, the.SEAM, place, state[BEFORE] + seam)
+
+
+@njit(cache=True, nogil=True)
+def leave(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) -> None:
+    """Go to the next interval or to the end of the scan."""
+    state = lane.state
+    length = min(state[STEP], state[TOTAL] - state[AT])
+    before, end = state[BEFORE] + state[AT], state[STOPPED]
     left = state[TOTAL] - state[AT] - length
     state[AT] += length
     state[BEGIN] = end
@@ -246,7 +269,7 @@ def open_interval(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64],
         if not _begin_scan(data, place, lane, facts):
             note(facts, the.BAD_SCAN, place, -1)
             return False
-    _load(data, lane)
+    load(data, lane, facts[the.FAULT] == the.NONE)
     return True
 
 
@@ -313,5 +336,8 @@ def walk_files(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
                 continue
             fault = state[TROUBLE] or finish(lane)
             span = planes[4 * offsets[one] : 4 * offsets[one + 1]]
-            conclude(data[offsets[one] : offsets[one + 1]], lane, facts[one], span, fault)
+            file = data[offsets[one] : offsets[one + 1]]
+            if enter(file, lane, facts[one], span, fault):
+                judge_seam(file, lane, facts[one], span)
+            leave(file, lane, facts[one])
             coming = _feed(lane, coming, data, offsets, facts, planes)

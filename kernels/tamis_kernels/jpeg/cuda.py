@@ -1,8 +1,10 @@
 """The walk in CUDA: a file a thread, by the functions of the CPU, in a batch that lies in one buffer.
 
-A first kernel reads each file up to its first scan, so that its thread gets room for as many blocks as the frame declares and no more. The
-second walks: what a thread keeps lies in global memory, the lookups of its Huffman tables among it. Pictures are written one behind the
-other, and only they and the facts go back.
+A first kernel reads each file up to its first scan, so that its thread gets room for as many blocks as the frame declares and no more. Then
+scan by scan, of which a file has four at most: one kernel opens it and makes its tables, one walks its intervals, and one looks for a seam
+where it is whole. Each needs fewer registers than all at once. Files are walked in the order of their tables: the threads of a block nearly
+always have the same ones, which then lie in shared memory; a thread whose tables are others reads its own from global memory. Pictures are
+written one behind the other, and only they and the facts go back, or the facts alone.
 """
 
 from __future__ import annotations
@@ -10,20 +12,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda, int16
 
-from tamis_kernels.device import in_batches, launch, to_device, to_host, xp
+from tamis_kernels.device import in_batches, launch, launch_blocks, to_device, to_host, xp
 from tamis_kernels.jpeg import layout as the
-from tamis_kernels.jpeg.cpu import begin_file, conclude, open_interval
+from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, load, open_interval
 from tamis_kernels.jpeg.header import Frame, next_scan
-from tamis_kernels.jpeg.lane import ROOM, SLACK, STATE, TROUBLE, Lane, finish, run_one
-from tamis_kernels.jpeg.tables import WIDTH
+from tamis_kernels.jpeg.lane import (
+    AT,
+    BIT,
+    BLOCK,
+    END_BIT,
+    FILE,
+    IDLE,
+    ROOM,
+    SHIFT,
+    SLACK,
+    SLOT,
+    SLOTS,
+    STATE,
+    STOP,
+    TABLE_BITS,
+    TOTAL,
+    TROUBLE,
+    K,
+    Lane,
+    finish,
+    settle,
+    signed,
+)
+from tamis_kernels.jpeg.tables import COUNT, END, MOST_BITS, PASSED, WIDTH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GROUP_BYTES = 1 << 28
-LANES = 1 << 14  # files at a time: the lookups of one take 128 KB
+LANES = 1 << 14  # files at a time: the lookups of one take 96 KB
+THREADS = 128
+TABLES = 8 << WIDTH
+UNDER_WAY, TO_JUDGE = 1, 2  # what a file is, beside 0, not begun, and IDLE
+u64 = np.uint64
 
 
 def walk_files(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
@@ -51,11 +79,12 @@ def walk_batch(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
     begins, starts, jumps, rooms = (
         np.concatenate([[0], np.cumsum(sizes)]) for sizes in (pixels, blocks + 16, pixels + 2 * sides, ROOM * (sides + 1))
     )
+    bytes_at = (offsets + 3) // 4 * 4 + SLACK * np.arange(count + 1)  # whole words, which a window takes
     pictures = xp.empty(int(begins[-1]), np.uint8)
     lanes = Lane(
         xp.zeros((count, STATE), np.int64),
         frames,
-        xp.empty(data.size + SLACK * count, np.uint8),
+        xp.empty(int(bytes_at[-1]), np.uint8),
         xp.empty(int(starts[-1]), np.int64),
         xp.empty(int(starts[-1]), np.int32),
         xp.zeros((count, 20), np.uint64),
@@ -65,8 +94,15 @@ def walk_batch(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
         xp.empty(int(rooms[-1]), np.int64),
         xp.zeros((count, 5), np.int64),
     )
-    places = (to_device(place) for place in (begins, starts, jumps, rooms))
-    launch(walk_lanes, count, files, bounds, told, lanes, pictures, *places)
+    places = [to_device(place) for place in (begins, bytes_at, starts, jumps, rooms)]
+    keys = xp.empty(count, np.uint64)
+    while True:
+        launch(open_scans, count, files, bounds, told, lanes, pictures, *places, keys)
+        if not bool((lanes.state[:, FILE] != IDLE).any()):
+            break
+        order = xp.argsort(keys)
+        launch_blocks(walk_scans, -(-count // THREADS), THREADS, files, bounds, told, lanes, pictures, *places, order)
+        launch(find_seams, count, files, bounds, told, lanes, pictures, *places)
     to_host(told, facts)
     return pictures, begins
 
@@ -79,8 +115,8 @@ def _frames(count: int) -> Frame:
         xp.zeros((count, 8, 256), np.uint8),
         xp.zeros((count, 8), np.bool_),
         xp.zeros((count, 8, 3, 17), np.int64),
-        xp.zeros((count, 8 << WIDTH), np.int32),
-        xp.zeros((count, 8 << WIDTH), np.int32),
+        xp.zeros((count, TABLES), np.int16),
+        xp.zeros((count, TABLES), np.int32),
         xp.full((count, 8, 273), -1, np.int64),
         xp.zeros((count, 4, 8), np.int64),
     )
@@ -99,18 +135,44 @@ def _rooms(facts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 @cuda.jit(device=True)
-def frame_of(frames: Frame, i: int) -> Frame:
-    """Return the frame of a thread."""
+def frame_of(frames: Frame, i: int, lookup: NDArray[np.int16]) -> Frame:
+    """Return the frame of a file, with a lookup."""
     return Frame(
         frames.quantisers[i],
         frames.counts[i],
         frames.symbols[i],
         frames.known[i],
         frames.codes[i],
-        frames.lookup[i],
+        lookup,
         frames.single[i],
         frames.built[i],
         frames.components[i],
+    )
+
+
+@cuda.jit(device=True)
+def lane_of(
+    lanes: Lane,
+    i: int,
+    byte_at: NDArray[np.int64],
+    start_at: NDArray[np.int64],
+    jump_at: NDArray[np.int64],
+    room_at: NDArray[np.int64],
+    lookup: NDArray[np.int16],
+) -> Lane:
+    """Return the lane of a file, whose arrays are stacked, or lie end to end from the given places on."""
+    return Lane(
+        lanes.state[i],
+        frame_of(lanes.frame, i, lookup),
+        lanes.bytes[byte_at[i] : byte_at[i + 1]],
+        lanes.starts[start_at[i] : start_at[i + 1]],
+        lanes.levels[start_at[i] : start_at[i + 1]],
+        lanes.bases[i],
+        lanes.order[i],
+        lanes.last[i],
+        lanes.jumps[jump_at[i] : jump_at[i + 1]],
+        lanes.room[room_at[i] : room_at[i + 1]],
+        lanes.sums[i],
     )
 
 
@@ -119,40 +181,201 @@ def read_headers(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDA
     """Read the segments before a file's first scan a thread."""
     i = cuda.grid(1)
     if i < facts.shape[0]:
-        next_scan(data[offsets[i] : offsets[i + 1]], 2, frame_of(frames, i), facts[i])
+        next_scan(data[offsets[i] : offsets[i + 1]], 2, frame_of(frames, i, frames.lookup[i]), facts[i])
 
 
 @cuda.jit
-def walk_lanes(
+def open_scans(
     data: NDArray[np.uint8],
     offsets: NDArray[np.int64],
     facts: NDArray[np.int64],
     lanes: Lane,
     pictures: NDArray[np.uint8],
     picture_at: NDArray[np.int64],
+    byte_at: NDArray[np.int64],
+    start_at: NDArray[np.int64],
+    jump_at: NDArray[np.int64],
+    room_at: NDArray[np.int64],
+    keys: NDArray[np.uint64],
+) -> None:
+    """Open a file's next scan a thread, or note that it is at its end; write a key that is the same where the tables are."""
+    i = cuda.grid(1)
+    if i >= facts.shape[0]:
+        return
+    keys[i] = u64(0xFFFFFFFFFFFFFFFF)
+    lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[i])
+    file, picture = data[offsets[i] : offsets[i + 1]], pictures[picture_at[i] : picture_at[i + 1]]
+    if lane.state[FILE] == 0:
+        lane.state[FILE] = UNDER_WAY if begin_file(file, lane, facts[i]) else IDLE
+    if lane.state[FILE] == UNDER_WAY:
+        if open_interval(file, lane, facts[i], picture):
+            keys[i] = key_of(lane.frame, tables_of(lane))
+        else:
+            lane.state[FILE] = IDLE
+
+
+@cuda.jit(device=True)
+def tables_of(lane: Lane) -> Any:
+    """Return which of the eight tables a scan uses, a bit each."""
+    used = u64(0)
+    for place in range(2 * lane.state[SLOTS]):
+        used |= u64(1) << (lane.bases[place] >> TABLE_BITS)
+    return used
+
+
+@cuda.jit(device=True)
+def codes_in(counts: NDArray[np.int64]) -> Any:
+    """Return how many codes a table has."""
+    total = np.int64(0)
+    for length in range(1, 17):
+        total += counts[length]
+    return total
+
+
+@cuda.jit(device=True)
+def key_of(frame: Frame, used: np.uint64) -> Any:
+    """Return the FNV-1a hash of the tables in use, below the largest number."""
+    key = (u64(0xCBF29CE484222325) ^ used) * u64(0x100000001B3)
+    for table in range(8):
+        if used >> u64(table) & u64(1):
+            for length in range(1, 17):
+                key = (key ^ u64(frame.counts[table, length])) * u64(0x100000001B3)
+            for place in range(codes_in(frame.counts[table])):
+                key = (key ^ u64(frame.symbols[table, place])) * u64(0x100000001B3)
+    return key >> u64(1)
+
+
+@cuda.jit(device=True)
+def same_tables(frames: Frame, one: int, other: int, used: np.uint64) -> bool:
+    """Return whether two files have the same tables, of those in use."""
+    for table in range(8):
+        if used >> u64(table) & u64(1):
+            for length in range(1, 17):
+                if frames.counts[one, table, length] != frames.counts[other, table, length]:
+                    return False
+            for place in range(codes_in(frames.counts[one, table])):
+                if frames.symbols[one, table, place] != frames.symbols[other, table, place]:
+                    return False
+    return True
+
+
+@cuda.jit(device=True)
+def word_at(words: NDArray[np.uint32], place: int) -> Any:
+    """Return a word whose first byte is its highest."""
+    word = u64(words[place])
+    return (word & u64(0xFF)) << u64(24) | (word & u64(0xFF00)) << u64(8) | (word >> u64(8)) & u64(0xFF00) | word >> u64(24)
+
+
+@cuda.jit(device=True)
+def pass_symbols(lane: Lane, words: NDArray[np.uint32], begin: int) -> None:
+    """Pass symbols as `run_one` does, to the same state, through a window that is filled up by 32 bits at a time.
+
+    The threads of a warp are in files far apart: each load takes as many steps as there are threads, and the CPU's eight for a symbol would
+    be all that the walk did.
+    """
+    state, starts, bases, lookup, codes = lane.state, lane.starts, lane.bases, lane.frame.lookup, lane.frame.codes
+    bit, k, slot, block = state[BIT], state[K], state[SLOT], state[BLOCK]
+    last, stop, slots = state[END_BIT] - MOST_BITS, state[STOP], state[SLOTS]
+    base = bases[2 * slot + (k > 0)]
+    at, held = begin + (bit >> 5), 32 - (bit & 31)
+    window = word_at(words, at) << u64(64 - held)
+    while bit <= last and block < stop:
+        if held < 32:
+            at += 1
+            window |= word_at(words, at) << u64(32 - held)
+            held += 32
+        entry = signed(lookup[base + (window >> SHIFT)])
+        after = k + (entry >> COUNT & 63)
+        if (entry | (63 - after)) < 0:
+            entry = settle(window, signed(base >> TABLE_BITS), k, codes, lane.frame.symbols)
+            if entry < 0:
+                state[TROUBLE] = -entry
+                break
+            entry &= PASSED
+            after = k + (entry >> COUNT & 63)
+        length = entry & 31
+        bit += length
+        held -= length
+        window <<= u64(length)
+        if entry >> END:
+            block += 1
+            starts[block] = bit
+            slot = 0 if slot + 1 == slots else slot + 1
+            base = bases[2 * slot]
+            k = 0
+        else:
+            if k == 0:
+                base = bases[2 * slot + 1]
+            k = after
+    state[BIT], state[K], state[SLOT], state[BLOCK] = bit, k, slot, block
+
+
+@cuda.jit
+def walk_scans(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    facts: NDArray[np.int64],
+    lanes: Lane,
+    pictures: NDArray[np.uint8],
+    picture_at: NDArray[np.int64],
+    byte_at: NDArray[np.int64],
+    start_at: NDArray[np.int64],
+    jump_at: NDArray[np.int64],
+    room_at: NDArray[np.int64],
+    order: NDArray[np.int64],
+) -> None:
+    """Walk the open scan of a file a thread, up to its end or to the test for a seam."""
+    shared = cuda.shared.array(TABLES, int16)
+    item, first = cuda.grid(1), order[np.int64(cuda.blockIdx.x) * THREADS]
+    if lanes.state[first, FILE] == IDLE:
+        return  # as are all files behind it
+    leader = lane_of(lanes, first, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[first])
+    held = tables_of(leader)
+    for place in range(cuda.threadIdx.x, TABLES, THREADS):
+        if held >> u64(place >> WIDTH) & u64(1):
+            shared[place] = leader.frame.lookup[place]
+    cuda.syncthreads()
+    if item >= facts.shape[0]:
+        return
+    i = order[item]
+    if lanes.state[i, FILE] == IDLE:
+        return
+    lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[i])
+    used = tables_of(lane)
+    if used & held == used and same_tables(lanes.frame, i, first, used):
+        lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, shared)
+    file, picture = data[offsets[i] : offsets[i + 1]], pictures[picture_at[i] : picture_at[i + 1]]
+    words = lanes.bytes.view(np.uint32)
+    while True:
+        pass_symbols(lane, words, byte_at[i] // 4)
+        fault = lane.state[TROUBLE]
+        if enter(file, lane, facts[i], picture, fault if fault else finish(lane)):
+            lane.state[FILE] = TO_JUDGE
+            return
+        leave(file, lane, facts[i])
+        if lane.state[AT] == lane.state[TOTAL]:
+            return
+        load(file, lane, facts[i, the.FAULT] == the.NONE)
+
+
+@cuda.jit
+def find_seams(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    facts: NDArray[np.int64],
+    lanes: Lane,
+    pictures: NDArray[np.uint8],
+    picture_at: NDArray[np.int64],
+    byte_at: NDArray[np.int64],
     start_at: NDArray[np.int64],
     jump_at: NDArray[np.int64],
     room_at: NDArray[np.int64],
 ) -> None:
-    """Walk a file a thread. The arrays of a lane are stacked, or lie end to end from the given places on."""
+    """Look for a seam in the whole scan of a file a thread, and go on to the scan's end."""
     i = cuda.grid(1)
-    if i < facts.shape[0]:
-        lane = Lane(
-            lanes.state[i],
-            frame_of(lanes.frame, i),
-            lanes.bytes[offsets[i] + SLACK * i : offsets[i + 1] + SLACK * (i + 1)],
-            lanes.starts[start_at[i] : start_at[i + 1]],
-            lanes.levels[start_at[i] : start_at[i + 1]],
-            lanes.bases[i],
-            lanes.order[i],
-            lanes.last[i],
-            lanes.jumps[jump_at[i] : jump_at[i + 1]],
-            lanes.room[room_at[i] : room_at[i + 1]],
-            lanes.sums[i],
-        )
-        file, picture = data[offsets[i] : offsets[i + 1]], pictures[picture_at[i] : picture_at[i + 1]]
-        if begin_file(file, lane, facts[i]):
-            while open_interval(file, lane, facts[i], picture):
-                run_one(lane)
-                fault = lane.state[TROUBLE]
-                conclude(file, lane, facts[i], picture, fault if fault else finish(lane))
+    if i < facts.shape[0] and lanes.state[i, FILE] == TO_JUDGE:
+        lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[i])
+        file = data[offsets[i] : offsets[i + 1]]
+        judge_seam(file, lane, facts[i], pictures[picture_at[i] : picture_at[i + 1]])
+        leave(file, lane, facts[i])
+        lane.state[FILE] = UNDER_WAY

@@ -29,7 +29,7 @@ class Frame(NamedTuple):
     symbols: NDArray[np.uint8]  # [8, 256]
     known: NDArray[np.bool_]  # [8]
     codes: NDArray[np.int64]  # [8, 3, 17]
-    lookup: NDArray[np.int32]  # [8 << WIDTH]
+    lookup: NDArray[np.int16]  # [8 << WIDTH]
     single: NDArray[np.int32]  # the same, one symbol an entry
     built: NDArray[np.int64]  # [8, 17 + 256], of what each lookup was built; kept from file to file
     components: NDArray[np.int64]  # [4, 8]
@@ -44,7 +44,7 @@ def new_frame() -> Frame:
         np.zeros((8, 256), np.uint8),
         np.zeros(8, np.bool_),
         np.zeros((8, 3, 17), np.int64),
-        np.zeros(8 << WIDTH, np.int32),
+        np.zeros(8 << WIDTH, np.int16),
         np.zeros(8 << WIDTH, np.int32),
         np.full((8, 273), -1, np.int64),
         np.zeros((4, 8), np.int64),

@@ -14,16 +14,18 @@ from numba import njit
 
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.header import Frame, new_frame
-from tamis_kernels.jpeg.tables import INDEX, LARGEST, MOST_BITS, SMALLEST, WIDTH, one_entry
+from tamis_kernels.jpeg.tables import COUNT, END, INDEX, LARGEST, MOST_BITS, PASSED, SMALLEST, WIDTH, one_entry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Where a lane stands in its file, int64[STATE]. MCUs are counted within the scan, BEFORE are those of earlier scans.
-BIT, K, SLOT, BLOCK, STOP, END_BIT, SLOTS, FILE, AT, TOTAL, STEP, COLUMNS, BEFORE, BEGIN, END, PARTS, NEXT, TROUBLE = range(18)
-STATE = 18
+# Where a lane stands in its file, int64[STATE]. MCUs are counted within the scan, BEFORE are those of earlier scans. The restart intervals
+# of a scan lie end to end in the lane's arrays: the one under way begins there with byte BASE and block FIRST, in the file with byte BEGIN.
+BIT, K, SLOT, BLOCK, STOP, END_BIT, SLOTS, FILE, AT, TOTAL, STEP, COLUMNS, BEFORE, BEGIN, STOPPED, PARTS, NEXT, TROUBLE = range(18)
+BASE, FIRST, SCAN_BEGIN = range(18, 21)
+STATE = 21
 QUANTISER = 3
-ROOM, MOST_SIDE = 32, 8192  # numbers that the seam test needs for a block of the longer side; blocks of 65,535 pixels
+ROOM, MOST_SIDE = 40, 8192  # numbers that the seam test needs for a block of the longer side; blocks of 65,535 pixels
 SLACK = 128  # bytes behind the last one that copies and windows may reach
 IDLE = -1
 
@@ -39,13 +41,13 @@ class Lane(NamedTuple):
 
     state: NDArray[np.int64]  # [STATE]
     frame: Frame
-    bytes: NDArray[np.uint8]  # of the restart interval, without stuffed zeros
+    bytes: NDArray[np.uint8]  # of the scan so far, without stuffed zeros and restart markers
     starts: NDArray[np.int64]  # the bit at which each of its blocks begins
     levels: NDArray[np.int32]  # the DC term of each of its blocks, dequantised
     bases: NDArray[np.uint64]  # [2 * 10], where the lookups of each block of an MCU begin: DC, AC
     order: NDArray[np.int64]  # [10, 4], component, row and column of each block of an MCU, and what its DC term is multiplied by
     last: NDArray[np.int64]  # [4], the last DC term of each component
-    # For the seam test: jumps and two rows of them, an MCU row's edges and scores, and five sums. A GPU gives out no memory under way.
+    # For the seam test: jumps, an MCU row's edges and scores, and five sums. A GPU gives out no memory under way.
     jumps: NDArray[np.int32]
     room: NDArray[np.int64]  # [ROOM * side]
     sums: NDArray[np.int64]  # [5]
@@ -130,11 +132,14 @@ def unstuff(data: NDArray[np.uint8], begin: int, out: NDArray[np.uint8]) -> tupl
 
 @njit(cache=True, nogil=True)
 def place_of(data: NDArray[np.uint8], begin: int, count: int) -> int:
-    """Return where in the file the unstuffed byte number `count` of an interval is."""
+    """Return where in the file the byte number `count` of those that `unstuff` gives is, also where restart markers lie between."""
     place = begin
     while True:
         if data[place] == 0xFF and data[place + 1] == 0xFF:
             place += 1
+            continue
+        if data[place] == 0xFF and the.RST0 <= data[place + 1] < the.SOI:
+            place += 2
             continue
         if count == 0:
             return place
@@ -153,10 +158,10 @@ def settle(window: np.uint64, table: int, k: int, codes: NDArray[np.int64], symb
             entry = one_entry(symbol, length, k == 0)
             if entry < 0:
                 return -the.BAD_CODE
-            after = k + (entry >> 9 & 63)
+            after = k + (entry >> COUNT & 63)
             if after > 64:
                 return -the.TOO_MANY_COEFFICIENTS
-            return entry | 1 << 15 if after == 64 else entry
+            return entry | 1 << END if after == 64 else entry
     return -the.BAD_CODE
 
 
@@ -179,19 +184,21 @@ def run_two(a: Lane, b: Lane) -> None:
             window0, window1 = bits_from(data0, bit0), bits_from(data1, bit1)
             for _half in range(2):
                 entry0, entry1 = signed(lookup0[base0 + (window0 >> SHIFT)]), signed(lookup1[base1 + (window1 >> SHIFT)])
-                next0, next1 = k0 + (entry0 >> 9 & 63), k1 + (entry1 >> 9 & 63)
+                next0, next1 = k0 + (entry0 >> COUNT & 63), k1 + (entry1 >> COUNT & 63)
                 if (entry0 | (63 - next0)) < 0:
                     entry0 = settle(window0, signed(base0 >> TABLE_BITS), k0, a.frame.codes, a.frame.symbols)
-                    next0 = k0 + (entry0 >> 9 & 63)
+                    entry0 = entry0 & PASSED if entry0 > 0 else entry0
+                    next0 = k0 + (entry0 >> COUNT & 63)
                 if (entry1 | (63 - next1)) < 0:
                     entry1 = settle(window1, signed(base1 >> TABLE_BITS), k1, b.frame.codes, b.frame.symbols)
-                    next1 = k1 + (entry1 >> 9 & 63)
+                    entry1 = entry1 & PASSED if entry1 > 0 else entry1
+                    next1 = k1 + (entry1 >> COUNT & 63)
                 if (entry0 | entry1) < 0:
                     state0[TROUBLE], state1[TROUBLE] = max(0, -entry0), max(0, -entry1)
                     more = False
                     break
                 length0, length1 = np.uint64(entry0) & _BITS, np.uint64(entry1) & _BITS
-                end0, end1 = entry0 >> 15, entry1 >> 15
+                end0, end1 = entry0 >> END, entry1 >> END
                 bit0 += length0
                 bit1 += length1
                 window0 <<= length0
@@ -227,14 +234,15 @@ def run_one(a: Lane) -> None:
     while signed(bit) + MOST_BITS <= state[END_BIT] and block < stop:
         window = bits_from(data, bit)
         entry = signed(lookup[base + (window >> SHIFT)])
-        after = k + (entry >> 9 & 63)
+        after = k + (entry >> COUNT & 63)
         if (entry | (63 - after)) < 0:
             entry = settle(window, signed(base >> TABLE_BITS), k, a.frame.codes, a.frame.symbols)
             if entry < 0:
                 state[TROUBLE] = -entry
                 break
-            after = k + (entry >> 9 & 63)
-        end = entry >> 15
+            entry &= PASSED
+            after = k + (entry >> COUNT & 63)
+        end = entry >> END
         bit += np.uint64(entry) & _BITS
         starts[block + ONE] = bit
         block += np.uint64(end)
@@ -260,9 +268,9 @@ def finish(lane: Lane) -> int:
             return -entry
         if (entry & 31) > left:
             return the.MISSING_DATA
-        end = entry >> 15
+        end = entry >> END & 1
         state[BIT] += entry & 31
-        state[K] = 0 if end else state[K] + (entry >> 9 & 63)
+        state[K] = 0 if end else state[K] + (entry >> COUNT & 63)
         state[BLOCK] += end
         state[SLOT] = (state[SLOT] + end) % state[SLOTS]
         if end:

@@ -83,7 +83,11 @@ SHIFTS = tuple(8 * level for level in (8, 11, 16, 22, 32, 45, 64, 90, 128))
 LEAST_SIDE = 4
 """MCUs that a picture must have across and down for the test."""
 CAP, NOISE_FACTOR, LEAST_LIMIT = 64, 4, 12
-SUSPICION = 41
-"""Square of the score, times 16, from which a row is looked at closely."""
+SUSPICION = 12
+"""Square of what the clipped jumps of the 1/8 picture must sum up to along a staircase, times 16, in terms of their noise."""
+SUSPICION_SCORE = 2 * 256
+"""Score in the 1/8 picture from which a row is decoded once more."""
 SEAM_SCORE = 6 * 256
-"""Score of a seam, in 1/256 blocks. In development whole photos reached 4.0 blocks."""
+"""Score of a seam, in 1/256 blocks."""
+LONG, LONG_SHARE = 20, 5
+"""Of what the longer part of a seam scores beyond the shorter one, so many blocks at most count, by this share."""

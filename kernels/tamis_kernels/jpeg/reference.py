@@ -279,11 +279,14 @@ def _scan(picture: _Picture, place: int, stop: int) -> int:
     facts[the.MCUS] += total
     step = picture.interval or total
     begin = stop
+    begins: list[int] = []
     for first in range(0, total, step):
         length = min(step, total - first)
         bits = _Bits(data, begin)
-        good = _interval(picture, bits, chosen, order, (first, length, columns), begin, before)
+        good = _interval(picture, bits, chosen, order, (first, length, columns), begin, before, begins)
         facts[the.BAD] += length - good
+        if len(begins) == total and facts[the.FAULT] == the.NONE:
+            _check_seam(picture, [number for number, _, _ in chosen], (columns, rows, step), begins, before)
         begin = bits.end
         if begin >= len(data):
             picture.note(the.TRUNCATED, len(data), before + first + length)
@@ -325,11 +328,11 @@ def _interval(
     extent: tuple[int, int, int],
     begin: int,
     before: int,
+    begins: list[int],
 ) -> int:
-    """Walk one restart interval, draw its DC terms, and return how many of its MCUs are good."""
+    """Walk one restart interval, draw its DC terms, note where its MCUs begin, and return how many of them are good."""
     first, length, columns = extent
     last = [0] * len(chosen)
-    begins = []
     for mcu in range(first, first + length):
         drawn: list[_Block] = []
         begins.append(bits.place())
@@ -353,17 +356,19 @@ def _interval(
         picture.facts[the.ZERO_PADS] += 1
     elif 0 in rest:
         picture.note(the.PAD_BITS, bits.place(), before + first + length)
-    _, across, down = _mcu(picture, chosen)
-    if picture.facts[the.FAULT] == the.NONE and length == across * down:
-        alone = len(chosen) == 1
-        parts = [
-            Part(1 if alone else one.across, 1 if alone else one.down, picture.planes[number], picture.edges[number])
-            for number, one in ((number, picture.components[number]) for number, _, _ in chosen)
-        ]
-        seam = find_seam(parts, across, down)
-        if seam >= 0:
-            picture.note(the.SEAM, begins[seam], before + seam)
     return length
+
+
+def _check_seam(picture: _Picture, chosen: list[int], extent: tuple[int, int, int], begins: list[int], before: int) -> None:
+    """Note the seam of a scan that is whole otherwise; extent: its columns and rows of MCUs, and the MCUs of a restart interval."""
+    alone = len(chosen) == 1
+    parts = [
+        Part(1 if alone else one.across, 1 if alone else one.down, picture.planes[number], picture.edges[number])
+        for number, one in ((number, picture.components[number]) for number in chosen)
+    ]
+    seam = find_seam(parts, *extent)
+    if seam >= 0:
+        picture.note(the.SEAM, begins[seam], before + seam)
 
 
 def _draw(picture: _Picture, drawn: list[_Block], mcu: int, columns: int, *, alone: bool) -> bool:

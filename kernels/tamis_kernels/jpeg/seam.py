@@ -1,19 +1,22 @@
 """The seam test, compiled: damage that is legal syntax to the last bit nearly always shifts the level of all blocks that follow.
 
-Within a scan each DC term is coded as the difference to the one before, so a wrong difference shifts a component from one MCU to the end.
-The picture then has a seam along a staircase: over the MCUs of one row from that one on, and below those before it in the same row. Frames,
-bars and horizons are straight or slanted, and the jump along them varies.
+Within a restart interval each DC term is coded as the difference to the one before, so a wrong difference shifts a component from one MCU
+to the interval's end. Where that is a row of MCUs away or more, the picture then has a seam along a staircase: over the MCUs of one row
+from that one on, and below those before it in the same row. Else the seam runs around a bar: over and below the MCUs from that one to the
+interval's end or the row's. Frames, bars and horizons are straight or slanted, and the jump along them varies.
 
 Rows are suspected by the 1/8 picture. In these and beside them the coefficients of each block's first row and column are decoded
 again: they give the mean of its outermost pixels, 1/8 level at a time, and so the jump from block to block where pixels meet. A jump is
-a vote for a shift by `d` that is nearer to `d` than to 0, of weight `min(|jump|, d) - min(|jump - d|, d)`. The score of a staircase is
-what the votes on it say beyond the best straight line or one part alone, in blocks, summed over the components.
+a vote for a shift by `d` that is nearer to `d` than to 0, of weight `min(|jump|, d) - min(|jump - d|, d)`. A part of a seam, above or
+below, scores what the votes on it say beyond those on the rest of the same line; a seam what its weaker part does, a share of what the
+other does beyond it, and the votes at its ends: in blocks, summed over the components. A bar is no seam where half of the votes on a part
+are against it, or half of its blocks are plain, as those of a drawn one.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
@@ -26,6 +29,7 @@ from tamis_kernels.jpeg.lane import (
     PARTS,
     SHIFT,
     SLOTS,
+    STEP,
     TABLE_BITS,
     TOTAL,
     Lane,
@@ -33,6 +37,7 @@ from tamis_kernels.jpeg.lane import (
     settle,
     signed,
 )
+from tamis_kernels.jpeg.tables import COUNT, VALUE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,28 +53,38 @@ TOP, BOTTOM, LEFT, RIGHT = range(4)
 
 @njit(cache=True, nogil=True)
 def find_seam(lane: Lane, planes: NDArray[np.uint8]) -> int:
-    """Return the MCU of a scan without restarts, walked and drawn, at which a seam begins; `NOTHING` where there is none."""
+    """Return the MCU of a scan, walked and drawn, at which a seam begins; `NOTHING` where there is none."""
     state = lane.state
     columns, rows = state[COLUMNS], state[TOTAL] // state[COLUMNS]
     if min(columns, rows) < the.LEAST_SIDE:
         return NOTHING
-    suspected, room = lane.room[:rows], lane.room[rows:]
+    suspected, stops, room = lane.room[:rows], lane.room[rows : rows + columns], lane.room[rows + columns :]
     suspected[:] = 0
     for slot in range(state[SLOTS]):
         if lane.order[slot, 1] == 0 and lane.order[slot, 2] == 0:
             part = lane.frame.components[lane.order[slot, 0]]
             across, down = (part[ACROSS], part[DOWN]) if state[PARTS] > 1 else (1, 1)
             picture = planes[part[ORIGIN] : part[ORIGIN] + part[HIGH] * part[WIDE]]
-            _suspect(picture, part[WIDE], across, down, columns, lane.jumps, room, suspected)
+            _suspect(picture, part[WIDE], across, down, state[STEP], lane.jumps, stops, room, suspected)
     found, most = NOTHING, the.SEAM_SCORE - 1
     for row in range(1, rows - 1):
         if suspected[row]:
+            _find_stops(row, state[STEP], stops)
             scores = room[:columns]
-            _score_row(lane, row, room[columns:], scores)
+            _score_row(lane, row, stops, room[columns:], scores)
             for column in range(columns):
                 if scores[column] > most:
                     found, most = row * columns + column, scores[column]
     return found
+
+
+@njit(cache=True, nogil=True)
+def _find_stops(row: int, step: int, stops: NDArray[np.int64]) -> None:
+    """Write where a seam that begins at each MCU of a row ends in the same row; 0 where it goes on through the next row, in a staircase."""
+    columns = len(stops)
+    for column in range(columns):
+        end = ((row * columns + column) // step + 1) * step - row * columns
+        stops[column] = 0 if end >= column + columns else min(end, columns)
 
 
 @njit(cache=True, nogil=True)
@@ -78,16 +93,16 @@ def _suspect(
     width: int,
     across: int,
     down: int,
-    columns: int,
+    step: int,
     jumps: NDArray[np.int32],
+    stops: NDArray[np.int64],
     room: NDArray[np.int64],
     suspected: NDArray[np.int64],
 ) -> None:
-    """Mark the MCU rows in which a staircase begins along which the 1/8 picture jumps, beyond what gradients explain."""
+    """Mark the MCU rows in which a seam begins along which the 1/8 picture jumps, beyond what gradients explain."""
     rows, bottom = len(suspected), len(picture) // width - 1
-    upper, lower = jumps[:width], jumps[width : 2 * width]
-    lines = jumps[2 * width : (2 + rows) * width]  # twice the jump above each row
-    sizes = room[:rows]
+    lines = jumps[: rows * width]  # twice the jump above each row
+    sizes, sums = room[:rows], room[rows:]
     for row in range(1, rows):
         y = row * down
         above, below = picture[(y - 1) * width : y * width], picture[y * width : (y + 1) * width]
@@ -105,57 +120,131 @@ def _suspect(
                 around += sizes[other]
                 count += 1
         limit = np.int32(max(the.NOISE_FACTOR * around // (count * width), the.LEAST_LIMIT))
-        line, other_line = lines[row * width : (row + 1) * width], lines[(row + 1) * width : (row + 2) * width]
-        sum_upper = sum_lower = 0
+        upper, lower = lines[row * width : (row + 1) * width], lines[(row + 1) * width : (row + 2) * width]
+        whole = 0
         for x in range(width):
-            upper[x] = min(max(line[x], -limit), limit)
-            lower[x] = min(max(other_line[x], -limit), limit)
-            sum_upper += upper[x]
-            sum_lower += lower[x]
+            whole += min(max(upper[x], -limit), limit) + min(max(lower[x], -limit), limit)
         enough = the.SUSPICION * int(limit) * int(limit)
-        least = int(math.sqrt(enough * width)) // 4 - 1  # below the least fit, to save time
-        if abs(sum_upper + sum_lower) >= least:
-            suspected[row] |= _suspect_row(upper, lower, sum_upper, sum_lower, across, columns, enough, least)
+        least = int(math.sqrt(enough * width)) // 4 - 1  # below the least fit of a staircase, to save time
+        if suspected[row] == 0 and (abs(whole) >= least or step < rows * len(stops)):
+            _find_stops(row, step, stops)
+            signs = _fits(upper, lower, limit, enough, across, stops, sums)
+            for sign in (1, 2):
+                if signs & sign and _votes_enough(upper, lower, 3 - 2 * sign, across, stops, sums):
+                    suspected[row] = 1
 
 
 @njit(cache=True, nogil=True)
-def _suspect_row(
+def _fits(
     upper: NDArray[np.int32],
     lower: NDArray[np.int32],
-    sum_upper: int,
-    sum_lower: int,
-    across: int,
-    columns: int,
+    limit: np.int32,
     enough: int,
-    least: int,
-) -> bool:
-    """Say whether a staircase that begins in this row fits: well as a whole, and each of its parts."""
-    width = len(upper)
-    left_upper = left_lower = before = 0
-    for _ in range(1, columns):
-        for _step in range(across):
-            left_upper += upper[before]
-            left_lower += lower[before]
-            before += 1
-        right, left = sum_upper - left_upper, left_lower
-        fit = abs(right + left) - abs(left_upper) - abs(sum_lower - left_lower)
-        if fit < least:
-            continue
-        if right + left < 0:
-            right, left = -right, -left
+    across: int,
+    stops: NDArray[np.int64],
+    room: NDArray[np.int64],
+) -> int:
+    """Say whether a seam that begins in this row fits the clipped jumps, well as a whole and each of its parts: 1 upwards, 2 downwards."""
+    width, columns, signs = len(upper), len(stops), 0
+    above, below, opposite = _sums(room, width)
+    for x in range(width):
+        above[x + 1] = above[x] + min(max(upper[x], -limit), limit)
+        below[x + 1] = below[x] + min(max(lower[x], -limit), limit)
+        opposite[x + 1] = -below[x + 1]  # of votes it must be counted anew, see `_count_all`
+    for column in range(1, columns):
+        first, rest, second, other_rest, length, other = _parts(above, below, opposite, across, column, stops)
+        fit = abs(first + second) - abs(rest) - abs(other_rest)
         if (
-            min(right, left) > 0
-            and 16 * fit * fit >= enough * width
-            and 32 * right * right >= enough * (width - before)
-            and 32 * left * left >= enough * before
+            fit > 0
+            and 16 * fit * fit >= enough * (length + other)
+            and first * second > 0
+            and 32 * first * first >= enough * length
+            and 32 * second * second >= enough * other
         ):
-            return True
+            signs |= 1 if first > 0 else 2
+    return signs
+
+
+@njit(cache=True, nogil=True)
+def _votes_enough(
+    upper: NDArray[np.int32], lower: NDArray[np.int32], sign: int, across: int, stops: NDArray[np.int64], room: NDArray[np.int64]
+) -> bool:
+    """Say whether the votes of the 1/8 picture for a shift of this sign score as a suspected seam does."""
+    above, below, opposite = _sums(room, len(upper))
+    for size in _SHIFTS:
+        doubled = size // 4  # levels twice, as the jumps
+        _count_all(upper, lower, sign * doubled, above, below, opposite, stops)
+        for column in range(1, len(stops)):
+            first, rest, second, other_rest, _, _ = _parts(above, below, opposite, across, column, stops)
+            if 128 * _score_of(first, rest, second, other_rest, doubled) >= the.SUSPICION_SCORE * doubled:
+                return True
     return False
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _sums(room: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return room for the sums of what lies left of each block: above a row, below it, and below it for the opposite shift."""
+    room[0] = room[width + 1] = room[2 * width + 2] = 0
+    return room[: width + 1], room[width + 1 : 2 * width + 2], room[2 * width + 2 : 3 * width + 3]
+
+
 @njit(cache=True, nogil=True)
-def _score_row(lane: Lane, row: int, room: NDArray[np.int64], total: NDArray[np.int64]) -> None:
-    """Write the score of the staircase that begins at each MCU of a row, in 1/256 blocks, over all components."""
+def _count_all(
+    upper: Any,
+    lower: Any,
+    shift: int,
+    above: NDArray[np.int64],
+    below: NDArray[np.int64],
+    opposite: NDArray[np.int64],
+    stops: NDArray[np.int64],
+) -> None:
+    """Sum up the votes of both lines' jumps for a shift, from the left; those for the opposite shift where a bar may begin in the row."""
+    up = down = 0
+    for x in range(len(upper)):
+        up += _vote(upper[x], shift)
+        down += _vote(lower[x], shift)
+        above[x + 1], below[x + 1] = up, down
+    if stops[1] > 0 or stops[-1] > 0:
+        down = 0
+        for x in range(len(lower)):
+            down += _vote(lower[x], -shift)
+            opposite[x + 1] = down
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _parts(
+    above: NDArray[np.int64],
+    below: NDArray[np.int64],
+    opposite: NDArray[np.int64],
+    across: int,
+    column: int,
+    stops: NDArray[np.int64],
+) -> tuple[int, int, int, int, int, int]:
+    """Return the sums over the two parts of a seam, each with that over the rest of its line, and how many blocks long the parts are.
+
+    The rest of a bar's line is as much as its length on either side.
+    """
+    width, begin = len(above) - 1, column * across
+    if stops[column] == 0:
+        return above[width] - above[begin], below[width] - below[begin], below[begin], above[begin], width - begin, begin
+    stop = min(stops[column] * across, width)
+    length = stop - begin
+    left, right = max(0, begin - length), min(width, stop + length)
+    first, second = above[stop] - above[begin], opposite[stop] - opposite[begin]
+    return first, above[right] - above[left] - first, second, opposite[right] - opposite[left] - second, length, length
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _score_of(first: int, rest: int, second: int, other_rest: int, size: int) -> int:
+    """Return twice what the votes on a seam's two parts score; 0 where one of them scores nothing."""
+    one, other = min(2 * first, first - rest), min(2 * second, second - other_rest)
+    least = min(one, other)
+    return max(0, least + min(max(one, other) - least, 2 * the.LONG * size) // the.LONG_SHARE) if least > 0 else 0
+
+
+@njit(cache=True, nogil=True)
+def _score_row(lane: Lane, row: int, stops: NDArray[np.int64], room: NDArray[np.int64], total: NDArray[np.int64]) -> None:
+    """Write the score of the seam that begins at each MCU of a row, in 1/256 blocks, over all components."""
     state = lane.state
     total[:] = 0
     for slot in range(state[SLOTS]):
@@ -170,7 +259,7 @@ def _score_row(lane: Lane, row: int, room: NDArray[np.int64], total: NDArray[np.
                 _read_row(lane, row + (y - 1) // down, other, across, edges[y * line : (y + 1) * line])
             if lane.order[other, 1] == down - 1:
                 _read_row(lane, row - 1, other, across, edges[:line])
-        _score(edges, line, across, room[edges.size :], total)
+        _score(edges, line, across, stops, room[edges.size :], total)
 
 
 @njit(cache=True, nogil=True)
@@ -202,12 +291,12 @@ def _read_row(lane: Lane, row: int, slot: int, across: int, edges: NDArray[np.in
             entry = signed(single[ac + (window >> SHIFT)])
             if entry < 0:
                 entry = settle(window, signed(ac >> TABLE_BITS), k, codes, lane.frame.symbols)
-            run = entry >> 9 & 63
+            run = entry >> COUNT & 63
             k += run
             if run == 0 or k > the.LAST_EDGE + 1:
                 break
             bit += np.uint64(entry & 31)
-            size = entry >> 5 & 15
+            size = entry >> VALUE
             value = signed(
                 ((window << np.uint64((entry & 31) - size)) >> ONE) >> np.uint64(63 - size)
             )  # the last bits that the entry passes
@@ -230,34 +319,52 @@ def _vote(jump: int, shift: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _score(edges: NDArray[np.int64], line: int, across: int, room: NDArray[np.int64], total: NDArray[np.int64]) -> None:
-    """Add the score of each staircase in one component: of the shift that explains it best."""
+def _score(
+    edges: NDArray[np.int64], line: int, across: int, stops: NDArray[np.int64], room: NDArray[np.int64], total: NDArray[np.int64]
+) -> None:
+    """Add the score of each seam in one component: of the shift that explains it best."""
     down, width, columns = len(edges) // line - 2, line // 4, len(total)
-    upper, lower, votes_upper, votes_lower = room[:width], room[width : 2 * width], room[2 * width : 3 * width], room[3 * width : 4 * width]
-    best = room[4 * width : 4 * width + columns]
+    upper, lower, best, plain = room[:width], room[width : 2 * width], room[2 * width : 2 * width + columns], room[2 * width + columns :]
+    above, below, opposite = _sums(plain[width + 1 :], width)
     best[:] = 0
+    _count_plain(edges, line, plain)
     for x in range(width):
         upper[x] = edges[line + 4 * x + TOP] - edges[4 * x + BOTTOM]
         lower[x] = edges[(down + 1) * line + 4 * x + TOP] - edges[down * line + 4 * x + BOTTOM]
     for size in _SHIFTS:
         for shift in (-size, size):
-            sum_upper = sum_lower = 0
-            for x in range(width):
-                votes_upper[x] = _vote(upper[x], shift)
-                votes_lower[x] = _vote(lower[x], shift)
-                sum_upper += votes_upper[x]
-                sum_lower += votes_lower[x]
-            left_upper = left_lower = 0
+            _count_all(upper, lower, shift, above, below, opposite, stops)
             for column in range(1, columns):
-                before = column * across
-                for x in range(before - across, before):
-                    left_upper += votes_upper[x]
-                    left_lower += votes_lower[x]
-                right_upper, right_lower = sum_upper - left_upper, sum_lower - left_lower
-                score = min(2 * right_upper, right_upper - right_lower, 2 * left_lower, left_lower - left_upper)
+                first, rest, second, other_rest, length, _ = _parts(above, below, opposite, across, column, stops)
+                score, begin = _score_of(first, rest, second, other_rest, size), column * across
+                if stops[column] > 0 and (2 * min(first, second) < length * size or 2 * (plain[begin + length] - plain[begin]) > length):
+                    continue
                 if score > 0:
-                    for y in range(1, down + 1):
-                        score += 2 * _vote(edges[y * line + 4 * before + LEFT] - edges[y * line + 4 * before - 4 + RIGHT], shift)
+                    score += 2 * _votes_at(edges, line, begin, shift)
+                    if 0 < stops[column] < columns:
+                        score += 2 * _votes_at(edges, line, stops[column] * across, -shift)
                     best[column] = max(best[column], 128 * score // size)
     for column in range(columns):
         total[column] += best[column]
+
+
+@njit(cache=True, nogil=True)
+def _count_plain(edges: NDArray[np.int64], line: int, plain: NDArray[np.int64]) -> None:
+    """Sum up, from the left, the places of a row whose blocks have one level on all sides, that of the block left of them too."""
+    plain[0] = plain[1] = 0
+    for x in range(1, line // 4):
+        same = True
+        for y in range(line, len(edges) - line, line):
+            level = edges[y + 4 * x - 4 + RIGHT]
+            for side in (TOP, BOTTOM, LEFT, RIGHT):
+                same &= edges[y + 4 * x + side] == level
+        plain[x + 1] = plain[x] + same
+
+
+@njit(cache=True, nogil=True)
+def _votes_at(edges: NDArray[np.int64], line: int, x: int, shift: int) -> int:
+    """Return the votes for a shift from the blocks left of `x` to those right of it."""
+    votes = 0
+    for y in range(line, len(edges) - line, line):
+        votes += _vote(edges[y + 4 * x + LEFT] - edges[y + 4 * x - 4 + RIGHT], shift)
+    return votes

@@ -1,8 +1,8 @@
 """Huffman tables as the walk wants them: canonical codes, and a lookup that passes several symbols at once.
 
-An entry of the lookup, int32, for the next `WIDTH` bits of the stream; negative where the bits do not settle a symbol:
-bits 0 … 4 how many bits to pass, bits 5 … 8 how many of them are the value of a DC term or of a single symbol, bits 9 … 14 how many
-coefficients, bit 15 end of block.
+An entry of a lookup for the next `WIDTH` bits of the stream; negative where the bits do not settle a symbol: bits 0 … 4 how many bits to
+pass, bits 5 … 10 how many coefficients, bit 11 end of block. That is all the walk asks for, and fits into an int16: a GPU keeps the tables
+of a scan in shared memory. Where an entry passes a single symbol, an int32, bits 12 … 15 say how many of the bits are its value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ WIDTH = 11
 """Bits that the lookup sees. On photos 10 to 12 are equally fast; 8 tables of 2,048 entries take 64 KB."""
 
 MOST_BITS = 16 + the.LARGEST_DC  # that one entry passes; two of them fit into a window of 57 bits
-UNSETTLED = np.int32(-1)
+UNSETTLED = -1
+COUNT, END, VALUE = 5, 11, 12  # where in an entry the coefficients, the end of the block and the bits of the value stand
+PASSED = (1 << VALUE) - 1
 
 # What `codes` holds, int64[8, 3, 17], by table and length.
 SMALLEST, LARGEST, INDEX = range(3)  # the smallest and largest code of that length (-1: none), and the place of the smallest one's symbol
@@ -49,13 +51,13 @@ def one_entry(symbol: int, length: int, is_dc: bool) -> int:
     if is_dc:
         if symbol > the.LARGEST_DC:
             return -1
-        return (length + symbol) | symbol << 5 | 1 << 9
+        return (length + symbol) | symbol << VALUE | 1 << COUNT
     run, size = symbol >> 4, symbol & 15
     if symbol == the.END_OF_BLOCK:
-        return length | 1 << 15
+        return length | 1 << END
     if size > the.LARGEST_AC or (size == 0 and symbol != the.ZERO_RUN):
         return -1
-    return (length + size) | size << 5 | (run + 1) << 9
+    return (length + size) | size << VALUE | (run + 1) << COUNT
 
 
 @njit(cache=True, nogil=True)
@@ -64,7 +66,7 @@ def build(
     symbols: NDArray[np.uint8],
     codes: NDArray[np.int64],
     is_dc: bool,
-    lookup: NDArray[np.int32],
+    lookup: NDArray[np.int16],
     single: NDArray[np.int32],
 ) -> None:
     """Fill a lookup of 2 ** WIDTH entries, and one whose entries pass one symbol each."""
@@ -76,19 +78,15 @@ def build(
             start = (codes[SMALLEST, length] + number) << (WIDTH - length)
             for place in range(start, start + (1 << (WIDTH - length))):
                 single[place] = entry
-    if is_dc:
-        for place in range(1 << WIDTH):
-            lookup[place] = single[place]
-        return
     for place in range(1 << WIDTH):
         entry = int(single[place])
         if entry >= 0:
-            entry &= ~(15 << 5)  # sizes would not add up within their bits
-        while 0 <= entry < 1 << 15 and (entry & 31) < WIDTH:
+            entry &= PASSED  # sizes would not add up within their bits
+        while not is_dc and 0 <= entry < 1 << END and (entry & 31) < WIDTH:
             rest = (place << (entry & 31)) & ((1 << WIDTH) - 1)
             other = int(single[rest])
-            length = (other & 31) - (other >> 5 & 15)
-            if other < 0 or (entry & 31) + length > WIDTH or (entry >> 9) + (other >> 9 & 63) > 63:
+            length = (other & 31) - (other >> VALUE)
+            if other < 0 or (entry & 31) + length > WIDTH or (entry >> COUNT) + (other >> COUNT & 63) > 63:
                 break
-            entry += other & ~(15 << 5)
+            entry += other & PASSED
         lookup[place] = entry

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, uint32
 
-from tamis_kernels.device import to_device, to_host
+from tamis_kernels.device import launch_blocks, to_device, to_host
 from tamis_kernels.minhash.cpu import HELD, fmix32, image
-from tamis_kernels.ngrams.cuda import find_units, hashes_of
+from tamis_kernels.ngrams.cuda import find_units, hashes_of, stream_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,9 @@ def signatures(
     out: NDArray[np.uint32],
 ) -> None:
     """Lower row i of `out` to the least images of the row's hashes."""
-    lower_rows(to_device(hashes), row_offsets, a, b, out)
+    found = to_device(out)
+    lower_into(to_device(hashes), row_offsets, a, b, found)
+    to_host(found, out)
 
 
 def text_signatures(
@@ -48,20 +50,22 @@ def text_signatures(
     out: NDArray[np.uint32],
 ) -> None:
     """Lower row i of `out` to the least images of the hashes of the row's n-grams, which stay on the device."""
-    units = find_units(data, offsets, validity, unit)
-    gram_rows = units.gram_rows(ngram)
-    row_offsets = np.empty(gram_rows.size, np.int64)
-    to_host(gram_rows, row_offsets)
-    lower_rows(hashes_of(units, unit, ngram, gram_rows), row_offsets, a, b, out)
+
+    def work(text: Any, bounds: Any, there: Any, found: Any) -> None:
+        units = find_units(text, bounds, there, unit)
+        gram_rows = units.gram_rows(ngram)
+        row_offsets = np.empty(gram_rows.size, np.int64)
+        to_host(gram_rows, row_offsets)
+        lower_into(hashes_of(units, unit, ngram, gram_rows), row_offsets, a, b, found)
+
+    stream_texts(data, offsets, validity, work, out)
 
 
-def lower_rows(hashes: Any, row_offsets: NDArray[np.int64], a: NDArray[np.uint32], b: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
-    """Do what `signatures` does, for hashes that are on the device."""
+def lower_into(hashes: Any, row_offsets: NDArray[np.int64], a: NDArray[np.uint32], b: NDArray[np.uint32], found: Any) -> None:
+    """Lower signatures on the device."""
     rows, starts, stops = segments(row_offsets, SEGMENT)
-    found = to_device(out)
     if rows.size:
-        lower[rows.size, THREADS](hashes, *(to_device(one) for one in (rows, starts, stops, a, b)), found)
-    to_host(found, out)
+        launch_blocks(lower, rows.size, THREADS, hashes, *(to_device(one) for one in (rows, starts, stops, a, b)), found)
 
 
 def segments(row_offsets: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, to_device, to_host
-from tamis_kernels.moments.cpu import FINITE, LOW_32, NAN, NEGATIVE, OUTSIDE, POSITIVE, ROUNDER
+from tamis_kernels.device import launch, streamed, to_device, to_host, uniform
+from tamis_kernels.moments.cpu import FINITE, NAN, NEGATIVE, OUTSIDE, POSITIVE
+from tamis_kernels.moments.grids import LOW_32, ROUNDER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,9 +45,14 @@ def accumulate_columns(
 ) -> None:
     """Add each column of a row-major matrix to its row of the tables, counts and extremes."""
     rows, columns = matrix.shape
-    strips = max(1, min(rows, STRIPS // columns))
     tables = to_device(sums), to_device(squares), to_device(counts), to_device(_keys(extremes))
-    launch(add_strip, strips * columns if rows else 0, to_device(matrix), strips, *tables)
+
+    def add(_first: int, _last: int, part: Any) -> tuple[()]:
+        strips = max(1, min(len(part), STRIPS // columns))
+        launch(add_strip, strips * columns, part, strips, *tables)
+        return ()
+
+    streamed(uniform(rows, matrix.itemsize * columns), lambda first, last: (matrix[first:last],), add)
     for table, target in zip(tables[:3], (sums, squares, counts), strict=True):
         to_host(table, target)
     _set(tables[3], extremes)
@@ -64,8 +70,13 @@ def accumulate_fixed(
 ) -> None:
     """Add q = rint((value - offset) * scale) to totals: sum q, sum of q² mod 2^32, sum of q² div 2^32."""
     tables = to_device(totals), to_device(counts), to_device(_keys(extremes))
-    strips = min(values.size, STRIPS)
-    launch(add_steps, strips, to_device(values), strips, low, high, offset, scale, *tables)
+
+    def add(_first: int, _last: int, part: Any) -> tuple[()]:
+        strips = min(part.size, STRIPS)
+        launch(add_steps, strips, part, strips, low, high, offset, scale, *tables)
+        return ()
+
+    streamed(uniform(values.size, values.itemsize), lambda first, last: (values[first:last],), add)
     to_host(tables[0], totals)
     to_host(tables[1], counts)
     _set(tables[2], extremes)

@@ -10,7 +10,7 @@ from numba import cuda
 from tamis_kernels.device import launch, to_device, to_host, xp
 from tamis_kernels.ngram_keys.cpu import bytes_key, chain
 from tamis_kernels.ngrams.cpu import WORD
-from tamis_kernels.ngrams.cuda import find_units, units_of
+from tamis_kernels.ngrams.cuda import find_units, to_devices, units_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def keys(
     out: NDArray[np.uint64],
 ) -> None:
     """Write the key of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
-    to_host(keys_of(find_units(data, offsets, validity, unit), unit, ngram, to_device(row_offsets)), out)
+    to_host(keys_of(find_units(*to_devices(data, offsets, validity), unit), unit, ngram, to_device(row_offsets)), out)
 
 
 def token_keys(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, row_of, to_device, to_host, xp
+from tamis_kernels.device import launch, row_of, streamed, to_device, to_host, xp
 from tamis_kernels.ngrams.cpu import BYTE, SPACE, WORD, next_character, wide_space, xxh32
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+TEXT_BYTES = 64  # of the device that a byte of text takes at most: marks, places of units, keys of n-grams and what counts them
+BATCH_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ def count(
     out: NDArray[np.int64],
 ) -> None:
     """Write the number of n-grams of each row into `out`."""
-    to_host(find_units(data, offsets, validity, unit).grams(ngram), out)
+    to_host(find_units(*to_devices(data, offsets, validity), unit).grams(ngram), out)
 
 
 def hashes(
@@ -70,16 +75,41 @@ def hashes(
     out: NDArray[np.uint32],
 ) -> None:
     """Write the hash of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
-    units = find_units(data, offsets, validity, unit)
+    units = find_units(*to_devices(data, offsets, validity), unit)
     to_host(hashes_of(units, unit, ngram, to_device(row_offsets)), out)
 
 
-def find_units(data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_], unit: int) -> Units:
-    """Move texts to the device and return their units; null rows have none."""
-    first, last = int(offsets[0]), int(offsets[-1])
-    text, bounds = to_device(data[first:last]), to_device(offsets - first)
+def stream_texts(
+    data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_], work: Callable[[Any, Any, Any, Any], None], out: Any
+) -> None:
+    """Call `work(text, bounds, validity, found)` for batches of texts on the device, whose rows of `out` it changes."""
+
+    def give(first: int, last: int) -> tuple[NDArray[Any], ...]:
+        return *texts(data, offsets[first : last + 1], validity[first:last]), out[first:last]
+
+    def worked(_first: int, _last: int, text: Any, bounds: Any, there: Any, found: Any) -> tuple[Any]:
+        work(text, bounds, there, found)
+        return (found,)
+
+    rows = np.arange(offsets.size) * out[:1].nbytes
+    streamed(TEXT_BYTES * offsets + rows, give, worked, lambda first, last: (out[first:last],), most=BATCH_BYTES)
+
+
+def texts(data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
+    """Return the bytes of some texts, where each begins in these, and which there are."""
+    return data[offsets[0] : offsets[-1]], offsets - offsets[0], validity
+
+
+def to_devices(data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_]) -> tuple[Any, Any, Any]:
+    """Move texts to the device."""
+    text, bounds, there = texts(data, offsets, validity)
+    return to_device(text), to_device(bounds), to_device(there)
+
+
+def find_units(text: Any, bounds: Any, validity: Any, unit: int) -> Units:
+    """Return the units of texts on the device; null rows have none."""
     begins, ends = xp.zeros(text.size, np.uint8), xp.zeros(text.size, np.uint8)
-    launch(mark_units, text.size, text, bounds, to_device(validity), unit, begins, ends)
+    launch(mark_units, text.size, text, bounds, validity, unit, begins, ends)
     starts = xp.flatnonzero(begins)
     return Units(text, starts, xp.flatnonzero(ends) + 1, xp.searchsorted(starts, bounds))
 

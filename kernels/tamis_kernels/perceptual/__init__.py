@@ -63,7 +63,7 @@ def _cosines() -> NDArray[np.float64]:
     return cosines
 
 
-_COSINES = _cosines()
+COSINES = _cosines()
 _COSINES_32 = _cosines_32()
 
 
@@ -90,7 +90,7 @@ def pdq(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendName |
     """
     pixels, scale = _levels(luma)
     out = np.zeros(4, np.uint64)
-    quality = implementation("perceptual", backend).hash_one(pixels, scale, *luma.shape, _COSINES, out)
+    quality = implementation("perceptual", backend).hash_one(pixels, scale, *luma.shape, COSINES, out)
     return out, int(quality)
 
 
@@ -117,7 +117,7 @@ def dihedral(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendN
     """
     pixels, scale = _levels(luma)
     out = np.zeros((8, 4), np.uint64)
-    quality = implementation("perceptual", backend).hash_dihedral(pixels, scale, *luma.shape, _COSINES, out)
+    quality = implementation("perceptual", backend).hash_dihedral(pixels, scale, *luma.shape, COSINES, out)
     return out, int(quality)
 
 
@@ -296,7 +296,7 @@ def describe(
     if not fits:
         message = f"extents must be the shapes, or eight times as large, the last cell cut off or not: got {extents} for {shapes}"
         raise ArgumentError(message)
-    module.hash_batch(np.ascontiguousarray(pixels), offsets, shapes, extents, _COSINES, hashes, qualities, small)
+    module.hash_batch(np.ascontiguousarray(pixels), offsets, shapes, extents, COSINES, hashes, qualities, small)
     return hashes, qualities, small
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCKS = 64
+SMALLEST_SIDE = 5
 ANY_ORDER = {"reassoc"}  # sums of whole numbers below 2⁵³ are the same in any order, so that they may be vector loops
 
 
@@ -145,6 +146,21 @@ def filter_blocks(
         for row in range(BLOCKS):
             blocks[column, row] = np.floor(blocks[column, row] * 2.0**-28 + 0.5)
     return blocks
+
+
+def tables_of(extents: NDArray[np.int64], shapes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return which table the rows and the columns of each picture take, int64[n, 2], and the starts and weights of all tables."""
+    sides: dict[tuple[int, int], int] = {}
+    pairs = zip(extents.ravel().tolist(), shapes.ravel().tolist(), strict=True)
+    tables = np.array([sides.setdefault(pair, len(sides)) for pair in pairs], np.int64).reshape(-1, 2)
+    starts = np.zeros((len(sides), BLOCKS), np.int64)
+    weights = np.zeros((len(sides), BLOCKS, max((taps(*pair) for pair in sides), default=4)))
+    for number, pair in enumerate(sides):
+        if pair[0] < SMALLEST_SIDE:
+            continue  # no hash, and no window where there is no pixel
+        starts[number], known = known_weights(*pair)
+        weights[number, :, : known.shape[1]] = known
+    return tables, starts, weights
 
 
 @lru_cache(1024)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
-from tamis_kernels.perceptual.blocks import ANY_ORDER, BLOCKS, filter_blocks, known_weights, taps
+from tamis_kernels.perceptual.blocks import ANY_ORDER, BLOCKS, SMALLEST_SIDE, filter_blocks, known_weights, tables_of
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SMALLEST_SIDE = 5
 PICTURE_WORK = 20_000  # what a hash costs beside the pixels, in nanoseconds
 
 # Per variant: rows and columns exchanged, rows flipped, columns flipped; the flips come first.
@@ -165,14 +165,7 @@ def hash_batch(
     small: NDArray[np.uint8],
 ) -> None:
     """Hash and shrink each of the pictures that lie end to end in `pixels`."""
-    sides: dict[tuple[int, int], int] = {}
-    pairs = zip(extents.ravel().tolist(), shapes.ravel().tolist(), strict=True)
-    tables = np.array([sides.setdefault(pair, len(sides)) for pair in pairs], np.int64).reshape(-1, 2)
-    starts = np.zeros((len(sides), BLOCKS), np.int64)
-    weights = np.zeros((len(sides), BLOCKS, max((taps(*pair) for pair in sides), default=4)))
-    for number, pair in enumerate(sides):
-        starts[number], known = known_weights(*pair)
-        weights[number, :, : known.shape[1]] = known
+    tables, starts, weights = tables_of(extents, shapes)
     work = offsets + PICTURE_WORK * np.arange(offsets.size)
     for_rows(_hash_batch, work, pixels, offsets, shapes, extents, tables, starts, weights, cosines, hashes, qualities, small)
 
@@ -205,11 +198,12 @@ def _hash_batch(
 
 def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     """Write, per hash, those of the eight turned and flipped pictures as far as the hash alone tells them."""
-    for_rows(_turn, 2048 * np.arange(len(hashes) + 1), hashes, out)
+    for_rows(turn_rows, 2048 * np.arange(len(hashes) + 1), hashes, out)
 
 
 @njit(cache=True, nogil=True)
-def _turn(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def turn_rows(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    """Write the eight forms of some hashes."""
     side, even = (16, 0) if hashes.shape[1] > 1 else (8, 1)  # frequencies begin at 1, or at 0: a flip turns the sign of odd ones
     for number in range(first, last):
         for variant in range(8):
@@ -238,11 +232,12 @@ def _turn_words(one: np.uint64) -> np.uint64:
 
 def part(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     """Write the bits of each hash ordered by the parities of their frequencies."""
-    for_rows(_part, 256 * np.arange(len(hashes) + 1), hashes, out)
+    for_rows(part_rows, 256 * np.arange(len(hashes) + 1), hashes, out)
 
 
 @njit(cache=True, nogil=True)
-def _part(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def part_rows(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    """Write some hashes ordered by parities."""
     for number in range(first, last):
         for word in range(4):
             gathered = np.uint64(0)
@@ -254,11 +249,12 @@ def _part(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uin
 
 def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     """Write the parted hashes of the transposed pictures."""
-    for_rows(_transpose, 16 * np.arange(len(parted) + 1), parted, out)
+    for_rows(transpose_rows, 16 * np.arange(len(parted) + 1), parted, out)
 
 
 @njit(cache=True, nogil=True)
-def _transpose(first: int, last: int, parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def transpose_rows(first: int, last: int, parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    """Write some parted hashes transposed."""
     for number in range(first, last):
         out[number, 0], out[number, 3] = _turn_words(parted[number, 0]), _turn_words(parted[number, 3])
         out[number, 1], out[number, 2] = _turn_words(parted[number, 2]), _turn_words(parted[number, 1])
@@ -282,7 +278,7 @@ def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np
             size = (bottom - top) * (last - first)
             spread = np.float64(size * left_left - sum_left * sum_left) * np.float64(size * right_right - sum_right * sum_right)
             if spread > 0.0:
-                out[pair] = max(out[pair], np.float64(size * left_right - sum_left * sum_right) / np.sqrt(spread))
+                out[pair] = max(out[pair], np.float64(size * left_right - sum_left * sum_right) / math.sqrt(spread))
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _paeth(left: np.int32, up: np.int32, corner: np.int32) -> np.int32:
+def paeth(left: np.int32, up: np.int32, corner: np.int32) -> np.int32:
     """Return whichever of the three is nearest to left + up - corner; without branches, which would be guessed wrongly."""
     rise, run = up - corner, left - corner
     to_left, to_up, to_corner = abs(rise), abs(run), abs(rise + run)
@@ -39,7 +39,7 @@ def _unfilter(kind: int, line: NDArray[np.uint8], above: NDArray[np.uint8], done
         _paeth_three(line, above, done)
     else:
         for i in range(size):
-            done[step + i] = line[i] + np.uint8(_paeth(np.int32(done[i]), np.int32(above[step + i]), np.int32(above[i])))
+            done[step + i] = line[i] + np.uint8(paeth(np.int32(done[i]), np.int32(above[step + i]), np.int32(above[i])))
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
@@ -49,11 +49,17 @@ def _paeth_three(line: NDArray[np.uint8], above: NDArray[np.uint8], done: NDArra
     cr, cg, cb = np.int32(0), np.int32(0), np.int32(0)
     for i in range(0, line.size, 3):
         ur, ug, ub = np.int32(above[i + 3]), np.int32(above[i + 4]), np.int32(above[i + 5])
-        r = np.int32((np.int32(line[i]) + _paeth(r, ur, cr)) & 255)
-        g = np.int32((np.int32(line[i + 1]) + _paeth(g, ug, cg)) & 255)
-        b = np.int32((np.int32(line[i + 2]) + _paeth(b, ub, cb)) & 255)
+        r = np.int32((np.int32(line[i]) + paeth(r, ur, cr)) & 255)
+        g = np.int32((np.int32(line[i + 1]) + paeth(g, ug, cg)) & 255)
+        b = np.int32((np.int32(line[i + 2]) + paeth(b, ub, cb)) & 255)
         done[i + 3], done[i + 4], done[i + 5] = np.uint8(r), np.uint8(g), np.uint8(b)
         cr, cg, cb = ur, ug, ub
+
+
+@njit(cache=True, nogil=True, inline="always")
+def luma(red: np.int32, green: np.int32, blue: np.int32) -> np.int32:
+    """Return the luma of a colour."""
+    return (red * np.int32(19595) + green * np.int32(38470) + blue * np.int32(7471) + np.int32(0x8000)) >> np.int32(16)
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
@@ -73,7 +79,7 @@ def _levels(done: NDArray[np.uint8], depth: int, channels: int, factor: int, out
     for x in range(out.size):
         i = x * step
         red, green, blue = np.int32(done[i]), np.int32(done[i + sample]), np.int32(done[i + 2 * sample])
-        out[x] = (red * np.int32(19595) + green * np.int32(38470) + blue * np.int32(7471) + np.int32(0x8000)) >> np.int32(16)
+        out[x] = luma(red, green, blue)
 
 
 @njit(cache=True, nogil=True, boundscheck=False)

@@ -83,7 +83,7 @@ def measure(
         LOGS,
         figures,
     )
-    return {name: figures[:, place].copy() for place, name in enumerate(FIGURES)}
+    return dict(zip(FIGURES, np.ascontiguousarray(figures.T), strict=True))
 
 
 def _offsets(name: str, values: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import in_batches, launch, room, streamed, to_device, to_host, uniform, xp
 from tamis_kernels.quantiles.cpu import bits_of, key_of
 
 if TYPE_CHECKING:
@@ -21,25 +21,38 @@ def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift
     """Count the bits above `shift` of each key, as many as the histogram is wide, in the row of the prefix that stands before them."""
     total = to_device(histogram)
     digit = histogram.shape[1].bit_length() - 1
-    threads = -(-values.size // ITEMS)
-    launch(count_digits, threads, *_bits(values), to_device(prefixes), shift, digit, total.reshape(-1))
+    known = to_device(prefixes)
+    patterns, infinity, sign = _bits(values)
+
+    def add(_first: int, _last: int, part: Any) -> tuple[()]:
+        launch(count_digits, -(-part.size // ITEMS), part, infinity, sign, known, shift, digit, total.reshape(-1))
+        return ()
+
+    streamed(uniform(values.size, values.itemsize), lambda first, last: (patterns[first:last],), add)
     to_host(total, histogram)
 
 
 def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, out: NDArray[np.floating[Any]]) -> int:
     """Copy the values whose key has one of the prefixes above `shift` to `out` and return how many there are."""
     patterns, infinity, sign = _bits(values)
-    wanted = xp.zeros(values.size, np.bool_)
-    launch(mark, values.size, patterns, infinity, sign, to_device(prefixes), shift, wanted)
-    found = patterns[wanted]
-    to_host(found, out.view(found.dtype)[: found.size])
-    return int(found.size)
+    known, target, many = to_device(prefixes), out.view(patterns.dtype), 0
+
+    def pick(first: int, last: int) -> None:
+        nonlocal many
+        part, wanted = to_device(patterns[first:last]), xp.zeros(last - first, np.bool_)
+        launch(mark, last - first, part, infinity, sign, known, shift, wanted)
+        found = part[wanted]
+        to_host(found, target[many : many + found.size])
+        many += int(found.size)
+
+    in_batches(pick, values.size, max(1, room() // (4 * values.itemsize)))
+    return many
 
 
-def _bits(values: NDArray[np.floating[Any]]) -> tuple[Any, np.uint64, np.uint64]:
-    """Return the patterns of the values on the device, that of infinity and that of the sign."""
+def _bits(values: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], np.uint64, np.uint64]:
+    """Return the patterns of the values, that of infinity and that of the sign."""
     patterns, infinity, sign = bits_of(values)
-    return to_device(patterns), u64(infinity), u64(sign)
+    return patterns, u64(infinity), u64(sign)
 
 
 @cuda.jit(device=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import launch, mapped, to_device, xp
 from tamis_kernels.ranks.cpu import place_of, share_of
 
 if TYPE_CHECKING:
@@ -26,9 +26,14 @@ def inverse(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], norma
 
 
 def _each(kernel: Any, values: Any, knots: Any, normal: bool, out: Any) -> None:
-    found = xp.empty(out.size, out.dtype)
-    launch(kernel, values.size, to_device(values), to_device(knots), normal, found)
-    to_host(found, out)
+    known = to_device(knots)
+
+    def placed(part: Any) -> Any:
+        found = xp.empty(part.size, out.dtype)
+        launch(kernel, part.size, part, known, normal, found)
+        return found
+
+    mapped(placed, values, out)
 
 
 @cuda.jit

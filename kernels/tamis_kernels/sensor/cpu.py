@@ -11,40 +11,26 @@ from numba import njit
 from tamis_kernels.sensor.identifier import hampel
 from tamis_kernels.sensor.layout import (
     ATTENUATED,
-    BACK,
-    BENT,
-    BEYOND,
     CODE,
     DRIFT,
     DUPLICATE,
-    FAIL,
-    FAR_BEYOND,
-    FAST,
     FLAT,
     GAP,
-    GONE,
     JITTER,
-    LATE,
-    MISSING,
     NEVER,
     NONE,
     OFF_GRID,
     PANES,
-    RAIL,
     RANGE,
     RATE,
     REVERSED,
     SATURATED,
-    SHARPLY_BENT,
     SLACK,
     SPIKE,
-    SUSPECT,
-    TOO_FAST,
-    TWICE,
-    UNEVEN,
 )
 from tamis_kernels.sensor.panes import attenuated, extent
 from tamis_kernels.sensor.runs import flat
+from tamis_kernels.sensor.verdicts import drift_bits, flag_of, rail_bits, rate_bits, span_bits, spike_bits, step_bits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,10 +44,7 @@ BLOCK = 1024  # rows of scratch, which stay in the first-level cache
 def _range(x: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
     fail_low, fail_high, low, high = reals[0], reals[1], reals[2], reals[3]
     for k in range(bits.size):
-        here = x[k]
-        bit = BEYOND if (here < low) | (here > high) else NONE
-        bit = FAR_BEYOND if (here < fail_low) | (here > fail_high) | (abs(here) == math.inf) else bit
-        bits[k] |= bit if here == here else GONE
+        bits[k] |= span_bits(x[k], fail_low, fail_high, low, high)
 
 
 @njit(cache=True, nogil=True)
@@ -70,13 +53,7 @@ def _spike(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np
     before, x, after = xs[:n], xs[1 : n + 1], xs[2 : n + 2]
     average, average_fail, differential, differential_fail = reals[4], reals[5], reals[6], reals[7]
     for k in range(n):
-        up, down = x[k] - before[k], after[k] - x[k]
-        rise, fall = abs(up), abs(down)
-        bend = abs(x[k] - (before[k] + after[k]) / 2)
-        smaller = rise if rise < fall else fall
-        smaller = smaller if ((up > 0) & (down < 0)) | ((up < 0) & (down > 0)) else -1.0
-        bit = BENT if (bend > average) | (smaller > differential) else NONE
-        bits[k] |= SHARPLY_BENT if (bend > average_fail) | (smaller > differential_fail) else bit
+        bits[k] |= spike_bits(before[k], x[k], after[k], average, average_fail, differential, differential_fail)
 
 
 @njit(cache=True, nogil=True)
@@ -85,10 +62,7 @@ def _rate(xs: NDArray[np.float64], ts: NDArray[np.int64], reals: NDArray[np.floa
     before, x, earlier, now = xs[:n], xs[1 : n + 1], ts[:n], ts[1 : n + 1]
     rate, rate_fail = reals[8], reals[9]
     for k in range(n):
-        step = float(now[k] - earlier[k])
-        rise = abs(x[k] - before[k]) * 1e9
-        bit = FAST if (step > 0) & (rise > rate * step) else NONE
-        bits[k] |= TOO_FAST if (step > 0) & (rise > rate_fail * step) else bit
+        bits[k] |= rate_bits(before[k], x[k], earlier[k], now[k], rate, rate_fail)
 
 
 @njit(cache=True, nogil=True)
@@ -97,9 +71,7 @@ def _saturated(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArra
     before, x, after = xs[:n], xs[1 : n + 1], xs[2 : n + 2]
     low, high = reals[12], reals[13]
     for k in range(n):
-        top = (x[k] >= high) & ((before[k] >= high) | (after[k] >= high))
-        bottom = (x[k] <= low) & ((before[k] <= low) | (after[k] <= low))
-        bits[k] |= RAIL if top | bottom else NONE
+        bits[k] |= rail_bits(before[k], x[k], after[k], low, high)
 
 
 @njit(cache=True, nogil=True)
@@ -109,35 +81,22 @@ def _clock(ts: NDArray[np.int64], wholes: NDArray[np.int64], told: np.uint32, bi
     earlier, now = ts[:n], ts[1 : n + 1]
     gap, nominal, jitter = wholes[3], wholes[4], wholes[5]
     for k in range(n):
-        step = now[k] - earlier[k]
-        bit = LATE if step > gap else NONE
-        bit |= TWICE if step == 0 else NONE
-        bit |= BACK if step < 0 else NONE
-        bit |= UNEVEN if (step > 0) & (step <= gap) & (abs(step - nominal) > jitter) else NONE
-        bits[k] |= bit & told
+        bits[k] |= step_bits(now[k] - earlier[k], gap, nominal, jitter) & told
 
 
 @njit(cache=True, nogil=True)
 def _drift(now: NDArray[np.int64], wholes: NDArray[np.int64], first: int, bits: NDArray[np.uint32]) -> None:
     """Set the bits of times that are off the grid."""
     nominal, drift = wholes[4], wholes[6]
-    each = float(nominal)
     for k in range(bits.size):
-        since = now[k] - first
-        # The whole number of periods may be off by one at a half, where the distance is the same from either side.
-        rest = abs(since - np.int64(float(since) / each + 0.5) * nominal)
-        distance = rest if rest < nominal - rest else nominal - rest
-        bits[k] |= OFF_GRID if (since > 0) & (distance > drift) else NONE
+        bits[k] |= drift_bits(now[k] - first, nominal, drift)
 
 
 @njit(cache=True, nogil=True)
 def _roll_up(bits: NDArray[np.uint32], flags: NDArray[np.uint8]) -> None:
     """Turn bits into flags, which say whether a row was evaluated."""
     for k in range(bits.size):
-        found = bits[k]
-        flag = np.uint8(3) if found & SUSPECT else flags[k]
-        flag = np.uint8(4) if found >> np.uint32(FAIL) else flag
-        flags[k] = np.uint8(9) if found & np.uint32(1 << MISSING) else flag
+        flags[k] = flag_of(bits[k], flags[k])
 
 
 @njit(cache=True, nogil=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 PANES = 8
 
@@ -24,3 +27,24 @@ SUSPECT = np.uint32(0x7FFF)
 OF_TIME = LATE | TWICE | BACK | UNEVEN
 FULL = np.uint64(0x0101010101010101)
 SLACK = 2.0**-50  # more than the roundings of a mean and two differences
+
+
+class Rows(NamedTuple):
+    """Rows of series, one after the other, as CUDA kernels are given them.
+
+    Attributes
+    ----------
+    time
+        int64[rows].
+    value
+        float32 or float64[rows].
+    valid
+        uint8[rows], or empty where all are.
+    sentinels
+        float64: what stands for a missing value.
+    """
+
+    time: NDArray[np.int64]
+    value: NDArray[np.floating[Any]]
+    valid: NDArray[np.uint8]
+    sentinels: NDArray[np.float64]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, to_device, to_host, xp
-from tamis_kernels.symbols.cpu import word
+from tamis_kernels.device import launch, streamed, to_device, xp
+from tamis_kernels.symbols.cpu import write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,9 +18,19 @@ def words(
     values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: NDArray[np.float64], margin: float, out: NDArray[np.uint8]
 ) -> None:
     """Fill out, shape (n_windows, n_segments), with the symbols of the windows values[offsets[i]:offsets[i + 1]]."""
-    found = xp.empty(out.shape, np.uint8)
-    launch(write_words, len(out), to_device(values), to_device(offsets), to_device(breakpoints), margin, found)
-    to_host(found, out)
+    known = to_device(breakpoints)
+
+    def work(first: int, last: int, samples: Any) -> tuple[Any]:
+        found = xp.empty((last - first, out.shape[1]), np.uint8)
+        launch(write_words, last - first, samples, to_device(offsets[first : last + 1] - offsets[first]), known, margin, found)
+        return (found,)
+
+    streamed(
+        8 * offsets + (8 + out.shape[1]) * np.arange(offsets.size),
+        lambda first, last: (values[offsets[first] : offsets[last]],),
+        work,
+        lambda first, last: (out[first:last],),
+    )
 
 
 @cuda.jit
@@ -30,4 +40,4 @@ def write_words(
     """Write a word a thread."""
     window = cuda.grid(1)
     if window < out.shape[0]:
-        word(values[offsets[window] : offsets[window + 1]], breakpoints, margin, out[window])
+        write(values, offsets, breakpoints, margin, out, (window, window + 1))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tamis_kernels.device import to_device, to_host, xp
+from tamis_kernels.device import in_batches, room, to_device, to_host, xp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 
 def compress(values: NDArray[np.floating[Any]], bitmap: NDArray[np.uint8], offset: int, out: NDArray[np.floating[Any]]) -> int:
     """Copy the values whose bit is set to the beginning of `out`, and return how many there are."""
-    first, last = offset // 8, -(-(offset + values.size) // 8)
-    bits = xp.unpackbits(to_device(bitmap[first:last]), bitorder="little")[offset - 8 * first :][: values.size]
-    found = to_device(values)[bits == np.uint8(1)]
-    to_host(found, out[: found.size])
-    return int(found.size)
+    many = 0
+
+    def pick(first: int, last: int) -> None:
+        nonlocal many
+        begin, end = (offset + first) // 8, -(-(offset + last) // 8)
+        bits = xp.unpackbits(to_device(bitmap[begin:end]), bitorder="little")[offset + first - 8 * begin :][: last - first]
+        found = to_device(values[first:last])[bits == np.uint8(1)]
+        to_host(found, out[many : many + found.size])
+        many += int(found.size)
+
+    in_batches(pick, values.size, max(1, room() // (4 * values.itemsize)))
+    return many

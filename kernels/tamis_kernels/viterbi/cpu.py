@@ -11,6 +11,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@njit(cache=True, nogil=True, inline="always")
+def step_cost(one: float, other: float, spread: float, cap: float) -> float:
+    """Return what a step between two true values costs."""
+    return min(abs(one - other) / spread, cap)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def advance(
+    there: float, here: float, same: float, out: float, into: float, inside: float, told: float, switch: float
+) -> tuple[float, float, int]:
+    """Return the least cost of both states after a step, and where each came from: a bit each."""
+    stay, leave = there + same, here + out + switch
+    enter, remain = there + into + switch, here + inside
+    return min(stay, leave), min(enter, remain) + told, (leave < stay) + 2 * (remain <= enter)
+
+
 @njit(cache=True, nogil=True)
 def converted_spans(
     value: NDArray[np.float64],
@@ -35,16 +51,13 @@ def converted_spans(
         converted = (plain - offset) / scale
         same, out, into, inside, told = 0.0, 0.0, 0.0, 0.0, 0.0
         if joined[i]:
-            same = min(abs(plain - before) / spread, cap)
-            out = min(abs(plain - before_converted) / spread, cap)
-            into = min(abs(converted - before) / spread, cap)
-            inside = min(abs(converted - before_converted) / spread, cap)
+            same = step_cost(plain, before, spread, cap)
+            out = step_cost(plain, before_converted, spread, cap)
+            into = step_cost(converted, before, spread, cap)
+            inside = step_cost(converted, before_converted, spread, cap)
             told = log_scale if plain != before else 0.0
         alone += same
-        stay, leave = there + same, here + out + switch
-        enter, remain = there + into + switch, here + inside
-        states[i] = (leave < stay) + 2 * (remain <= enter)  # where each state came from, until the way back
-        there, here = min(stay, leave), min(enter, remain) + told
+        there, here, states[i] = advance(there, here, same, out, into, inside, told, switch)  # where from, until the way back
         before, before_converted = plain, converted
     state = np.uint8(here < there)
     best = min(there, here)

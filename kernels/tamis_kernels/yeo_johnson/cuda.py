@@ -13,7 +13,7 @@ import numpy as np
 from numba import cuda
 
 from tamis_kernels.backend import simulated
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import launch, mapped, xp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,23 +24,26 @@ expm1, log1p = (np.expm1, np.log1p) if simulated() else (math.expm1, math.log1p)
 
 def log_scale(values: NDArray[np.floating[Any]], out: NDArray[np.float64]) -> None:
     """Fill out with sign(x)·log(1 + |x|)."""
-    found = xp.empty(out.size, np.float64)
-    launch(take_logs, out.size, to_device(values), found)
-    to_host(found, out)
+    _each(take_logs, values, out)
 
 
 def power(logs: NDArray[np.float64], lambda_: float, out: NDArray[np.float64]) -> None:
     """Fill out with the transform of what the logs belong to."""
-    found = xp.empty(out.size, np.float64)
-    launch(take_powers, out.size, to_device(logs), float(lambda_), found)
-    to_host(found, out)
+    _each(take_powers, logs, out, float(lambda_))
 
 
 def inverse(values: NDArray[np.floating[Any]], lambda_: float, out: NDArray[np.float64]) -> None:
     """Fill out with what the values are the transform of."""
-    found = xp.empty(out.size, np.float64)
-    launch(invert, out.size, to_device(values), float(lambda_), found)
-    to_host(found, out)
+    _each(invert, values, out, float(lambda_))
+
+
+def _each(kernel: Any, values: NDArray[np.floating[Any]], out: NDArray[np.float64], *parameters: float) -> None:
+    def made(part: Any) -> Any:
+        found = xp.empty(part.size, np.float64)
+        launch(kernel, part.size, part, *parameters, found)
+        return found
+
+    mapped(made, values, out)
 
 
 @cuda.jit

@@ -1,0 +1,99 @@
+"""A digest of each row of a table: equal for equal rows, and different for different ones but for a chance of 2⁻¹²⁸ a pair.
+
+A row is written as words of 64 bits, and these are hashed: first words of which each bit tells whether a value is null, then each value, a
+number as one word, anything longer as the two of its own digest. So the rows of a table are a matrix, and no text is made of numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tamis.texts import text_buffers
+from tamis_kernels import xxh3
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from tamis_kernels.backend import Backend, BackendName
+
+__all__ = ["row_digests"]
+
+WORD_BITS = 64
+
+
+def row_digests(columns: Sequence[pl.Series], backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+    """Return the XXH3 of 128 bits of each row.
+
+    Numbers are equal where their values are: integers of any width, floats of either, 0.0 and -0.0, NaN of any bits; timestamps of
+    one unit; texts, lists and structs where all that they hold is equal. A null equals a null and nothing else.
+
+    Parameters
+    ----------
+    columns
+        Series of one length; their order counts, their names do not.
+    backend
+        Where to run.
+
+    Returns
+    -------
+    uint64[rows, 2]
+        The upper and the lower 64 bits.
+    """
+    return _hashed(_records(columns, backend), backend)
+
+
+def _records(columns: Sequence[pl.Series], backend: BackendName | Backend) -> NDArray[np.uint64]:
+    """Return each row as words."""
+    values = [_words(column, backend) for column in columns]
+    masks = -(-len(columns) // WORD_BITS)
+    records = np.zeros((len(columns[0]), masks + sum(map(len, values))), np.uint64)
+    word = masks
+    for place, (column, parts) in enumerate(zip(columns, values, strict=True)):
+        null = column.is_null().to_numpy() if column.null_count() else None
+        if null is not None:
+            records[:, place // WORD_BITS] |= null.astype(np.uint64) << np.uint64(place % WORD_BITS)
+        for part in parts:
+            records[:, word] = part if null is None else np.where(null, 0, part)
+            word += 1
+    return records
+
+
+def _words(column: pl.Series, backend: BackendName | Backend) -> Sequence[NDArray[np.uint64]]:
+    """Return the first words of all values, and the second ones where there are; what stands for a null does not matter."""
+    dtype = column.dtype
+    if dtype.is_float():
+        with np.errstate(invalid="ignore"):  # of signalling NaN
+            numbers = column.cast(pl.Float64).fill_null(0.0).to_numpy() + 0.0  # which turns -0.0 into 0.0
+        numbers[np.isnan(numbers)] = np.nan
+        return [numbers.view(np.uint64)]
+    if dtype == pl.UInt64:
+        return [column.fill_null(0).to_numpy()]
+    if dtype in (pl.Boolean, pl.Null) or dtype.is_temporal() or (dtype.is_integer() and dtype not in (pl.Int128, pl.UInt128)):
+        return [column.cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)]
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return list(_list_digests(column, backend).T)
+    if isinstance(dtype, pl.Struct):
+        return list(row_digests(column.struct.unnest().get_columns(), backend).T)
+    texts = column if dtype in (pl.String, pl.Binary) else column.cast(pl.String)
+    data, offsets, _ = text_buffers(texts)
+    return list(xxh3.hash128(data, offsets, backend=backend).T)
+
+
+def _list_digests(column: pl.Series, backend: BackendName | Backend) -> NDArray[np.uint64]:
+    """Return the digest of each list's items, one after the other."""
+    lists = column.arr.to_list() if isinstance(column.dtype, pl.Array) else column
+    array: Any = lists.rechunk().to_arrow()
+    items = _records([pl.Series(array.flatten())], backend)
+    offsets = np.zeros(len(lists) + 1, np.int64)
+    np.cumsum(lists.list.len().fill_null(0).to_numpy(), out=offsets[1:])
+    return xxh3.hash128(items.reshape(-1).view(np.uint8), offsets * (8 * items.shape[1]), backend=backend)
+
+
+def _hashed(records: NDArray[np.uint64], backend: BackendName | Backend) -> NDArray[np.uint64]:
+    rows, words = records.shape
+    return xxh3.hash128(records.reshape(-1).view(np.uint8), np.arange(rows + 1) * (8 * words), backend=backend)

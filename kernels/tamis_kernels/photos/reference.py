@@ -1,0 +1,29 @@
+"""The chain by the reference of each step: the definition of right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tamis_kernels.jpeg.reference import walk_files
+from tamis_kernels.perceptual.reference import hash_batch
+from tamis_kernels.photos.layout import describe_by
+from tamis_kernels.quality.reference import measure_all
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def describe_files(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    cosines: NDArray[np.float64],
+    logs: NDArray[np.int64],
+    facts: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
+    qualities: NDArray[np.uint8],
+    small: NDArray[np.uint8],
+    figures: NDArray[np.int64],
+) -> None:
+    """Walk the files that lie end to end in `data`; hash and measure the pictures of the whole ones."""
+    describe_by(walk_files, hash_batch, measure_all, data, offsets, cosines, logs, facts, hashes, qualities, small, figures)

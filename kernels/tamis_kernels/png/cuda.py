@@ -1,0 +1,119 @@
+"""PNG's filters undone in CUDA as a wavefront, then a pixel a thread takes its level.
+
+A row needs the row above it as far as it has come itself. So the threads of a block have a row each, and each is one chunk of bytes behind
+the thread above. A row whose filter looks at itself alone begins a run of rows that hangs on nothing above: each run has a block.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import cuda
+
+from tamis_kernels.device import launch, launch_blocks, to_device, to_host, xp
+from tamis_kernels.png.cpu import luma, paeth
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+THREADS = 64  # rows under way
+CHUNK = 64  # bytes from barrier to barrier
+SUB = 1  # the last filter that does not look up
+i32 = np.int32
+
+
+def gray(
+    lines: NDArray[np.uint8],
+    depth: int,
+    channels: int,
+    indexed: bool,
+    place: NDArray[np.int64],
+    sums: NDArray[np.uint32],
+    out: NDArray[np.uint8],
+) -> None:
+    """Fill out with the grey levels, or palette indices, of filtered lines; add colours to the sums of their cells."""
+    step = max(1, depth * channels // 8)
+    factor = 1 if indexed or depth >= 8 else 255 // ((1 << depth) - 1)
+    first = np.flatnonzero((lines[:, 0] <= SUB) | (np.arange(len(lines)) == 0))
+    runs = np.append(first, len(lines))
+    filtered = to_device(lines)
+    done = xp.empty((len(lines), lines.shape[1] - 1), np.uint8)
+    launch_blocks(undo, first.size, THREADS, filtered, to_device(runs), step, done)
+    levels, totals = xp.empty(out.shape, np.uint8), xp.array(sums)
+    launch(take_levels, out.size, done, depth, channels, factor, to_device(place), totals, levels)
+    to_host(levels, out)
+    if sums.size:
+        to_host(totals, sums)
+
+
+@cuda.jit
+def undo(lines: NDArray[np.uint8], runs: NDArray[np.int64], step: int, done: NDArray[np.uint8]) -> None:
+    """Undo the filters of a run of rows a block."""
+    run, thread, size = cuda.blockIdx.x, cuda.threadIdx.x, done.shape[1]
+    chunks = (size + CHUNK - 1) // CHUNK
+    for top in range(runs[run], runs[run + 1], THREADS):
+        row = top + thread
+        for front in range(chunks + THREADS - 1):
+            chunk = front - thread
+            if row < runs[run + 1] and 0 <= chunk < chunks:
+                undo_chunk(lines, row, step, chunk * CHUNK, min(size, (chunk + 1) * CHUNK), done)
+            cuda.syncthreads()
+
+
+@cuda.jit(device=True)
+def undo_chunk(lines: NDArray[np.uint8], row: int, step: int, first: int, last: int, done: NDArray[np.uint8]) -> None:
+    """Undo the filter of a part of a row; what lies left of it and above it is done."""
+    kind = lines[row, 0]
+    for i in range(first, last):
+        left = up = corner = i32(0)
+        if i >= step:
+            left = i32(done[row, i - step])
+        if row > 0:
+            up = i32(done[row - 1, i])
+            if i >= step:
+                corner = i32(done[row - 1, i - step])
+        guess = i32(0)
+        if kind == 1:
+            guess = left
+        elif kind == 2:
+            guess = up
+        elif kind == 3:
+            guess = (left + up) >> 1
+        elif kind == 4:
+            guess = paeth(left, up, corner)
+        done[row, i] = (i32(lines[row, 1 + i]) + guess) & 255
+
+
+@cuda.jit
+def take_levels(
+    done: NDArray[np.uint8],
+    depth: int,
+    channels: int,
+    factor: int,
+    place: NDArray[np.int64],
+    sums: NDArray[np.uint32],
+    out: NDArray[np.uint8],
+) -> None:
+    """Take the level of a pixel a thread, and add its colours to its cell."""
+    item = cuda.grid(1)
+    if item >= out.size:
+        return
+    y, x = item // out.shape[1], item % out.shape[1]
+    if depth < 8:
+        each = 8 // depth
+        byte: Any = done[y, x // each]
+        out[y, x] = ((byte >> (8 - depth - x % each * depth)) & ((1 << depth) - 1)) * factor
+        return
+    sample = depth // 8
+    at = x * sample * channels
+    if channels < 3:
+        out[y, x] = done[y, at]
+        return
+    red, green, blue = done[y, at], done[y, at + sample], done[y, at + 2 * sample]
+    out[y, x] = luma(i32(red), i32(green), i32(blue))
+    if sums.size:
+        row, column = (place[1] + y * place[3]) >> 3, (place[0] + x * place[2]) >> 3
+        cuda.atomic.add(sums, (row, column, 0), np.uint32(red))
+        cuda.atomic.add(sums, (row, column, 1), np.uint32(green))
+        cuda.atomic.add(sums, (row, column, 2), np.uint32(blue))

@@ -1,0 +1,338 @@
+"""Quality control of series in CUDA: a row a thread; what hangs on all rows before is told by `cuda_stretches`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import cuda, float64
+
+from tamis_kernels.device import FLIGHTS, in_batches, launch, launch_blocks, room, row_of, streamed, to_device, to_host, uniform, xp
+from tamis_kernels.sensor.cuda_stretches import given, hand_on, is_code, look_ahead, reading, tell_stretches
+from tamis_kernels.sensor.layout import (
+    ATTENUATED,
+    CODE,
+    DRIFT,
+    DUPLICATE,
+    FLAT,
+    GAP,
+    JITTER,
+    NONE,
+    PANES,
+    RANGE,
+    RATE,
+    REVERSED,
+    SATURATED,
+    SPIKE,
+    Rows,
+)
+from tamis_kernels.sensor.verdicts import drift_bits, flag_of, hampel_flag, rail_bits, rate_bits, span_bits, spike_bits, step_bits
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STRETCH = 256  # rows of a thread, where a state is carried
+ROW_BYTES = 28  # of the device that a row takes: 17 come in, 5 go back, and its share of the states of a stretch
+SERIES_BYTES = 1024  # that a series takes beside its rows
+LATEST = 1 << 62
+THREADS = 128  # of a block of Hampel's identifier, which shares its values
+ALWAYS = 1 << RANGE | 1 << FLAT | 1 << ATTENUATED | 1 << SATURATED
+OF_TIME = 1 << GAP | 1 << DUPLICATE | 1 << REVERSED | 1 << JITTER | 1 << DRIFT
+CARRYING = 1 << FLAT | 1 << ATTENUATED
+i64, f64, u8, u32 = np.int64, np.float64, np.uint8, np.uint32
+
+
+def scan(
+    time: NDArray[np.int64],
+    value: NDArray[np.floating[Any]],
+    valid: NDArray[np.uint8],
+    sentinels: NDArray[np.float64],
+    reals: NDArray[np.float64],
+    wholes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    final: bool,
+    bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
+) -> int:
+    """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
+    if _out_of_range(time):
+        return -1
+    done = 0
+
+    def test(first: int, last: int) -> None:
+        nonlocal done
+        there = valid[first:last] if valid.size else valid
+        given = time[first:last], value[first:last], there, sentinels, reals, wholes, values, counts
+        done += _feed(*given, final and last == time.size, bits[done:], flags[done:])
+
+    if time.size:
+        in_batches(test, time.size, max(1, room() // (2 * ROW_BYTES)))  # rows behind others are copied
+    else:
+        test(0, 0)
+    return done
+
+
+def _feed(
+    time: NDArray[np.int64],
+    value: NDArray[np.floating[Any]],
+    valid: NDArray[np.uint8],
+    sentinels: NDArray[np.float64],
+    reals: NDArray[np.float64],
+    wholes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    final: bool,
+    bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
+) -> int:
+    """Do what `scan` does, for as many rows as the device has room for. Rows before that later ones need stand in front of them."""
+    ahead = int(counts[0])  # rows in front: none, the one that waits, or also the one before it
+    rows = ahead + time.size
+    if rows == 0:
+        return 0
+    begun = counts.copy()
+    if ahead == 0:
+        begun[5], begun[6] = time[0], time[0] // max(wholes[2] // PANES, 1)
+    lead = slice(2 - ahead, 2)
+    on_device = Rows(
+        _behind(counts[1:3][lead], time),
+        _behind(values[:2][lead], value),
+        _behind(np.ones(ahead, u8), valid) if valid.size else to_device(valid),
+        to_device(sentinels),
+    )
+    skip, settled = int(ahead == 2), max(rows - int(ahead == 2) - int(not final), 0)
+    found = xp.empty(settled, u32), xp.empty(settled, u8)
+    bounds = np.array([0, rows])
+    after = _test(on_device, bounds, skip, int(not final), to_device(reals), wholes, values[None], begun[None], *found)
+    to_host(found[0], bits[:settled])
+    to_host(found[1], flags[:settled])
+    if after is not None:
+        to_host(after[0][-1], values)
+        to_host(after[1][-1], begun)
+    counts[3:] = begun[3:]
+    for place in range(max(time.size - 2, 0), time.size):
+        there = not valid.size or valid[place]
+        values[0], counts[1] = values[1], counts[2]
+        values[1], counts[2] = value[place] if there else math.nan, time[place]
+    if rows == 1:
+        values[0], counts[1] = math.nan, counts[2] - 1  # a row of nothing stands before the first
+    counts[0] = 2 if settled else max(ahead, min(rows, 1))
+    return settled
+
+
+def _behind(front: NDArray[Any], array: NDArray[Any]) -> Any:
+    """Return an array on the device with a few numbers in front of it."""
+    return xp.concatenate((to_device(front), to_device(array))) if front.size and array.size else to_device(array if array.size else front)
+
+
+def scan_groups(
+    time: NDArray[np.int64],
+    value: NDArray[np.floating[Any]],
+    valid: NDArray[np.uint8],
+    sentinels: NDArray[np.float64],
+    reals: NDArray[np.float64],
+    wholes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
+) -> int:
+    """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
+    if _out_of_range(time):
+        wrong = np.flatnonzero((time < -LATEST) | (time >= LATEST))[0]
+        return int(np.searchsorted(offsets, wrong, side="right")) - 1
+    most = room() // FLIGHTS // ROW_BYTES
+    done = 0
+    for series in [*np.flatnonzero(np.diff(offsets) > most).tolist(), offsets.size - 1]:
+        _stream_groups(time, value, valid, sentinels, reals, wholes, values, counts, offsets[done : series + 1], bits, flags)
+        if series < offsets.size - 1:  # one that needs more than its share of the device
+            part = slice(offsets[series], offsets[series + 1])
+            there, state = valid[part] if valid.size else valid, (values.copy(), counts.copy())
+            scan(time[part], value[part], there, sentinels, reals, wholes, *state, True, bits[part], flags[part])
+        done = series + 1
+    return -1
+
+
+def _out_of_range(time: NDArray[np.int64]) -> bool:
+    return bool(time.size) and bool(time.min() < -LATEST or time.max() >= LATEST)
+
+
+def _stream_groups(
+    time: NDArray[np.int64],
+    value: NDArray[np.floating[Any]],
+    valid: NDArray[np.uint8],
+    sentinels: NDArray[np.float64],
+    reals: NDArray[np.float64],
+    wholes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
+) -> None:
+    """Test series of which each fits into a batch."""
+    tables = to_device(sentinels), to_device(reals)
+
+    def rows(first: int, last: int) -> slice:
+        return slice(offsets[first], offsets[last])
+
+    def give(first: int, last: int) -> tuple[NDArray[Any], ...]:
+        part = rows(first, last)
+        return time[part], value[part], valid[part] if valid.size else valid
+
+    def work(first: int, last: int, times: Any, readings: Any, there: Any) -> tuple[Any, Any]:
+        bounds = offsets[first : last + 1] - offsets[first]
+        begun = np.tile(counts, (last - first, 1))
+        if bounds[-1]:
+            begun[:, 5] = time[offsets[first] + np.minimum(bounds[:-1], bounds[-1] - 1)]
+        begun[:, 6] = begun[:, 5] // max(wholes[2] // PANES, 1)
+        found = xp.empty(int(bounds[-1]), u32), xp.empty(int(bounds[-1]), u8)
+        _test(Rows(times, readings, there, tables[0]), bounds, 0, 0, tables[1], wholes, np.tile(values, (last - first, 1)), begun, *found)
+        return found
+
+    def take(first: int, last: int) -> tuple[NDArray[Any], ...]:
+        return bits[rows(first, last)], flags[rows(first, last)]
+
+    streamed(ROW_BYTES * (offsets - offsets[0]) + SERIES_BYTES * np.arange(offsets.size), give, work, take)
+
+
+def _test(
+    rows: Rows,
+    offsets: NDArray[np.int64],
+    skip: int,
+    rest: int,
+    reals: Any,
+    wholes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    bits: Any,
+    flags: Any,
+) -> tuple[Any, Any] | None:
+    """Test series that lie one after the other; return the states at the ends of their stretches, if a state is carried.
+
+    The first `skip` rows of a series and the last `rest` are there as neighbours alone. `values` and `counts` have a state a series.
+    """
+    limits, bounds, firsts = to_device(wholes), to_device(offsets), to_device(np.ascontiguousarray(counts[:, 5]))
+    launch(test_rows, rows.time.size, rows, bounds, firsts, skip, rest, reals, limits, bits, flags)
+    if not int(wholes[7]) & CARRYING or not bits.size:
+        return None
+    starts, stops = offsets[:-1] + skip, np.maximum(offsets[1:] - rest, offsets[:-1] + skip)
+    many = -(-(stops - starts) // STRETCH)
+    owner, edges = np.repeat(np.arange(many.size), many), np.concatenate(([0], np.cumsum(many)))
+    cuts = to_device(np.append(starts[owner] + STRETCH * (np.arange(owner.size) - edges[owner]), stops.max()))
+    owners = to_device(owner)
+    entry = to_device(values)[owners], to_device(counts)[owners]
+    if many.max() > 1:
+        left = xp.empty_like(entry[0]), xp.empty_like(entry[1])
+        summary = xp.empty((owner.size, 3), f64)
+        launch(look_ahead, owner.size, rows, cuts, reals, limits, *left, summary)
+        launch(hand_on, many.size, rows, cuts, to_device(edges), reals, limits, *left, summary, *entry)
+    launch(tell_stretches, owner.size, rows, cuts, skip, reals, limits, *entry, bits, flags)
+    return entry
+
+
+def hampel(value: NDArray[np.float64], window: int, sigmas: float, floor: float, flags: NDArray[np.uint8]) -> None:
+    """Fill flags with 1 near the median of the window, 3 away from it, 2 where more than half of the window is missing."""
+    half = window // 2
+
+    def work(first: int, last: int, part: Any) -> tuple[Any]:
+        found, lead = xp.empty(last - first, u8), min(first, half)
+        blocks, shared = -(-(last - first) // THREADS), 8 * (THREADS + window - 1)
+        launch_blocks(identify, blocks, THREADS, part, lead, window, sigmas, floor, found, shared=shared)
+        return (found,)
+
+    streamed(uniform(value.size, 9), lambda a, b: (value[max(a - half, 0) : b + half],), work, lambda a, b: (flags[a:b],))
+
+
+@cuda.jit
+def test_rows(
+    rows: Rows,
+    offsets: NDArray[np.int64],
+    firsts: NDArray[np.int64],
+    skip: int,
+    rest: int,
+    reals: NDArray[np.float64],
+    wholes: NDArray[np.int64],
+    bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
+) -> None:
+    """Make the tests that need a row and its neighbours alone, a row a thread."""
+    k = cuda.grid(1)
+    if k >= rows.time.size:
+        return
+    series = row_of(offsets, k)
+    begin, end = offsets[series], offsets[series + 1]
+    if k < begin + skip or k >= end - rest:
+        return
+    mask, opening, now = wholes[7], k == begin, rows.time[k]
+    earlier = now - 1 if opening else rows.time[k - 1]
+    before = math.nan if opening else reading(rows, k - 1)
+    after = math.nan if k + 1 == end else reading(rows, k + 1)
+    here: Any = given(rows, k)
+    code = is_code(rows, here)
+    here = math.nan if code else here
+    found = u32(CODE if code else NONE) | u32(span_bits(here, reals[0], reals[1], reals[2], reals[3]))
+    if mask & 1 << SPIKE:
+        found |= u32(spike_bits(before, here, after, reals[4], reals[5], reals[6], reals[7]))
+    if mask & 1 << RATE:
+        found |= u32(rate_bits(before, here, earlier, now, reals[8], reals[9]))
+    if mask & 1 << SATURATED:
+        found |= u32(rail_bits(before, here, after, reals[12], reals[13]))
+    if not opening:
+        found |= u32(step_bits(now - earlier, wholes[3], wholes[4], wholes[5])) & u32(mask)
+    if mask & 1 << DRIFT and wholes[4] > 0:
+        found |= u32(drift_bits(now - firsts[series], wholes[4], wholes[6]))
+    left, right = before == before, after == after
+    told = (mask & ALWAYS) != 0 or ((mask & OF_TIME) != 0 and not opening)
+    told |= ((mask & 1 << SPIKE) != 0 and left and right) or ((mask & 1 << RATE) != 0 and left and now > earlier)
+    bits[k - skip] = u32(found)
+    flags[k - skip] = flag_of(u32(found), u8(1) if told else u8(2))
+
+
+@cuda.jit(device=True)
+def middle_of(tile: Any, first: int, window: int, there: int, centre: float, apart: bool) -> float:
+    """Return the median of the values of a window that are there, or of their distances from its centre.
+
+    A value is the median if as many are smaller as it takes, which is counted: that needs no room, and no order.
+    """
+    lower, upper = (there - 1) // 2, there // 2
+    low: Any = 0.0
+    high: Any = 0.0
+    for i in range(first, first + window):
+        if tile[i] < math.inf:
+            one = abs(tile[i] - centre) if apart else tile[i]
+            below = upto = 0
+            for j in range(first, first + window):
+                other = abs(tile[j] - centre) if apart else tile[j]
+                there_too = tile[j] < math.inf
+                below += there_too and other < one
+                upto += there_too and other <= one
+            low = one if below <= lower < upto else low
+            high = one if below <= upper < upto else high
+    return float(low if lower == upper else (low + high) / 2)
+
+
+@cuda.jit
+def identify(value: NDArray[np.float64], lead: int, window: int, sigmas: float, floor: float, flags: NDArray[np.uint8]) -> None:
+    """Judge a row a thread by the window around it; `lead` values come before the first of them."""
+    tile = cuda.shared.array(0, float64)
+    half, thread = window // 2, cuda.threadIdx.x
+    origin = i64(cuda.blockIdx.x) * THREADS + lead - half
+    for i in range(thread, THREADS + window - 1, THREADS):
+        there = 0 <= origin + i < value.size and abs(value[origin + i]) < math.inf
+        tile[i] = value[origin + i] if there else math.inf
+    cuda.syncthreads()
+    row = cuda.grid(1)
+    if row < flags.size:
+        here, many = tile[thread + half], 0
+        for i in range(thread, thread + window):
+            many += tile[i] < math.inf
+        if here == math.inf or many <= half:
+            flags[row] = u8(2)
+        else:
+            middle = middle_of(tile, thread, window, many, 0.0, False)
+            spread = middle_of(tile, thread, window, many, middle, True)
+            flags[row] = hampel_flag(here, middle, spread, sigmas, floor)

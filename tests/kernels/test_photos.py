@@ -1,0 +1,80 @@
+"""Photos in one pass equal the walk, the hash and the figures one after the other, on all backends."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backends import BACKENDS, COMPILED
+from tamis_kernels import jpeg, perceptual, photos, quality
+
+
+@cache
+def photo(width: int, height: int, mode: str = "RGB", subsampling: int = 2, restart: int = 0) -> bytes:
+    rng = np.random.default_rng([width, height])
+    y, x = np.mgrid[0:height, 0:width]
+    levels = 128 + 60 * np.sin(x / 7)[..., None] + y[..., None] + rng.normal(0, 20, (height, width, 4))
+    image = Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8), "CMYK").convert(mode)
+    target = io.BytesIO()
+    options = {"subsampling": subsampling} if mode == "RGB" else {}
+    image.save(target, "JPEG", restart_marker_blocks=restart, **options)
+    return target.getvalue()
+
+
+def corpus() -> list[bytes]:
+    """Return whole files of several kinds and sizes among broken ones and what is no JPEG."""
+    whole = [photo(40, 33), photo(17, 60, "L"), photo(50, 41, "CMYK"), photo(41, 50, subsampling=0, restart=2), photo(3, 9), photo(40, 33)]
+    coarse = bytearray(photo(40, 33))
+    at = coarse.index(b"\xff\xc0") + 4  # the first component sampled once, the second twice: there is no grey picture of the full size
+    coarse[at + 7], coarse[at + 10] = 0x11, 0x22
+    return [whole[0], b"", *whole[1:4], whole[0][:-300], b"no picture", bytes(coarse), *whole[4:]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_photos_are_told_what_the_steps_tell(backend: Any) -> None:
+    files = corpus()
+    found = photos.describe(files, backend=backend)
+    walks = jpeg.walk_many(files, backend="reference")
+    for mine, theirs in zip(found.walks, walks, strict=True):
+        assert mine[:-2] == theirs[:-2]
+        assert mine.planes == ()
+    seen = [place for place, walk in enumerate(walks) if walk.fault == "none" and walk.luma is not None]
+    assert np.flatnonzero(found.seen).tolist() == seen
+    assert [bool(walk.planes) and walk.luma is None for walk in walks].count(True) == 1
+    lumas = [walks[place].luma for place in seen]
+    pixels, shapes = perceptual.pack([luma for luma in lumas if luma is not None])
+    extents = np.array([(walks[place].height, walks[place].width) for place in seen])
+    expected = perceptual.describe(pixels, shapes, extents=extents, backend="reference")
+    told: Any
+    for told, wanted in zip((found.hashes, found.qualities, found.small), expected, strict=True):
+        np.testing.assert_array_equal(told[found.seen], wanted)
+        assert not told[~found.seen].any()
+    colours = [np.zeros(0, np.uint8) if one is None else one for one in (walks[place].chroma for place in seen)]
+    figures = quality.measure(pixels, shapes, np.concatenate(colours), np.array([one.size for one in colours]), backend="reference")
+    for name, values in figures.items():
+        np.testing.assert_array_equal(found.figures[name][found.seen], values)
+        assert not found.figures[name][~found.seen].any()
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("files", [[], [b""], [b"\xff\xd8\xff\xd9"]], ids=["none", "empty", "bare"])
+def test_nothing_to_see(files: list[bytes], backend: Any) -> None:
+    found = photos.describe(files, backend=backend)
+    assert len(found.walks) == len(found.hashes) == len(found.figures["cells"]) == len(files)
+    assert not found.seen.any()
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+def test_groups_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
+    files = corpus()
+    expected = photos.describe(files, backend="reference")
+    monkeypatch.setattr(jpeg, "GROUP_BYTES", 2000)
+    found = photos.describe(files, backend=backend)
+    assert [walk[:-1] for walk in found.walks] == [walk[:-1] for walk in expected.walks]
+    np.testing.assert_array_equal(found.hashes, expected.hashes)
+    np.testing.assert_array_equal(found.figures["total"], expected.figures["total"])
