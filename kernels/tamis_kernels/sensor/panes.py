@@ -113,7 +113,7 @@ def attenuated(
             here = x[row]
             if here == here:
                 values[3], values[4] = min(values[3], here), max(values[4], here)
-                if ready and max(values[4], high) - min(values[3], low) < threshold:
+                if max(values[4], high) - min(values[3], low) < threshold:
                     bits[row] |= WEAK
                     weak = True
     return weak
