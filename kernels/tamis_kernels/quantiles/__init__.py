@@ -181,19 +181,17 @@ class Selection:
             raise ArgumentError(message)
         if self.size == 0:
             return np.full(len(self.probabilities), np.nan)
-        neighbours = _from_keys(np.array(self.targets, np.uint64), self.width).reshape(-1, 2).tolist()
-        places = [probability * (self.size - 1) for probability in self.probabilities]
-        return np.array([between(a, b, place - math.floor(place)) for (a, b), place in zip(neighbours, places, strict=True)])
+        low, high = _from_keys(np.array(self.targets, np.uint64), self.width).reshape(-1, 2).T
+        return between(low, high, np.array(self.probabilities) * (self.size - 1))
 
 
 def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[float]) -> NDArray[np.float64]:
     if not values.size:
         return np.full(len(probabilities), np.nan)
-    places = [probability * (values.size - 1) for probability in probabilities]
-    below = [math.floor(place) for place in places]
-    above = np.minimum(np.add(below, 1), values.size - 1)
-    low, high = ((values[index].astype(np.float64) + 0.0).tolist() for index in (below, above))  # -0.0 + 0.0 is 0.0
-    return np.array([between(a, b, place - math.floor(place)) for a, b, place in zip(low, high, places, strict=True)])
+    places = np.array(probabilities) * (values.size - 1)
+    below = np.floor(places).astype(np.int64)
+    low, high = (values[index].astype(np.float64) + 0.0 for index in (below, np.minimum(below + 1, values.size - 1)))  # -0.0 + 0.0 is 0.0
+    return between(low, high, places)
 
 
 def quantiles(
