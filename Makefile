@@ -21,10 +21,10 @@ $(STAMP): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: install  ## make a sample corpus, clean it, say where the results are
+demo: install  ## make a sample corpus, clean it, with what is suspected of its sensors, and say where the results are
 	rm -rf $(DEMO)
 	$(BIN)/tamis sample $(DEMO)
-	$(BIN)/tamis clean $(DEMO)/corpus -o $(DEMO)/cleaned
+	$(BIN)/tamis clean $(DEMO)/corpus -o $(DEMO)/cleaned --set discovery.enabled=true
 
 test: install check unit coverage  ## all checks and tests
 
@@ -40,9 +40,10 @@ types: install
 unit: install
 	$(BIN)/python -m pytest -m "not gpu"
 
-coverage: install  ## the kernels' tests with the JIT off, CUDA in the simulator: which lines and branches of the kernels they reach
+coverage: install  ## the kernels' tests and a whole run with the JIT off, CUDA in the simulator: the lines of the kernels that are reached
 	NUMBA_DISABLE_JIT=1 NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels -m "not slow" --quiet \
 		--cov --cov-report=term-missing:skip-covered --cov-fail-under=99
+	NUMBA_DISABLE_JIT=1 NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/engine/test_backends.py -m gpu --quiet
 
 test-cuda: $(CUDA)/.installed  ## compile the CUDA kernels for sm_80 and sm_90, which needs no GPU (downloads 400 MB of compilers)
 	$(CUDA)/bin/python -m pytest tests/cuda

@@ -6,9 +6,14 @@ NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1 python bench/bench_cuda.py --quick   
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import json
 import sys
+import tempfile
+from dataclasses import fields, is_dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,13 +32,19 @@ from tamis_kernels import (
     minhash,
     moments,
     perceptual,
+    photos,
+    png,
     quality,
     quantiles,
     ranks,
+    sensor,
     symbols,
+    viterbi,
+    windows,
+    xxh3,
     yeo_johnson,
 )
-from tamis_kernels.backend import cuda_problem, simulated
+from tamis_kernels.backend import cuda_problem, resident, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,8 +96,8 @@ def equal(found: Any, wanted: Any, tolerance: float) -> bool:
         return all(equal(found[name], wanted[name], tolerance) for name in wanted)
     if isinstance(found, np.ndarray):
         return bool(np.allclose(found, wanted, rtol=tolerance, atol=0) if tolerance else np.array_equal(found, wanted))
-    if isinstance(found, jpeg.Walk):
-        return all(equal(getattr(found, name), getattr(wanted, name), tolerance) for name in jpeg.Walk._fields)
+    if is_dataclass(found):
+        return all(equal(getattr(found, one.name), getattr(wanted, one.name), tolerance) for one in fields(found))
     return bool(found == wanted)
 
 
@@ -161,7 +172,7 @@ def bench_statistics(report: Report, speed: float) -> None:
     generator = np.random.default_rng(4)
     count = sized(report, 1 << 26) // 60 * 60
     values = 20 + 5 * generator.standard_normal(count)
-    knots, windows = np.linspace(0, 40, 1001), values.reshape(-1, 60)
+    knots, samples = np.linspace(0, 40, 1001), values.reshape(-1, 60)
     normal = affine.transform(values, 20.0, 5.0, backend="cpu")
     calls: list[tuple[str, Callable[..., Any], int, float]] = [
         ("exact moments", partial(moments.accumulate, values), 8, 0.0),
@@ -171,7 +182,8 @@ def bench_statistics(report: Report, speed: float) -> None:
         ("three quantiles", partial(quantiles.quantiles, values, [0.25, 0.5, 0.75]), 8, 0.0),
         ("places among 1,001 quantiles", partial(ranks.transform, values, knots), 16, 0.0),
         ("Yeo-Johnson", partial(yeo_johnson.transform, values, 0.5), 32, 1e-13),
-        ("words of windows of 60", partial(symbols.words, windows, segments=12), 8, 0.0),
+        ("words of windows of 60", partial(symbols.words, samples, segments=12), 8, 0.0),
+        ("figures of windows of 60", partial(windows.describe, values, np.arange(0, count + 1, 60)), 9, 0.0),
     ]
     for case, call, width, tolerance in calls:
         compare(report, case, call, work=count / 1e6, unit="M values", bytes_moved=width * count, speed=speed, tolerance=tolerance)
@@ -183,6 +195,44 @@ def bench_statistics(report: Report, speed: float) -> None:
     pixels = generator.integers(0, 256, (max(1, sized(report, 1 << 26) // 3), 3), np.uint8)
     compare(report, "bytes by value", partial(histogram.byte_counts, pixels), work=pixels.size / 1e6, unit="M bytes",
             bytes_moved=pixels.size, speed=speed)  # fmt: skip
+
+
+SECOND = 10**9
+LIMITS = sensor.Limits(
+    sentinels=(-9999.0,), suspect_span=(10.0, 30.0), fail_span=(0.0, 40.0), spike=(5.0, 9.0), spike_differential=(5.0, 9.0),
+    rate=(5.0, 9.0), flat_tolerance=0.05, flat=(60 * SECOND, 600 * SECOND), attenuated=0.1, attenuated_window=3600 * SECOND,
+    gap=10 * SECOND, ordered=True, rails=(0.0, 40.0), period=SECOND, jitter=SECOND // 10, drift=SECOND // 4,
+)  # fmt: skip
+
+
+def bench_sensors(report: Report, speed: float) -> None:
+    """Many series, and one, of noise, and of a slow signal whose stretches hang on those before; then all that is asked of a batch."""
+    generator = np.random.default_rng(7)
+    count = sized(report, 1 << 25)
+    noise = 20 + 2 * generator.standard_normal(count)
+    noise[generator.integers(0, count, count // 50)] = -9999.0
+    slow = np.round(20 + 5 * np.sin(np.arange(count) / 3e5), 2)
+    time = np.arange(count) * SECOND
+    rows = count / 1e6
+    for name, value in (("noise", noise), ("a slow signal", slow)):
+        for series in sorted({1, max(1, count // 10_000)}):
+            offsets = np.linspace(0, count, series + 1).astype(np.int64)
+            call = partial(sensor.quality_of_groups, time, value, offsets, LIMITS)
+            compare(report, f"13 tests, {series} of {name}", call, work=rows, unit="M rows", bytes_moved=21 * count, speed=speed)
+    for window in (21, 99):
+        compare(report, f"Hampel, {window} rows", partial(sensor.hampel, noise, window=window), work=rows, unit="M rows",
+                bytes_moved=9 * count, speed=speed)  # fmt: skip
+    compare(report, "digests of rows of 16 bytes", partial(xxh3.hash128, noise.view(np.uint8), np.arange(0, 8 * count + 1, 16)),
+            work=rows, unit="M values", bytes_moved=24 * count, speed=speed)  # fmt: skip
+    offsets = np.linspace(0, count, max(2, count // 10_000)).astype(np.int64)
+
+    def visit(backend: Any) -> Any:
+        with resident(backend, time, noise):
+            bits, flags = sensor.quality_of_groups(time, noise, offsets, LIMITS, backend=backend)
+            told = moments.accumulate(noise, backend=backend).to_dict()
+            return bits, flags, json.dumps(told), xxh3.hash128(noise.view(np.uint8), np.arange(0, 8 * count + 1, 16), backend=backend)
+
+    compare(report, "tests, moments and digests", visit, work=rows, unit="M rows", bytes_moved=37 * count, speed=speed)
 
 
 def bench_hamming(report: Report, speed: float) -> None:
@@ -208,12 +258,79 @@ def bench_pictures(report: Report, speed: float) -> None:
         Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=80)
         files.append(target.getvalue())
     files *= max(1, sized(report, 16_384) // len(files))
+    size = sum(map(len, files))
     compare(report, "JPEG walk", partial(jpeg.walk_many, files), work=len(files), unit="photos",
-            bytes_moved=sum(map(len, files)), speed=speed)  # fmt: skip
+            bytes_moved=size + len(files) * height * width // 64 * 3, speed=speed)  # fmt: skip
+    compare(report, "JPEG walk, PDQ and quality in one pass", partial(told, files), work=len(files), unit="photos",
+            bytes_moved=size + 550 * len(files), speed=speed)  # fmt: skip
     small = generator.integers(0, 256, (max(2, sized(report, 20_000)), 12, 16)).astype(np.uint8)
     packed = perceptual.pack(list(small))
     compare(report, "figures of quality", partial(quality.measure, *packed), work=len(small), unit="pictures",
             bytes_moved=small.size + 240 * len(small), speed=speed)  # fmt: skip
+    bench_hashes(report, speed, generator)
+    bench_png(report, speed, generator)
+
+
+def told(files: list[bytes], *, backend: Any) -> list[Any]:
+    """Return what one pass tells of photos, to be compared."""
+    found = photos.describe(files, backend=backend)
+    return [found.walks, found.seen, found.hashes, found.qualities, found.small, found.figures]
+
+
+def bench_hashes(report: Report, speed: float, generator: np.random.Generator) -> None:
+    side = 8 if simulated() else 60
+    small = generator.integers(0, 256, (max(2, sized(report, 50_000)), side, side)).astype(np.uint8)
+    packed = perceptual.pack(list(small))
+    describe = partial(perceptual.describe, *packed, extents=8 * packed[1])
+    compare(report, f"PDQ of cells, {side} x {side}", describe, work=len(small), unit="pictures",
+            bytes_moved=small.size + 289 * len(small), speed=speed)  # fmt: skip
+    squares = generator.integers(0, 256, (max(2, sized(report, 200_000)), 32, 32)).astype(np.uint8)
+    compare(report, "pHash of 32 x 32", partial(perceptual.phash64, squares), work=len(squares), unit="pictures",
+            bytes_moved=squares.size + 8 * len(squares), speed=speed)  # fmt: skip
+    hashes = generator.integers(0, 2**64 - 1, (sized(report, 1_000_000), 4), dtype=np.uint64)
+    compare(report, "eight forms of a hash", partial(perceptual.turned, hashes), work=len(hashes), unit="hashes",
+            bytes_moved=9 * hashes.nbytes, speed=speed)  # fmt: skip
+    left, right = generator.integers(0, 256, (2, sized(report, 200_000), 256)).astype(np.uint8)
+    compare(report, "likeness of small pictures", partial(perceptual.likeness, left, right), work=len(left), unit="pairs",
+            bytes_moved=520 * len(left), speed=speed)  # fmt: skip
+
+
+def bench_png(report: Report, speed: float, generator: np.random.Generator) -> None:
+    height, width = (6, 9) if simulated() else (1500, 2000)
+    for case, filters in (("any filter", np.arange(height) % 5), ("rows that all look up", np.full(height, 4))):
+        lines = generator.integers(0, 256, (height, png.row_bytes(width, 8, 2)), np.uint8)
+        lines[:, 0] = filters
+        compare(report, f"PNG, {case}", partial(png.gray, lines.reshape(-1), (height, width), depth=8, colour=2), work=lines.size / 1e6,
+                unit="MB of rows", bytes_moved=lines.size + height * width, speed=speed)  # fmt: skip
+    rows = sized(report, 1_000_000)
+    value = 15 + np.cumsum(generator.normal(0, 0.2, rows))
+    spans = partial(viterbi.converted_spans, value, np.ones(rows, np.bool_), 1.8, 32.0, spread=0.2)
+    compare(report, "converted spans of one series", spans, work=rows / 1e6, unit="M rows", bytes_moved=10 * rows, speed=speed)
+
+
+def bench_run(report: Report) -> None:
+    """Clean a sample corpus on both backends: the files must be the same."""
+    if simulated() or not importlib.util.find_spec("tamis"):
+        return  # tests/engine/test_backends.py does it in the simulator
+    import tamis
+    from tamis.sample import write_sample
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        size = 100 if report.quick else 1
+        write_sample(folder, images=2000 // size, rows=1_000_000 // size, documents=50_000 // size)
+
+        def clean(backend: Any) -> dict[str, bytes]:
+            out = folder / backend
+            settings = {"normalize.method": "zscore", "quality_control.enabled": True}
+            tamis.clean(folder / "corpus", out, settings=settings, backend=backend, overwrite=True)
+            return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.glob("clean/**/*")) if path.is_file()} | {
+                name: (out / name).read_bytes() for name in ("rejects.parquet", "notes.parquet", "clusters.parquet", "series.parquet")
+            }
+
+        report.check("a whole run: CUDA leaves the bytes of the CPU", clean("cuda") == clean("cpu"))
+        lanes: dict[str, Lane] = {"cuda": partial(clean, "cuda"), "cpu, all cores": partial(clean, "cpu")}
+        report.time("a whole run of a sample corpus", lanes, work=1, unit="runs", runs=3)
 
 
 def main() -> None:
@@ -225,8 +342,10 @@ def main() -> None:
     bench_texts(report, speed)
     bench_clusters(report, speed)
     bench_statistics(report, speed)
+    bench_sensors(report, speed)
     bench_hamming(report, speed)
     bench_pictures(report, speed)
+    bench_run(report)
 
 
 if __name__ == "__main__":

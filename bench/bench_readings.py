@@ -37,7 +37,7 @@ SETTINGS = (
     "--set", "quality_control.learn=['range','spike','rate','gap']",
     "--set", "quality_control.limits=[{flat=20.0}]",
     "--set", "quality_control.on_flag={range='null',flat='null'}",
-    "--set", "normalize.enabled=true",
+    "--set", "normalize.method=zscore",
     "--set", "near_duplicates.enabled=false",
 )  # fmt: skip
 CHILD = """
@@ -141,7 +141,7 @@ def check_flags(path: Path, length: int) -> dict[str, Any]:
     }
 
 
-def flagged(source: Path, folder: Path, length: int) -> None:
+def flagged(source: Path, folder: Path, length: int) -> dict[str, Any]:
     """Run and check `tamis.quality_control`."""
     out = folder / "flags.parquet"
     ran = subprocess.run([sys.executable, "-c", CHILD, str(source), str(out)], check=True, capture_output=True, text=True)
@@ -159,16 +159,19 @@ def flagged(source: Path, folder: Path, length: int) -> None:
         f"peak {peak / 1e6:4.0f} MB   flags of {size / 1e6:.0f} MB"
     )
     out.unlink()
+    return {"lane": "quality_control", "readings": count, "seconds": seconds, "processor_seconds": cpu, "peak": peak, "size": size}
 
 
-def cleaned(source: Path, folder: Path, length: int) -> None:
+def cleaned(source: Path, folder: Path, length: int) -> dict[str, Any]:
     """Run and check `tamis clean`."""
     out = folder / "clean"
     peaks, manifest, seconds = run(source, out, *SETTINGS)
     count = SENSORS * length
     counts: Any = manifest["counts"]
     place = np.arange(length)
-    kinds = sum(np.bincount(planted(np.full(length, sensor), place, length), minlength=5) for sensor in range(SENSORS))
+    kinds = np.zeros(5, np.int64)
+    for sensor in range(SENSORS):
+        kinds += np.bincount(planted(np.full(length, sensor), place, length), minlength=5)
     kept = count - int(kinds[A_HOLE])  # a row without a value is rejected
     sure(counts["read"] == count and counts["kept"] == kept, f"{count} rows read, {kept} kept")
     table, value = pl.scan_parquet(out / "clean" / "tables" / "*" / "*.parquet"), pl.col("value")
@@ -188,6 +191,7 @@ def cleaned(source: Path, folder: Path, length: int) -> None:
         f"first process {peaks.parent / 1e6:4.0f} MB, largest of {len(peaks.workers)} workers {peaks.worker / 1e6:4.0f} MB   {stages}"
     )
     shutil.rmtree(out)
+    return {"lane": "clean", "readings": count, "seconds": seconds, "first": peaks.parent, "worker": peaks.worker, **timing["stages"]}
 
 
 def sure(good: object, what: str) -> None:
@@ -202,6 +206,7 @@ def main() -> None:
     parser.add_argument("--millions", type=int, nargs="+", default=[10])
     parser.add_argument("--quick", action="store_true", help="one million, to see that the benchmark works")
     parser.add_argument("--only", choices=("quality_control", "clean"), nargs="+", default=["quality_control", "clean"])
+    parser.add_argument("--json", type=Path, help="append one JSON line per lane to this file")
     arguments = parser.parse_args()
     print("# readings of many sensors\n" + "  ".join(f"{key}={value}" for key, value in machine().items()))
     for millions in [1] if arguments.quick else arguments.millions:
@@ -209,7 +214,10 @@ def main() -> None:
             folder = Path(name)
             length = write(folder / "source", millions)
             for lane in arguments.only:
-                {"quality_control": flagged, "clean": cleaned}[lane](folder / "source", folder, length)
+                told = {"quality_control": flagged, "clean": cleaned}[lane](folder / "source", folder, length)
+                if arguments.json:
+                    with arguments.json.open("a") as file:
+                        file.write(json.dumps({"title": "readings", **told, "machine": machine()}) + "\n")
 
 
 if __name__ == "__main__":

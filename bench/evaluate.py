@@ -22,6 +22,7 @@ import evaluate_integrity
 import evaluate_records
 import evaluate_sensors
 import evaluate_similarity
+import evaluate_windows
 from evaluate_common import Setting
 from harness import machine
 
@@ -34,6 +35,7 @@ PARTS = {
     "similarity": evaluate_similarity.evaluate,
     "sensors": evaluate_sensors.evaluate,
     "instruments": evaluate_instruments.evaluate,
+    "windows": evaluate_windows.evaluate,
     "sample": evaluate_corpus.evaluate_sample,
 }
 

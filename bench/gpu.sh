@@ -3,7 +3,8 @@
 #
 #     bash bench/gpu.sh [FOLDER]      # results go to FOLDER (default: bench/results/gpu)
 #
-# Needs numpy, numba, numba-cuda, cupy, pillow, pytest and hypothesis; the oracles of the tests (datasketch, xxhash, …) where they are installed.
+# Needs numpy, numba, numba-cuda, cupy, pillow, pytest and hypothesis; for whole runs what the engine needs; the oracles of the tests
+# (datasketch, xxhash, …) where they are installed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-bench/results/gpu}
@@ -19,7 +20,9 @@ failed=()
 } 2>&1 | tee "$out/machine.txt"
 
 echo '== every kernel against its reference, on the device'
-"$python" -m pytest tests/kernels -m gpu -q 2>&1 | tee "$out/tests.txt" || failed+=(tests)
+tests=(tests/kernels)
+"$python" -c 'import polars, pydantic, pyarrow, typer' 2> /dev/null && tests+=(tests/engine/test_backends.py) # a whole run, byte for byte
+"$python" -m pytest "${tests[@]}" -m gpu -q 2>&1 | tee "$out/tests.txt" || failed+=(tests)
 
 if command -v compute-sanitizer > /dev/null; then
     for tool in memcheck racecheck; do

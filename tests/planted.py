@@ -9,19 +9,10 @@ import numpy as np
 
 from tamis.discovery import Signal, Suspicion, search
 from tamis.sample import faults
-from tamis.sample.faults import FAULTS, PEER_FAULTS, QUANTITIES, SECOND, Faulty
+from tamis.sample.faults import FAULTS, PEER_FAULTS, QUANTITIES, SECOND, TOLD_AS, Faulty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-TOLD_AS = {
-    "dst": ("wall_clock",),
-    "overlap": ("duplicate_time", "conflicting_time"),
-    "peer_unit": ("unit",),
-    "peer_drift": ("drift",),
-    "peer_shift": ("shift",),
-}
-"""The kinds that discovery calls otherwise than the generator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +44,7 @@ def signal(series: Faulty, seed: int, sensor: str = "") -> Signal:
 
 
 def trials(seed: int, rows: int = 3000, sensors: int = 5) -> Iterator[Trial]:
-    """Plant each fault once, in a series that the seed tells, and look for it; the first two trials are sound series."""
+    """Plant each fault once, in a series that the seed tells, and look for it; trials without a kind are of sound series."""
     rng = np.random.default_rng([seed, 11])
     quantity = list(QUANTITIES)[seed % len(QUANTITIES)]
     clean = faults.clean_series(quantity, rows, rng)
@@ -69,11 +60,19 @@ def trials(seed: int, rows: int = 3000, sensors: int = 5) -> Iterator[Trial]:
         series = list(station)
         series[place] = plant(station[place], rng)
         yield _trial(kind, series[place], _search(series, seed), str(place))
+    track = faults.track(rows, rng)
+    yield Trial("", "position", False, False, tuple(_search_track(track)))
+    swapped = faults.swapped(*track, rng)
+    yield _trial("swapped", swapped[0], _search_track(swapped), "")
 
 
 def _search(series: Sequence[Faulty], seed: int) -> list[Suspicion]:
     several = len(series) > 1
     return search(lambda: [[signal(one, seed, str(place) if several else "")] for place, one in enumerate(series)])
+
+
+def _search_track(track: Sequence[Faulty]) -> list[Suspicion]:
+    return search(lambda: [[Signal.of(one.time, one.value, column=one.quantity) for one in track]])
 
 
 def _trial(kind: str, faulty: Faulty, told: list[Suspicion], sensor: str) -> Trial:
@@ -105,7 +104,7 @@ def _right(kind: str, faulty: Faulty, told: list[Suspicion]) -> bool:
         return bool(remedy["factor"] == truth["factor"]) and one.count == rows
     if kind == "dst":
         return evidence["zone"] == truth["zone"] and one.count == rows
-    if kind == "repeated_block":
+    if kind in {"repeated_block", "interpolated"}:
         return len(told) == 1 and abs(one.count - rows) <= 2
     if kind == "overlap":
         return sum(each.count for each in told) == rows and truth["differs"] == any(each.kind == "conflicting_time" for each in told)

@@ -218,7 +218,7 @@ def _streams() -> list[Any]:
 
 def _pinned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Return memory of the host that the device reads and writes by itself; CuPy keeps what is given back for the next batch."""
-    if simulated():
+    if simulated() or 0 in shape:
         return np.empty(shape, dtype)
     empty: NDArray[Any] = importlib.import_module("cupyx").empty_pinned(shape, dtype)
     return empty
@@ -247,14 +247,16 @@ class _Flight:
         if simulated():
             return staged
         device = xp.empty(array.shape, array.dtype)
-        device.set(staged, stream=self._stream)
+        if array.size:
+            device.set(staged, stream=self._stream)
         return device
 
     def _fetch(self, array: Any) -> NDArray[Any]:
         if simulated():
             return np.asarray(array)
         staged = _pinned(array.shape, array.dtype)
-        array.get(stream=self._stream, out=staged, blocking=False)
+        if array.size:
+            array.get(stream=self._stream, out=staged, blocking=False)
         return staged
 
     def land(self) -> None:

@@ -27,7 +27,7 @@ frames = named(
     (cube, cube, types.uint8[:, :, ::1], flag_table, types.int64[:, :, :, ::1], types.int16[:, ::1], i32_table, cube, cube), Frame
 )
 lanes = named((i64_table, frames, u8, i64, i32, u64_table, cube, i64_table, i32, i64, i64_table), Lane)
-walking = (u8, i64, i64_table, lanes, u8, i64, i64, i64, i64)
+walking = (u8, i64, i64_table, lanes, u8, i64, i64, i64, i64, i64)
 u8_table = types.uint8[:, ::1]
 weighing = (i64_table, i64_table, i32_table, types.int32[:, :, ::1], i32_table)
 described = (scalar, i64, i64_table, i64_table, *weighing, types.uint64[:, :, ::1], u8, u8_table)

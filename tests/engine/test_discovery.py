@@ -9,8 +9,10 @@ import pytest
 import tamis
 from planted import trials
 from tamis.discovery import Signal, search
+from tamis.discovery.clocks import find_clock_resets
 from tamis.discovery.instruments import resolution
 from tamis.discovery.lines import find_interpolated
+from tamis.discovery.peers import bins
 from tamis.discovery.positions import find_swapped
 from tamis.discovery.sentinels import find_sentinels
 from tamis.sample import faults
@@ -48,11 +50,19 @@ def confirm(path: Path, *kinds: str) -> None:
 def test_planted_faults_are_found_and_sound_series_are_left_alone() -> None:
     done = [trial for seed in SEEDS for trial in trials(seed)]
     assert [one for trial in done if not trial.kind for one in trial.others] == []
-    for kind in (*FAULTS, *PEER_FAULTS):
+    for kind in (*FAULTS, *PEER_FAULTS, "swapped"):
         tried = [trial for trial in done if trial.kind == kind]
         missed = [trial.quantity for trial in tried if not trial.right]
         assert len(tried) == len(SEEDS)
         assert len(missed) <= (3 if kind in {"unit", "peer_unit"} else 0), (kind, missed)  # wind is noise by a tenth: a knot hides in it
+
+
+def test_an_export_that_comes_before_the_rows_that_it_repeats_is_no_reset_clock() -> None:
+    rng = np.random.default_rng(8)
+    sound = faults.clean_series("level", 1000, rng)
+    again = np.concatenate([np.arange(700, 800), np.arange(1000)])
+    series = Signal.of(sound.time[again], sound.value[again])
+    assert [one.kind for one in search(lambda: [[series]])] == ["duplicate_time"]
 
 
 @pytest.mark.parametrize("value", [[], [1.0], [np.nan] * 40, [np.inf] * 40, [5.0] * 40, [0.0, -0.0] * 30, [1e308, -1e308] * 30])
@@ -101,6 +111,27 @@ def test_gaps_that_were_filled_in_are_told_to_the_row() -> None:
     for first, last in one.remedy["spans"]:
         inside |= (time >= first) & (time <= last)
     assert inside.tolist() == filled.tolist()
+
+
+@pytest.mark.parametrize("span", [10**9, 400 * 86_400 * SECOND, (1 << 63) - 3], ids=["a second", "a year", "all of time"])
+def test_bins_of_time_rise_however_long_it_is(span: int) -> None:
+    low = -(1 << 62) + 1
+    edges = bins([(low, low + span - 1, 100_000)] * 3)
+    assert len(edges) == 2049
+    assert (np.diff(edges) > 0).all()
+    assert abs(int(edges[0]) - low) <= 1024  # medians of times are rounded to float64
+    assert abs(int(edges[-1]) - low - span) <= 2048
+
+
+def test_sensors_that_share_no_time_are_not_compared() -> None:
+    value = np.random.default_rng(1).normal(size=200)
+    apart = [Signal.of(np.full(200, place * SECOND), value, sensor=str(place)) for place in range(4)]
+    assert {one.kind for one in search(lambda: [[one] for one in apart])} == {"conflicting_time"}
+
+
+def test_rows_in_no_order_are_no_clock_that_began_anew() -> None:
+    time = np.random.default_rng(1).permutation(np.arange(4_000).reshape(-1, 20)).ravel() * 600 * SECOND
+    assert find_clock_resets(Signal.of(time, np.random.default_rng(2).normal(size=4_000))) == []
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,15 @@ def test_what_cannot_be_read_is_a_rejected_record(tmp_path: Path) -> None:
     assert {"socket", "loop", "cut.parquet", "bytes:caf%E9.jpg"} < set(rejected)
 
 
+def test_a_nul_in_the_name_of_a_column_is_written_as_a_sign_and_told(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    lines = ['{"a\\u0000b": 1.5, "a\u2400b": "x"}', '{"a\\u0000b": 2.5, "a\u2400b": "y"}']
+    (tmp_path / "source" / "t.ndjson").write_text("\n".join(lines), encoding="utf-8")
+    result = tamis.clean(tmp_path / "source", tmp_path / "out", settings={"near_duplicates.enabled": False}, jobs=1)
+    assert result.kept.collect().to_dict(as_series=False) == {"a\u2400b 2": [1.5, 2.5], "a\u2400b": ["x", "y"]}
+    assert "'a\\x00b' holds a NUL" in result.manifest["tables"]["t"]["decisions"][0]
+
+
 def test_folders_that_cannot_be_used_are_told(sample: Path, cleaned: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         tamis.clean(tmp_path / "nowhere", tmp_path / "out")

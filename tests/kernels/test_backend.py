@@ -142,10 +142,13 @@ def test_kernels_of_a_run_keep_to_its_memory() -> None:
     assert device.room() > 10**8
 
 
-def test_operations_without_cuda_are_those_whose_folder_has_no_such_file() -> None:
-    missing = backend.without_cuda()
-    assert all((Path(backend.__file__).parent / name / "cpu.py").is_file() for name in missing)
-    assert "minhash" not in missing
+def test_operations_without_cuda_are_those_whose_folder_has_no_such_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert backend.without_cuda.__wrapped__() == ()
+    for name in ("jpeg/cpu.py", "jpeg/cuda.py", "png/cpu.py", "other/reference.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(backend, "__file__", str(tmp_path / "backend.py"))
+    assert backend.without_cuda.__wrapped__() == ("png",)
 
 
 def test_a_backend_is_itself_and_an_unknown_name_is_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS
+from backends import BACKENDS, CUDA
 from tamis_kernels import ArgumentError
 from tamis_kernels.components import roots, union
 
@@ -83,3 +83,10 @@ def test_unfit_parents_are_refused(backend: BackendName) -> None:
         roots(np.arange(3, dtype=np.int32), backend=backend)
     with pytest.raises(ArgumentError, match="no higher index"):
         roots(np.array([1, 0]), backend=backend)
+
+
+@pytest.mark.parametrize("backend", [CUDA])
+def test_a_circle_of_parents_stops_no_device(backend: BackendName) -> None:
+    for parent in ([0, 1, 5, 3, 4, 2], [0, -1, 2], [9, 1, 2]):
+        with pytest.raises(ArgumentError, match="no higher index"):
+            union(np.array(parent), np.array([2]), np.array([0]), backend=backend)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS, at_most
+from backends import BACKENDS, CUDA, at_most
 from tamis_kernels import components, hamming
 from tamis_kernels.errors import ArgumentError
 
@@ -192,6 +192,29 @@ def test_any_hashes_give_the_same_pairs_on_every_path(numbers: list[int], limit:
     expected = near_pairs(hashes, limit)
     for method in METHODS:
         assert as_list(hamming.pairs(hashes, limit, method=method, backend=backend)) == expected
+
+
+@pytest.mark.parametrize("backend", [CUDA])
+@pytest.mark.parametrize("words", [1, 4])
+def test_an_index_of_any_size_fits_the_grid(monkeypatch: pytest.MonkeyPatch, words: int, backend: BackendName) -> None:
+    from tamis_kernels.hamming import cuda
+
+    class Recorder:
+        def __init__(self, kernel: Any) -> None:
+            self.kernel, self.grids = kernel, []  # type: ignore[var-annotated]
+
+        def __getitem__(self, configuration: Any) -> Any:
+            self.grids.append(configuration[0])
+            return self.kernel[configuration]
+
+    hashes = np.random.default_rng(3).integers(0, 2**64, (50, words), dtype=np.uint64)
+    recorders = [Recorder(getattr(cuda, name)) for name in ("compare_one_word", "compare_two_words")]
+    for name, recorder in zip(("compare_one_word", "compare_two_words"), recorders, strict=True):
+        monkeypatch.setattr(cuda, name, recorder)
+    hamming.pairs(hashes, 3, method="all", backend=backend)
+    along_x, along_y = (recorders[0].grids + recorders[1].grids)[0]
+    assert along_x == -(-50 // cuda.STRIP)  # 65,535 blocks along y at most, where the index may have 2 ** 31 places
+    assert along_y == -(-50 // (cuda.OWN * cuda.THREADS))
 
 
 def test_wrong_arguments_are_refused() -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -181,6 +182,31 @@ def test_masked_and_strided_columns(backend: Any) -> None:
     assert accumulate_columns(matrix, backend=backend) == expected
     assert accumulate_columns(np.asfortranarray(matrix), backend=backend) == expected
     assert accumulate_columns(matrix[::-1], backend=backend) == expected
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [2, 5, 33])
+@pytest.mark.parametrize("kind", ["scales", "holes", "grids that change", "too wide"])
+def test_rows_have_the_moments_of_their_columns(kind: str, columns: int, dtype: Any, backend: Any) -> None:
+    rows = at_most(150 if numba.config.DISABLE_JIT else 5000, 8, backend)  # type: ignore[attr-defined]
+    matrix = (normal(rows * columns).reshape(rows, columns) * 10.0 ** (np.arange(columns) % 20 - 10)).astype(dtype)
+    matrix[:, 0] = 0
+    if kind == "holes":
+        matrix[rows // 3, columns // 2], matrix[rows // 2, 0] = math.nan, -math.inf
+    elif kind == "grids that change":
+        matrix[rows // 2 :] *= dtype(1e12)
+    elif kind == "too wide":
+        matrix[::3, 1] *= dtype(1e25)
+        matrix[1, columns - 1] = 5e-324 if dtype == np.float64 else 1e-45
+    assert accumulate_columns(matrix, backend=backend) == [accumulate(column, backend="cpu") for column in matrix.T]
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+@given(values=npst.arrays(np.float32, st.tuples(st.integers(120, 260), st.integers(2, 4)), elements=st.floats(width=32), fill=st.just(1.5)))
+def test_rows_of_any_float32_sum_exactly(values: NDArray[np.float32], backend: Any) -> None:
+    found = accumulate_columns(values, backend=backend)
+    assert [(moments.total, moments.squares) for moments in found] == [exact(column) for column in values.T]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -41,8 +41,7 @@ def test_photos_are_told_what_the_steps_tell(backend: Any) -> None:
     found = photos.describe(files, backend=backend)
     walks = jpeg.walk_many(files, backend="reference")
     for mine, theirs in zip(found.walks, walks, strict=True):
-        fields = [name for name in jpeg.Walk._fields if name not in {"sides", "values"}]
-        assert [getattr(mine, name) for name in fields] == [getattr(theirs, name) for name in fields]
+        assert mine[:-2] == theirs[:-2]
         assert mine.planes == ()
     seen = [place for place, walk in enumerate(walks) if walk.fault == "none" and walk.luma is not None]
     assert np.flatnonzero(found.seen).tolist() == seen
@@ -51,11 +50,12 @@ def test_photos_are_told_what_the_steps_tell(backend: Any) -> None:
     pixels, shapes = perceptual.pack([luma for luma in lumas if luma is not None])
     extents = np.array([(walks[place].height, walks[place].width) for place in seen])
     expected = perceptual.describe(pixels, shapes, extents=extents, backend="reference")
+    told: Any
     for told, wanted in zip((found.hashes, found.qualities, found.small), expected, strict=True):
         np.testing.assert_array_equal(told[found.seen], wanted)
         assert not told[~found.seen].any()
-    chroma = [np.zeros(0, np.uint8) if one is None else one for one in (walks[place].chroma for place in seen)]
-    figures = quality.measure(pixels, shapes, np.concatenate(chroma), np.array([one.size for one in chroma]), backend="reference")
+    colours = [np.zeros(0, np.uint8) if one is None else one for one in (walks[place].chroma for place in seen)]
+    figures = quality.measure(pixels, shapes, np.concatenate(colours), np.array([one.size for one in colours]), backend="reference")
     for name, values in figures.items():
         np.testing.assert_array_equal(found.figures[name][found.seen], values)
         assert not found.figures[name][~found.seen].any()

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numba
 import numpy as np
@@ -11,32 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends import BACKENDS, COMPILED, at_most
+from readings import ALL, INF, NAN, SECOND, series
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, identifier, quality, quality_of_groups, whole_runs
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-NAN, INF = math.nan, math.inf
-SECOND = 10**9
-ALL = Limits(
-    sentinels=(-9999.0, 65535.0),
-    suspect_span=(-3.0, 3.0),
-    fail_span=(-5.0, 5.0),
-    spike=(2.0, 3.0),
-    spike_differential=(1.0, 2.5),
-    rate=(2.0, 4.0),
-    flat_tolerance=0.01,
-    flat=(3 * SECOND, 6 * SECOND),
-    attenuated=0.3,
-    attenuated_window=8 * SECOND,
-    gap=3 * SECOND,
-    ordered=True,
-    rails=(-2.0, 2.0),
-    period=SECOND,
-    jitter=SECOND // 10,
-    drift=SECOND // 4,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -56,20 +32,6 @@ def run(values: Any, limits: Limits, backend: Any, times: Any = None, **more: An
     time = np.arange(len(values), dtype=np.int64) * SECOND if times is None else np.array(times, np.int64)
     bits, flags = quality(time, np.array(values, np.float64), limits, backend=backend, **more)
     return [told(one) for one in bits], flags.tolist()
-
-
-def series(rows: int, seed: int = 1) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return a series with some of everything that the tests look for."""
-    random = np.random.default_rng(seed)
-    value = np.round(np.sin(np.arange(rows) / 9) * 2 + random.normal(0, 0.3, rows), 2)
-    for odd in (NAN, INF, -INF, -9999.0, 65535.0, 7.0, -0.0, 2.0):
-        value[random.integers(0, rows, rows // 40)] = odd
-    for start in random.integers(0, rows, rows // 40):
-        value[start : start + 12] = value[start] + random.choice([0.0, 0.005])
-    step = random.choice(
-        [SECOND, SECOND + 1000, SECOND // 2, 0, -SECOND, 5 * SECOND, 40 * SECOND], rows, p=[0.8, 0.05, 0.05, 0.03, 0.03, 0.03, 0.01]
-    )
-    return np.cumsum(step) - 2**60, value, random.random(rows) > 0.05
 
 
 @pytest.mark.parametrize("backend", COMPILED)
@@ -234,32 +196,6 @@ def test_two_values_at_a_rail_are_saturated_and_one_is_not(backend: Any) -> None
     assert run([5.0, 5.0], Limits(rails=(NAN, NAN)), backend)[1] == [1, 1]
 
 
-@pytest.mark.parametrize("backend", COMPILED)
-@pytest.mark.parametrize("seed", range(6))
-def test_runs_and_panes_that_reach_far_are_followed_from_any_place(seed: int, backend: Any) -> None:
-    """Slow signals, whose runs hang on values far back; times that go back over panes; long gaps and holes."""
-    random = np.random.default_rng(seed)
-    rows = at_most(3000, 150, backend)
-    tolerance = (0.0, 0.5, 1.0, 2.5)[seed % 4]
-    value = np.cumsum(random.choice([0.0, 0.25, -0.25, 1.0, -1.0, 9.0], rows, p=[0.5, 0.2, 0.2, 0.045, 0.045, 0.01]))
-    value[random.random(rows) < (0.0, 0.6)[seed % 2]] = NAN
-    value[rows // 3 : rows // 2] = NAN if seed < 3 else value[rows // 3]
-    time = np.cumsum(random.choice([1, 2, 40, -7, -60, 500], rows, p=[0.6, 0.2, 0.1, 0.07, 0.02, 0.01])) * SECOND
-    limits = Limits(
-        flat_tolerance=tolerance, flat=(20 * SECOND, 90 * SECOND), attenuated=2.0, attenuated_window=(80, 800)[seed % 2] * SECOND
-    )
-    expected = quality(time, value, limits, backend="reference")
-    scan = Scan(limits, backend)
-    parts = [scan.feed(time[a:b], value[a:b]) for a, b in pairwise([0, rows // 7, rows // 2, rows])] + [scan.finish()]
-    offsets = np.array([0, *[rows // 25] * (rows // 9), rows])  # more series without a row than stretches
-    groups = quality_of_groups(time, value, offsets, limits, backend=backend)
-    alone = [quality(time[a:b], value[a:b], limits, backend="reference") for a, b in pairwise(offsets)]
-    for at in (0, 1):
-        np.testing.assert_array_equal(quality(time, value, limits, backend=backend)[at], expected[at])
-        np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), expected[at])
-        np.testing.assert_array_equal(groups[at], np.concatenate([one[at] for one in alone]))
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_nothing_gives_nothing(backend: Any) -> None:
     bits, flags = quality(np.empty(0, np.int64), np.empty(0), ALL, backend=backend)
@@ -335,6 +271,12 @@ TIMES, ONES = np.arange(2) * SECOND, np.ones(2)
         (lambda: quality_of_groups(TIMES, ONES, np.array([0.0, 2.0]), ALL), "offsets must be int32 or int64"),
         (lambda: quality_of_groups(np.array([0, 2**62]), ONES, np.arange(3), ALL), "time of series 1 must lie within"),
         (lambda: quality_of_groups(np.array([2**62, 0]), ONES, np.arange(3), ALL, backend="reference"), "time of series 0 must lie within"),
+        pytest.param(lambda: quality(np.array([0, 2**62]), ONES, ALL, backend="cuda"), "1823 to 2116", marks=pytest.mark.gpu),
+        pytest.param(
+            lambda: quality_of_groups(np.array([0, 0, -(2**62) - 1]), np.ones(3), np.array([0, 2, 2, 3]), ALL, backend="cuda"),
+            "time of series 2 must lie within",
+            marks=pytest.mark.gpu,
+        ),
         (lambda: Scan(Limits(spike=(NAN, 1.0))), "not NaN"),
         (lambda: Scan(Limits(fail_span=(2.0, 1.0))), "fail_span must go from low to high"),
         (lambda: Scan(Limits(rate=(-1.0, 1.0))), "must not be negative"),

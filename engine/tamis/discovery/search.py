@@ -39,12 +39,12 @@ def search_values(series: Signal) -> list[Suspicion]:
 
 
 def sound(series: Signal, told: Iterable[Suspicion]) -> Signal:
-    """Return a series without the values that are suspected to be codes, in another unit, or a count."""
+    """Return a series without the values that are suspected to be codes, in another unit, of another time, or a count."""
     doubtful = np.zeros(len(series), bool)
     for one in told:
         if one.kind == "sentinel":
             doubtful |= series.value == one.remedy["value"]
-        elif one.kind == "unit":
+        elif one.kind in {"unit", "repeated_block"}:
             for first, last in one.remedy["spans"]:
                 doubtful |= (series.time >= first) & (series.time <= last)
         elif one.kind == "counter_reset":

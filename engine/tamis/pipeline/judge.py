@@ -14,6 +14,7 @@ import polars as pl
 from tamis.pipeline import amend, findings, spill
 from tamis.pipeline.evidence import evidence_path, findings_path, read_findings, write_findings
 from tamis.pipeline.files import whole, write_json, write_table
+from tamis.pipeline.memory import give_back
 from tamis.pipeline.sets import read_sets
 from tamis.sets import ShingleSets
 
@@ -90,6 +91,7 @@ class Books:
         """Let a check judge."""
         self._check = check
         check.judge(self)
+        give_back()
 
     @property
     def records(self) -> int:

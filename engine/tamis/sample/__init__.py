@@ -2,7 +2,7 @@
 
 Everything is drawn from a seed: the same seed and library versions give the same bytes. Beside the corpus lies
 `truth.parquet`, which says of every file, row, window and document whether a fault was planted in it and what cleaning
-should make of it.
+should make of it; and `faults.parquet`, which says of each fault of an instrument what it is and where.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from typing import TYPE_CHECKING
 
 from tamis.errors import OutputError
 from tamis.sample.documents import write_documents
+from tamis.sample.field import write_field
 from tamis.sample.photos import MINIMUM_IMAGES, write_photos
 from tamis.sample.sensors import MINIMUM_ROWS, write_sensors
 from tamis.sample.series import write_series
-from tamis.sample.truth import Truth, write_truth
+from tamis.sample.truth import Planted, Truth, write_planted, write_truth
 from tamis.sample.windows import write_windows
 from tamis_kernels import ArgumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["SampleSummary", "Truth", "write_sample"]
+__all__ = ["Planted", "SampleSummary", "Truth", "write_sample"]
 
 MINIMUM_DOCUMENTS = 50
 ROWS_PER_WINDOW = 50
 ROWS_PER_READING = 4
+ROWS_PER_STEP = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class SampleSummary:
         The folder to clean.
     truth
         The Parquet file with one row per record of the corpus.
+    planted
+        The Parquet file with one row per fault of the instruments in `field/`: the columns of `Planted`.
     files, bytes
         Number and total size of the files in `corpus`.
     records
@@ -50,25 +54,28 @@ class SampleSummary:
 
     corpus: Path
     truth: Path
+    planted: Path
     files: int
     bytes: int
     records: int
     faults: dict[str, int]
 
     def __str__(self) -> str:
-        """Return what lies where, in two lines."""
+        """Return what lies where, in three lines."""
         faulty = self.records - self.faults.get("none", 0)
         return (
             f"Corpus:   {self.corpus}  ({self.records:,} records in {self.files:,} files, {self.bytes / 1e6:.1f} MB)\n"
-            f"Truth:    {self.truth}  ({faulty:,} records with one of {len(self.faults.keys() - {'none'})} planted faults)"
+            f"Truth:    {self.truth}  ({faulty:,} records with one of {len(self.faults.keys() - {'none'})} planted faults)\n"
+            f"Faults:   {self.planted}  (what instruments did, each fault as a whole: sensor, kind, rows, time span, parameters)"
         )
 
 
 def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int = 20_000, documents: int = 1_000) -> SampleSummary:
     """Write a corpus with planted faults and the truth about each of its records.
 
-    `directory/corpus` holds `photos/`, `sensors/`, `windows.parquet`, `series.parquet` and `text/documents.ndjson`;
-    `directory/truth.parquet` has the columns of `Truth` and a `group` that duplicates of one another share.
+    `directory/corpus` holds `photos/`, `sensors/`, `windows.parquet`, `series.parquet`, `field/` and `text/documents.ndjson`;
+    `directory/truth.parquet` has the columns of `Truth` and a `group` that duplicates of one another share;
+    `directory/faults.parquet` has those of `Planted`, about the instruments in `field/`.
 
     Parameters
     ----------
@@ -79,8 +86,9 @@ def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int
     images
         Files under `photos/`, faulty ones included.
     rows
-        Data rows of all files under `sensors/` together. One window is written per fifty of them, and one row of
-        `series.parquet`, in which the faults of instruments are planted, per four, 1,200 at least.
+        Data rows of all files under `sensors/` together. One window is written per fifty of them; one row of
+        `series.parquet`, in which the faults of instruments are planted, per four, 1,200 at least; and one row of each of the
+        24 instruments in `field/`, whose faults nobody declares, per twelve, 300 at least.
     documents
         Lines of `documents.ndjson`, the broken one included.
 
@@ -101,19 +109,23 @@ def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int
 
     corpus = directory / "corpus"
     corpus.mkdir(parents=True)
+    field, planted = write_field(corpus, seed, rows // ROWS_PER_STEP)
     truths = [
         *write_photos(corpus, seed, images),
         *write_sensors(corpus, seed, rows),
         *write_windows(corpus, seed, rows // ROWS_PER_WINDOW),
         *write_series(corpus, seed, rows // ROWS_PER_READING),
+        *field,
         *write_documents(corpus, seed, documents),
     ]
     truth = directory / "truth.parquet"
     write_truth(truth, truths)
+    write_planted(directory / "faults.parquet", planted)
     sizes = [path.stat().st_size for path in corpus.rglob("*") if path.is_file()]
     return SampleSummary(
         corpus=corpus,
         truth=truth,
+        planted=directory / "faults.parquet",
         files=len(sizes),
         bytes=sum(sizes),
         records=len(truths),

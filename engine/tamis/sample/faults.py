@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,11 +50,11 @@ class Faulty:
     truth: Mapping[str, object] = field(default_factory=dict)
 
 
-def clean_series(quantity: str, rows: int, rng: np.random.Generator, step: int = 600 * SECOND) -> Faulty:
+def clean_series(quantity: str, rows: int, rng: np.random.Generator, step: int = 600 * SECOND, start: int = START) -> Faulty:
     """Return a sound series: a day's swing, a slow wander that returns, and noise, rounded as the instrument rounds."""
     level, swing, wander, noise, decimals, least, greatest = QUANTITIES[quantity]
-    time = START + np.arange(rows, dtype=np.int64) * step
-    day = 2 * np.pi * (time - START) / (86_400 * SECOND)
+    time = start + np.arange(rows, dtype=np.int64) * step
+    day = 2 * np.pi * (time - start) / (86_400 * SECOND)
     shocks = rng.normal(0, wander, rows)
     slow = np.empty(rows)
     held = 0.0
@@ -81,10 +81,10 @@ def _rows(series: Faulty, rng: np.random.Generator, share: float = 0.01) -> NDAr
     return places
 
 
-def _span(series: Faulty, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _span(series: Faulty, rng: np.random.Generator, least: float = 0.1) -> NDArray[np.bool_]:
     """Draw a span of a tenth to four tenths of the rows, now and then up to the last row."""
     rows = len(series.value)
-    length = int(rows * rng.uniform(0.1, 0.4))
+    length = int(rows * rng.uniform(least, 0.4))
     first = rows - length if rng.random() < 0.3 else int(rng.integers(rows // 20, rows - length))
     places = np.zeros(rows, bool)
     places[first : first + length] = True
@@ -94,9 +94,9 @@ def _span(series: Faulty, rng: np.random.Generator) -> NDArray[np.bool_]:
 CODES = (-9999.0, -999.0, 9999.0, 65535.0, 32767.0, -32768.0, 1e20, -6999.0, 99999.0, -888.8, 4242.0)
 
 
-def sentinel(series: Faulty, rng: np.random.Generator) -> Faulty:
+def sentinel(series: Faulty, rng: np.random.Generator, codes: Sequence[float] = CODES) -> Faulty:
     """Write a code in place of some values."""
-    places, code = _rows(series, rng), float(rng.choice(CODES))
+    places, code = _rows(series, rng), float(rng.choice(codes))
     return replace(series, value=np.where(places, code, series.value), places=places, truth={"code": code})
 
 
@@ -111,9 +111,10 @@ UNITS: Mapping[str, tuple[tuple[str, float, float, int], ...]] = {
 }
 
 
-def unit(series: Faulty, rng: np.random.Generator) -> Faulty:
-    """Tell a span in another unit, rounded as a display would."""
-    name, scale, offset, decimals = UNITS[series.quantity][int(rng.integers(len(UNITS[series.quantity])))]
+def unit(series: Faulty, rng: np.random.Generator, most: int = 9) -> Faulty:
+    """Tell a span in another unit, one of the first so many, rounded as a display would."""
+    units = UNITS[series.quantity][:most]
+    name, scale, offset, decimals = units[int(rng.integers(len(units)))]
     places = _span(series, rng)
     told = np.round(series.value * scale + offset, decimals)
     return replace(
@@ -129,13 +130,25 @@ def saturation(series: Faulty, rng: np.random.Generator) -> Faulty:
     return replace(series, value=np.where(places, rail, series.value), places=places, truth={"rail": rail, "high": high})
 
 
-def resolution(series: Faulty, rng: np.random.Generator) -> Faulty:
+def resolution(series: Faulty, rng: np.random.Generator, least: float = 0.1) -> Faulty:
     """Round a span, or all from some row on, more coarsely."""
-    places = _span(series, rng)
+    places = _span(series, rng, least)
     decimals = QUANTITIES[series.quantity][4]
     coarse = float(rng.choice([5.0, 10.0])) * 10.0**-decimals
     told = np.round(np.round(series.value / coarse) * coarse, decimals)
     return replace(series, value=np.where(places, told, series.value), places=places, truth={"step": coarse})
+
+
+def interpolated(series: Faulty, rng: np.random.Generator) -> Faulty:
+    """Fill a gap by a straight line, of those drawn the one whose ends differ most: a level one would be a flat spell."""
+    length = int(rng.integers(30, 60))
+    firsts = rng.integers(1, len(series.value) - length, 20)
+    ends = series.value[firsts + length] - series.value[firsts - 1]
+    first = int(firsts[np.argmax(np.abs(ends))])
+    places = np.zeros(len(series.value), bool)
+    places[first : first + length] = True
+    filled = np.interp(series.time, series.time[~places], series.value[~places])
+    return replace(series, value=filled, places=places, truth={"from": series.value[first - 1], "to": series.value[first + length]})
 
 
 def jitter(series: Faulty, rng: np.random.Generator) -> Faulty:
@@ -168,16 +181,16 @@ def epoch_unit(series: Faulty, rng: np.random.Generator) -> Faulty:
     return replace(series, time=np.where(places, series.time // 1000, series.time), places=places, truth={"factor": 1000})
 
 
-def dst(series: Faulty, rng: np.random.Generator) -> Faulty:
-    """Tell the times by the wall clock of a zone with summer time."""
-    zone = str(rng.choice(["Europe/Berlin", "America/New_York", "Europe/London", "Australia/Sydney"]))
-    step = 3600 * SECOND
-    universal = START + np.arange(len(series.time), dtype=np.int64) * step
-    walls = np.array([_offset(zone, int(at)) for at in universal], np.int64)
-    changes = np.flatnonzero(np.diff(walls))
-    places = np.zeros(len(universal), bool)
-    places[changes + 1] = True
-    return replace(series, time=universal + walls, places=places, truth={"zone": zone})
+ZONES = ("Europe/Berlin", "America/New_York", "Europe/London", "Australia/Sydney")
+
+
+def dst(series: Faulty, rng: np.random.Generator, zones: Sequence[str] = ZONES) -> Faulty:
+    """Tell the times, which are those of UTC, by the wall clock of a zone with summer time."""
+    zone = str(rng.choice(zones))
+    walls = np.array([_offset(zone, int(at)) for at in series.time], np.int64)
+    places = np.zeros(len(walls), bool)
+    places[np.flatnonzero(np.diff(walls)) + 1] = True
+    return replace(series, time=series.time + walls, places=places, truth={"zone": zone})
 
 
 def _offset(zone: str, at: int) -> int:
@@ -187,19 +200,21 @@ def _offset(zone: str, at: int) -> int:
     return 0 if moved is None else int(moved.total_seconds()) * SECOND
 
 
-def counter_reset(series: Faulty, rng: np.random.Generator) -> Faulty:
-    """Make it a counter that begins anew, or overflows 16 bits."""
+def counter_reset(series: Faulty, rng: np.random.Generator, anew: bool | None = None) -> Faulty:
+    """Make it a counter that begins anew, or overflows 16 bits; by chance where none is asked for."""
     rows = len(series.value)
     count = np.cumsum(rng.poisson(30, rows)).astype(np.float64)
     places = np.zeros(rows, bool)
-    if rng.random() < 0.5:
+    if anew is None:
+        anew = bool(rng.random() < 0.5)
+    if anew:
         at = int(rng.integers(rows // 10, rows - rows // 10))
         count[at:] -= count[at]
         places[at] = True
     else:
         count = (count + rng.integers(30_000, 60_000)) % 65536
         places[1:] = np.diff(count) < 0
-    return replace(series, value=count, places=places)
+    return replace(series, value=count, places=places, truth={"anew": anew})
 
 
 def repeated_block(series: Faulty, rng: np.random.Generator) -> Faulty:
@@ -214,24 +229,26 @@ def repeated_block(series: Faulty, rng: np.random.Generator) -> Faulty:
     return replace(series, value=value, places=places, truth={"rows": to - first})
 
 
-def overlap(series: Faulty, rng: np.random.Generator) -> Faulty:
-    """Append rows once more, as a second export would, now and then with other values."""
+def overlap(series: Faulty, rng: np.random.Generator, differs: bool | None = None) -> Faulty:
+    """Append rows once more, as a second export would, now and then half of them with other values."""
     rows = len(series.value)
     length = int(rng.integers(20, rows // 4))
     first = int(rng.integers(0, rows - length))
     again = series.value[first : first + length].copy()
-    differs = bool(rng.random() < 0.5)
+    if differs is None:
+        differs = bool(rng.random() < 0.5)
     if differs:
         again[: length // 2] = np.round(again[: length // 2] + 1.0, 2)
     time, value = np.concatenate([series.time, series.time[first : first + length]]), np.concatenate([series.value, again])
     places = np.arange(len(time)) >= rows
-    return replace(series, time=time, value=value, places=places, truth={"differs": differs})
+    return replace(series, time=time, value=value, places=places, truth={"differs": differs, "first": first})
 
 
 FAULTS: Mapping[str, Callable[[Faulty, np.random.Generator], Faulty]] = {
     one.__name__: one
     for one in (
-        sentinel, unit, saturation, resolution, jitter, clock_drift, clock_reset, epoch_unit, dst, counter_reset, repeated_block, overlap
+        sentinel, unit, saturation, resolution, jitter, clock_drift, clock_reset, epoch_unit, dst, counter_reset, repeated_block, overlap,
+        interpolated,
     )
 }  # fmt: skip
 """Each kind of fault of one series: a function of a sound series and a generator."""
@@ -276,3 +293,29 @@ PEER_FAULTS: Mapping[str, Callable[[Faulty, np.random.Generator], Faulty]] = {
     "peer_shift": peer_shift,
 }
 """Each kind of fault that peers show."""
+
+
+def track(rows: int, rng: np.random.Generator, step: int = 600 * SECOND) -> tuple[Faulty, Faulty]:
+    """Return latitude and longitude of a place that wanders a little."""
+    time, sound = START + np.arange(rows, dtype=np.int64) * step, np.zeros(rows, bool)
+    latitude, longitude = (
+        np.round(middle + np.cumsum(rng.normal(0, 2e-4, rows)), 5) for middle in (rng.uniform(40, 60), rng.uniform(-10, 30))
+    )
+    return Faulty("latitude", time, latitude, sound), Faulty("longitude", time, longitude, sound)
+
+
+def swapped(latitude: Faulty, longitude: Faulty, rng: np.random.Generator) -> tuple[Faulty, Faulty]:
+    """Exchange latitude and longitude in a span."""
+    places = _span(latitude, rng)
+    north, east = (np.where(places, other.value, one.value) for one, other in ((latitude, longitude), (longitude, latitude)))
+    return replace(latitude, value=north, places=places), replace(longitude, value=east, places=places)
+
+
+TOLD_AS: Mapping[str, tuple[str, ...]] = {
+    "dst": ("wall_clock",),
+    "overlap": ("duplicate_time", "conflicting_time"),
+    "peer_unit": ("unit",),
+    "peer_drift": ("drift",),
+    "peer_shift": ("shift",),
+}
+"""The kinds that discovery calls otherwise."""

@@ -22,7 +22,7 @@ class Truth(NamedTuple):
     record
         Path below the corpus for a file; `path#row` for a row, counted from 0 in file order, broken rows included.
     kind
-        `image`, `reading`, `series` (a reading of `series.parquet`), `window` or `document`.
+        `image`, `reading`, `series` (a row of `series.parquet` or of `field/`), `window` or `document`.
     fault
         Name of the planted fault, `none` for a clean record.
     expected
@@ -42,6 +42,45 @@ class Truth(NamedTuple):
     expected: Expected = "keep"
     original: str | None = None
     detail: str = ""
+
+
+class Planted(NamedTuple):
+    """A fault of an instrument that nobody declares, as a whole.
+
+    Attributes
+    ----------
+    file
+        Path below the corpus.
+    sensor, column
+        Where; the column is empty where it is in the times, or in whole rows.
+    kind
+        What discovery calls it.
+    row, rows
+        Row of the file with the first faulty reading, counted from 0, and how many there are; `truth.parquet` names them all.
+    first, last
+        Times of the first and of the last, as they are written: microseconds since 1970.
+    parameters
+        What exactly was done, as JSON.
+    """
+
+    file: str
+    sensor: str
+    column: str
+    kind: str
+    row: int
+    rows: int
+    first: int
+    last: int
+    parameters: str
+
+
+def write_planted(path: Path, planted: Sequence[Planted]) -> None:
+    """Write the faults of instruments as Parquet, one a row."""
+    time = pa.timestamp("us")
+    types = {"row": pa.int64(), "rows": pa.int64(), "first": time, "last": time}
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in Planted._fields])
+    columns = [pa.array([getattr(one, name) for one in planted], field.type) for name, field in zip(Planted._fields, schema, strict=True)]
+    pq.write_table(pa.Table.from_arrays(columns, schema=schema), path)
 
 
 def write_truth(path: Path, truths: Sequence[Truth]) -> None:

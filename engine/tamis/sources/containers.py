@@ -56,7 +56,7 @@ def index_media_table(file: SourceFile, target: Path) -> Indexed | None:
             return index_table(_container(file, "parquet"))
         if suffix in (".arrow", ".feather", ".ipc", ".arrows"):
             return index_table(_container(file, "arrow", index_stream(file.path, target) or ""))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: a column's name is no UTF-8
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
     return None

@@ -7,6 +7,7 @@ column counts; all others ride along.
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_right
 from dataclasses import replace
 from itertools import accumulate
@@ -28,6 +29,8 @@ FIRST_VALUES = 16
 _ROWS = 64
 _BUFFER = 1 << 20
 _WRITE_BYTES = 64 << 20
+_BLOCK = struct.Struct("<qi4xq")  # of a message in an Arrow IPC file: where it is, the length of its head, and that of its body
+_OFFSET_BYTES = 4  # that a value of a binary column takes at least
 
 
 def index_table(container: Container) -> Indexed | None:
@@ -58,7 +61,7 @@ class MediaTable:
         else:
             self._file = pa.ipc.open_file(self._handle)
             self.schema = self._file.schema
-            sizes = [] if container.starts else [self._file.get_batch(i).num_rows for i in range(self._file.num_record_batches)]
+            sizes = [] if container.starts else _batch_rows(self._handle, self._file)
         self.starts = container.starts or (0, *accumulate(sizes))
         self._is_parquet = container.format == "parquet"
         self._group = self._next = -1
@@ -89,6 +92,10 @@ class MediaTable:
                     return 2 * sum(kinds) > len(kinds)
         return False
 
+    def holds(self, row: int) -> bool:
+        """Say whether a row was read before and is in memory still."""
+        return self._values is not None and self._next - len(self._values) <= row < self._next
+
     def payload(self, row: int) -> pa.Buffer | None:
         """Return a row's payload, or None where it is null.
 
@@ -97,10 +104,17 @@ class MediaTable:
         OSError, pyarrow.ArrowException
             The row group cannot be decoded; it is not tried again.
         """
+        if not self.holds(row):
+            self._read(row)
+        value = self._values[row - self._next + len(self._values)]
+        return value.as_buffer() if value.is_valid else None
+
+    def _read(self, row: int) -> None:
+        """Read on until a row is in memory."""
         group = bisect_right(self.starts, row) - 1
         if group in self._broken:
             raise OSError(self._broken[group])
-        if group != self._group or self._values is None or row < self._next - len(self._values):
+        if group != self._group or self._values is None or row < self._next:
             self._group, self._next, self._values = group, self.starts[group], pa.nulls(0)
             self._batches = self.batches(group, [self._column], _ROWS)
         try:
@@ -111,8 +125,6 @@ class MediaTable:
             self._values = None
             self._broken[group] = f"the rows from {self._next} on of row group {group} cannot be read: {error}"
             raise OSError(self._broken[group]) from error
-        value = self._values[row - self._next + len(self._values)]
-        return value.as_buffer() if value.is_valid else None
 
     def batches(self, group: int, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a row group, some at a time, without holding it whole where it is Parquet."""
@@ -120,6 +132,44 @@ class MediaTable:
             yield from self._file.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False)
         else:
             yield self._file.get_batch(group).select(columns)
+
+
+def _batch_rows(handle: pa.NativeFile, file: Any) -> list[int]:
+    """Return how many rows each batch of an Arrow IPC file has, by the heads of its messages: the values need not be read for that.
+
+    Where a head cannot be read, or tells of more rows than its body has room for, Arrow reads the batch and judges it.
+    """
+    length = int.from_bytes(handle.read_at(4, handle.size() - 10), "little")  # behind it stands only the mark of six bytes
+    footer = handle.read_at(length, handle.size() - 10 - length)
+    rows: list[int] = []
+    try:
+        blocks = _followed(footer, _field(footer, _followed(footer, 0), 3))
+        (count,) = struct.unpack_from("<I", footer, blocks)
+        for at in range(blocks + 4, blocks + 4 + _BLOCK.size * count, _BLOCK.size):
+            offset, size, body = _BLOCK.unpack_from(footer, at)
+            head = handle.read_at(size, offset)
+            message = _followed(head, 8 if head[:4] == b"\xff\xff\xff\xff" else 4)
+            place = _field(head, _followed(head, _field(head, message, 2)), 0)
+            told = struct.unpack_from("<q", head, place)[0] if place else 0
+            rows.append(told if 0 <= _OFFSET_BYTES * told <= body else file.get_batch(len(rows)).num_rows)
+    except (struct.error, ValueError, OverflowError):
+        rows = []
+    return rows if len(rows) == file.num_record_batches else [file.get_batch(i).num_rows for i in range(file.num_record_batches)]
+
+
+def _followed(data: bytes, place: int) -> int:
+    """Return where an offset of FlatBuffers leads."""
+    return place + int(struct.unpack_from("<I", data, place)[0])
+
+
+def _field(data: bytes, table: int, number: int) -> int:
+    """Return where a field of a FlatBuffers table lies; 0 where it has the default."""
+    entries = table - struct.unpack_from("<i", data, table)[0]
+    (size,) = struct.unpack_from("<H", data, entries)
+    if 4 + 2 * number >= size:
+        return 0
+    (offset,) = struct.unpack_from("<H", data, entries + 4 + 2 * number)
+    return table + int(offset) if offset else 0
 
 
 def copy_table(container: Container, kept: NDArray[Any], target: Any, compression: str) -> None:

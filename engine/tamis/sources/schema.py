@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from tamis.sources.rows import free_names
 from tamis.sources.units import conversion
 
 if TYPE_CHECKING:
@@ -128,13 +129,24 @@ def _group(name: str, members: Sequence[Staged], options: FormatOptions) -> Tabl
     columns: list[ColumnPlan] = []
     readings: list[list[Reading]] = []
     notes: list[str] = []
-    for key, first in by_key[0].items():
+    names = _passable([first.name for first in by_key[0].values()], notes)
+    for key, title in zip(by_key[0], names, strict=True):
         profiles = [profiles[key] for profiles in by_key]
-        plan = _plan(first.name, profiles, options, notes)
+        plan = _plan(title, profiles, options, notes)
         columns.append(plan)
         readings.append(_readings(plan, profiles, options, notes))
     by_file = zip((table.record for table in members), zip(*readings, strict=True), strict=True)
     return TableGroup(name, tuple(columns), dict(by_file), tuple(notes))
+
+
+def _passable(names: Sequence[str], notes: list[str]) -> list[str]:
+    """Return names with a sign for each NUL, at which the C interface of Arrow ends a name; of those changed a note."""
+    changed = [name for name in names if "\0" in name]
+    if not changed:
+        return list(names)
+    new = dict(zip(changed, free_names([name.replace("\0", "\u2400") for name in changed], names), strict=True))
+    notes += [f"the name of the column {name!r} holds a NUL, which cannot be written: it is {title!r} now" for name, title in new.items()]
+    return [new.get(name, name) for name in names]
 
 
 def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, notes: list[str]) -> ColumnPlan:

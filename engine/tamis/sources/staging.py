@@ -69,7 +69,7 @@ def stage(file: SourceFile, target: Path, options: FormatOptions | None = None) 
         if suffix in TEXT_SUFFIXES or suffix == LOGGER_SUFFIX:
             return _stage_text(file, target, suffix, words, join_times=options.join_times)
         return _profile_native(file, target, words)
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError, ReadFailed) as error:
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError, ReadFailed, UnicodeDecodeError) as error:  # the last: of a column's name
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise  # the output has no room; the table is not to blame
         return Problem(file.record, "unreadable_table", str(error))

@@ -7,12 +7,13 @@ a component's root.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import cuda
 
 from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
     """Join the components of each edge's ends; the smaller root wins."""
-    parents = to_device(parent)
+    parents = xp.array(parent)  # it is changed
+    if left.size and not _falls(parents):
+        message = "parent must hold, for each member, a member with no higher index; start from numpy.arange(n)"
+        raise ArgumentError(message)  # a thread that climbs a circle never ends, and a GPU cannot be interrupted
     launch(hook, left.size, parents, to_device(left), to_device(right))
     to_host(parents, parent)
 
@@ -28,12 +32,17 @@ def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.
 def roots(parent: NDArray[np.int64], out: NDArray[np.int64]) -> bool:
     """Write the root of each member; return False where a parent is no lower member."""
     parents = to_device(parent)
-    if bool(((parents < 0) | (parents > xp.arange(parent.size))).any()):
+    if not _falls(parents):
         return False
     found = xp.empty(parent.size, np.int64)
     launch(climb, parent.size, parents, found)
     to_host(found, out)
     return True
+
+
+def _falls(parents: Any) -> bool:
+    """Return whether each parent is a member with no higher index."""
+    return not bool(((parents < 0) | (parents > xp.arange(parents.size))).any())
 
 
 @cuda.jit

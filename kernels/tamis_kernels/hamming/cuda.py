@@ -124,7 +124,7 @@ def _compare(queries: Side, index: Side, search: Search, first: int, rows: int, 
         compare_buckets[-(-rows // WARPS), (WARP, WARPS)](*arguments)
     elif size:
         kernel = compare_one_word if len(queries.columns) == 1 else compare_two_words
-        kernel[(-(-rows // (OWN * THREADS)), -(-size // STRIP)), THREADS](*arguments)
+        kernel[(-(-size // STRIP), -(-rows // (OWN * THREADS))), THREADS](*arguments)  # along y go 65,535 blocks at most
     return totals, hits, int(found[0])
 
 
@@ -188,13 +188,13 @@ def compare_one_word(queries: Side, index: Side, search: Search, first: int, tot
     tile = cuda.shared.array(TILE, uint64)
     thread = cuda.threadIdx.x
     last = first + totals.size - 1
-    place = first + cuda.blockIdx.x * OWN * THREADS + thread
+    place = first + cuda.blockIdx.y * OWN * THREADS + thread
     p0, p1, p2, p3 = min(place, last), min(place + THREADS, last), min(place + 2 * THREADS, last), min(place + 3 * THREADS, last)
     own = queries.columns[0]
     o0, o1, o2, o3 = own[p0], own[p1], own[p2], own[p3]
     limit, turned = i32(search.limit), search.forms.shape[0] > 1
-    stop = min(index.order.size, (cuda.blockIdx.y + 1) * STRIP)
-    for begin in range(cuda.blockIdx.y * STRIP, stop, TILE):
+    stop = min(index.order.size, (cuda.blockIdx.x + 1) * STRIP)
+    for begin in range(cuda.blockIdx.x * STRIP, stop, TILE):
         size = min(TILE, stop - begin)
         cuda.syncthreads()
         for i in range(thread, size, THREADS):
@@ -213,14 +213,14 @@ def compare_two_words(queries: Side, index: Side, search: Search, first: int, to
     tile = cuda.shared.array((2, TILE), uint64)
     thread = cuda.threadIdx.x
     last = first + totals.size - 1
-    place = first + cuda.blockIdx.x * OWN * THREADS + thread
+    place = first + cuda.blockIdx.y * OWN * THREADS + thread
     p0, p1, p2, p3 = min(place, last), min(place + THREADS, last), min(place + 2 * THREADS, last), min(place + 3 * THREADS, last)
     own, more = queries.columns[0], queries.columns[1]
     o0, o1, o2, o3 = own[p0], own[p1], own[p2], own[p3]
     m0, m1, m2, m3 = more[p0], more[p1], more[p2], more[p3]
     limit, turned = i32(search.limit), search.forms.shape[0] > 1
-    stop = min(index.order.size, (cuda.blockIdx.y + 1) * STRIP)
-    for begin in range(cuda.blockIdx.y * STRIP, stop, TILE):
+    stop = min(index.order.size, (cuda.blockIdx.x + 1) * STRIP)
+    for begin in range(cuda.blockIdx.x * STRIP, stop, TILE):
         size = min(TILE, stop - begin)
         cuda.syncthreads()
         for i in range(thread, size, THREADS):

@@ -18,8 +18,30 @@ from tamis_kernels.device import in_batches, launch, launch_blocks, to_device, t
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, load, open_interval
 from tamis_kernels.jpeg.header import Frame, next_scan
-from tamis_kernels.jpeg.lane import AT, FILE, IDLE, ROOM, SLACK, SLOTS, STATE, TABLE_BITS, TOTAL, TROUBLE, Lane, finish, run_one
-from tamis_kernels.jpeg.tables import WIDTH
+from tamis_kernels.jpeg.lane import (
+    AT,
+    BIT,
+    BLOCK,
+    END_BIT,
+    FILE,
+    IDLE,
+    ROOM,
+    SHIFT,
+    SLACK,
+    SLOT,
+    SLOTS,
+    STATE,
+    STOP,
+    TABLE_BITS,
+    TOTAL,
+    TROUBLE,
+    K,
+    Lane,
+    finish,
+    settle,
+    signed,
+)
+from tamis_kernels.jpeg.tables import COUNT, END, MOST_BITS, PASSED, WIDTH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,11 +79,12 @@ def walk_batch(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
     begins, starts, jumps, rooms = (
         np.concatenate([[0], np.cumsum(sizes)]) for sizes in (pixels, blocks + 16, pixels + 2 * sides, ROOM * (sides + 1))
     )
+    bytes_at = (offsets + 3) // 4 * 4 + SLACK * np.arange(count + 1)  # whole words, which a window takes
     pictures = xp.empty(int(begins[-1]), np.uint8)
     lanes = Lane(
         xp.zeros((count, STATE), np.int64),
         frames,
-        xp.empty(data.size + SLACK * count, np.uint8),
+        xp.empty(int(bytes_at[-1]), np.uint8),
         xp.empty(int(starts[-1]), np.int64),
         xp.empty(int(starts[-1]), np.int32),
         xp.zeros((count, 20), np.uint64),
@@ -71,13 +94,14 @@ def walk_batch(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
         xp.empty(int(rooms[-1]), np.int64),
         xp.zeros((count, 5), np.int64),
     )
-    places = [to_device(place) for place in (begins, starts, jumps, rooms)]
+    places = [to_device(place) for place in (begins, bytes_at, starts, jumps, rooms)]
     keys = xp.empty(count, np.uint64)
     while True:
         launch(open_scans, count, files, bounds, told, lanes, pictures, *places, keys)
         if not bool((lanes.state[:, FILE] != IDLE).any()):
             break
-        launch_blocks(walk_scans, -(-count // THREADS), THREADS, files, bounds, told, lanes, pictures, *places, xp.argsort(keys))
+        order = xp.argsort(keys)
+        launch_blocks(walk_scans, -(-count // THREADS), THREADS, files, bounds, told, lanes, pictures, *places, order)
         launch(find_seams, count, files, bounds, told, lanes, pictures, *places)
     to_host(told, facts)
     return pictures, begins
@@ -130,7 +154,7 @@ def frame_of(frames: Frame, i: int, lookup: NDArray[np.int16]) -> Frame:
 def lane_of(
     lanes: Lane,
     i: int,
-    offsets: NDArray[np.int64],
+    byte_at: NDArray[np.int64],
     start_at: NDArray[np.int64],
     jump_at: NDArray[np.int64],
     room_at: NDArray[np.int64],
@@ -140,7 +164,7 @@ def lane_of(
     return Lane(
         lanes.state[i],
         frame_of(lanes.frame, i, lookup),
-        lanes.bytes[offsets[i] + SLACK * i : offsets[i + 1] + SLACK * (i + 1)],
+        lanes.bytes[byte_at[i] : byte_at[i + 1]],
         lanes.starts[start_at[i] : start_at[i + 1]],
         lanes.levels[start_at[i] : start_at[i + 1]],
         lanes.bases[i],
@@ -168,6 +192,7 @@ def open_scans(
     lanes: Lane,
     pictures: NDArray[np.uint8],
     picture_at: NDArray[np.int64],
+    byte_at: NDArray[np.int64],
     start_at: NDArray[np.int64],
     jump_at: NDArray[np.int64],
     room_at: NDArray[np.int64],
@@ -178,7 +203,7 @@ def open_scans(
     if i >= facts.shape[0]:
         return
     keys[i] = u64(0xFFFFFFFFFFFFFFFF)
-    lane = lane_of(lanes, i, offsets, start_at, jump_at, room_at, lanes.frame.lookup[i])
+    lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[i])
     file, picture = data[offsets[i] : offsets[i + 1]], pictures[picture_at[i] : picture_at[i + 1]]
     if lane.state[FILE] == 0:
         lane.state[FILE] = UNDER_WAY if begin_file(file, lane, facts[i]) else IDLE
@@ -234,6 +259,57 @@ def same_tables(frames: Frame, one: int, other: int, used: np.uint64) -> bool:
     return True
 
 
+@cuda.jit(device=True)
+def word_at(words: NDArray[np.uint32], place: int) -> Any:
+    """Return a word whose first byte is its highest."""
+    word = u64(words[place])
+    return (word & u64(0xFF)) << u64(24) | (word & u64(0xFF00)) << u64(8) | (word >> u64(8)) & u64(0xFF00) | word >> u64(24)
+
+
+@cuda.jit(device=True)
+def pass_symbols(lane: Lane, words: NDArray[np.uint32], begin: int) -> None:
+    """Pass symbols as `run_one` does, to the same state, through a window that is filled up by 32 bits at a time.
+
+    The threads of a warp are in files far apart: each load takes as many steps as there are threads, and the CPU's eight for a symbol would
+    be all that the walk did.
+    """
+    state, starts, bases, lookup, codes = lane.state, lane.starts, lane.bases, lane.frame.lookup, lane.frame.codes
+    bit, k, slot, block = state[BIT], state[K], state[SLOT], state[BLOCK]
+    last, stop, slots = state[END_BIT] - MOST_BITS, state[STOP], state[SLOTS]
+    base = bases[2 * slot + (k > 0)]
+    at, held = begin + (bit >> 5), 32 - (bit & 31)
+    window = word_at(words, at) << u64(64 - held)
+    while bit <= last and block < stop:
+        if held < 32:
+            at += 1
+            window |= word_at(words, at) << u64(32 - held)
+            held += 32
+        entry = signed(lookup[base + (window >> SHIFT)])
+        after = k + (entry >> COUNT & 63)
+        if (entry | (63 - after)) < 0:
+            entry = settle(window, signed(base >> TABLE_BITS), k, codes, lane.frame.symbols)
+            if entry < 0:
+                state[TROUBLE] = -entry
+                break
+            entry &= PASSED
+            after = k + (entry >> COUNT & 63)
+        length = entry & 31
+        bit += length
+        held -= length
+        window <<= u64(length)
+        if entry >> END:
+            block += 1
+            starts[block] = bit
+            slot = 0 if slot + 1 == slots else slot + 1
+            base = bases[2 * slot]
+            k = 0
+        else:
+            if k == 0:
+                base = bases[2 * slot + 1]
+            k = after
+    state[BIT], state[K], state[SLOT], state[BLOCK] = bit, k, slot, block
+
+
 @cuda.jit
 def walk_scans(
     data: NDArray[np.uint8],
@@ -242,6 +318,7 @@ def walk_scans(
     lanes: Lane,
     pictures: NDArray[np.uint8],
     picture_at: NDArray[np.int64],
+    byte_at: NDArray[np.int64],
     start_at: NDArray[np.int64],
     jump_at: NDArray[np.int64],
     room_at: NDArray[np.int64],
@@ -252,7 +329,7 @@ def walk_scans(
     item, first = cuda.grid(1), order[np.int64(cuda.blockIdx.x) * THREADS]
     if lanes.state[first, FILE] == IDLE:
         return  # as are all files behind it
-    leader = lane_of(lanes, first, offsets, start_at, jump_at, room_at, lanes.frame.lookup[first])
+    leader = lane_of(lanes, first, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[first])
     held = tables_of(leader)
     for place in range(cuda.threadIdx.x, TABLES, THREADS):
         if held >> u64(place >> WIDTH) & u64(1):
@@ -263,13 +340,14 @@ def walk_scans(
     i = order[item]
     if lanes.state[i, FILE] == IDLE:
         return
-    lane = lane_of(lanes, i, offsets, start_at, jump_at, room_at, lanes.frame.lookup[i])
+    lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[i])
     used = tables_of(lane)
     if used & held == used and same_tables(lanes.frame, i, first, used):
-        lane = lane_of(lanes, i, offsets, start_at, jump_at, room_at, shared)
+        lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, shared)
     file, picture = data[offsets[i] : offsets[i + 1]], pictures[picture_at[i] : picture_at[i + 1]]
+    words = lanes.bytes.view(np.uint32)
     while True:
-        run_one(lane)
+        pass_symbols(lane, words, byte_at[i] // 4)
         fault = lane.state[TROUBLE]
         if enter(file, lane, facts[i], picture, fault if fault else finish(lane)):
             lane.state[FILE] = TO_JUDGE
@@ -288,6 +366,7 @@ def find_seams(
     lanes: Lane,
     pictures: NDArray[np.uint8],
     picture_at: NDArray[np.int64],
+    byte_at: NDArray[np.int64],
     start_at: NDArray[np.int64],
     jump_at: NDArray[np.int64],
     room_at: NDArray[np.int64],
@@ -295,7 +374,7 @@ def find_seams(
     """Look for a seam in the whole scan of a file a thread, and go on to the scan's end."""
     i = cuda.grid(1)
     if i < facts.shape[0] and lanes.state[i, FILE] == TO_JUDGE:
-        lane = lane_of(lanes, i, offsets, start_at, jump_at, room_at, lanes.frame.lookup[i])
+        lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[i])
         file = data[offsets[i] : offsets[i + 1]]
         judge_seam(file, lane, facts[i], pictures[picture_at[i] : picture_at[i + 1]])
         leave(file, lane, facts[i])

@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
+from tamis_kernels.moments.grids import LONG, LOW_32, ROUNDER, deposit, rounding, units_for
+from tamis_kernels.moments.rows import LANES, LARGEST, LINES, add_block, shape_of_blocks
+from tamis_kernels.moments.wide import add_wide, empty_bins
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FINITE, NAN, POSITIVE, NEGATIVE, OUTSIDE = range(5)
 BLOCK = 2048  # 2048 products of two 26-bit limbs, three to a sum, stay below 2^63
-LIMB, LONG = 26, 51
 STRIP, SKEW = 1 << 17, 16  # values that are held turned into columns, and what keeps these from the same place in the cache
+PAUSE = 63  # blocks at most until a matrix is again tried row by row
 PENDING = 8 * BLOCK  # squares of 24 bits, so many to a bin, stay below 2^63
-LOW_27 = (1 << 27) - 1
-LOW_32 = (1 << 32) - 1
-ROUNDER = 1.5 * 2.0**52
 
 
 @njit(cache=True, nogil=True)
@@ -47,18 +48,11 @@ def _set_corners(corner_bits: NDArray[Any], magnitude: Any, shift: int, least: A
 
 
 @njit(cache=True, nogil=True)
-def _rounder(unit: int) -> tuple[float, Any]:
-    """Return what rounds a float64 to units of 2^unit when it is added, and the bits of the sum of it and 0."""
-    rounder = math.ldexp(ROUNDER, unit)
-    return rounder, np.float64(rounder).view(np.int64)
-
-
-@njit(cache=True, nogil=True)
 def _short(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, corner_bits: NDArray[Any], out: NDArray[np.int64]) -> None:
     """Sum float32 that are multiples of 2^unit and less than 2^(unit + 51); their squares have 48 bits."""
-    rounder, zero = _rounder(unit)
-    rounder_high, zero_high = _rounder(2 * unit + LONG)
-    rounder_low, zero_low = _rounder(2 * unit)
+    rounder, zero = rounding(unit)
+    rounder_high, zero_high = rounding(2 * unit + LONG)
+    rounder_low, zero_low = rounding(2 * unit)
     total = high = low = np.int64(0)
     shift = 8 * bits.itemsize - 1
     least, greatest, largest, smallest = magnitude, ~magnitude, magnitude & ~magnitude, magnitude
@@ -77,11 +71,11 @@ def _short(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, 
 @njit(cache=True, nogil=True)
 def _long(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, corner_bits: NDArray[Any], out: NDArray[np.int64]) -> None:
     """Sum float64 that are multiples of 2^unit and less than 2^(unit + 76); a square is a product and its rounding error (Dekker 1971)."""
-    rounder_high, zero_high = _rounder(unit + LONG)
-    rounder_low, zero_low = _rounder(unit)
-    rounder_a, zero_a = _rounder(2 * unit + 2 * LONG)
-    rounder_b, zero_b = _rounder(2 * unit + LONG)
-    rounder_c, zero_c = _rounder(2 * unit)
+    rounder_high, zero_high = rounding(unit + LONG)
+    rounder_low, zero_low = rounding(unit)
+    rounder_a, zero_a = rounding(2 * unit + 2 * LONG)
+    rounder_b, zero_b = rounding(2 * unit + LONG)
+    rounder_c, zero_c = rounding(2 * unit)
     high = low = square_a = square_b = square_c = np.int64(0)
     shift = 8 * bits.itemsize - 1
     least, greatest, largest, smallest = magnitude, ~magnitude, magnitude & ~magnitude, magnitude
@@ -152,121 +146,6 @@ def _admit(
 
 
 @njit(cache=True, nogil=True)
-def _three_limbs(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> int:
-    """Sum values of at most 77 bits above the unit 2^unit; return how many leave a rest."""
-    rounder_a, zero_a = _rounder(unit + 2 * LIMB)
-    rounder_b, zero_b = _rounder(unit + LIMB)
-    rounder_c, zero_c = _rounder(unit)
-    rests = 0
-    sum_a = sum_b = sum_c = np.int64(0)
-    square_aa = square_ab = square_bb = square_bc = square_cc = np.int64(0)
-    for i in range(values.shape[0]):
-        rounded = np.float64(values[i]) + rounder_a
-        a = np.int64(np.int32(np.float64(rounded).view(np.int64) - zero_a))
-        rest = np.float64(values[i]) - (rounded - rounder_a)
-        rounded = rest + rounder_b
-        b = np.int64(np.int32(np.float64(rounded).view(np.int64) - zero_b))
-        rest = rest - (rounded - rounder_b)
-        rounded = rest + rounder_c
-        c = np.int64(np.int32(np.float64(rounded).view(np.int64) - zero_c))
-        rests += rest - (rounded - rounder_c) != 0.0
-        sum_a += a
-        sum_b += b
-        sum_c += c
-        square_aa += a * a
-        square_ab += a * b
-        square_bb += b * b + 2 * (a * c)
-        square_bc += b * c
-        square_cc += c * c
-    out[0], out[1], out[2] = sum_c, sum_b, sum_a
-    out[3], out[4], out[5], out[6], out[7] = square_cc, 2 * square_bc, square_bb, 2 * square_ab, square_aa
-    return rests
-
-
-@njit(cache=True, nogil=True)
-def _deposit(table: NDArray[np.int64], place: Any, amount: Any) -> None:
-    table[place] += amount & LOW_32
-    table[place + 32] += amount >> 32
-
-
-@njit(cache=True, nogil=True)
-def _one_by_one(values: NDArray[Any], sums: NDArray[np.int64], squares: NDArray[np.int64]) -> None:
-    for i in range(values.shape[0]):
-        pattern = np.float64(values[i]).view(np.int64)
-        exponent = (pattern >> 52) & 0x7FF
-        mantissa = pattern & ((1 << 52) - 1)
-        place = exponent - 1 if exponent > 0 else 0
-        if exponent > 0:
-            mantissa |= 1 << 52
-        low = mantissa & LOW_27
-        high = mantissa >> 27
-        sign = -1 if pattern < 0 else 1
-        sums[place] += sign * low
-        sums[place + 27] += sign * high
-        _deposit(squares, 2 * place, low * low)
-        _deposit(squares, 2 * place + 27, 2 * low * high)
-        _deposit(squares, 2 * place + 54, high * high)
-
-
-@njit(cache=True, nogil=True)
-def _by_exponent(values: NDArray[Any], bins: NDArray[np.int64]) -> None:
-    """Add float32 to a sum of mantissas and one of their squares per exponent."""
-    for i in range(values.shape[0]):
-        pattern = np.int64(np.float32(values[i]).view(np.int32))
-        exponent = (pattern >> 23) & 0xFF
-        mantissa = (pattern & 0x7FFFFF) | (np.int64(exponent > 0) << 23)
-        sign = pattern >> 63
-        bins[exponent, 0] += (mantissa ^ sign) - sign
-        bins[exponent, 1] += mantissa * mantissa
-
-
-@njit(cache=True, nogil=True)
-def _empty_bins(bins: NDArray[np.int64], sums: NDArray[np.int64], squares: NDArray[np.int64]) -> None:
-    for exponent in range(bins.shape[0]):
-        if bins[exponent, 1] != 0:
-            place = 1074 - 149 + max(exponent - 1, 0)
-            _deposit(sums, place, bins[exponent, 0])
-            _deposit(squares, 2 * place, bins[exponent, 1])
-            bins[exponent, 0] = bins[exponent, 1] = 0
-
-
-@njit(cache=True, nogil=True)
-def _grid(smallest: float, largest: float, short: bool) -> tuple[int, int]:
-    """Return the least and the greatest unit that a block can be summed on; the first is the greater one where there is none."""
-    bottom, top = math.frexp(smallest)[1] - 1, math.frexp(largest)[1]
-    if bottom <= -480 or top >= 480:  # a square would lose bits
-        return 1, 0
-    return (top - 51, bottom - 23) if short else (top - 76, bottom - 52)
-
-
-@njit(cache=True, nogil=True)
-def _add_wide(
-    values: NDArray[Any],
-    smallest: float,
-    largest: float,
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    bins: NDArray[np.int64],
-    out: NDArray[np.int64],
-) -> int:
-    """Add finite values of many exponents, not all of them 0; return how many went to the bins."""
-    top = math.frexp(largest)[1]
-    unit = top - 25 - LIMB * 2
-    fits = math.frexp(smallest)[1] - 1 >= unit and unit >= -1022 and top <= 990  # else a rounder is subnormal or infinite
-    if fits and _three_limbs(values, unit, out) == 0:
-        for i in range(3):
-            _deposit(sums, unit + 1074 + LIMB * i, out[i])
-        for i in range(5):
-            _deposit(squares, 2 * (unit + 1074) + LIMB * i, out[3 + i])
-        return 0
-    if values.itemsize == 4:
-        _by_exponent(values, bins)
-        return len(values)
-    _one_by_one(values, sums, squares)
-    return 0
-
-
-@njit(cache=True, nogil=True)
 def _accumulate(
     values: NDArray[Any],
     bits: NDArray[Any],
@@ -276,11 +155,13 @@ def _accumulate(
     high: float,
     offset: float,
     scale: float,
+    unit: int,
     sums: NDArray[np.int64],
     squares: NDArray[np.int64],
     counts: NDArray[np.int64],
     extremes: NDArray[np.float64],
-) -> None:
+) -> int:
+    """Add values to the tables, from a grid that was good before; return the grid that was good last."""
     short = values.itemsize == 4
     admitted = np.empty(BLOCK, values.dtype)
     good = np.empty(BLOCK, np.uint8)
@@ -289,7 +170,7 @@ def _accumulate(
     corner_bits = corner.view(bits.dtype)
     out = np.zeros(8, np.int64)
     bins = np.zeros((256, 2), np.int64)
-    pending = unit = 0
+    pending = 0
     holes = False
     for start in range(0, values.shape[0], BLOCK):
         block = values[start : start + BLOCK]
@@ -315,7 +196,7 @@ def _accumulate(
             smallest, largest = np.float64(corner[3]), np.float64(corner[2])
             if fixed or largest == 0:
                 break
-            least, greatest = _grid(smallest, largest, short)
+            least, greatest = units_for(smallest, largest, short)
             if least <= unit <= greatest or least > greatest:
                 break
             unit = (least + greatest) // 2
@@ -329,40 +210,84 @@ def _accumulate(
                 sums[i] += out[i]
         elif largest > 0:
             if least <= unit <= greatest:
-                _deposit(sums, unit + 1074, out[0])
-                _deposit(sums, unit + 1074 + LONG, out[4])
+                deposit(sums, unit + 1074, out[0])
+                deposit(sums, unit + 1074 + LONG, out[4])
                 for i in range(3):
-                    _deposit(squares, 2 * (unit + 1074) + LONG * i, out[1 + i])
+                    deposit(squares, 2 * (unit + 1074) + LONG * i, out[1 + i])
             else:
-                pending += _add_wide(block, smallest, largest, sums, squares, bins, out)
+                pending += add_wide(block, smallest, largest, sums, squares, bins, out)
                 if pending >= PENDING:
-                    _empty_bins(bins, sums, squares)
+                    empty_bins(bins, sums, squares)
                     pending = 0
     if pending > 0:
-        _empty_bins(bins, sums, squares)
+        empty_bins(bins, sums, squares)
+    return unit
+
+
+@njit(cache=True, nogil=True)
+def _turn(
+    matrix: NDArray[Any],
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    strip: NDArray[Any],
+    strip_bits: NDArray[Any],
+    magnitude: Any,
+    units: NDArray[np.int64],
+    sums: NDArray[np.int64],
+    squares: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    extremes: NDArray[np.float64],
+) -> None:
+    """Add some columns of some rows one by one, turned strip by strip in the cache."""
+    first, last = columns
+    for start in range(rows[0], rows[1], strip.shape[1] - SKEW):
+        height = min(strip.shape[1] - SKEW, rows[1] - start)
+        for i in range(height):
+            for j in range(first, last):
+                strip[j - first, i] = matrix[start + i, j]
+        for j in range(first, last):
+            column, column_bits = strip[j - first, :height], strip_bits[j - first, :height]
+            tables = (sums[j], squares[j], counts[j], extremes[j])
+            units[j] = _accumulate(column, column_bits, magnitude, False, -LARGEST, LARGEST, 0.0, 1.0, units[j], *tables)
 
 
 @njit(cache=True, nogil=True)
 def _accumulate_columns(
     matrix: NDArray[Any],
+    shape: tuple[int, int, int],
     strip: NDArray[Any],
     strip_bits: NDArray[Any],
+    lines: NDArray[Any],
+    corners: NDArray[Any],
+    corner_values: NDArray[Any],
     magnitude: Any,
-    largest: float,
     sums: NDArray[np.int64],
     squares: NDArray[np.int64],
     counts: NDArray[np.int64],
     extremes: NDArray[np.float64],
 ) -> None:
     rows, columns = matrix.shape
-    for start in range(0, rows, strip.shape[1] - SKEW):
-        height = min(strip.shape[1] - SKEW, rows - start)
-        for i in range(height):
-            for j in range(columns):
-                strip[j, i] = matrix[start + i, j]
-        for j in range(columns):
-            state = (sums[j], squares[j], counts[j], extremes[j])
-            _accumulate(strip[j, :height], strip_bits[j, :height], magnitude, False, -largest, largest, 0.0, 1.0, *state)
+    flat = matrix.reshape(-1)
+    beside, across, height = shape
+    rounders, lanes = np.zeros(5 * LANES), np.zeros(5 * LANES, np.int64)
+    units = np.zeros(columns, np.int64)
+    added, pauses = np.zeros(columns, np.int64), np.zeros(columns, np.int64)  # rows; blocks that were turned where the last one failed
+    for start in range(0, rows, height):
+        for first in range(0, columns, across):
+            if added[first] > start:
+                continue
+            last, end = min(first + across, columns), min(start + height, rows)
+            size = (end - start) // (beside * LINES) * (beside * LINES)
+            tables = (sums[first:last], squares[first:last], counts[first:last], extremes[first:last])
+            work = (lines, rounders, lanes, corners, corner_values, units[first:last])
+            if size > 0 and add_block(flat, columns, start * columns + first, size, beside, magnitude, *work, *tables):
+                pauses[first] = 0
+            else:
+                size = 0
+                pauses[first] = min(2 * pauses[first] + 1, PAUSE)
+                end = min(start + pauses[first] * height, rows)
+            _turn(matrix, (start + size, end), (first, last), strip, strip_bits, magnitude, units, sums, squares, counts, extremes)
+            added[first] = end
 
 
 def _call(values: NDArray[Any], *arguments: Any) -> None:
@@ -378,8 +303,7 @@ def accumulate(
     extremes: NDArray[np.float64],
 ) -> None:
     """Add values to the exact tables, counts and extremes."""
-    largest = float(np.finfo(np.float64).max)
-    _call(values, False, -largest, largest, 0.0, 1.0, sums, squares, counts, extremes)
+    _call(values, False, -LARGEST, LARGEST, 0.0, 1.0, 0, sums, squares, counts, extremes)
 
 
 def accumulate_columns(
@@ -391,10 +315,11 @@ def accumulate_columns(
 ) -> None:
     """Add each column of a row-major matrix to its row of the tables, counts and extremes."""
     info = np.iinfo(f"i{matrix.itemsize}")
-    columns = matrix.shape[1]
-    strip = np.empty((columns, max(64, min(4 * BLOCK, STRIP // columns)) + SKEW), matrix.dtype)
-    largest = float(np.finfo(np.float64).max)
-    _accumulate_columns(matrix, strip, strip.view(info.dtype), info.dtype.type(info.max), largest, sums, squares, counts, extremes)
+    beside, across, height = shape_of_blocks(matrix.shape[1])
+    strip = np.empty((across, min(4 * BLOCK, STRIP // across) + SKEW), matrix.dtype)
+    lines, corners = np.zeros(LINES * LANES, matrix.dtype), np.empty(3 * LANES, info.dtype)
+    work = (strip, strip.view(info.dtype), lines, corners, corners.view(matrix.dtype), info.dtype.type(info.max))
+    _accumulate_columns(matrix, (beside, across, height), *work, sums, squares, counts, extremes)
 
 
 def accumulate_fixed(
@@ -408,4 +333,4 @@ def accumulate_fixed(
     extremes: NDArray[np.float64],
 ) -> None:
     """Add q = rint((value - offset) * scale) to totals: sum q, sum of q² mod 2^32, sum of q² div 2^32."""
-    _call(values, True, low, high, offset, scale, totals, totals, counts, extremes)
+    _call(values, True, low, high, offset, scale, 0, totals, totals, counts, extremes)

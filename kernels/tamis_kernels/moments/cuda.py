@@ -13,7 +13,8 @@ import numpy as np
 from numba import cuda
 
 from tamis_kernels.device import launch, streamed, to_device, to_host, uniform
-from tamis_kernels.moments.cpu import FINITE, LOW_32, NAN, NEGATIVE, OUTSIDE, POSITIVE, ROUNDER
+from tamis_kernels.moments.cpu import FINITE, NAN, NEGATIVE, OUTSIDE, POSITIVE
+from tamis_kernels.moments.grids import LOW_32, ROUNDER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

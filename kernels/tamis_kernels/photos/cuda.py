@@ -40,8 +40,9 @@ def describe_files(
         measured = measure_on_device(pictures, at, seen.shapes, pictures, at + seen.cells, seen.chroma, logs)
         found = np.empty((rows.size, 4), np.uint64), np.empty(rows.size, np.uint8), np.empty((rows.size, 256), np.uint8)
         told = np.empty((rows.size, figures.shape[1]), np.int64)
-        for there, here in zip((hashed[0][:, 0], *hashed[1:]), found, strict=True):
-            to_host(there, here)
+        to_host(hashed[0][:, 0], found[0])
+        to_host(hashed[1], found[1])
+        to_host(hashed[2], found[2])
         to_host(measured, told)
         hashes[rows], qualities[rows], small[rows], figures[rows] = *found, told
 

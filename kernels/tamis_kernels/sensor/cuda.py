@@ -68,7 +68,7 @@ def scan(
         done += _feed(*given, final and last == time.size, bits[done:], flags[done:])
 
     if time.size:
-        in_batches(test, time.size, max(1, room() // ROW_BYTES))
+        in_batches(test, time.size, max(1, room() // (2 * ROW_BYTES)))  # rows behind others are copied
     else:
         test(0, 0)
     return done

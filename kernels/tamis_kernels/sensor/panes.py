@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+HIGHEST = np.int64(0x7FF0000000000000)  # the bits of infinity; those of its negative, in the order of the floats, are ~HIGHEST
+
+
 @njit(cache=True, nogil=True)
 def extent(values: NDArray[np.float64], ends: NDArray[np.float64]) -> tuple[float, float]:
     """Return the least and the largest value, NaN for both if one is NaN; `ends` is room for two.
@@ -27,6 +30,19 @@ def extent(values: NDArray[np.float64], ends: NDArray[np.float64]) -> tuple[floa
         least, largest = min(least, key), max(largest, key)
     both[0], both[1] = least ^ ((least >> 63) & NEVER), largest ^ ((largest >> 63) & NEVER)
     return (ends[0], ends[1]) if ends[0] == ends[0] and ends[1] == ends[1] else (math.nan, math.nan)
+
+
+@njit(cache=True, nogil=True)
+def extent_of_present(values: NDArray[np.float64], ends: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the least and the largest value that is there, inf and -inf where all are NaN."""
+    keys, both = values.view(np.int64), ends.view(np.int64)
+    least, largest = HIGHEST, ~HIGHEST
+    for k in range(keys.size):
+        key = keys[k] ^ ((keys[k] >> 63) & NEVER)
+        there = (key <= HIGHEST) & (key >= ~HIGHEST)
+        least, largest = min(least, key if there else HIGHEST), max(largest, key if there else ~HIGHEST)
+    both[0], both[1] = least ^ ((least >> 63) & NEVER), largest ^ ((largest >> 63) & NEVER)
+    return ends[0], ends[1]
 
 
 @njit(cache=True, nogil=True)
@@ -87,15 +103,17 @@ def attenuated(
         first = k
         k = _until(now, first, end, bits.size)
         low, high, ready = _earlier_panes(values, counts[5] <= (counts[6] - PANES) * width)
-        least, most = extent(x[first:k], ends)
-        if least == least and not (ready and max(values[4], high) - min(values[3], low) < threshold):
+        if not (ready and max(values[4], high) - min(values[3], low) < threshold):
+            least, most = extent(x[first:k], ends)
+            if least != least:
+                least, most = extent_of_present(x[first:k], ends)
             values[3], values[4] = min(values[3], least), max(values[4], most)
             continue
         for row in range(first, k):
             here = x[row]
             if here == here:
                 values[3], values[4] = min(values[3], here), max(values[4], here)
-                if ready and max(values[4], high) - min(values[3], low) < threshold:
+                if max(values[4], high) - min(values[3], low) < threshold:
                     bits[row] |= WEAK
                     weak = True
     return weak

@@ -8,7 +8,7 @@ import numpy as np
 from numba import cuda
 
 from tamis_kernels.device import launch, streamed, to_device, xp
-from tamis_kernels.symbols.cpu import word
+from tamis_kernels.symbols.cpu import write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,4 +40,4 @@ def write_words(
     """Write a word a thread."""
     window = cuda.grid(1)
     if window < out.shape[0]:
-        word(values[offsets[window] : offsets[window + 1]], breakpoints, margin, out[window])
+        write(values, offsets, breakpoints, margin, out, (window, window + 1))

@@ -1,0 +1,39 @@
+"""Grids of powers of two that a block of values is summed on, and the tables that the sums go to."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LONG = 51  # bits of a limb
+LOW_32 = (1 << 32) - 1
+ROUNDER = 1.5 * 2.0**52
+
+
+@njit(cache=True, nogil=True)
+def rounding(unit: int) -> tuple[float, Any]:
+    """Return what rounds a float64 to units of 2^unit when it is added, and the bits of the sum of it and 0."""
+    rounder = math.ldexp(ROUNDER, int(unit))  # Python's own takes no int64 of NumPy
+    return rounder, np.float64(rounder).view(np.int64)
+
+
+@njit(cache=True, nogil=True)
+def deposit(table: NDArray[np.int64], place: Any, amount: Any) -> None:
+    """Add an amount of 2^place to a table, in two halves that cannot overflow an entry."""
+    table[place] += amount & LOW_32
+    table[place + 32] += amount >> 32
+
+
+@njit(cache=True, nogil=True)
+def units_for(smallest: float, largest: float, short: bool) -> tuple[int, int]:
+    """Return the least and the greatest unit that a block can be summed on; the first is the greater one where there is none."""
+    bottom, top = math.frexp(smallest)[1] - 1, math.frexp(largest)[1]
+    if bottom <= -480 or top >= 480:  # a square would lose bits
+        return 1, 0
+    return (top - 51, bottom - 23) if short else (top - 76, bottom - 52)
