@@ -151,10 +151,7 @@ def _reset(series: Signal, first: int, stop: int, shift: int, nominal: int) -> l
     edge = int(inside[0]) if first else int(inside[-1])
     places = np.arange(first, stop)
     factor = next((one for one in FACTORS if abs(edge * one - beside) <= max(10 * nominal, 2 * one)), 0)
-    said = (
-        f"{stop - first} rows from row {int(series.rows[first])} on are told from {moment(int(inside[0]))} on, {duration(shift)} before "
-        "their neighbours"
-    )
+    said = f"{stop - first} rows are told from {moment(int(inside[0]))} on, {duration(shift)} before their neighbours"
     spans = [[int(inside.min()), int(inside.max())]]
     if factor:
         says = f"{said}: read as {factor:,} times finer a unit than they were written in, for times that factor they go on as before"
