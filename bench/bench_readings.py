@@ -141,7 +141,7 @@ def check_flags(path: Path, length: int) -> dict[str, Any]:
     }
 
 
-def flagged(source: Path, folder: Path, length: int) -> None:
+def flagged(source: Path, folder: Path, length: int) -> dict[str, Any]:
     """Run and check `tamis.quality_control`."""
     out = folder / "flags.parquet"
     ran = subprocess.run([sys.executable, "-c", CHILD, str(source), str(out)], check=True, capture_output=True, text=True)
@@ -159,9 +159,10 @@ def flagged(source: Path, folder: Path, length: int) -> None:
         f"peak {peak / 1e6:4.0f} MB   flags of {size / 1e6:.0f} MB"
     )
     out.unlink()
+    return {"lane": "quality_control", "readings": count, "seconds": seconds, "processor_seconds": cpu, "peak": peak, "size": size}
 
 
-def cleaned(source: Path, folder: Path, length: int) -> None:
+def cleaned(source: Path, folder: Path, length: int) -> dict[str, Any]:
     """Run and check `tamis clean`."""
     out = folder / "clean"
     peaks, manifest, seconds = run(source, out, *SETTINGS)
@@ -190,6 +191,7 @@ def cleaned(source: Path, folder: Path, length: int) -> None:
         f"first process {peaks.parent / 1e6:4.0f} MB, largest of {len(peaks.workers)} workers {peaks.worker / 1e6:4.0f} MB   {stages}"
     )
     shutil.rmtree(out)
+    return {"lane": "clean", "readings": count, "seconds": seconds, "first": peaks.parent, "worker": peaks.worker, **timing["stages"]}
 
 
 def sure(good: object, what: str) -> None:
@@ -204,6 +206,7 @@ def main() -> None:
     parser.add_argument("--millions", type=int, nargs="+", default=[10])
     parser.add_argument("--quick", action="store_true", help="one million, to see that the benchmark works")
     parser.add_argument("--only", choices=("quality_control", "clean"), nargs="+", default=["quality_control", "clean"])
+    parser.add_argument("--json", type=Path, help="append one JSON line per lane to this file")
     arguments = parser.parse_args()
     print("# readings of many sensors\n" + "  ".join(f"{key}={value}" for key, value in machine().items()))
     for millions in [1] if arguments.quick else arguments.millions:
@@ -211,7 +214,10 @@ def main() -> None:
             folder = Path(name)
             length = write(folder / "source", millions)
             for lane in arguments.only:
-                {"quality_control": flagged, "clean": cleaned}[lane](folder / "source", folder, length)
+                told = {"quality_control": flagged, "clean": cleaned}[lane](folder / "source", folder, length)
+                if arguments.json:
+                    with arguments.json.open("a") as file:
+                        file.write(json.dumps({"title": "readings", **told, "machine": machine()}) + "\n")
 
 
 if __name__ == "__main__":

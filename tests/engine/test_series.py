@@ -16,6 +16,8 @@ from tamis.pipeline.forms import form_of
 from tamis.pipeline.readings import source_tables
 from tamis.recipe import Recipe
 from tamis.series import Roles, SeriesWriter, assign_roles, nanoseconds
+from tamis.series.sorting import SortedFile, lexical_order
+from tamis.sources.parsing import distinct
 from tamis.sources.schema import ColumnPlan, TableGroup
 
 if TYPE_CHECKING:
@@ -75,6 +77,39 @@ def test_series_are_those_of_a_plain_sort(tmp_path_factory: pytest.TempPathFacto
     frame = table(rows, seed)
     size = max(size, rows // 20)  # few parts, so that the test is quick
     assert found(frame, tmp_path_factory.mktemp("series"), size=size, run=run) == expected(frame)
+
+
+WHOLE = st.one_of(st.integers(-3, 3), st.sampled_from([-(2**63), 2**63 - 1, 2**40, -(2**40)]), st.integers(-(2**63), 2**63 - 1))
+
+
+@given(rows=st.lists(st.tuples(st.integers(0, 5), WHOLE, WHOLE), max_size=60))
+def test_records_are_ordered_by_all_their_keys_and_equal_ones_keep_their_order(rows: list[tuple[int, int, int]]) -> None:
+    keys = [np.array([row[place] for row in rows], np.int64) for place in range(3)]
+    assert lexical_order(keys).tolist() == np.lexsort(keys[::-1]).tolist()
+
+
+@settings(max_examples=20)
+@given(size=st.integers(0, 700), run=st.sampled_from([1, 16, 100]), seed=st.integers(0, 99))
+def test_runs_of_many_blocks_come_back_in_order(tmp_path_factory: pytest.TempPathFactory, size: int, run: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    keys, numbers = random.integers(-4, 4, size), random.permutation(size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tamis.series.sorting.BLOCK", 4)
+        dtype = np.dtype([("key", np.int32), ("number", np.int64), ("half", np.float64)])
+        with SortedFile(dtype, ("key", "number"), tmp_path_factory.mktemp("sorted") / "file", run) as file:
+            for start in range(0, size, 37):
+                some = slice(start, start + 37)
+                file.add({"key": keys[some], "number": numbers[some], "half": numbers[some] / 2})
+            parts = list(file.chunks())
+    got = [row for part in parts for row in zip(*(part[name].tolist() for name in ("key", "number", "half")), strict=True)]
+    assert got == sorted((key, number, number / 2) for key, number in zip(keys.tolist(), numbers.tolist(), strict=True))
+
+
+@given(texts=st.lists(st.one_of(st.none(), st.sampled_from(["", "a", "ä", "b"]))))
+def test_distinct_texts_come_in_the_order_in_which_they_come_up(texts: list[str | None]) -> None:
+    few, places = distinct(pl.Series("x", texts, dtype=pl.String))
+    assert few.to_list() == list(dict.fromkeys(texts))
+    assert few.gather(places).to_list() == texts
 
 
 def test_shuffled_rows_give_the_same_series(tmp_path: Path) -> None:

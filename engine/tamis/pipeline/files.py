@@ -59,8 +59,8 @@ def write_table(
 ) -> int:
     """Write tables of one schema to one Parquet file with row groups of a fixed size, so that how they were cut leaves no trace.
 
-    Columns of dictionaries are read back as what these hold. Those in `rising` are whole numbers or times that mostly rise by even steps:
-    their differences are written, which is fast and small.
+    Columns in `rising` are whole numbers or times that mostly rise by even steps: their differences are written, which is fast and small.
+    Where there are any, columns of dictionaries are read back as what these hold, for the file does not keep Arrow's types.
 
     Returns
     -------

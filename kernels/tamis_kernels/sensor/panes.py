@@ -104,14 +104,16 @@ def attenuated(
         k = _until(now, first, end, bits.size)
         low, high, ready = _earlier_panes(values, counts[5] <= (counts[6] - PANES) * width)
         if not (ready and max(values[4], high) - min(values[3], low) < threshold):
-            least, most = extent_of_present(x[first:k], ends)
+            least, most = extent(x[first:k], ends)
+            if least != least:
+                least, most = extent_of_present(x[first:k], ends)
             values[3], values[4] = min(values[3], least), max(values[4], most)
             continue
         for row in range(first, k):
             here = x[row]
             if here == here:
                 values[3], values[4] = min(values[3], here), max(values[4], here)
-                if ready and max(values[4], high) - min(values[3], low) < threshold:
+                if max(values[4], high) - min(values[3], low) < threshold:
                     bits[row] |= WEAK
                     weak = True
     return weak
