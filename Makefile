@@ -21,10 +21,10 @@ $(STAMP): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: install  ## make a sample corpus, clean it, say where the results are
+demo: install  ## make a sample corpus, clean it, with what is suspected of its sensors, and say where the results are
 	rm -rf $(DEMO)
 	$(BIN)/tamis sample $(DEMO)
-	$(BIN)/tamis clean $(DEMO)/corpus -o $(DEMO)/cleaned
+	$(BIN)/tamis clean $(DEMO)/corpus -o $(DEMO)/cleaned --set discovery.enabled=true
 
 test: install check unit coverage  ## all checks and tests
 

@@ -1,7 +1,8 @@
 """Damage to JPEG photos found by kind, also of kinds that no limit was fitted to, and false alarms on whole pictures, beside peers.
 
-`python bench/evaluate_damage.py --photos DIR [--seed 1] [--count 300]`; the verdict on every file goes to bench/results/damage-SEED.csv.
-cv2, pyvips and jpeginfo are used where they are installed.
+`python bench/evaluate_damage.py --photos DIR [--seed 1] [--count 300] [--restart-rows N | --restart-blocks N] [--alone]`; the verdict on
+every file goes to bench/results/damage-SEED.csv. With restart markers each N rows of MCUs, or N MCUs, the photos are encoded anew with the
+tables that they have. cv2, pyvips and jpeginfo are used where they are installed, no peer at all with `--alone`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tamis.media import inspect
 
 HELD_BACK = {"damaged", "undecodable", "not_media", "bomb"}
 Judge = Callable[[bytes], bool]
+Restarts = dict[str, int]
 
 
 def ours(data: bytes) -> bool:
@@ -86,14 +88,24 @@ def judges() -> dict[str, Judge]:
     return found
 
 
-def encoded(image: Image.Image, rng: np.random.Generator) -> bytes:
+def encoded(image: Image.Image, rng: np.random.Generator, restarts: Restarts) -> bytes:
     target = io.BytesIO()
     quality, sampling = int(rng.integers(30, 99)), int(rng.integers(3))
-    image.save(target, "JPEG", quality=quality, subsampling=sampling, optimize=bool(rng.integers(2)))
+    image.save(target, "JPEG", quality=quality, subsampling=sampling, optimize=bool(rng.integers(2)), **restarts)
     return target.getvalue()
 
 
-def whole(data: bytes, rng: np.random.Generator) -> dict[str, bytes]:
+def restarted(data: bytes, restarts: Restarts) -> bytes:
+    """Return a photo encoded anew with restart markers and its own tables; the photo itself where none are asked for."""
+    if not any(restarts.values()):
+        return data
+    target = io.BytesIO()
+    with Image.open(io.BytesIO(data)) as image:
+        image.save(target, "JPEG", quality="keep", **restarts)
+    return target.getvalue()
+
+
+def whole(data: bytes, rng: np.random.Generator, restarts: Restarts) -> dict[str, bytes]:
     """Return whole pictures made of a photo, some of them with edges like seams."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
     width, height = image.size
@@ -105,10 +117,10 @@ def whole(data: bytes, rng: np.random.Generator) -> dict[str, bytes]:
     cut = image.crop((int(rng.integers(width // 4)), int(rng.integers(height // 4)), width, height))
     return {
         "photo": data,
-        "encoded anew": encoded(image, rng),
-        "bars": encoded(bars, rng),
-        "box": encoded(box, rng),
-        "cropped": encoded(cut, rng),
+        "encoded anew": encoded(image, rng, restarts),
+        "bars": encoded(bars, rng, restarts),
+        "box": encoded(box, rng, restarts),
+        "cropped": encoded(cut, rng, restarts),
     }
 
 
@@ -117,10 +129,15 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=300)
+    markers = parser.add_mutually_exclusive_group()
+    markers.add_argument("--restart-rows", type=int, default=0)
+    markers.add_argument("--restart-blocks", type=int, default=0)
+    parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
+    restarts = {"restart_marker_rows": arguments.restart_rows, "restart_marker_blocks": arguments.restart_blocks}
     paths = sorted(path for path in arguments.photos.iterdir() if path.suffix.lower() in {".jpg", ".jpeg"})
-    photos = [photo(path.read_bytes()) for path in paths[:: max(1, len(paths) // arguments.count)][: arguments.count]]
-    peers = judges()
+    photos = [photo(restarted(path.read_bytes(), restarts)) for path in paths[:: max(1, len(paths) // arguments.count)][: arguments.count]]
+    peers = {"tamis": ours} if arguments.alone else judges()
     rows: list[list[str | int | bool]] = []
     for number, one in enumerate(photos):
         original = pixels(one.data)
@@ -130,7 +147,7 @@ def main() -> None:
                 data = damaged(kind, one, photos[(number + 1) % len(photos)], arguments.seed, number)
                 seen = effect(original, data) if data != one.data else "none"
                 rows.append([kind, number, seen, *(judge(data) for judge in peers.values())])
-        for kind, data in whole(one.data, np.random.default_rng([arguments.seed, number])).items():
+        for kind, data in whole(one.data, np.random.default_rng([arguments.seed, number]), restarts).items():
             rows.append([f"whole: {kind}", number, "whole", *(judge(data) for judge in peers.values())])
     target = Path(__file__).parent / "results" / f"damage-{arguments.seed}.csv"
     with target.open("w", newline="", encoding="utf-8") as file:

@@ -104,7 +104,7 @@ def _right(kind: str, faulty: Faulty, told: list[Suspicion]) -> bool:
         return bool(remedy["factor"] == truth["factor"]) and one.count == rows
     if kind == "dst":
         return evidence["zone"] == truth["zone"] and one.count == rows
-    if kind == "repeated_block":
+    if kind in {"repeated_block", "interpolated"}:
         return len(told) == 1 and abs(one.count - rows) <= 2
     if kind == "overlap":
         return sum(each.count for each in told) == rows and truth["differs"] == any(each.kind == "conflicting_time" for each in told)

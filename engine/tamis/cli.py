@@ -189,12 +189,13 @@ def sample_command(
     rows: Annotated[int, typer.Option(min=0, help="Rows of sensor tables.")] = 20_000,
     documents: Annotated[int, typer.Option(min=0, help="Texts.")] = 1_000,
 ) -> None:
-    """Write a sample corpus with planted faults, and truth.parquet, which tells them."""
+    """Write a sample corpus with planted faults; truth.parquet and faults.parquet tell them."""
     from tamis.sample import write_sample
 
     summary = write_sample(directory, seed=seed, images=images, rows=rows, documents=documents)
     _print(str(summary))
-    _print(f"Clean it with: tamis clean {shlex.quote(str(directory / 'corpus'))} -o {shlex.quote(str(directory / 'cleaned'))}")
+    corpus, cleaned = (shlex.quote(str(directory / name)) for name in ("corpus", "cleaned"))
+    _print(f"Clean it with: tamis clean {corpus} -o {cleaned} --set discovery.enabled=true")
 
 
 @app.command("doctor")

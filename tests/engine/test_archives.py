@@ -20,11 +20,10 @@ from running import outputs
 from test_hostile import photo, reasons
 
 import tamis
-from tamis.sources.containers import index_archive, index_media_table
+from tamis.sources.containers import index_archive
 from tamis.sources.listing import Problem, SourceFile, as_bytes, as_text, list_source
 from tamis.sources.members import Indexed
 from tamis.sources.payload import PayloadReader, Unavailable
-from tamis.sources.staging import stage
 
 Members = Iterable[tuple[str, bytes]]
 HUGGING_FACE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -351,74 +350,3 @@ def test_tables_without_media_are_tables_and_arrow_is_read_as_parquet(tmp_path: 
     assert result.manifest["counts"]["by_kind"]["media"] == {"read": 6, "kept": 2, "rejected": 4}
     with pa.ipc.open_file(tmp_path / "out" / "clean" / "a.arrow") as clean:
         assert clean.read_all()["n"].to_pylist() == [0, 1]
-
-
-def arrow(path: Path, rows: int, **how: object) -> Path:
-    pictures = pa.table(
-        {"file": pa.array([photo(row) for row in range(rows)]), "word": pa.array(["a", "b"] * rows)[:rows].dictionary_encode()}
-    )
-    with pa.ipc.new_file(path, pictures.schema, options=pa.ipc.IpcWriteOptions(**how)) as writer:
-        writer.write_table(pictures, max_chunksize=3)
-    return path
-
-
-def rows_of(path: Path) -> Indexed | None:
-    [file] = list_source(path).files
-    return index_media_table(file, path.with_name("unpacked"))
-
-
-@pytest.mark.parametrize("how", [{}, {"compression": "zstd"}, {"use_legacy_format": True}])
-@pytest.mark.parametrize("rows", [2, 5])
-def test_batches_of_arrow_are_counted_by_their_heads(tmp_path: Path, rows: int, how: dict[str, object]) -> None:
-    path = arrow(tmp_path / "a.arrow", rows, **how)
-    found = rows_of(path)
-    assert found is not None
-    with pa.ipc.open_file(path) as file:
-        counts = [file.get_batch(number).num_rows for number in range(file.num_record_batches)]
-        expected = file.read_all()["file"].to_pylist()
-    assert found.container.starts == (0, *np.cumsum(counts).tolist())
-    assert list(payloads(found).values()) == expected
-
-
-@settings(max_examples=100)
-@given(data=st.data())
-def test_no_bytes_break_the_count_of_arrow_batches(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    path = arrow(tmp_path_factory.mktemp("fuzz") / "a.arrow", 5)
-    content = bytearray(path.read_bytes())
-    for place, value in data.draw(st.lists(st.tuples(st.integers(-700, -1), st.integers(0, 255)), min_size=1, max_size=4)):
-        content[place] = value
-    path.write_bytes(content)
-    found = rows_of(path)
-    with PayloadReader(1 << 20) as reader:
-        for file in found.files if found else ():
-            with suppress(Unavailable):
-                reader.read(file)
-
-
-def test_a_table_with_a_column_whose_name_is_no_text_is_one_problem(tmp_path: Path) -> None:
-    path = arrow(tmp_path / "a.arrow", 2)
-    path.write_bytes(path.read_bytes().replace(b"\0word\0", b"\0wo\xffd\0").replace(b"\0file\0", b"\0\xffile\0"))
-    assert rows_of(path) is None
-    [file] = list_source(path).files
-    told = stage(file, tmp_path / "staged")
-    assert isinstance(told, Problem)
-    assert told.reason == "unreadable_table"
-
-
-def test_a_head_that_tells_of_more_rows_than_there_is_room_for_is_left_to_arrow(tmp_path: Path) -> None:
-    path = arrow(tmp_path / "a.arrow", 2)
-    content = path.read_bytes()
-    told = content.index((2).to_bytes(8, "little"), content.index(b"ARROW1") + 600)
-    path.write_bytes(content[:told] + (1 << 50).to_bytes(8, "little") + content[told + 8 :])
-    assert rows_of(path) is None
-
-
-def test_rows_in_memory_are_given_though_the_table_changes(tmp_path: Path) -> None:
-    found = rows_of(arrow(tmp_path / "a.arrow", 5))
-    assert found is not None
-    with PayloadReader(1 << 20) as reader:
-        first = reader.read(found.files[0])
-        (tmp_path / "a.arrow").write_bytes(b"changed")
-        assert reader.read(found.files[1]) == photo(1) != first
-        with pytest.raises(Unavailable, match="changed during the run"):
-            reader.read(found.files[3])

@@ -9,8 +9,10 @@ import pytest
 import tamis
 from planted import trials
 from tamis.discovery import Signal, search
+from tamis.discovery.clocks import find_clock_resets
 from tamis.discovery.instruments import resolution
 from tamis.discovery.lines import find_interpolated
+from tamis.discovery.peers import bins
 from tamis.discovery.positions import find_swapped
 from tamis.discovery.sentinels import find_sentinels
 from tamis.sample import faults
@@ -109,6 +111,27 @@ def test_gaps_that_were_filled_in_are_told_to_the_row() -> None:
     for first, last in one.remedy["spans"]:
         inside |= (time >= first) & (time <= last)
     assert inside.tolist() == filled.tolist()
+
+
+@pytest.mark.parametrize("span", [10**9, 400 * 86_400 * SECOND, (1 << 63) - 3], ids=["a second", "a year", "all of time"])
+def test_bins_of_time_rise_however_long_it_is(span: int) -> None:
+    low = -(1 << 62) + 1
+    edges = bins([(low, low + span - 1, 100_000)] * 3)
+    assert len(edges) == 2049
+    assert (np.diff(edges) > 0).all()
+    assert abs(int(edges[0]) - low) <= 1024  # medians of times are rounded to float64
+    assert abs(int(edges[-1]) - low - span) <= 2048
+
+
+def test_sensors_that_share_no_time_are_not_compared() -> None:
+    value = np.random.default_rng(1).normal(size=200)
+    apart = [Signal.of(np.full(200, place * SECOND), value, sensor=str(place)) for place in range(4)]
+    assert {one.kind for one in search(lambda: [[one] for one in apart])} == {"conflicting_time"}
+
+
+def test_rows_in_no_order_are_no_clock_that_began_anew() -> None:
+    time = np.random.default_rng(1).permutation(np.arange(4_000).reshape(-1, 20)).ravel() * 600 * SECOND
+    assert find_clock_resets(Signal.of(time, np.random.default_rng(2).normal(size=4_000))) == []
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STEPS = 1_666  # of the default sample
 TABLES = ("stations*", "gauges", "meters", "buoys")
-BLURRED = {"saturation": 0.25, "drift": 0.1, "shift": 0.1, "jitter": 0.05, "resolution": 0.1, "repeated_block": 0.05}
+BLURRED = {"saturation": 0.25, "drift": 0.1, "shift": 0.1, "jitter": 0.05, "resolution": 0.1, "repeated_block": 0.05, "interpolated": 0.1}
 """Kinds whose rows cannot be told exactly (a reading may lie at the rail by itself, a ramp begins with nothing), and by how much."""
 
 

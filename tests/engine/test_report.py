@@ -210,6 +210,25 @@ def test_tables_decisions_recipe_and_versions_are_printed(run: Path) -> None:
     assert "readings: method zscore; columns temperature; the fitted values are in scaler.json" in text
 
 
+def test_suspicions_have_a_section_of_their_own_that_names_the_confirm_list(run: Path) -> None:
+    def suspect(content: dict[str, Any]) -> None:
+        content["counts"]["notes_by_reason"].append({"check": "discovery", "reason": "clock_reset", "records": 1})
+
+    told = {
+        **reject("readings.csv#7", "discovery", "clock_reset", row=7, detail="9 rows"),
+        "severity": "note",
+        "column": None,
+        "value": None,
+    }
+    finding = {"row": pl.Int64, "kept": pl.String, "similarity": pl.Float64}
+    pl.DataFrame([*NOTES, told], schema_overrides=finding).write_parquet(run / "notes.parquet")
+    assert "suspected" not in words_of(write_report(run).read_text(encoding="utf-8"))
+    noted, _, section = words_of(rewrite(run, suspect)).partition("What is suspected of sensors")
+    assert "confirm.toml" in section
+    assert "clock reset 1 readings.csv#7 9 rows" in section
+    assert "clock reset" not in noted
+
+
 def test_hostile_names_are_inert(run: Path) -> None:
     def change(content: dict[str, Any]) -> None:
         content["counts"]["by_reason"][0]["reason"] = "truncated"

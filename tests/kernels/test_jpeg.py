@@ -357,3 +357,29 @@ def test_a_reserved_marker_in_the_header_is_unexpected(backend: BackendName, mar
     data[3] = marker
     walk = jpeg.walk(bytes(data), backend=backend)
     assert (walk.fault, walk.place) == ("unexpected_marker", 2)
+
+
+@pytest.mark.parametrize("backend", ["cpu", CUDA])
+def test_a_code_that_is_none_amid_a_scan_is_noticed_there(backend: BackendName) -> None:
+    whole = picture(40, 33, "RGB", 100)
+    start = scan_start(whole)
+    files = []
+    for place in range(start + 40, start + 400, 60):
+        data = bytearray(whole)
+        data[place : place + 4] = b"\xfe\xff\x00\xfe"  # ones, which no code is made of
+        files.append(bytes(data))
+    found, expected = (jpeg.walk_many(files, backend=name) for name in (backend, "reference"))
+    assert [told(walk) for walk in found] == [told(walk) for walk in expected]
+    assert "bad_code" in {walk.fault for walk in found}
+
+
+@pytest.mark.parametrize("backend", ["cpu", CUDA])
+def test_files_whose_tables_differ_by_symbols_alone_keep_apart(backend: BackendName) -> None:
+    plain = picture(40, 33, "L")
+    other = bytearray(plain)
+    at = plain.index(b"\xff\xc4") + 4 + 17  # the symbols of the first table, of DC
+    other[at + 3], other[at + 4] = other[at + 4], other[at + 3]
+    files = [plain, bytes(other), plain]
+    found, expected = (jpeg.walk_many(files, backend=name) for name in (backend, "reference"))
+    assert [told(walk) for walk in found] == [told(walk) for walk in expected]
+    assert told(found[0]) == told(found[2]) != told(found[1])

@@ -79,6 +79,20 @@ def test_many_quantiles_at_once(name: str, backend: Any) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("offset", [1e9, -1e9, 3.0, 0.0])
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 1e3])
+def test_values_whose_leading_bits_agree(spread: float, offset: float, dtype: Any, backend: Any) -> None:
+    values = (offset + spread * np.random.default_rng(6).standard_normal(at_most(3000, 40, backend))).astype(dtype)
+    values[5::11] = math.nan
+    expected = np.nanquantile(values.astype(np.float64), [0.0, 0.3, 0.5, 1.0])
+    assert np.array_equal(quantiles(values, [0.0, 0.3, 0.5, 1.0], backend=backend), expected)
+    values[3] = -1.0  # not among the few that are looked at first
+    expected = np.nanquantile(values.astype(np.float64), [0.0, 0.3, 0.5, 1.0])
+    assert np.array_equal(quantiles(values, [0.0, 0.3, 0.5, 1.0], backend=backend), expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("size", [1, 2, 7, 4096])
 @pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "sparse NaN"])
 def test_chunks_and_order_leave_no_trace(name: str, size: int, backend: Any) -> None:

@@ -22,6 +22,7 @@ HOUR = 3600 * SECOND
 EPOCHS = {"1970": 0, "1980 (GPS)": 315_964_800 * SECOND, "2000": 946_684_800 * SECOND, "1904": -2_082_844_800 * SECOND}
 NEAR_EPOCH = 400 * DAY
 FACTORS = (10**3, 10**6, 10**9)
+RESETS = 64  # falls of time beyond which rows stand in no order
 TREMBLE = 0.02  # of the period: 90th percentile of the steps' distance from it
 NICE = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
 ROUND = 3000  # ppm within which a period is taken for a round one
@@ -115,8 +116,9 @@ def find_clock_resets(series: Signal) -> list[Suspicion]:
     """Return the spans whose times fall back, as recorded: a clock that began anew, was set back, or was read in the wrong unit.
 
     A span begins where time goes back by more than two periods (or the series begins near an epoch and leaps by a year) and ends where it
-    leaps forward again by half of that. Hours doubled by summer time, and rows whose times were there before, are told elsewhere. The
-    figure is the size of the fall by two periods, and must reach 1.
+    leaps forward again by half of that. Hours doubled by summer time, and rows whose times were there before, are told elsewhere. Where
+    time goes back more than 64 times, the rows stand in no order, and no clock is to blame. The figure is the size of the fall by two
+    periods, and must reach 1.
     """
     time = series.time
     nominal = period(time)
@@ -129,7 +131,8 @@ def find_clock_resets(series: Signal) -> list[Suspicion]:
     if first and len(ahead):
         found += _reset(series, 0, int(ahead[0]) + 1, int(time[ahead[0] + 1] - time[ahead[0]]) - nominal, nominal)
     stop = int(ahead[0]) + 1 if found else 0
-    for fall in np.flatnonzero(steps < -2 * nominal).tolist():
+    falls = np.flatnonzero(steps < -2 * nominal).tolist()
+    for fall in falls if len(falls) <= RESETS else ():
         size = int(-steps[fall])
         if fall < stop or abs(size + nominal - HOUR) <= nominal // 100:
             continue
@@ -148,10 +151,7 @@ def _reset(series: Signal, first: int, stop: int, shift: int, nominal: int) -> l
     edge = int(inside[0]) if first else int(inside[-1])
     places = np.arange(first, stop)
     factor = next((one for one in FACTORS if abs(edge * one - beside) <= max(10 * nominal, 2 * one)), 0)
-    said = (
-        f"{stop - first} rows from row {int(series.rows[first])} on are told from {moment(int(inside[0]))} on, {duration(shift)} before "
-        "their neighbours"
-    )
+    said = f"{stop - first} rows are told from {moment(int(inside[0]))} on, {duration(shift)} before their neighbours"
     spans = [[int(inside.min()), int(inside.max())]]
     if factor:
         says = f"{said}: read as {factor:,} times finer a unit than they were written in, for times that factor they go on as before"

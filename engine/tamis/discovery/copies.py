@@ -98,7 +98,7 @@ def _blocks(there: Signal, value: NDArray[np.float64], time: NDArray[np.int64], 
         places = np.arange(first, last + WINDOW)
         copied = (value[places] == value[places - lag]).all()
         changes = int(np.count_nonzero(np.diff(value[places])))
-        moved = int(time[places[0]] - time[places[0] - lag])
+        moved = int(np.median(time[places] - time[places - lag]))  # rows exported again have their own times, bar a chance neighbour
         if copied and moved and changes >= TELLING:
             says = (
                 f"{len(places)} readings from {moment(int(time[first]))} on repeat those from {moment(int(time[first - lag]))} on, "

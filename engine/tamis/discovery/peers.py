@@ -83,7 +83,9 @@ def bins(spans: Sequence[tuple[int, int, int]]) -> NDArray[np.int64]:
     """
     low, high, size = (int(np.median(column)) for column in np.array(spans, np.int64).T)
     count = int(min(BINS, max(1, size // 2)))
-    return low + max(high - low + 1, count) * np.arange(count + 1) // count
+    whole, rest = divmod(max(high - low + 1, count), count)
+    places = np.arange(count + 1)
+    return low + whole * places + rest * places // count  # a product of a year and 2048 overflows
 
 
 def find_against_peers(profiles: Sequence[Profile]) -> list[Suspicion]:
@@ -127,7 +129,8 @@ def _units(profiles: Sequence[Profile]) -> tuple[list[Suspicion], set[int]]:
         told: list[tuple[float, int, Suspicion]] = []
         for i in (place for place in range(count) if place not in odd):
             kept = [place for place in range(count) if place not in odd and place != i]
-            usual = float(np.nanquantile([pairs[a, b] for a in kept for b in kept if a > b], 0.75))
+            shown = [pairs[a, b] for a in kept for b in kept if a > b and np.isfinite(pairs[a, b])]
+            usual = float(np.quantile(shown, 0.75)) if shown else np.nan
             one = _converted(profiles[i], means[i], _consensus(means[kept]), usual, len(kept))
             if one is not None:
                 told.append((one.figure, i, one))

@@ -46,11 +46,13 @@ def find_sentinels(series: Signal) -> list[Suspicion]:
     distinct, counts = np.unique(value, return_counts=True)
     codes = _apart(distinct, counts)
     found = []
-    readings = distinct[~np.isin(distinct, codes)]
+    kept = ~np.isin(distinct, codes)
+    readings = distinct[kept]
+    width = _width(readings, np.cumsum(counts[kept]), 0, len(readings))
     for code in codes:
         places = np.flatnonzero(series.valid & (series.value == code))
         known = _known(float(code))
-        gap, width = float(np.abs(readings - code).min()), _width(readings, counts[~np.isin(distinct, codes)])
+        gap = float(np.abs(readings - code).min())
         nearest = float(readings[np.argmin(np.abs(readings - code))])
         limit = KNOWN_GAP if known else OTHER_GAP
         says = (
@@ -69,16 +71,17 @@ def _apart(distinct: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[
 
     Spikes, which are as far but told too seldom, are peeled off too, up to a hundredth of the rows, and not returned.
     """
-    low, high, total = 0, len(distinct), int(counts.sum())
+    ends = np.cumsum(counts)
+    low, high, total = 0, len(distinct), int(ends[-1])
     taken: list[float] = []
     codes = spikes = 0
     while high - low > 1 and len(taken) < CODES:
         candidates = []
-        for at, beside, rest in ((low, low + 1, slice(low + 1, high)), (high - 1, high - 2, slice(low, high - 1))):
+        for at, beside, first, stop in ((low, low + 1, low + 1, high), (high - 1, high - 2, low, high - 1)):
             number, count = float(distinct[at]), int(counts[at])
             known = _known(number)
             strong = known and abs(number) >= STRONG
-            gap = abs(number - distinct[beside]) / _width(distinct[rest], counts[rest])
+            gap = abs(number - distinct[beside]) / _width(distinct, ends, first, stop)
             is_code = count >= LEAST["strong" if strong else "known" if known else "other"]
             crowded = high - low - 1 < 5 and not strong  # a switch, or a series that hardly changes: any value is far from the others
             room = codes + count <= SHARE * total if is_code else spikes + count <= 0.01 * total
@@ -96,11 +99,20 @@ def _apart(distinct: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[
     return np.array(taken, np.float64)
 
 
-def _width(distinct: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
-    """Return the range of the middle 99 % of counted values, or what stands for it where they are all equal."""
-    ends = np.cumsum(counts)
-    low, high = np.searchsorted(ends, [0.005 * ends[-1], 0.995 * ends[-1]])
-    width = float(distinct[min(high, len(distinct) - 1)] - distinct[low])
+def _width(distinct: NDArray[np.float64], ends: NDArray[np.int64], first: int, stop: int) -> float:
+    """Return the range of the middle 99 % of some values, or what stands for it where they are all equal.
+
+    Parameters
+    ----------
+    distinct, ends
+        The values, which rise, and how many there are up to each.
+    first, stop
+        Which of them.
+    """
+    before = int(ends[first - 1]) if first else 0
+    count = int(ends[stop - 1]) - before
+    low, high = first + np.searchsorted(ends[first:stop], [before + 0.005 * count, before + 0.995 * count])
+    width = float(distinct[min(high, stop - 1)] - distinct[low])
     return width or max(abs(float(distinct[low])) * 0.1, 1e-9)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CODES = (
+CODES = (
     "113013102001",  # 1
     "226026125215205113013103001",  # 2
     "226026125215205103112012002",  # 3
@@ -94,9 +94,9 @@ def lookups() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     second
         int32[rows, 2 ** 9] by the 9 bits behind those: the same.
     """
-    first = np.zeros((len(_CODES), 1 << FIRST_BITS), np.int32)
+    first = np.zeros((len(CODES), 1 << FIRST_BITS), np.int32)
     second: list[NDArray[np.int32]] = []
-    for table, codes in enumerate(_CODES):
+    for table, codes in enumerate(CODES):
         begin = 0  # of 2 ** MOST_BITS
         for at in range(0, len(codes), 3):
             one, other, length = int(codes[at], 16), int(codes[at + 1], 16), int(codes[at + 2], 36)

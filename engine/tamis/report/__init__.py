@@ -23,6 +23,7 @@ __all__ = ["write_report"]
 
 REPORT, MANIFEST = "report.html", "manifest.json"
 MOST_FILES = 50
+OWN_SECTIONS = ("quality", "labels", "discovery")  # checks that tell more than a list of notes
 
 
 def write_report(out: Path, manifest: dict[str, Any] | None = None, media: Iterable[SourceFile] = ()) -> Path:
@@ -52,7 +53,7 @@ def write_report(out: Path, manifest: dict[str, Any] | None = None, media: Itera
     sources = [Path(path) for path in ([source["root"]] if "root" in source else source["paths"])]
     rejects = examples(out / "rejects.parquet", counts["by_reason"])
     notes = examples(out / "notes.parquet", counts.get("notes_by_reason", []))
-    quality, labels = ([told for told in (*rejects, *notes) if told.check == check] for check in ("quality", "labels"))
+    quality, labels, suspicions = ([told for told in (*rejects, *notes) if told.check == check] for check in OWN_SECTIONS)
     found = clusters(out / "clusters.parquet")
     shown = {cluster.keeper for cluster in found} | {member["record"] for cluster in found for member in cluster.members}
     members = {file.record: file for file in media if file.container and file.record in shown}
@@ -62,10 +63,11 @@ def write_report(out: Path, manifest: dict[str, Any] | None = None, media: Itera
         balance=charts.balance(counts),
         reasons_chart=charts.reasons(counts["by_reason"]),
         reasons=rejects,
-        notes=[told for told in notes if told.check not in ("quality", "labels")],
+        notes=[told for told in notes if told.check not in OWN_SECTIONS],
         quality=quality,
         quality_chart=charts.issues([(told.reason, told.records) for told in quality]),
         labels=labels,
+        suspicions=suspicions,
         clusters=found,
         series=series_table(out / "series.parquet"),
         tables={name: null_table(table) for name, table in manifest.get("tables", {}).items()},

@@ -88,7 +88,7 @@ def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int
     rows
         Data rows of all files under `sensors/` together. One window is written per fifty of them; one row of
         `series.parquet`, in which the faults of instruments are planted, per four, 1,200 at least; and one row of each of the
-        23 instruments in `field/`, whose faults nobody declares, per twelve, 300 at least.
+        24 instruments in `field/`, whose faults nobody declares, per twelve, 300 at least.
     documents
         Lines of `documents.ndjson`, the broken one included.
 

@@ -139,6 +139,18 @@ def resolution(series: Faulty, rng: np.random.Generator, least: float = 0.1) -> 
     return replace(series, value=np.where(places, told, series.value), places=places, truth={"step": coarse})
 
 
+def interpolated(series: Faulty, rng: np.random.Generator) -> Faulty:
+    """Fill a gap by a straight line, of those drawn the one whose ends differ most: a level one would be a flat spell."""
+    length = int(rng.integers(30, 60))
+    firsts = rng.integers(1, len(series.value) - length, 20)
+    ends = series.value[firsts + length] - series.value[firsts - 1]
+    first = int(firsts[np.argmax(np.abs(ends))])
+    places = np.zeros(len(series.value), bool)
+    places[first : first + length] = True
+    filled = np.interp(series.time, series.time[~places], series.value[~places])
+    return replace(series, value=filled, places=places, truth={"from": series.value[first - 1], "to": series.value[first + length]})
+
+
 def jitter(series: Faulty, rng: np.random.Generator) -> Faulty:
     """Let the times tremble by some hundredths of the step."""
     step = int(series.time[1] - series.time[0])
@@ -235,7 +247,8 @@ def overlap(series: Faulty, rng: np.random.Generator, differs: bool | None = Non
 FAULTS: Mapping[str, Callable[[Faulty, np.random.Generator], Faulty]] = {
     one.__name__: one
     for one in (
-        sentinel, unit, saturation, resolution, jitter, clock_drift, clock_reset, epoch_unit, dst, counter_reset, repeated_block, overlap
+        sentinel, unit, saturation, resolution, jitter, clock_drift, clock_reset, epoch_unit, dst, counter_reset, repeated_block, overlap,
+        interpolated,
     )
 }  # fmt: skip
 """Each kind of fault of one series: a function of a sound series and a generator."""

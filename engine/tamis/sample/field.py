@@ -26,7 +26,13 @@ FOLDER = "field"
 LEAST_STEPS = 300
 QUANTITIES = ("temperature", "level", "voltage")
 UNDECLARED = (65535.0, 32767.0, -6999.0, 4242.0)  # codes that are not null by default as they are read
-NO_FAULT: Fault = lambda series, _: series  # noqa: E731
+
+
+def no_fault(series: Faulty, rng: np.random.Generator) -> Faulty:  # noqa: ARG001 - one of the faults
+    """Leave a series as it is."""
+    return series
+
+
 # Each station's fault, and the quantity that it is planted in; those of clocks and of exports concern all of them.
 STATIONS: Mapping[str, tuple[str, str, Fault]] = {
     "avocet": ("sentinel", "voltage", partial(faults.sentinel, codes=UNDECLARED)),
@@ -43,9 +49,10 @@ STATIONS: Mapping[str, tuple[str, str, Fault]] = {
     "lapwing": ("epoch_unit", "", faults.epoch_unit),
     "merlin": ("overlap", "", partial(faults.overlap, differs=False)),
     "nightjar": ("overlap", "", partial(faults.overlap, differs=True)),
-    "osprey": ("", "", NO_FAULT),
-    "plover": ("", "", NO_FAULT),
-    "quail": ("", "", NO_FAULT),
+    "osprey": ("interpolated", "voltage", faults.interpolated),
+    "plover": ("", "", no_fault),
+    "quail": ("", "", no_fault),
+    "redshank": ("", "", no_fault),
 }
 METERS: Mapping[str, bool] = {"meter-1": True, "meter-2": False}  # whether the counter begins anew; the other one overflows
 CHANGE = int(datetime(2024, 10, 27, 1, tzinfo=UTC).timestamp()) * SECOND  # the end of summer time in Europe

@@ -4,7 +4,7 @@ Baseline and extended sequential Huffman coding (ITU-T T.81), 8 bits, one to fou
 scans. What the standard demands is checked: segments and tables, every code, at most 64 coefficients a block, DC terms that 8-bit samples
 can have, as many MCUs as the frame declares, the order of restart markers, nothing left over behind the last block but padding of 1 bits,
 and the end marker. Two things are judged beyond it: an entry of a quantisation table that is far from all its neighbours, and a seam from
-which on all levels are shifted, which damage leaves that is legal syntax (`seam.py`). Scans with restart markers are not tested for seams.
+which on all levels are shifted to the end of the restart interval, which damage leaves that is legal syntax (`seam.py`).
 The 1/8 picture of the first component is bit for bit that of libjpeg's grey output at scale 1/8.
 
 Whatever the bytes are, a walk ends with a verdict: it raises nothing, reads nothing outside of them and takes memory in proportion to them.

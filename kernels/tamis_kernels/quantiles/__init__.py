@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection", "ValueCounts", "deviations", "interquartile_range", "mad", "median", "quantiles"]
 
+SAMPLE = 64  # values by which it is decided whether a column is worth a look at what its keys have in common
 MANY = 16  # order statistics: from here on a pass after the first looks at 8 bits, and a column in memory is sorted
 
 
@@ -87,12 +88,12 @@ class Selection:
     @property
     def digit(self) -> int:
         """Bits that the next pass finds."""
-        return 16 if self.known == 0 or len(self.wanted()) <= MANY else 8
+        return min(16 if self.known == 0 or len(self.wanted()) <= MANY else 8, self.width - self.known)
 
     @property
     def done(self) -> bool:
         """Whether all bits are known, or there is nothing to find."""
-        return self.known == self.width or (self.known > 0 and self.size == 0) or not self.probabilities
+        return self.known == self.width or not self.probabilities
 
     def wanted(self) -> NDArray[np.uint64]:
         """Return the prefixes that the next pass counts below: the rows of its histogram, ascending."""
@@ -148,13 +149,13 @@ class Selection:
             message = f"histogram must have shape {(prefixes.size, 1 << bits)}, got {histogram.shape}; add up the count() of this pass"
             raise ArgumentError(message)
         targets, ranks, size = self.targets, self.ranks, self.size
-        if self.known == 0:
+        if not ranks:
             size = int(histogram.sum())
             if size == 0:
-                return replace(self, known=16)
+                return replace(self, known=self.width)
             below = [math.floor(probability * (size - 1)) for probability in self.probabilities]
             ranks = tuple(min(rank + step, size - 1) for rank in below for step in (0, 1))
-            targets = (0,) * len(ranks)
+            targets = (int(prefixes[0]),) * len(ranks)
         cumulated = np.cumsum(histogram, axis=1)
         found = []
         for target, rank in zip(targets, ranks, strict=True):
@@ -180,19 +181,17 @@ class Selection:
             raise ArgumentError(message)
         if self.size == 0:
             return np.full(len(self.probabilities), np.nan)
-        neighbours = _from_keys(np.array(self.targets, np.uint64), self.width).reshape(-1, 2).tolist()
-        places = [probability * (self.size - 1) for probability in self.probabilities]
-        return np.array([between(a, b, place - math.floor(place)) for (a, b), place in zip(neighbours, places, strict=True)])
+        low, high = _from_keys(np.array(self.targets, np.uint64), self.width).reshape(-1, 2).T
+        return between(low, high, np.array(self.probabilities) * (self.size - 1))
 
 
 def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[float]) -> NDArray[np.float64]:
     if not values.size:
         return np.full(len(probabilities), np.nan)
-    places = [probability * (values.size - 1) for probability in probabilities]
-    below = [math.floor(place) for place in places]
-    above = np.minimum(np.add(below, 1), values.size - 1)
-    low, high = ((values[index].astype(np.float64) + 0.0).tolist() for index in (below, above))  # -0.0 + 0.0 is 0.0
-    return np.array([between(a, b, place - math.floor(place)) for a, b, place in zip(low, high, places, strict=True)])
+    places = np.array(probabilities) * (values.size - 1)
+    below = np.floor(places).astype(np.int64)
+    low, high = (values[index].astype(np.float64) + 0.0 for index in (below, np.minimum(below + 1, values.size - 1)))  # -0.0 + 0.0 is 0.0
+    return between(low, high, places)
 
 
 def quantiles(
@@ -236,13 +235,18 @@ def quantiles(
     selection = Selection.start(probabilities, remaining.dtype)
     if len(selection.probabilities) > MANY:
         return _from_sorted(np.sort(remaining[~np.isnan(remaining)]), selection.probabilities)
+    known, prefix = _shared(remaining)
+    if known == selection.width:  # a constant
+        return np.full(len(selection.probabilities), _from_keys(np.array([prefix], np.uint64), known)[0])
+    if known >= 16:
+        selection = replace(selection, known=known, targets=(prefix,))
     while not selection.done:
         histogram = selection.count(remaining, backend=backend)
-        prefixes = selection.wanted()
+        prefixes, bits = selection.wanted(), selection.digit
         selection = selection.advance(histogram)
         if not selection.done:
-            digits = selection.wanted() & np.uint64(0xFFFF)
-            rows = np.searchsorted(prefixes, selection.wanted() >> np.uint64(16))
+            digits = selection.wanted() & np.uint64((1 << bits) - 1)
+            rows = np.searchsorted(prefixes, selection.wanted() >> np.uint64(bits))
             candidates = np.empty(int(histogram[rows, digits].sum()), remaining.dtype)
             shift = selection.width - selection.known
             implementation("quantiles", backend).select(remaining, selection.wanted(), shift, candidates)
@@ -273,6 +277,25 @@ def deviations(values: NDArray[np.floating[Any]], centre: float) -> NDArray[np.f
     """Return the distance of each value from a centre, in float64: what `mad` is the median of, and a multi-pass `Selection` for it."""
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and a range beyond float64
         return np.abs(values.astype(np.float64) - centre)
+
+
+def _shared(values: NDArray[np.floating[Any]]) -> tuple[int, int]:
+    """Return how many leading bits of their keys all values share but NaN, and these bits; 0 where a few of them share less than 16."""
+    width = 8 * values.itemsize
+    few = values[:: max(1, values.size // SAMPLE)]
+    few = few[~np.isnan(few)]
+    if not few.size or np.unique(_keys(few) >> np.uint64(width - 16)).size > 1:
+        return 0, 0  # looking at all of them would be in vain
+    least, greatest = _keys(np.array([np.fmin.reduce(values), np.fmax.reduce(values)])).tolist()
+    known = width - (least ^ greatest).bit_length()
+    return known, least >> (width - known)
+
+
+def _keys(values: NDArray[np.floating[Any]]) -> NDArray[np.uint64]:
+    """Return the keys by which values are selected; none of them NaN."""
+    patterns = (values + values.dtype.type(0)).view(f"u{values.itemsize}").astype(np.uint64)  # -0.0 is 0
+    sign = np.uint64(1 << (8 * values.itemsize - 1))
+    return np.where(patterns & sign, ~patterns & (sign | (sign - np.uint64(1))), patterns | sign)
 
 
 def _from_keys(keys: NDArray[np.uint64], width: int) -> NDArray[np.float64]:

@@ -126,15 +126,16 @@ def _weighted(values: NDArray[np.float64], counts: NDArray[np.int64], probabilit
         return np.full(len(probabilities), np.nan)
     ends = np.cumsum(counts)
     size = int(ends[-1])
-    places = [probability * (size - 1) for probability in probabilities]
-    below = np.array([math.floor(place) for place in places], np.int64)
-    low, high = (values[np.searchsorted(ends, rank, side="right")].tolist() for rank in (below, np.minimum(below + 1, size - 1)))
-    return np.array([between(a, b, place - math.floor(place)) for a, b, place in zip(low, high, places, strict=True)])
+    places = np.asarray(probabilities, np.float64) * (size - 1)
+    below = np.floor(places).astype(np.int64)
+    low, high = (values[np.searchsorted(ends, rank, side="right")] for rank in (below, np.minimum(below + 1, size - 1)))
+    return between(low, high, places)
 
 
-def between(low: float, high: float, fraction: float) -> float:
-    """Return what lies at a fraction of the way between two neighbours; where they are equal, or it is 0, the lower one."""
-    if low == high or fraction == 0:
-        return low
-    distance = high - low
-    return high - distance * (1 - fraction) if fraction >= 0.5 else low + distance * fraction
+def between(low: NDArray[np.float64], high: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what lies between neighbours at the fractions of places; where they are equal, or a fraction is 0, the lower one."""
+    fraction = places - np.floor(places)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite neighbours, and a range beyond float64
+        distance = high - low
+        found = np.where(fraction >= 0.5, high - distance * (1 - fraction), low + distance * fraction)
+    return np.where((low == high) | (fraction == 0), low, found)

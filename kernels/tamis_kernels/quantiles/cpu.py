@@ -1,4 +1,4 @@
-"""Radix histograms of order-preserving keys: one pass over the bits, with a table of the leading 16 bits in front."""
+"""Radix histograms of order-preserving keys: one pass over the bits, with a table of what wanted prefixes end with in front."""
 
 from __future__ import annotations
 
@@ -34,21 +34,31 @@ def _count_following(
     infinity: Any,
     sign: Any,
     prefixes: NDArray[Any],
-    leading: NDArray[np.bool_],
-    top_shift: Any,
+    ends: NDArray[np.bool_],
     shift: Any,
     digit: Any,
     histogram: NDArray[np.int64],
 ) -> None:
-    magnitude = sign - bits.dtype.type(1)
+    magnitude, last_16 = sign - bits.dtype.type(1), bits.dtype.type(0xFFFF)
     for i in range(bits.shape[0]):
         pattern = bits[i]
-        key = key_of(pattern, sign)
-        if leading[key >> top_shift] and (pattern & magnitude) <= infinity:
-            following = key >> shift
+        following = key_of(pattern, sign) >> shift
+        if ends[(following >> digit) & last_16] and (pattern & magnitude) <= infinity:
             row = np.searchsorted(prefixes, following >> digit)
             if row < prefixes.shape[0] and prefixes[row] == following >> digit:
                 histogram[row, following & bits.dtype.type(histogram.shape[1] - 1)] += 1
+
+
+@njit(cache=True, nogil=True)
+def _count_below_one(
+    bits: NDArray[Any], infinity: Any, sign: Any, prefix: Any, shift: Any, digit: Any, histogram: NDArray[np.int64]
+) -> None:
+    magnitude = sign - bits.dtype.type(1)
+    last = bits.dtype.type(histogram.shape[0] - 1)
+    for i in range(bits.shape[0]):
+        following = key_of(bits[i], sign) >> shift
+        if following >> digit == prefix and (bits[i] & magnitude) <= infinity:
+            histogram[following & last] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -57,19 +67,18 @@ def _select(
     infinity: Any,
     sign: Any,
     prefixes: NDArray[Any],
-    leading: NDArray[np.bool_],
-    top_shift: Any,
+    ends: NDArray[np.bool_],
     shift: Any,
     out: NDArray[Any],
 ) -> int:
-    magnitude = sign - bits.dtype.type(1)
+    magnitude, last_16 = sign - bits.dtype.type(1), bits.dtype.type(0xFFFF)
     found = 0
     for i in range(bits.shape[0]):
         pattern = bits[i]
-        key = key_of(pattern, sign)
-        if leading[key >> top_shift] and (pattern & magnitude) <= infinity:
-            row = np.searchsorted(prefixes, key >> shift)
-            if row < prefixes.shape[0] and prefixes[row] == key >> shift:
+        leading = key_of(pattern, sign) >> shift
+        if ends[leading & last_16] and (pattern & magnitude) <= infinity:
+            row = np.searchsorted(prefixes, leading)
+            if row < prefixes.shape[0] and prefixes[row] == leading:
                 out[found] = pattern
                 found += 1
     return found
@@ -82,10 +91,10 @@ def bits_of(values: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Any, Any]:
     return values.view(unsigned), infinity, unsigned.type(1 << (8 * values.itemsize - 1))
 
 
-def _leading(prefixes: NDArray[np.uint64], bits: int) -> NDArray[np.bool_]:
-    """Return a table over 16 bits of which lead to a prefix of `bits` bits."""
+def _ends(prefixes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return a table over 16 bits of what prefixes end with: it keeps most other values from a search, also where all begin alike."""
     table = np.zeros(1 << 16, np.bool_)
-    table[prefixes >> np.uint64(bits - 16)] = True
+    table[prefixes & np.uint64(0xFFFF)] = True
     return table
 
 
@@ -99,14 +108,15 @@ def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift
         _count_leading(patterns, infinity, sign, number(shift), histogram[0])
     else:
         known = prefixes.astype(patterns.dtype)
-        leading = _leading(prefixes, width - digit - shift)
-        _count_following(patterns, infinity, sign, known, leading, number(width - 16), number(shift), number(digit), histogram)
+        if known.size == 1:
+            _count_below_one(patterns, infinity, sign, known[0], number(shift), number(digit), histogram[0])
+            return
+        _count_following(patterns, infinity, sign, known, _ends(prefixes), number(shift), number(digit), histogram)
 
 
 def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, out: NDArray[np.floating[Any]]) -> int:
     """Copy the values whose key has one of the prefixes above `shift` to `out` and return how many there are."""
     patterns, infinity, sign = bits_of(values)
     number = patterns.dtype.type
-    width = 8 * values.itemsize
-    known, leading = prefixes.astype(patterns.dtype), _leading(prefixes, width - shift)
-    return int(_select(patterns, infinity, sign, known, leading, number(width - 16), number(shift), out.view(patterns.dtype)))
+    known = prefixes.astype(patterns.dtype)
+    return int(_select(patterns, infinity, sign, known, _ends(prefixes), number(shift), out.view(patterns.dtype)))
