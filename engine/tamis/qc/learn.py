@@ -133,11 +133,9 @@ def _quantiles(values: NDArray[np.float64], at: Sequence[float]) -> list[float]:
     there = values[~np.isnan(values)] + 0.0  # no negative zero
     if not len(there):
         return [math.nan] * len(at)
-    places = (len(there) - 1) * np.array(at)
-    below, above = np.floor(places).astype(np.int64), np.ceil(places).astype(np.int64)
-    ordered = np.partition(there, np.union1d(below, above))
-    known: list[float] = between(ordered[below], ordered[above], places).tolist()
-    return known
+    places = [(len(there) - 1) * one for one in at]
+    ordered = np.partition(there, sorted({edge for place in places for edge in (math.floor(place), math.ceil(place))}))
+    return [between(float(ordered[math.floor(one)]), float(ordered[math.ceil(one)]), one - math.floor(one)) for one in places]
 
 
 def learn(readings: Readings, tests: frozenset[str], sigmas: float) -> dict[str, float]:
