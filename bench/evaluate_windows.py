@@ -28,7 +28,8 @@ def _infinite(window: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _clipped(window: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     low, high = np.quantile(window, [0.0, rng.uniform(0.7, 0.95)])
-    return np.clip(window, low, high)
+    clipped: np.ndarray = np.clip(window, low, high)
+    return clipped
 
 
 PLANTED: dict[str, Plant] = {

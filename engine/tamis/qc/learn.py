@@ -176,7 +176,7 @@ def learn(readings: Readings, tests: frozenset[str], sigmas: float) -> dict[str,
 def _beyond(middle: float, upper: float, sigmas: float) -> float:
     """Return the size that lies so many deviations out, by a tail as heavy as sizes with this median and 95th percentile have."""
     power = min(max(1.0, math.log(upper / middle) / math.log(UPPER / QUARTILE)), MOST_POWER)
-    return float(middle * (sigmas / QUARTILE) ** power)
+    return middle * math.exp(min(power * math.log(sigmas / QUARTILE), 700.0))  # as a power it could overflow, which is an error
 
 
 def period(readings: Readings) -> float:

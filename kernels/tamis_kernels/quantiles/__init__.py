@@ -18,7 +18,7 @@ import numpy as np
 
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.quantiles.counts import ValueCounts, between
+from tamis_kernels.quantiles.counts import ValueCounts, all_between, between
 from tamis_kernels.validity import valid
 
 if TYPE_CHECKING:
@@ -181,8 +181,9 @@ class Selection:
             raise ArgumentError(message)
         if self.size == 0:
             return np.full(len(self.probabilities), np.nan)
-        low, high = _from_keys(np.array(self.targets, np.uint64), self.width).reshape(-1, 2).T
-        return between(low, high, np.array(self.probabilities) * (self.size - 1))
+        neighbours = _from_keys(np.array(self.targets, np.uint64), self.width).reshape(-1, 2).tolist()
+        places = [probability * (self.size - 1) for probability in self.probabilities]
+        return np.array([between(a, b, place - math.floor(place)) for (a, b), place in zip(neighbours, places, strict=True)])
 
 
 def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[float]) -> NDArray[np.float64]:
@@ -191,7 +192,7 @@ def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[floa
     places = np.array(probabilities) * (values.size - 1)
     below = np.floor(places).astype(np.int64)
     low, high = (values[index].astype(np.float64) + 0.0 for index in (below, np.minimum(below + 1, values.size - 1)))  # -0.0 + 0.0 is 0.0
-    return between(low, high, places)
+    return all_between(low, high, places)
 
 
 def quantiles(

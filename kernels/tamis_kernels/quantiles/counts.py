@@ -129,11 +129,19 @@ def _weighted(values: NDArray[np.float64], counts: NDArray[np.int64], probabilit
     places = np.asarray(probabilities, np.float64) * (size - 1)
     below = np.floor(places).astype(np.int64)
     low, high = (values[np.searchsorted(ends, rank, side="right")] for rank in (below, np.minimum(below + 1, size - 1)))
-    return between(low, high, places)
+    return all_between(low, high, places)
 
 
-def between(low: NDArray[np.float64], high: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what lies between neighbours at the fractions of places; where they are equal, or a fraction is 0, the lower one."""
+def between(low: float, high: float, fraction: float) -> float:
+    """Return what lies at a fraction of the way between two neighbours; where they are equal, or it is 0, the lower one."""
+    if low == high or fraction == 0:
+        return low
+    distance = high - low
+    return high - distance * (1 - fraction) if fraction >= 0.5 else low + distance * fraction
+
+
+def all_between(low: NDArray[np.float64], high: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what `between` says of each two neighbours and the fraction of a place: slower for a few, much faster for a thousand."""
     fraction = places - np.floor(places)
     with np.errstate(invalid="ignore", over="ignore"):  # infinite neighbours, and a range beyond float64
         distance = high - low
