@@ -178,6 +178,11 @@ def duration(nanoseconds: float) -> str:
     return f"{seconds * 1000:.4g} ms"
 
 
+def number_of(number: int, noun: str) -> str:
+    """Spell a number of things: `1 row`, `1,234 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def moment(nanoseconds: int) -> str:
     """Write a time as ISO 8601."""
     return str(np.datetime64(nanoseconds // SECOND, "s"))

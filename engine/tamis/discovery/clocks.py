@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tamis.discovery.base import DAY, MAD, SECOND, duration, moment, period, suspicion
+from tamis.discovery.base import DAY, MAD, SECOND, duration, moment, number_of, period, suspicion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,7 +151,7 @@ def _reset(series: Signal, first: int, stop: int, shift: int, nominal: int) -> l
     edge = int(inside[0]) if first else int(inside[-1])
     places = np.arange(first, stop)
     factor = next((one for one in FACTORS if abs(edge * one - beside) <= max(10 * nominal, 2 * one)), 0)
-    said = f"{stop - first} rows are told from {moment(int(inside[0]))} on, {duration(shift)} before their neighbours"
+    said = f"{number_of(stop - first, 'row')} told from {moment(int(inside[0]))} on, {duration(shift)} before their neighbours"
     spans = [[int(inside.min()), int(inside.max())]]
     if factor:
         says = f"{said}: read as {factor:,} times finer a unit than they were written in, for times that factor they go on as before"
@@ -209,8 +209,8 @@ def find_wall_clock(series: Signal, zone: str = "") -> list[Suspicion]:
         if kept and len(kept) == len(covered):
             twice = sum(by < 0 for _, by in covered)
             says = (
-                f"times follow the wall clock of {name}: {twice} hours told twice and {len(covered) - twice} never, on the dates of its "
-                "rules; set formats.timezone to the zone, or write UTC"
+                f"times follow the wall clock of {name}: {number_of(twice, 'hour')} told twice and {len(covered) - twice} never, "
+                "on the dates of its rules; set formats.timezone to the zone, or write UTC"
             )
             return [suspicion("wall_clock", series, np.array(sorted(kept)), len(kept), 1, says, of_times=True, zone=name)]
     return []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.discovery.base import DAY, duration, moment, runs, suspicion
+from tamis.discovery.base import DAY, duration, moment, number_of, runs, suspicion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,8 @@ def find_double_times(columns: Sequence[Signal]) -> list[Suspicion]:
         if len(places):
             days = len(np.unique(time[places] // DAY))
             says = (
-                f"{len(places)} rows of {len(time)}, on {days} days, have the time of an earlier row of the sensor and {what}; "
+                f"the time of an earlier row of the sensor and {what}, in {number_of(len(places), 'row')} of {len(time):,} "
+                f"on {number_of(days, 'day')}; "
                 f"the first at {moment(int(time[places[0]]))}"
             )
             found.append(suspicion(kind, columns[0], places, len(places), 1, says, of_times=True))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.discovery.base import moment, runs, suspicion
+from tamis.discovery.base import moment, number_of, runs, suspicion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -173,7 +173,7 @@ def find_counter_resets(series: Signal) -> list[Suspicion]:
     width = next((bits for bits in (8, 12, 16, 24, 32) if (np.abs(2**bits - tops) <= 20 * rises.mean()).all()), 0)
     what = f"it overflows {width} bits" if width else f"it began anew at {value[falls[0] + 1]:.6g}"
     says = (
-        f"a counter that rises by {rises.mean():.4g} a row falls {len(falls)} times, first from {tops[0]:.6g} to "
+        f"a counter that rises by {rises.mean():.4g} a row falls {number_of(len(falls), 'time')}, first from {tops[0]:.6g} to "
         f"{value[falls[0] + 1]:.6g}: {what}"
     )
     return [suspicion("counter_reset", there, falls + 1, figure, DROP, says, bits=float(width))]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.discovery.base import LARGEST, moment, suspicion
+from tamis.discovery.base import LARGEST, moment, number_of, suspicion
 from tamis.series.runs import Lengths, runs_of
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def find_interpolated(series: Signal) -> list[Suspicion]:
     longest = int(np.argmax(lengths[lines]))
     begin = moment(int(there.time[firsts[longest] - 1]))
     says = (
-        f"{len(places)} readings in {len(lines)} spans, the first at {moment(int(there.time[places[0]]))}, lie on straight lines between "
-        f"others: {lengths[lines[longest]]} equal steps from {begin} on, where {odd} are odd; gaps may have been filled in"
+        f"{number_of(len(places), 'reading')} in {number_of(len(lines), 'span')}, the first at {moment(int(there.time[places[0]]))}, "
+        f"lie on straight lines between others: {lengths[lines[longest]]} equal steps from {begin} on, where {odd} are odd; gaps may have been filled in"
     )
     spans = there.time[np.stack([firsts, lasts], axis=1)].tolist()
     figure = float(lengths[lines].max()) / odd

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.discovery.base import moment, period, runs, suspicion
+from tamis.discovery.base import moment, number_of, period, runs, suspicion
 from tamis_kernels.viterbi import converted_spans
 
 if TYPE_CHECKING:
@@ -159,9 +159,9 @@ def find_unit_changes(series: Signal) -> list[Suspicion]:
             }
         )
         says = (
-            f"{len(where)} rows in {len(spans)} spans, the first at {moment(int(there.time[where[0]]))}, read as {one.to} "
-            f"where the others are {one.of}: median {np.median(value[where]):.5g}, converted back {np.median(one.back(value[where])):.5g}, "
-            f"the others {np.median(value[~places]):.5g}; borders leap by {_leap(value, spans) / spread:.3g} typical steps"
+            f"{number_of(len(where), 'row')} in {number_of(len(spans), 'span')}, the first at {moment(int(there.time[where[0]]))}, "
+            f"read as {one.to} where the others are {one.of}: median {np.median(value[where]):.5g}, "
+            f"converted back {np.median(one.back(value[where])):.5g}, the others {np.median(value[~places]):.5g}; borders leap by {_leap(value, spans) / spread:.3g} typical steps"
             + (f"; explained about as well by {', '.join(others)}" if others else "")
         )
         times = [[int(there.time[first]), int(there.time[last])] for first, last in spans]
