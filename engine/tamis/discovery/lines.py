@@ -48,7 +48,8 @@ def find_interpolated(series: Signal) -> list[Suspicion]:
     begin = moment(int(there.time[firsts[longest] - 1]))
     says = (
         f"{number_of(len(places), 'reading')} in {number_of(len(lines), 'span')}, the first at {moment(int(there.time[places[0]]))}, "
-        f"lie on straight lines between others: {lengths[lines[longest]]} equal steps from {begin} on, where {odd} are odd; gaps may have been filled in"
+        "lie on straight lines between others: "
+        f"{lengths[lines[longest]]} equal steps from {begin} on, where {odd} are odd; gaps may have been filled in"
     )
     spans = there.time[np.stack([firsts, lasts], axis=1)].tolist()
     figure = float(lengths[lines].max()) / odd
