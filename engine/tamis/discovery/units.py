@@ -161,7 +161,8 @@ def find_unit_changes(series: Signal) -> list[Suspicion]:
         says = (
             f"{number_of(len(where), 'row')} in {number_of(len(spans), 'span')}, the first at {moment(int(there.time[where[0]]))}, "
             f"read as {one.to} where the others are {one.of}: median {np.median(value[where]):.5g}, "
-            f"converted back {np.median(one.back(value[where])):.5g}, the others {np.median(value[~places]):.5g}; borders leap by {_leap(value, spans) / spread:.3g} typical steps"
+            f"converted back {np.median(one.back(value[where])):.5g}, the others {np.median(value[~places]):.5g}; "
+            f"borders leap by {_leap(value, spans) / spread:.3g} typical steps"
             + (f"; explained about as well by {', '.join(others)}" if others else "")
         )
         times = [[int(there.time[first]), int(there.time[last])] for first, last in spans]
