@@ -45,6 +45,7 @@ def test_any_records_give_the_bits_of_the_library(backend: BackendName, records:
     assert hashed(records, backend) == [xxhash.xxh3_128_intdigest(record) for record in records]
 
 
+@pytest.mark.slow
 def test_many_records_are_hashed_by_several_threads() -> None:
     data = np.random.default_rng(1).integers(0, 256, 1 << 20, dtype=np.uint8)
     offsets = np.arange(0, data.size + 1, 32)
