@@ -70,7 +70,7 @@ class SortedFile:
     """
 
     def __init__(self, dtype: np.dtype[Any], by: Sequence[str], path: Path, run: int = RUN) -> None:
-        self.dtype, self.path, self.records = dtype, path, 0
+        self.dtype, self.path = dtype, path
         self._by, self._run = list(by), run
         self._waiting: list[Columns] = []
         self._held = 0
@@ -145,7 +145,6 @@ class SortedFile:
         self._firsts.append(np.stack([key[::BLOCK].astype(np.int64) for key in self._keys(columns)], axis=1))
         self._runs.append((self._size, count))
         self._size += len(blocks)
-        self.records += count
 
     def _merged(self) -> Iterator[Columns]:
         """Yield ranges of keys: all blocks that begin below a bound are read, and what is not below it waits for the next one."""
