@@ -9,7 +9,7 @@ import numpy as np
 from tamis.media import jpeg, png, raster
 from tamis.media.containers import WALKS
 from tamis.media.inspection import Container, FaultError, Inspection, Limits
-from tamis.media.sniff import HEAD_BYTES, MediaType, extension_disagrees, sniff
+from tamis.media.sniff import MediaType, extension_disagrees, sniff
 from tamis_kernels.jpeg import walk_many
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def inspect(
     """
     limits, found = limits or _USUAL, _UNKNOWN
     try:
-        found = sniff(data[:HEAD_BYTES], size=len(data))
+        found = sniff(data)
         report = _inspect_type(data, found, name, limits, want_picture=want_picture, walk=walk, deep=deep)
     except FaultError as fault:
         report = Inspection(fault.grade, fault.reason, str(fault), found.name, lost=fault.lost)
