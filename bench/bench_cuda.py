@@ -108,9 +108,9 @@ class Bench:
     speed: float  # bytes a second over the link; 0 in the simulator
     share: int  # inputs are this part of the largest ones
 
-    def sized(self, full: int) -> int:
-        """Return how large an input is; next to nothing in the simulator."""
-        return min(full, 60) if simulated() else max(1, full // self.share)
+    def sized(self, full: int, few: int = 60) -> int:
+        """Return how large an input is; in the simulator as good as nothing."""
+        return few if simulated() else max(1, full // self.share)
 
     def compare(self, case: str, call: Callable[..., Any], *, work: float, unit: str, bytes_moved: int, tolerance: float = 0.0) -> None:
         """Check that CUDA gives what the CPU gives, then time both; the limit is the bytes in and out at the speed of the link."""
@@ -283,14 +283,14 @@ def bench_pictures(bench: Bench) -> None:
         target = io.BytesIO()
         Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=80)
         files.append(target.getvalue())
-    wanted = bench.sized(16_384)
+    wanted = bench.sized(16_384, 2)
     files = (files * -(-wanted // len(files)))[:wanted]
     size = sum(map(len, files))
     bench.compare("JPEG walk", partial(jpeg.walk_many, files), work=len(files), unit="photos",
                   bytes_moved=size + len(files) * height * width // 64 * 3)  # fmt: skip
     bench.compare("JPEG walk, PDQ and quality in one pass", partial(told, files), work=len(files), unit="photos",
                   bytes_moved=size + 550 * len(files))  # fmt: skip
-    small = generator.integers(0, 256, (max(2, bench.sized(20_000)), 12, 16)).astype(np.uint8)
+    small = generator.integers(0, 256, (max(2, bench.sized(20_000, 2)), 12, 16)).astype(np.uint8)
     packed = perceptual.pack(list(small))
     bench.compare("figures of quality", partial(quality.measure, *packed), work=len(small), unit="pictures",
                   bytes_moved=small.size + 240 * len(small))  # fmt: skip
@@ -306,12 +306,12 @@ def told(files: list[bytes], *, backend: Any) -> list[Any]:
 
 def bench_hashes(bench: Bench, generator: np.random.Generator) -> None:
     side = 8 if simulated() else 60
-    small = generator.integers(0, 256, (max(2, bench.sized(50_000)), side, side)).astype(np.uint8)
+    small = generator.integers(0, 256, (max(2, bench.sized(50_000, 2)), side, side)).astype(np.uint8)
     packed = perceptual.pack(list(small))
     describe = partial(perceptual.describe, *packed, extents=8 * packed[1])
     bench.compare(f"PDQ of cells, {side} x {side}", describe, work=len(small), unit="pictures",
                   bytes_moved=small.size + 289 * len(small))  # fmt: skip
-    squares = generator.integers(0, 256, (max(2, bench.sized(200_000)), 32, 32)).astype(np.uint8)
+    squares = generator.integers(0, 256, (max(2, bench.sized(200_000, 2)), 32, 32)).astype(np.uint8)
     bench.compare("pHash of 32 x 32", partial(perceptual.phash64, squares), work=len(squares), unit="pictures",
                   bytes_moved=squares.size + 8 * len(squares))  # fmt: skip
     hashes = generator.integers(0, 2**64 - 1, (bench.sized(1_000_000), 4), dtype=np.uint64)
