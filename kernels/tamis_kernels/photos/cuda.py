@@ -40,10 +40,12 @@ def describe_files(
         bounds = offsets[first : last + 1]
         pictures, begins = walk_batch(data[bounds[0] : bounds[-1]], bounds - bounds[0], facts[first:last])
         seen = seen_of(facts[first:last], apart[first:last])
-        hashed = hash_on_device(pictures, 16, begins[:-1], seen.shapes, seen.extents, cosines, 1)
-        measured = measure_on_device(pictures, begins[:-1], seen.shapes, pictures, begins[:-1] + seen.cells, seen.chroma, logs)
-        for found, out in zip((hashed[0][:, 0], *hashed[1:], measured), (hashes, qualities, small, figures), strict=True):
-            to_host(found, out[first:last])
+        found = hash_on_device(pictures, 16, begins[:-1], seen.shapes, seen.extents, cosines, 1)
+        told = measure_on_device(pictures, begins[:-1], seen.shapes, pictures, begins[:-1] + seen.cells, seen.chroma, logs)
+        to_host(found[0][:, 0], hashes[first:last])
+        to_host(found[1], qualities[first:last])
+        to_host(found[2], small[first:last])
+        to_host(told, figures[first:last])
         for file in np.flatnonzero(apart[first:last]).tolist():
             begin, end, at = begins[file], begins[file + 1], 4 * bounds[file]
             to_host(pictures[begin:end], planes[at : at + end - begin])
