@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _next(stops: NDArray[np.uint8], words: NDArray[np.uint64], first: int, n: int) -> int:
     """Return the first place that is marked, from `first` on, or n; `words` are the same bytes."""
     k = first
@@ -27,7 +27,7 @@ def _next(stops: NDArray[np.uint8], words: NDArray[np.uint64], first: int, n: in
     return n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def flat(
     xs: NDArray[np.float64],
     ts: NDArray[np.int64],
@@ -57,7 +57,10 @@ def flat(
     odd[n : n + 8] = 0
     odd_words = odd.view(np.uint64)
     # Fifteen rows hold eight of a word: where no word is full, and steps are short, no run of this block is long.
-    long = suspect < 16 * max(longest, 1) or (near.view(np.uint64)[: n // 8] == FULL).any()
+    long = suspect < 16 * max(longest, 1)
+    near_words = near[: n // 8 * 8].view(np.uint64)
+    for word in near_words:
+        long |= word == FULL
     anchor, start, active = values[2], counts[3], counts[4] != 0
     plain, lasted = anchor == before[0], False
     k = 0
@@ -86,7 +89,7 @@ def flat(
     return lasted
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _lasts(
     near: NDArray[np.uint8],
     now: NDArray[np.int64],
