@@ -133,7 +133,9 @@ def attenuated(
         end = (counts[6] + 1) * width
         first = k
         k = bits.size if ordered and now[bits.size - 1] < end else _until(now, first, end, bits.size)
-        low, high, ready = _earlier_panes(values, counts[5] <= (counts[6] - PANES) * width)
+        low, high, ready = math.inf, -math.inf, False
+        if not values[4] - values[3] >= threshold:  # else this pane alone tells
+            low, high, ready = _earlier_panes(values, counts[5] <= (counts[6] - PANES) * width)
         if not (ready and max(values[4], high) - min(values[3], low) < threshold):
             least, most = all_of_it if k - first == bits.size else extent(x[first:k])
             if least != least:
