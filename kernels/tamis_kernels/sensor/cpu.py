@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.sensor.ahead import ask_for
 from tamis_kernels.sensor.identifier import hampel
 from tamis_kernels.sensor.layout import (
     ATTENUATED,
@@ -26,6 +27,7 @@ from tamis_kernels.sensor.layout import (
     SATURATED,
     SLACK,
     SPIKE,
+    of_views,
 )
 from tamis_kernels.sensor.panes import attenuated, survey
 from tamis_kernels.sensor.runs import flat
@@ -39,14 +41,14 @@ __all__ = ["hampel", "scan", "scan_groups"]
 BLOCK = 1024  # rows of scratch, which stay in the first-level cache
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _range(x: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
     fail_low, fail_high, low, high = reals[0], reals[1], reals[2], reals[3]
     for k in range(bits.size):
         bits[k] |= span_bits(x[k], fail_low, fail_high, low, high)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _spike(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
     n = bits.size
     before, x, after = xs[:n], xs[1 : n + 1], xs[2 : n + 2]
@@ -55,7 +57,7 @@ def _spike(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np
         bits[k] |= spike_bits(before[k], x[k], after[k], average, average_fail, differential, differential_fail)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _rate(xs: NDArray[np.float64], ts: NDArray[np.int64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
     n = bits.size
     before, x, earlier, now = xs[:n], xs[1 : n + 1], ts[:n], ts[1 : n + 1]
@@ -64,7 +66,7 @@ def _rate(xs: NDArray[np.float64], ts: NDArray[np.int64], reals: NDArray[np.floa
         bits[k] |= rate_bits(before[k], x[k], earlier[k], now[k], rate, rate_fail)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _saturated(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
     n = bits.size
     before, x, after = xs[:n], xs[1 : n + 1], xs[2 : n + 2]
@@ -73,7 +75,7 @@ def _saturated(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArra
         bits[k] |= rail_bits(before[k], x[k], after[k], low, high)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _clock(ts: NDArray[np.int64], wholes: NDArray[np.int64], told: np.uint32, bits: NDArray[np.uint32]) -> None:
     """Set the bits of the tests of steps."""
     n = bits.size
@@ -83,7 +85,7 @@ def _clock(ts: NDArray[np.int64], wholes: NDArray[np.int64], told: np.uint32, bi
         bits[k] |= step_bits(now[k] - earlier[k], gap, nominal, jitter) & told
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _drift(now: NDArray[np.int64], wholes: NDArray[np.int64], first: int, bits: NDArray[np.uint32]) -> None:
     """Set the bits of times that are off the grid."""
     nominal, drift = wholes[4], wholes[6]
@@ -91,14 +93,14 @@ def _drift(now: NDArray[np.int64], wholes: NDArray[np.int64], first: int, bits: 
         bits[k] |= drift_bits(now[k] - first, nominal, drift)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _roll_up(bits: NDArray[np.uint32], flags: NDArray[np.uint8]) -> None:
     """Turn bits into flags, which say whether a row was evaluated."""
     for k in range(bits.size):
         flags[k] = flag_of(bits[k], flags[k])
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _evaluate(xs: NDArray[np.float64], ts: NDArray[np.int64], mask: int, opening: bool, flags: NDArray[np.uint8]) -> None:
     """Write 1 where one of the chosen tests could judge the row, else 2."""
     always = mask & (1 << RANGE | 1 << FLAT | 1 << ATTENUATED | 1 << SATURATED) != 0
@@ -112,10 +114,11 @@ def _evaluate(xs: NDArray[np.float64], ts: NDArray[np.int64], mask: int, opening
         flags[k] = 1 if (spike & left & right) | (rate & left & (ts[k + 1] > ts[k])) else 2
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _block(
     xs: NDArray[np.float64],
     ts: NDArray[np.int64],
+    coming: tuple[NDArray[np.int64], NDArray[np.float64]],
     marks: NDArray[np.uint8],
     sentinels: NDArray[np.float64],
     reals: NDArray[np.float64],
@@ -125,7 +128,7 @@ def _block(
     bits: NDArray[np.uint32],
     flags: NDArray[np.uint8],
 ) -> None:
-    """Test the rows of a block; xs and ts have one row more at either end.
+    """Test the rows of a block; xs and ts have one row more at either end, and `coming` the times and values of the next block.
 
     A block is first asked for its extremes: a test that no value within them can fail is passed over. The extremes of a block with values
     missing are NaN, which fail every comparison, so that all of its tests are made.
@@ -135,6 +138,7 @@ def _block(
     bits[:] = 0
     found = False
     shortest, longest, low, high, largest = survey(xs, ts)
+    ask_for(coming, 0)
     for code in sentinels:
         if not ((code < low or code > high) and xs[0] != code and xs[n + 1] != code):
             for k in range(n):
@@ -150,6 +154,7 @@ def _block(
     if mask & 1 << SPIKE and not (bend < min(reals[4], reals[5]) and largest <= min(reals[6], reals[7])):
         _spike(xs, reals, bits)
         found = True
+    ask_for(coming, 1)
     if mask & 1 << RATE and not (shortest > 0 and largest * 1e9 <= min(reals[8], reals[9]) * float(shortest)):
         _rate(xs, ts, reals, bits)
         found = True
@@ -170,16 +175,20 @@ def _block(
         if same and bits[0] & OFF_GRID:
             bits |= OFF_GRID
         found |= not same or bits[0] & OFF_GRID != 0
+    ask_for(coming, 2)
     if mask & 1 << FLAT:
         found |= flat(xs, ts, longest, (reals[10], min(wholes[0], wholes[1]), wholes[1]), marks, values, counts, bits)
+    ask_for(coming, 3)
     if mask & 1 << ATTENUATED:
         found |= attenuated(xs[1:], ts[1:], (low, high), shortest >= 0, reals[11], max(wholes[2] // PANES, 1), values, counts, bits)
+    ask_for(coming, 4)
     _evaluate(xs, ts, mask, opening, flags)
     if found:
         _roll_up(bits, flags)
+    ask_for(coming, 5)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _scan(
     time: NDArray[np.int64],
     value: NDArray[np.float64],
@@ -192,11 +201,10 @@ def _scan(
     final: bool,
     bits: NDArray[np.uint32],
     flags: NDArray[np.uint8],
-    xs: NDArray[np.float64],
-    ts: NDArray[np.int64],
-    marks: NDArray[np.uint8],
+    room: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint8]],
 ) -> int:
-    """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
+    """Do what `scan` does; `room` is for the values, the times and the marks of a block."""
+    xs, ts, marks = room
     done = at = 0
     last = False
     while not last:
@@ -233,6 +241,7 @@ def _scan(
             _block(
                 xs[: rows + 2],
                 ts[: rows + 2],
+                (time[at : at + BLOCK], value[at : at + BLOCK]),
                 marks,
                 sentinels,
                 reals,
@@ -250,6 +259,11 @@ def _scan(
 
 
 @njit(cache=True, nogil=True)
+def _room() -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint8]]:
+    return np.empty(BLOCK + 3), np.empty(BLOCK + 3, np.int64), np.zeros((2, BLOCK + 8), np.uint8)
+
+
+@njit(cache=True, nogil=True)
 def scan(
     time: NDArray[np.int64],
     value: NDArray[np.float64],
@@ -264,9 +278,7 @@ def scan(
     flags: NDArray[np.uint8],
 ) -> int:
     """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
-    xs, ts = np.empty(BLOCK + 3), np.empty(BLOCK + 3, np.int64)
-    marks = np.zeros((2, BLOCK + 8), np.uint8)
-    return _scan(time, value, valid, sentinels, reals, wholes, values, counts, final, bits, flags, xs, ts, marks)
+    return _scan(time, value, valid, sentinels, reals, wholes, values, counts, final, bits, flags, _room())
 
 
 @njit(cache=True, nogil=True)
@@ -284,12 +296,12 @@ def scan_groups(
     flags: NDArray[np.uint8],
 ) -> int:
     """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
-    own_values, own_counts = np.empty_like(values), np.empty_like(counts)
+    own_values, own_counts, room = np.empty_like(values), np.empty_like(counts), _room()
     for group in range(offsets.size - 1):
         a, b = offsets[group], offsets[group + 1]
         own_values[:], own_counts[:] = values, counts
         there = valid[a:b] if valid.size else valid
-        settled = scan(time[a:b], value[a:b], there, sentinels, reals, wholes, own_values, own_counts, True, bits[a:b], flags[a:b])
+        settled = _scan(time[a:b], value[a:b], there, sentinels, reals, wholes, own_values, own_counts, True, bits[a:b], flags[a:b], room)
         if settled < 0:
             return group
     return -1

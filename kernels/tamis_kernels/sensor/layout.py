@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+
+# For functions that make no arrays, only views of those that they are given: without the counts of references, whose atomic additions took
+# a third of a block's time.
+of_views = njit(cache=True, nogil=True, _nrt=False)
 
 PANES = 8
 

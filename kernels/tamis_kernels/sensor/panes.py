@@ -6,9 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.sensor.layout import NEVER, PANES, WEAK
+from tamis_kernels.sensor.layout import NEVER, PANES, WEAK, of_views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,20 +16,20 @@ if TYPE_CHECKING:
 HIGHEST = np.int64(0x7FF0000000000000)  # the bits of infinity; those of its negative, in the order of the floats, are ~HIGHEST
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _key(number: np.int64) -> np.int64:
     """Return a whole number in the order of the floats for the bits of one, and the bits for such a number; NaN lie beyond infinities."""
     return number ^ ((number >> 63) & NEVER)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _ends(least: np.int64, most: np.int64) -> tuple[float, float]:
     """Return the floats of two keys, NaN for both if one is NaN."""
     low, high = np.int64(_key(least)).view(np.float64), np.int64(_key(most)).view(np.float64)
     return (low, high) if low == low and high == high else (math.nan, math.nan)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def survey(xs: NDArray[np.float64], ts: NDArray[np.int64]) -> tuple[int, int, float, float, float]:
     """Return the shortest and the longest step to the rows of a block, its least and largest value, and its largest rise.
 
@@ -51,7 +50,7 @@ def survey(xs: NDArray[np.float64], ts: NDArray[np.int64]) -> tuple[int, int, fl
     return shortest, longest, low, high, np.int64(steepest).view(np.float64)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def extent(values: NDArray[np.float64]) -> tuple[float, float]:
     """Return the least and the largest value, NaN for both if one is NaN."""
     numbers = values.view(np.int64)
@@ -62,7 +61,7 @@ def extent(values: NDArray[np.float64]) -> tuple[float, float]:
     return _ends(least, most)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def extent_of_present(values: NDArray[np.float64]) -> tuple[float, float]:
     """Return the least and the largest value that is there, inf and -inf where all are NaN."""
     numbers = values.view(np.int64)
@@ -74,7 +73,7 @@ def extent_of_present(values: NDArray[np.float64]) -> tuple[float, float]:
     return _ends(least, most)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _earlier_panes(values: NDArray[np.float64], covered: bool) -> tuple[float, float, bool]:
     """Return the least and the largest value of the earlier panes, and whether they tell: half of them have values."""
     low, high, filled = math.inf, -math.inf, 0
@@ -84,7 +83,7 @@ def _earlier_panes(values: NDArray[np.float64], covered: bool) -> tuple[float, f
     return low, high, covered and 2 * filled >= PANES
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _until(now: NDArray[np.int64], first: int, end: int, n: int) -> int:
     """Return the first row from `first` on whose time is not before the end, or n."""
     k = first
@@ -101,7 +100,7 @@ def _until(now: NDArray[np.int64], first: int, end: int, n: int) -> int:
     return k
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def attenuated(
     x: NDArray[np.float64],
     now: NDArray[np.int64],
@@ -116,9 +115,9 @@ def attenuated(
     """Compare the range over the panes of a window with a threshold; values[5:] holds the least and largest of earlier panes.
 
     Within a pane the range only grows: where its rows begin or end on one side of the threshold, all are on that side. `all_of_it` is the
-    extent of x, and `ordered` whether no time goes back.
+    extent of x, NaN where a value is missing, and `ordered` whether no time goes back.
     """
-    weak = False
+    weak, whole = False, all_of_it[0] == all_of_it[0]
     k = 0
     while k < bits.size:
         pane = now[k] // width
@@ -137,9 +136,12 @@ def attenuated(
         if not values[4] - values[3] >= threshold:  # else this pane alone tells
             low, high, ready = _earlier_panes(values, counts[5] <= (counts[6] - PANES) * width)
         if not (ready and max(values[4], high) - min(values[3], low) < threshold):
-            least, most = all_of_it if k - first == bits.size else extent(x[first:k])
-            if least != least:
+            if not whole:
                 least, most = extent_of_present(x[first:k])
+            elif k - first < bits.size:
+                least, most = extent(x[first:k])
+            else:
+                least, most = all_of_it
             values[3], values[4] = min(values[3], least), max(values[4], most)
             continue
         for row in range(first, k):

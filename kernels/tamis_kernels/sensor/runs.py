@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.sensor.layout import FULL, LONG_STUCK, NONE, RUN, SLACK, STUCK
+from tamis_kernels.sensor.layout import FULL, LONG_STUCK, NONE, RUN, SLACK, STUCK, of_views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _next(stops: NDArray[np.uint8], words: NDArray[np.uint64], first: int, n: int) -> int:
     """Return the first place that is marked, from `first` on, or n; `words` are the same bytes."""
     k = first
@@ -27,7 +26,7 @@ def _next(stops: NDArray[np.uint8], words: NDArray[np.uint64], first: int, n: in
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def flat(
     xs: NDArray[np.float64],
     ts: NDArray[np.int64],
@@ -87,7 +86,7 @@ def flat(
     return lasted
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _most_in_a_row(words: NDArray[np.uint64]) -> int:
     """Return a bound of how many places in a row are marked: full words, and seven places at either end."""
     most = full = 0
@@ -97,7 +96,7 @@ def _most_in_a_row(words: NDArray[np.uint64]) -> int:
     return 8 * most + 14
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _first_that_is_not(marks: NDArray[np.uint8], first: int, stop: int) -> int:
     k = first
     while k < stop and marks[k]:
@@ -105,7 +104,7 @@ def _first_that_is_not(marks: NDArray[np.uint8], first: int, stop: int) -> int:
     return k
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@of_views
 def _lasts(
     near: NDArray[np.uint8],
     near_words: NDArray[np.uint64],
