@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from numba import config, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tamis_kernels.sensor.layout import of_views
@@ -26,12 +25,12 @@ def _request(_typing: Any, array: Any, place: Any) -> Any:  # pragma: no cover -
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         from llvmlite import ir
 
-        number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        name, number, byte = "llvm.prefetch.p0", ir.IntType(32), ir.IntType(8).as_pointer()
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         line = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
-        builder.call(prefetch, [line, number(0), number(3), number(1)])  # to read, into the first level, data
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        prefetch = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        builder.call(prefetch, [line, number(0), number(3), number(1)])  # to read, into the nearest level, data
         return context.get_dummy_value()
 
     return types.void(array, place), emit
@@ -43,5 +42,5 @@ def ask_for(rows: tuple[NDArray[np.int64], NDArray[np.float64]], share: int) -> 
     time, value = rows
     for k in range(share * time.size // SHARES, (share + 1) * time.size // SHARES, LINE):
         if COMPILED:
-            _request(time, k)
+            _request(time, k)  # type: ignore[call-arg]
             _request(value, k)

@@ -47,7 +47,7 @@ def survey(xs: NDArray[np.float64], ts: NDArray[np.int64]) -> tuple[int, int, fl
         least, most = min(least, key), max(most, key)
         steepest = max(steepest, np.float64(abs(after[k] - here[k])).view(np.int64))
     low, high = _ends(least, most)
-    return shortest, longest, low, high, np.int64(steepest).view(np.float64)
+    return int(shortest), int(longest), low, high, float(np.int64(steepest).view(np.float64))
 
 
 @of_views
