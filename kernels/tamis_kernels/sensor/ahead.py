@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from numba import config, types
 from numba.extending import intrinsic
 
-from tamis_kernels.sensor.layout import of_views
+from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ COMPILED = not config.DISABLE_JIT  # type: ignore[attr-defined]
 
 
 @intrinsic
-def _request(_typing: Any, array: Any, place: Any) -> Any:  # pragma: no cover - there is nothing to ask for in interpreted code
+def _request(_typing: Any, array: Any, place: Any) -> Any:  # pragma: no cover - interpreted code asks for nothing
     """Ask for the line of an array's element, to be read soon."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -41,6 +41,6 @@ def ask_for(rows: tuple[NDArray[np.int64], NDArray[np.float64]], share: int) -> 
     """Ask for one of the shares of the times and values of some rows."""
     time, value = rows
     for k in range(share * time.size // SHARES, (share + 1) * time.size // SHARES, LINE):
-        if COMPILED:
+        if COMPILED:  # pragma: no cover
             _request(time, k)  # type: ignore[call-arg]
             _request(value, k)
