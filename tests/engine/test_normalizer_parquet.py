@@ -81,8 +81,10 @@ def test_the_file_keeps_all_else(sizes: tuple[int, ...], tmp_path: Path) -> None
     ]
     schema = pa.schema([others[0], *numbers, *others[1:]], {"made by": "a logger"})
     nan, rows = float("nan"), sum(sizes)
-    x, y, n = [nan, -0.0, 1.5, np.inf] * 3, [None, nan, -0.0, 1e300] * 3, [None, 1, 2, 3] * 3
-    other = [["a", None], [None, 7], [None, 10**12], [[1, None], None], ["b", "c"]]
+    x: list[Any] = [nan, -0.0, 1.5, np.inf] * 3
+    y: list[Any] = [None, nan, -0.0, 1e300] * 3
+    n: list[Any] = [None, 1, 2, 3] * 3
+    other: list[list[Any]] = [["a", None], [None, 7], [None, 10**12], [[1, None], None], ["b", "c"]]
     columns = [pa.array((values * 6)[:rows], kind) for values, kind in zip(other, types, strict=True)]
     columns[1:1] = [pa.array(values[:rows], field.type) for values, field in zip([x, y, n], numbers, strict=True)]
     table = pa.table(columns, schema=schema)
