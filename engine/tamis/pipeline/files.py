@@ -72,22 +72,23 @@ def write_table(
     """
     told = {key.encode(): value.encode() for key, value in (metadata or {}).items()}
     schema = schema.with_metadata({**(schema.metadata or {}), **told} or None)
-    parts = _in_row_groups(tables, schema, row_group_rows)
-    first = next(parts)
-    options: dict[str, Any] = {"use_dictionary": [name for name in repeating(first) if name not in rising]}
-    if rising:
-        options |= {
-            "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
-            "dictionary_pagesize_limit": DISTINCT_BYTES,
-            "store_schema": False,
-        }
-    parts = chain([first], parts)
-    del first  # a row group is not to be held while the others are written
     rows = 0
-    with whole(path, room) as temporary, pq.ParquetWriter(temporary, schema, compression=compression, **options) as writer:
-        for part in parts:
-            writer.write_table(part, row_group_size=row_group_rows)
-            rows += len(part)
+    with whole(path, room) as temporary:
+        parts = _in_row_groups(tables, schema, row_group_rows)
+        first = next(parts)
+        options: dict[str, Any] = {"use_dictionary": [name for name in repeating(first) if name not in rising]}
+        if rising:
+            options |= {
+                "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
+                "dictionary_pagesize_limit": DISTINCT_BYTES,
+                "store_schema": False,
+            }
+        parts = chain([first], parts)
+        del first  # a row group is not to be held while the others are written
+        with pq.ParquetWriter(temporary, schema, compression=compression, **options) as writer:
+            for part in parts:
+                writer.write_table(part, row_group_size=row_group_rows)
+                rows += len(part)
     return rows
 
 
