@@ -370,8 +370,8 @@ def test_wrong_options_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_long_texts_are_prose_but_for_lists_and_what_is_short_without_its_padding() -> None:
-    texts = ["word " * 90, "[" + "1.5, " * 90 + "2]", " " * 300 + "7" + " " * 300, " " * 600, "\u00e9" * 300, None, "12"]
-    counts = profile_column("value", pl.Series(texts, dtype=pl.String)).counts
-    assert +counts == Counter(
-        total=7, null=1, blank=1, other=2, list=1, number=2, integer=2, characters=len(texts[0].strip()) + len(texts[1]) + 1 + 300 + 2
-    )
+    prose, numbers = "word " * 90, "[" + "1.5, " * 90 + "2]"
+    cells = pl.Series([prose, numbers, " " * 300 + "7" + " " * 300, " " * 600, "\u00e9" * 300, None, "12"])
+    characters = len(prose.strip()) + len(numbers) + 1 + 300 + 2
+    found = +profile_column("value", cells).counts
+    assert found == Counter(total=7, null=1, blank=1, other=2, list=1, number=2, integer=2, characters=characters)

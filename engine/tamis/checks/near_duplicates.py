@@ -202,6 +202,12 @@ class NearDuplicates(Check):
     verdict_keys: ClassVar[frozenset[str]] = frozenset({"verify", "measure", "keep", "remember", "bucket_cap", "orientations"})
 
     @property
+    def pixels(self) -> bool:
+        """Whether a hash is wanted that comes from pictures shrunk on the CPU."""
+        options: Options = self.options
+        return options.hash == "phash64"
+
+    @property
     def remembers(self) -> bool:
         """Whether evidence holds signatures."""
         options: Options = self.options

@@ -13,7 +13,7 @@ import xxhash
 import tamis
 from tamis.checks.base import Batch, Finding, MediaBatch
 from tamis.executors import Context, Loss, Task
-from tamis.media import Limits, inspect, walk_jpegs
+from tamis.media import Limits, inspect, see_jpegs
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import write_evidence
 from tamis.pipeline.plan import fingerprint
@@ -165,13 +165,14 @@ def _inspected(plan: Plan, read: Sequence[tuple[int, SourceFile, bytes]], unread
     if not read:
         return Step(None, NOWHERE, unread)
     limits = Limits(max_pixels=plan.recipe.limits.pixels)
-    deep = any(check.deep for check in plan.recipe.checks(backend=plan.backend))
+    checks = plan.recipe.checks(backend=plan.backend)
+    deep, pixels = any(check.deep for check in checks), any(check.pixels for check in checks)
     context.at(WHOLE_SHARD)  # kernels may be compiled, which is not to be laid to a record; only foreign decoders hang or crash
-    walks = walk_jpegs([data for _, _, data in read])
+    seen = see_jpegs([data for _, _, data in read], plan.backend, pixels=pixels)
     inspections = []
-    for (position, file, data), walk in zip(read, walks, strict=True):
+    for (position, file, data), (walk, told) in zip(read, seen, strict=True):
         context.at(position)
-        inspections.append(inspect(data, name=file.record, limits=limits, walk=walk, deep=deep))
+        inspections.append(inspect(data, name=file.record, limits=limits, walk=walk, told=told, deep=deep))
     context.at(WHOLE_SHARD)
     batch = MediaBatch(
         records=[file.record for _, file, _ in read],
