@@ -123,6 +123,12 @@ def files(report: Report, rows: int) -> None:
         words = [sys.executable, "-m", "tamis", "clean", str(source.parent), "-o", str(out), "--jobs", "2", "--quiet"]
         words += ["--set", "normalize.method=zscore", "--set", "exact_duplicates.enabled=false", "--set", "output.compression=none"]
 
+        def new(name: str) -> Path:
+            """Return where a file is written, which is not there: to replace one takes time of the file system's own."""
+            path = folder / f"{name}.parquet"
+            path.unlink(missing_ok=True)
+            return path
+
         def clean() -> None:
             shutil.rmtree(out, ignore_errors=True)
             subprocess.run(words, check=True)
@@ -131,13 +137,13 @@ def files(report: Report, rows: int) -> None:
             scan = pl.scan_parquet(source)
             found = scan.select(pl.all().mean().name.prefix("m_"), pl.all().std(ddof=0).name.prefix("s_")).collect()
             moved = [(pl.col(name) - found[f"m_{name}"][0]) / found[f"s_{name}"][0] for name in frame.columns]
-            scan.with_columns(moved).sink_parquet(folder / "polars.parquet", compression="uncompressed")
+            scan.with_columns(moved).sink_parquet(new("polars"), compression="uncompressed")
 
         def by_row_group() -> None:
-            transform_parquet(fit_parquet(Normalizer(), source), source, folder / "tamis.parquet", compression="none")
+            transform_parquet(fit_parquet(Normalizer(), source), source, new("tamis"), compression="none")
 
         def read_once() -> None:
-            normalize_parquet(Normalizer(), source, folder / "once.parquet", memory="1GB", compression="none")
+            normalize_parquet(Normalizer(), source, new("once"), memory="1GB", compression="none")
 
         clean()
         by_row_group()

@@ -138,5 +138,7 @@ class Keys:
 
 
 def same(text: str | None, count: int) -> pa.DictionaryArray:
-    """Return a column that holds one text in all its rows."""
+    """Return a column that holds one text, or null, in all its rows."""
+    if text is None:  # a dictionary that holds null cannot be united with others
+        return pa.nulls(count, pa.dictionary(pa.int32(), pa.string()))
     return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([text], pa.string()))

@@ -160,6 +160,12 @@ def test_an_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         tamis.quality_control(table()[:4], out=tmp_path / "file" / "flags.parquet")
 
 
+def test_flags_of_a_table_without_sensors_are_written(tmp_path: Path) -> None:
+    north = table()[::2].drop("station")
+    written = tamis.quality_control(north, out=tmp_path / "flags.parquet").flags.collect()
+    assert_frame_equal(written, tamis.quality_control(north).flags.collect())
+
+
 def test_a_table_without_rows_has_no_flags() -> None:
     result = tamis.quality_control(table()[:0])
     assert result.flags.collect().is_empty()

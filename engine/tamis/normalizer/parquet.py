@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tamis.encodings import repeating
 from tamis.errors import ColumnError
 from tamis.inquiries import Inquiry, add
 from tamis.normalizer import inputs
@@ -59,12 +61,15 @@ def fit_parquet(normalizer: Normalizer, path: str | Path, columns: Sequence[str]
 def transform_parquet(normalizer: Normalizer, source: str | Path, target: str | Path, *, compression: str = "zstd") -> None:
     """Write a Parquet file with the columns of a fitted normalizer normalised and all others as they are.
 
-    Rows and row groups keep their order. The file is made under another name and then renamed, so that one that is there is whole.
+    Rows and row groups keep their order and size, and the file its metadata. It is made under another name and then renamed, so that one
+    that is there is whole.
 
     Raises
     ------
     ArgumentError
-        The normalizer is not fitted, or was fitted to columns without names.
+        The normalizer is not fitted.
+    ColumnError
+        The file lacks a column of the fit.
     """
     _transform(normalizer, _File(source, 0), target, compression)
 
@@ -113,19 +118,23 @@ class _File:
 
     def numbers(self, columns: Sequence[str] | None) -> list[str]:
         """Return the names of the columns to fit to."""
-        names = self.schema.names
         found = [field.name for field in self.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
         chosen = found if columns is None else list(columns)
-        missing = [name for name in chosen if name not in names]
-        if missing or not chosen:
-            message = (
-                f"{self.path}: no column {missing[0]!r}; it has {names}" if missing else f"{self.path}: no column of numbers to fit to"
-            )
+        self.check(chosen)
+        if not chosen:
+            message = f"{self.path}: no column of numbers to fit to"
             raise ColumnError(message)
         if not self.metadata.num_rows:
             message = f"{self.path}: no row to fit to"
             raise ArgumentError(message)
         return chosen
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse names that are no columns."""
+        missing = [name for name in names if name not in self.schema.names]
+        if missing:
+            message = f"{self.path}: no column {missing[0]!r}; it has {self.schema.names}"
+            raise ColumnError(message)
 
     def each(self, columns: Sequence[str] | None, work: Callable[[pa.Table], Any], *, last: bool = False) -> Iterator[Any]:
         """Yield what is made of each row group, in order; some are read ahead. `last`: what was kept is let go."""
@@ -177,29 +186,29 @@ def _fit(normalizer: Normalizer, file: _File, chosen: list[str], read: list[str]
 
 def _transform(normalizer: Normalizer, file: _File, target: str | Path, compression: str) -> None:
     names = normalizer.get_feature_names_out().tolist()
+    file.check(names)
     unfinished = Path(target).with_name(f".{Path(target).name}.part")
 
     def move(table: pa.Table) -> pa.Table:
-        frame = pl.DataFrame(table)
-        moved = frame.with_columns(normalizer.transform(frame.select(names)))
-        return moved.to_arrow(compat_level=pl.CompatLevel.oldest())
+        moved = normalizer.transform(pl.DataFrame(table.select(names))).to_arrow(compat_level=pl.CompatLevel.oldest())
+        for name in names:
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, table.schema.field(place).with_type(moved[name].type), moved[name])
+        return table
 
-    writer: Any = None
+    moved = file.each(None, move, last=True)
+    first = next(moved, None)
+    if first is None:
+        first = move(file.schema.empty_table())
+    encoding: dict[str, Any] = {"use_dictionary": repeating(first), "max_rows_per_page": PAGE_ROWS, "write_batch_size": PAGE_ROWS}
+    schema, moved = first.schema, chain([first], moved)
+    del first
     try:
-        for table in file.each(None, move, last=True):
-            if writer is None:
-                repeating = [field.name for field in table.schema if not pa.types.is_floating(field.type)]  # numbers seldom repeat
-                encoding: dict[str, Any] = {"use_dictionary": repeating, "max_rows_per_page": PAGE_ROWS, "write_batch_size": PAGE_ROWS}
-                writer = pq.ParquetWriter(unfinished, table.schema, compression=compression, **encoding)
-            writer.write_table(table, row_group_size=max(1, len(table)))
-        if writer is None:
-            message = f"{file.path}: no row group to transform"
-            raise ArgumentError(message)
-        writer.close()
+        with pq.ParquetWriter(unfinished, schema, compression=compression, **encoding) as writer:
+            for table in moved:
+                writer.write_table(table, row_group_size=max(1, len(table)))
         unfinished.replace(target)
     finally:
-        if writer is not None:
-            writer.close()
         unfinished.unlink(missing_ok=True)
 
 

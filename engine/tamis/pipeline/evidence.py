@@ -44,7 +44,10 @@ def write_evidence(plan: Plan, shard: Shard, columns: pl.DataFrame, found: pl.Da
 
 
 def write_findings(path: Path, found: pl.DataFrame) -> None:
-    """Write findings in the order of records and checks that made them."""
+    """Write findings in the order of records and checks that made them; no file where there are none, for to flush one takes its time."""
+    if found.is_empty():
+        path.unlink(missing_ok=True)  # of an attempt that was cut off
+        return
     table = found.to_arrow()
     write_table(path, [table], table.schema)
 

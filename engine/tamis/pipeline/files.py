@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
+
+from tamis.encodings import repeating
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,29 +73,44 @@ def write_table(
     told = {key.encode(): value.encode() for key, value in (metadata or {}).items()}
     schema = schema.with_metadata({**(schema.metadata or {}), **told} or None)
     rows = 0
-    pending: list[pa.Table] = []
-    options: dict[str, Any] = {}
-    if rising:
-        options = {
-            "use_dictionary": [name for name in schema.names if name not in rising],
-            "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
-            "dictionary_pagesize_limit": DISTINCT_BYTES,
-            "store_schema": False,
-        }
-    with whole(path, room) as temporary, pq.ParquetWriter(temporary, schema, compression=compression, **options) as writer:
-        for table in tables:
-            pending.append(table.cast(schema))
-            if sum(map(len, pending)) >= row_group_rows:
-                joined = pa.concat_tables(pending).unify_dictionaries().combine_chunks()
-                full = len(joined) - len(joined) % row_group_rows
-                writer.write_table(joined.slice(0, full), row_group_size=row_group_rows)
-                rows += full
-                pending = [joined.slice(full)] if full < len(joined) else []  # an empty slice would hold all of it
-        rest = pa.concat_tables(pending).unify_dictionaries().combine_chunks() if pending else schema.empty_table()
-        if len(rest) or not rows:
-            writer.write_table(rest, row_group_size=row_group_rows)
-        rows += len(rest)
+    with whole(path, room) as temporary:
+        parts = _in_row_groups(tables, schema, row_group_rows)
+        first = next(parts)
+        options: dict[str, Any] = {"use_dictionary": [name for name in repeating(first) if name not in rising]}
+        if rising:
+            options |= {
+                "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
+                "dictionary_pagesize_limit": DISTINCT_BYTES,
+                "store_schema": False,
+            }
+        parts = chain([first], parts)
+        del first  # a row group is not to be held while the others are written
+        with pq.ParquetWriter(temporary, schema, compression=compression, **options) as writer:
+            for part in parts:
+                writer.write_table(part, row_group_size=row_group_rows)
+                rows += len(part)
     return rows
+
+
+def _in_row_groups(tables: Iterable[pa.Table], schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
+    """Yield tables of whole row groups and one of what is left; of no rows an empty one."""
+    pending: list[pa.Table] = []
+    none = True
+    for table in tables:
+        pending.append(table.cast(schema))
+        if sum(map(len, pending)) >= rows:
+            joined = _joined(pending)
+            full = len(joined) - len(joined) % rows
+            yield joined.slice(0, full)
+            none = False
+            pending = [joined.slice(full)] if full < len(joined) else []  # an empty slice would hold all of it
+    rest = _joined(pending) if pending else schema.empty_table()
+    if len(rest) or none:
+        yield rest
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def digest(path: str | Path) -> str:

@@ -108,7 +108,8 @@ def _one_row_a_record(shard: Shard, evidence: Sequence[pl.DataFrame]) -> pl.Data
     every = pl.DataFrame({"index": pl.int_range(shard.records, dtype=pl.Int64, eager=True)})
     if not evidence:
         return every
-    return every.join(pl.concat(evidence, how="diagonal_relaxed"), on="index", how="left", maintain_order="left")
+    seen = pl.concat(evidence, how="diagonal_relaxed")
+    return seen if len(seen) == shard.records else every.join(seen, on="index", how="left", maintain_order="left")
 
 
 def _identity(batch: Batch, positions: NDArray[np.int64]) -> dict[str, pl.Series]:

@@ -154,14 +154,15 @@ class _Column:
         dtype = self.values.dtype
         if dtype.is_float():
             self.drop("nan", self.values.is_nan())
-            of_type = pl.Series(codes, dtype=pl.Float64).cast(dtype).to_list()
-            found = [self.values == code for code in of_type]  # a few comparisons are eight times as fast as `is_in`
-            if found:
-                self.drop("code", reduce(or_, found))
+            of_type = pl.Series(codes, dtype=pl.Float64).cast(dtype)
         elif dtype.is_integer():
             whole = pl.Series([int(code) for code in codes if code.is_integer()], dtype=pl.Int128)
-            fitting = whole.cast(dtype, strict=False).drop_nulls()
-            self.drop("code", self.values.is_in(fitting.implode()))
+            of_type = whole.cast(dtype, strict=False).drop_nulls()
+        else:
+            return
+        within = of_type.filter(of_type.is_between(self.values.min(), self.values.max()))  # none, as a rule
+        if len(within):
+            self.drop("code", reduce(or_, [self.values == code for code in within]))  # eight times as fast as `is_in`
 
 
 def _by_value(texts: pl.Series, make: Callable[[pl.Series], _Column]) -> _Column:
