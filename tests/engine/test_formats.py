@@ -281,6 +281,26 @@ def test_one_stored_type_is_kept() -> None:
         assert group.columns[0].dtype == column.dtype
 
 
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pl.Series([-999.9, 1e20, -9999.0, 2.0, math.inf, -math.inf], dtype=pl.Float32), [None, None, None, 2.0, math.inf, -math.inf]),
+        (pl.Series([-999.0, None, math.nan], dtype=pl.Float64), [None, None, None]),
+        (pl.Series([math.nan, math.nan], dtype=pl.Float64), [None, None]),
+        (pl.Series([None, None], dtype=pl.Float32), [None, None]),
+        (pl.Series([None, None], dtype=pl.Int32), [None, None]),
+        (pl.Series([-9999, -999, 5, None], dtype=pl.Int16), [None, None, 5, None]),
+        (pl.Series([-99, 127], dtype=pl.Int8), [-99, 127]),
+    ],
+)
+def test_codes_for_no_value_in_stored_columns(column: pl.Series, expected: list[float | None]) -> None:
+    first = column.clear().extend(pl.Series([1, 2, 3], dtype=column.dtype))  # which makes it a column of numbers
+    _, (_, result) = native(first, column)
+    assert result.frame["value"].to_list() == expected
+    assert result.nulls.get(("value", "null"), 0) == column.null_count()
+    assert sum(result.nulls.values()) == expected.count(None)
+
+
 def test_stored_times_with_and_without_zone_become_utc() -> None:
     naive = pl.Series([datetime(2014, 1, 1, 1)], dtype=pl.Datetime("ms"))
     zoned = pl.Series([datetime(2014, 1, 1)]).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo")

@@ -160,8 +160,9 @@ class _Column:
             of_type = whole.cast(dtype, strict=False).drop_nulls()
         else:
             return
-        within = of_type.filter(of_type.is_between(self.values.min(), self.values.max()))  # none, as a rule
-        if len(within):
+        low, high = self.values.min(), self.values.max()
+        within = [code for code in of_type if low <= code <= high] if low is not None else []  # none, as a rule
+        if within:
             self.drop("code", reduce(or_, [self.values == code for code in within]))  # eight times as fast as `is_in`
 
 
