@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest.mock import patch
+
+from tamis.cli import main
 
 SMALL = {"shards.files": 8, "shards.rows": 300, "normalize.method": "robust"}
 TAMIS = [sys.executable, "-m", "tamis"]
@@ -18,9 +23,22 @@ def command(source: Path, out: Path, *more: str, jobs: int = 2, settings: dict[s
     return [*TAMIS, "clean", str(source), "-o", str(out), "-j", str(jobs), *chosen, *more]
 
 
-def call(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run tamis and return what it said."""
-    return subprocess.run([*TAMIS, *map(str, words)], capture_output=True, text=True, check=False, **options)
+def started(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run tamis as a shell does and return what it said."""
+    return subprocess.run([*TAMIS, *map(str, words)], capture_output=True, text=True, check=False)
+
+
+def call(*words: object, cwd: Path | str = ".") -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, which need not import everything again, and return what it said."""
+    out, err = io.StringIO(), io.StringIO()
+    arguments = ["tamis", *map(str, words)]
+    with chdir(cwd), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", arguments):
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = cast("int", end.code)
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 def outputs(out: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from running import SMALL, outputs
+from running import SMALL, call, outputs
 
 import tamis
 from tamis.errors import OutputError, SourceError
@@ -132,7 +132,7 @@ def test_folders_that_cannot_be_used_are_told(sample: Path, cleaned: Path, tmp_p
     ],
 )
 def test_errors_are_one_line_and_a_status(tmp_path: Path, words: list[str], status: int, said: str) -> None:
-    run = subprocess.run([sys.executable, "-m", "tamis", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    run = call(*words, cwd=tmp_path)
     assert run.returncode == status
     assert said in run.stderr
     assert "Traceback" not in run.stderr
