@@ -65,7 +65,7 @@ def test_the_keeper_of_every_duplicate_is_kept(cleaned: Path) -> None:
     assert texts["similarity"].min() >= 0.8  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("how", [{"jobs": 1}, {"jobs": 2, "batch_size": 7}])
+@pytest.mark.parametrize("how", [{"jobs": 1}, {"jobs": 2, "batch_size": 97}])
 def test_jobs_and_batches_leave_no_trace(sample: Path, cleaned: Path, tmp_path: Path, how: dict[str, Any]) -> None:
     tamis.clean(sample / "corpus", tmp_path / "out", settings=SMALL, **how)
     assert outputs(tmp_path / "out") == outputs(cleaned)
