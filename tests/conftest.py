@@ -46,6 +46,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in on_gpu]
 
 
+@pytest.fixture(autouse=True)
+def one_job_runs_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no worker for the only job of a run in the engine's tests: that takes a second, a hundred times."""
+    if request.path.parent.name == "engine":
+        from running import executor
+
+        for module in ("run", "readings"):
+            monkeypatch.setattr(f"tamis.pipeline.{module}.LocalExecutor", executor)
+
+
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a small sample corpus with planted faults: `corpus/` and `truth.parquet`."""

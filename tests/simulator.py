@@ -29,7 +29,7 @@ class Lane(threading.Thread):
         try:
             for point in block.points:
                 self.threadIdx = Dim3(*point)
-                block.function()
+                block.function()  # type: ignore[no-untyped-call]
             block.begun = True
         except BaseException as error:
             block.error = block.error or error
