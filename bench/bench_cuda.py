@@ -6,18 +6,17 @@ NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1 python bench/bench_cuda.py --quick   
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import sys
 import tempfile
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from harness import Report
+from harness import Report, Row
 
 from tamis_kernels import (
     affine,
@@ -31,6 +30,8 @@ from tamis_kernels import (
     jpeg,
     minhash,
     moments,
+    ngram_keys,
+    ngrams,
     perceptual,
     photos,
     png,
@@ -39,6 +40,7 @@ from tamis_kernels import (
     ranks,
     sensor,
     symbols,
+    validity,
     viterbi,
     windows,
     xxh3,
@@ -47,18 +49,15 @@ from tamis_kernels import (
 from tamis_kernels.backend import cuda_problem, resident, simulated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from harness import Lane
     from numpy.typing import NDArray
 
 SLOTS = 128
 BYTES = 1 << 28
-
-
-def sized(report: Report, full: int) -> int:
-    """Return how large an input is: a hundredth for a quick look, and next to nothing in the simulator."""
-    return min(full, 60) if simulated() else full // 100 if report.quick else full
+SHARES = (10_000, 1_000, 100, 10, 1)  # of the largest inputs, to find the size from which on the GPU is worth its copies
+CUDA, CPU = "cuda, host to host", "cpu, all threads"
 
 
 def link(report: Report) -> float:
@@ -101,57 +100,82 @@ def equal(found: Any, wanted: Any, tolerance: float) -> bool:
     return bool(found == wanted)
 
 
-def compare(
-    report: Report, case: str, call: Callable[..., Any], *, work: float, unit: str, bytes_moved: int, speed: float, tolerance: float = 0.0
-) -> None:
-    """Check that CUDA gives what the CPU gives, then time both; the limit is the bytes in and out at the speed of the link."""
-    report.check(f"{case}: CUDA equals the CPU", equal(call(backend="cuda"), call(backend="cpu"), tolerance))
-    limit = work / (bytes_moved / speed) if speed else None
-    report.time(
-        case,
-        {"cuda, host to host": partial(call, backend="cuda"), "cpu, all threads": partial(call, backend="cpu")},
-        work=work, unit=unit, limit=limit, limit_note="bytes in and out over the link, pageable memory",
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What inputs of one size are compared by."""
+
+    report: Report
+    speed: float  # bytes a second over the link; 0 in the simulator
+    share: int  # inputs are this part of the largest ones
+
+    def sized(self, full: int, few: int = 60) -> int:
+        """Return how large an input is; in the simulator as good as nothing."""
+        return few if simulated() else max(1, full // self.share)
+
+    def compare(self, case: str, call: Callable[..., Any], *, work: float, unit: str, bytes_moved: int, tolerance: float = 0.0) -> None:
+        """Check that CUDA gives what the CPU gives, then time both; the limit is the bytes in and out at the speed of the link."""
+        self.report.check(f"{case}: CUDA equals the CPU", equal(call(backend="cuda"), call(backend="cpu"), tolerance))
+        limit = work / (bytes_moved / self.speed) if self.speed else None
+        self.report.time(
+            case,
+            {CUDA: partial(call, backend="cuda"), CPU: partial(call, backend="cpu")},
+            work=work, unit=unit, limit=limit, limit_note="bytes in and out over the link, pageable memory",
+        )  # fmt: skip
 
 
-def bench_signatures(report: Report, speed: float) -> None:
+def crossovers(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield for each case from which size on CUDA is faster, of those that were tried."""
+    for case in dict.fromkeys(row.case for row in rows):
+        lanes = {lane: [row for row in rows if (row.case, row.lane) == (case, lane)] for lane in (CUDA, CPU)}
+        tried = sorted((ours.work, ours.rate > theirs.rate) for ours, theirs in zip(lanes[CUDA], lanes[CPU], strict=True))
+        slower = [place for place, (_, faster) in enumerate(tried) if not faster]
+        first, unit = (slower[-1] + 1 if slower else 0), lanes[CUDA][0].unit
+        sizes = ", ".join(f"{work:.3g}" for work, _ in tried)
+        said = f"CUDA is faster from {tried[first][0]:.3g} {unit} on" if first < len(tried) else "the CPU is faster"
+        yield f"crossover: {case}: {said} (of {sizes})"
+
+
+def bench_signatures(bench: Bench) -> None:
     generator = np.random.default_rng(1)
-    total = sized(report, 1 << 26)
+    total = bench.sized(1 << 26)
     narrow = generator.integers(0, 2**32, total, dtype=np.uint32)
     for size in (64, 1024, 65536):
         rows = np.arange(0, total + 1, min(size, total // 2))
         elements = narrow[: rows[-1]]
         out = 4 * SLOTS * (rows.size - 1)
         for name, module, width in (("affine32", minhash, 4), ("fss", fss, 8)):
-            compare(
-                report, f"{name}, rows of {size}", partial(module.signatures, elements if width == 4 else elements.astype(np.uint64), rows),
-                work=elements.size / 1e6, unit="M elements", bytes_moved=width * elements.size + out, speed=speed,
+            bench.compare(
+                f"{name}, rows of {size}", partial(module.signatures, elements if width == 4 else elements.astype(np.uint64), rows),
+                work=elements.size / 1e6, unit="M elements", bytes_moved=width * elements.size + out,
             )  # fmt: skip
 
 
-def bench_texts(report: Report, speed: float) -> None:
+def bench_texts(bench: Bench) -> None:
     generator = np.random.default_rng(2)
     words = np.array([f"w{i:x}" for i in range(20_000)])
-    count = max(2, sized(report, 200_000))
+    count = max(2, bench.sized(200_000))
     texts = [" ".join(words[generator.integers(0, words.size, 6 if simulated() else 300)]).encode() for _ in range(count)]
     data, offsets = np.frombuffer(b"".join(texts), np.uint8), np.cumsum([0, *map(len, texts)])
     for name, module in (("affine32", minhash), ("fss", fss)):
-        compare(
-            report, f"{name} of word 5-grams", partial(module.text_signatures, data, offsets, unit="word", ngram=5),
-            work=data.size / 1e6, unit="MB", bytes_moved=data.size + 4 * SLOTS * count, speed=speed,
+        bench.compare(
+            f"{name} of word 5-grams", partial(module.text_signatures, data, offsets, unit="word", ngram=5),
+            work=data.size / 1e6, unit="MB", bytes_moved=data.size + 4 * SLOTS * count,
         )  # fmt: skip
+    for case, of_texts, width in (("hashes of", ngrams.hashes, 4), ("keys of", ngram_keys.keys, 8)):
+        bench.compare(f"{case} word 5-grams", partial(of_texts, data, offsets, unit="word", ngram=5), work=data.size / 1e6, unit="MB",
+                      bytes_moved=data.size + width * sum(len(text.split()) for text in texts))  # fmt: skip
 
 
-def bench_clusters(report: Report, speed: float) -> None:
+def bench_clusters(bench: Bench) -> None:
     generator = np.random.default_rng(3)
-    rows = sized(report, 1_000_000)
+    rows = bench.sized(1_000_000)
     table = generator.integers(0, 2**32, (rows, SLOTS), dtype=np.uint32)
-    compare(report, "16 x 8 band keys", partial(bands.keys, table, bands=16, rows=8),
-            work=16 * rows / 1e6, unit="M keys", bytes_moved=table.nbytes + 128 * rows, speed=speed)  # fmt: skip
-    keys = generator.integers(0, 2**64 - 1, sized(report, 32_000_000), dtype=np.uint64)
-    compare(report, "grouping by key", partial(groups.sort_by_key, keys),
-            work=keys.size / 1e6, unit="M keys", bytes_moved=28 * keys.size, speed=speed)  # fmt: skip
-    members = sized(report, 20_000_000)
+    bench.compare("16 x 8 band keys", partial(bands.keys, table, bands=16, rows=8),
+                  work=16 * rows / 1e6, unit="M keys", bytes_moved=table.nbytes + 128 * rows)  # fmt: skip
+    keys = generator.integers(0, 2**64 - 1, bench.sized(32_000_000), dtype=np.uint64)
+    bench.compare("grouping by key", partial(groups.sort_by_key, keys),
+                  work=keys.size / 1e6, unit="M keys", bytes_moved=28 * keys.size)  # fmt: skip
+    members = bench.sized(20_000_000)
     left, right = generator.integers(0, members, (2, members))
 
     def clusters(backend: Any) -> NDArray[np.int64]:
@@ -159,18 +183,18 @@ def bench_clusters(report: Report, speed: float) -> None:
         components.union(parent, left, right, backend=backend)
         return components.roots(parent, backend=backend)
 
-    compare(report, "union-find of random edges", clusters, work=members / 1e6, unit="M edges", bytes_moved=48 * members, speed=speed)
+    bench.compare("union-find of random edges", clusters, work=members / 1e6, unit="M edges", bytes_moved=48 * members)
     size = 4 if simulated() else 500
     sets, offsets = jaccard.sorted_sets(generator.integers(0, 10 * size, size * max(4, rows // 20)).astype(np.uint32),
                                         np.arange(0, size * max(4, rows // 20) + 1, size))  # fmt: skip
     one, other = generator.integers(0, offsets.size - 1, (2, rows))
-    compare(report, f"Jaccard of pairs of {size}", partial(jaccard.pairs, sets, offsets, one, other),
-            work=rows / 1e6, unit="M pairs", bytes_moved=sets.nbytes + 24 * rows, speed=speed)  # fmt: skip
+    bench.compare(f"Jaccard of pairs of {size}", partial(jaccard.pairs, sets, offsets, one, other),
+                  work=rows / 1e6, unit="M pairs", bytes_moved=sets.nbytes + 24 * rows)  # fmt: skip
 
 
-def bench_statistics(report: Report, speed: float) -> None:
+def bench_statistics(bench: Bench) -> None:
     generator = np.random.default_rng(4)
-    count = sized(report, 1 << 26) // 60 * 60
+    count = bench.sized(1 << 26) // 60 * 60
     values = 20 + 5 * generator.standard_normal(count)
     knots, samples = np.linspace(0, 40, 1001), values.reshape(-1, 60)
     normal = affine.transform(values, 20.0, 5.0, backend="cpu")
@@ -179,6 +203,7 @@ def bench_statistics(report: Report, speed: float) -> None:
         ("moments on a grid", partial(moments.accumulate_fixed, values, low=-100.0, high=100.0), 8, 0.0),
         ("z-score", partial(affine.transform, values, 20.0, 5.0), 16, 0.0),
         ("z-score undone", partial(affine.inverse, normal, 20.0, 5.0), 16, 0.0),
+        ("values that are not null", partial(validity.valid, values, (np.packbits(values < 25, bitorder="little"), 0)), 15, 0.0),
         ("three quantiles", partial(quantiles.quantiles, values, [0.25, 0.5, 0.75]), 8, 0.0),
         ("places among 1,001 quantiles", partial(ranks.transform, values, knots), 16, 0.0),
         ("Yeo-Johnson", partial(yeo_johnson.transform, values, 0.5), 32, 1e-13),
@@ -186,15 +211,15 @@ def bench_statistics(report: Report, speed: float) -> None:
         ("figures of windows of 60", partial(windows.describe, values, np.arange(0, count + 1, 60)), 9, 0.0),
     ]
     for case, call, width, tolerance in calls:
-        compare(report, case, call, work=count / 1e6, unit="M values", bytes_moved=width * count, speed=speed, tolerance=tolerance)
+        bench.compare(case, call, work=count / 1e6, unit="M values", bytes_moved=width * count, tolerance=tolerance)
 
     def counted(backend: Any) -> Any:
         return histogram.histogram(values, np.linspace(0, 40, 101), backend=backend).counts
 
-    compare(report, "histogram of 100 bins", counted, work=count / 1e6, unit="M values", bytes_moved=8 * count, speed=speed)
-    pixels = generator.integers(0, 256, (max(1, sized(report, 1 << 26) // 3), 3), np.uint8)
-    compare(report, "bytes by value", partial(histogram.byte_counts, pixels), work=pixels.size / 1e6, unit="M bytes",
-            bytes_moved=pixels.size, speed=speed)  # fmt: skip
+    bench.compare("histogram of 100 bins", counted, work=count / 1e6, unit="M values", bytes_moved=8 * count)
+    pixels = generator.integers(0, 256, (max(1, bench.sized(1 << 26) // 3), 3), np.uint8)
+    bench.compare("bytes by value", partial(histogram.byte_counts, pixels), work=pixels.size / 1e6, unit="M bytes",
+                  bytes_moved=pixels.size)  # fmt: skip
 
 
 SECOND = 10**9
@@ -205,25 +230,25 @@ LIMITS = sensor.Limits(
 )  # fmt: skip
 
 
-def bench_sensors(report: Report, speed: float) -> None:
+def bench_sensors(bench: Bench) -> None:
     """Many series, and one, of noise, and of a slow signal whose stretches hang on those before; then all that is asked of a batch."""
     generator = np.random.default_rng(7)
-    count = sized(report, 1 << 25)
+    count = bench.sized(1 << 25)
     noise = 20 + 2 * generator.standard_normal(count)
     noise[generator.integers(0, count, count // 50)] = -9999.0
     slow = np.round(20 + 5 * np.sin(np.arange(count) / 3e5), 2)
     time = np.arange(count) * SECOND
     rows = count / 1e6
     for name, value in (("noise", noise), ("a slow signal", slow)):
-        for series in sorted({1, max(1, count // 10_000)}):
+        for case, series in (("one series", 1), ("many series", max(2, count // 10_000))):
             offsets = np.linspace(0, count, series + 1).astype(np.int64)
             call = partial(sensor.quality_of_groups, time, value, offsets, LIMITS)
-            compare(report, f"13 tests, {series} of {name}", call, work=rows, unit="M rows", bytes_moved=21 * count, speed=speed)
+            bench.compare(f"13 tests, {case} of {name}", call, work=rows, unit="M rows", bytes_moved=21 * count)
     for window in (21, 99):
-        compare(report, f"Hampel, {window} rows", partial(sensor.hampel, noise, window=window), work=rows, unit="M rows",
-                bytes_moved=9 * count, speed=speed)  # fmt: skip
-    compare(report, "digests of rows of 16 bytes", partial(xxh3.hash128, noise.view(np.uint8), np.arange(0, 8 * count + 1, 16)),
-            work=rows, unit="M values", bytes_moved=24 * count, speed=speed)  # fmt: skip
+        bench.compare(f"Hampel, {window} rows", partial(sensor.hampel, noise, window=window), work=rows, unit="M rows",
+                      bytes_moved=9 * count)  # fmt: skip
+    bench.compare("digests of rows of 16 bytes", partial(xxh3.hash128, noise.view(np.uint8), np.arange(0, 8 * count + 1, 16)),
+                  work=rows, unit="M values", bytes_moved=24 * count)  # fmt: skip
     offsets = np.linspace(0, count, max(2, count // 10_000)).astype(np.int64)
 
     def visit(backend: Any) -> Any:
@@ -232,20 +257,21 @@ def bench_sensors(report: Report, speed: float) -> None:
             told = moments.accumulate(noise, backend=backend).to_dict()
             return bits, flags, json.dumps(told), xxh3.hash128(noise.view(np.uint8), np.arange(0, 8 * count + 1, 16), backend=backend)
 
-    compare(report, "tests, moments and digests", visit, work=rows, unit="M rows", bytes_moved=37 * count, speed=speed)
+    bench.compare("tests, moments and digests", visit, work=rows, unit="M rows", bytes_moved=37 * count)
 
 
-def bench_hamming(report: Report, speed: float) -> None:
+def bench_hamming(bench: Bench) -> None:
     generator = np.random.default_rng(5)
-    count = sized(report, 400_000)
-    for words, limit in ((1, 3), (4, 31)):
+    count = bench.sized(400_000)
+    cases: tuple[tuple[int, int, Literal["all", "index"]], ...] = ((1, 3, "all"), (1, 3, "index"), (4, 31, "all"), (4, 31, "index"))
+    for words, limit, method in cases:
         hashes = generator.integers(0, 2**64 - 1, (count, words), dtype=np.uint64)
         hashes[count // 2 :] = hashes[: count - count // 2] ^ np.uint64(5)
-        compare(report, f"all pairs of {64 * words} bits", partial(hamming.pairs, hashes, limit, method="all"),
-                work=count * (count - 1) / 2e9, unit="G pairs", bytes_moved=hashes.nbytes, speed=speed)  # fmt: skip
+        bench.compare(f"pairs of {64 * words} bits, {method}", partial(hamming.pairs, hashes, limit, method=method),
+                      work=count * (count - 1) / 2e9, unit="G pairs", bytes_moved=hashes.nbytes)  # fmt: skip
 
 
-def bench_pictures(report: Report, speed: float) -> None:
+def bench_pictures(bench: Bench) -> None:
     from PIL import Image  # not a part of what the kernels need
 
     generator = np.random.default_rng(6)
@@ -257,18 +283,19 @@ def bench_pictures(report: Report, speed: float) -> None:
         target = io.BytesIO()
         Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=80)
         files.append(target.getvalue())
-    files *= max(1, sized(report, 16_384) // len(files))
+    wanted = bench.sized(16_384, 2)
+    files = (files * -(-wanted // len(files)))[:wanted]
     size = sum(map(len, files))
-    compare(report, "JPEG walk", partial(jpeg.walk_many, files), work=len(files), unit="photos",
-            bytes_moved=size + len(files) * height * width // 64 * 3, speed=speed)  # fmt: skip
-    compare(report, "JPEG walk, PDQ and quality in one pass", partial(told, files), work=len(files), unit="photos",
-            bytes_moved=size + 550 * len(files), speed=speed)  # fmt: skip
-    small = generator.integers(0, 256, (max(2, sized(report, 20_000)), 12, 16)).astype(np.uint8)
+    bench.compare("JPEG walk", partial(jpeg.walk_many, files), work=len(files), unit="photos",
+                  bytes_moved=size + len(files) * height * width // 64 * 3)  # fmt: skip
+    bench.compare("JPEG walk, PDQ and quality in one pass", partial(told, files), work=len(files), unit="photos",
+                  bytes_moved=size + 550 * len(files))  # fmt: skip
+    small = generator.integers(0, 256, (max(2, bench.sized(20_000, 2)), 12, 16)).astype(np.uint8)
     packed = perceptual.pack(list(small))
-    compare(report, "figures of quality", partial(quality.measure, *packed), work=len(small), unit="pictures",
-            bytes_moved=small.size + 240 * len(small), speed=speed)  # fmt: skip
-    bench_hashes(report, speed, generator)
-    bench_png(report, speed, generator)
+    bench.compare("figures of quality", partial(quality.measure, *packed), work=len(small), unit="pictures",
+                  bytes_moved=small.size + 240 * len(small))  # fmt: skip
+    bench_hashes(bench, generator)
+    bench_png(bench, generator)
 
 
 def told(files: list[bytes], *, backend: Any) -> list[Any]:
@@ -277,60 +304,65 @@ def told(files: list[bytes], *, backend: Any) -> list[Any]:
     return [found.walks, found.seen, found.hashes, found.qualities, found.small, found.figures]
 
 
-def bench_hashes(report: Report, speed: float, generator: np.random.Generator) -> None:
+def bench_hashes(bench: Bench, generator: np.random.Generator) -> None:
     side = 8 if simulated() else 60
-    small = generator.integers(0, 256, (max(2, sized(report, 50_000)), side, side)).astype(np.uint8)
+    small = generator.integers(0, 256, (max(2, bench.sized(50_000, 2)), side, side)).astype(np.uint8)
     packed = perceptual.pack(list(small))
     describe = partial(perceptual.describe, *packed, extents=8 * packed[1])
-    compare(report, f"PDQ of cells, {side} x {side}", describe, work=len(small), unit="pictures",
-            bytes_moved=small.size + 289 * len(small), speed=speed)  # fmt: skip
-    squares = generator.integers(0, 256, (max(2, sized(report, 200_000)), 32, 32)).astype(np.uint8)
-    compare(report, "pHash of 32 x 32", partial(perceptual.phash64, squares), work=len(squares), unit="pictures",
-            bytes_moved=squares.size + 8 * len(squares), speed=speed)  # fmt: skip
-    hashes = generator.integers(0, 2**64 - 1, (sized(report, 1_000_000), 4), dtype=np.uint64)
-    compare(report, "eight forms of a hash", partial(perceptual.turned, hashes), work=len(hashes), unit="hashes",
-            bytes_moved=9 * hashes.nbytes, speed=speed)  # fmt: skip
-    left, right = generator.integers(0, 256, (2, sized(report, 200_000), 256)).astype(np.uint8)
-    compare(report, "likeness of small pictures", partial(perceptual.likeness, left, right), work=len(left), unit="pairs",
-            bytes_moved=520 * len(left), speed=speed)  # fmt: skip
+    bench.compare(f"PDQ of cells, {side} x {side}", describe, work=len(small), unit="pictures",
+                  bytes_moved=small.size + 289 * len(small))  # fmt: skip
+    squares = generator.integers(0, 256, (max(2, bench.sized(200_000, 2)), 32, 32)).astype(np.uint8)
+    bench.compare("pHash of 32 x 32", partial(perceptual.phash64, squares), work=len(squares), unit="pictures",
+                  bytes_moved=squares.size + 8 * len(squares))  # fmt: skip
+    hashes = generator.integers(0, 2**64 - 1, (bench.sized(1_000_000), 4), dtype=np.uint64)
+    bench.compare("eight forms of a hash", partial(perceptual.turned, hashes), work=len(hashes), unit="hashes",
+                  bytes_moved=9 * hashes.nbytes)  # fmt: skip
+    left, right = generator.integers(0, 256, (2, bench.sized(200_000), 256)).astype(np.uint8)
+    bench.compare("likeness of small pictures", partial(perceptual.likeness, left, right), work=len(left), unit="pairs",
+                  bytes_moved=520 * len(left))  # fmt: skip
 
 
-def bench_png(report: Report, speed: float, generator: np.random.Generator) -> None:
-    height, width = (6, 9) if simulated() else (1500, 2000)
+def bench_png(bench: Bench, generator: np.random.Generator) -> None:
+    height, width = (6, 9) if simulated() else (bench.sized(6000), 2000)
     for case, filters in (("any filter", np.arange(height) % 5), ("rows that all look up", np.full(height, 4))):
         lines = generator.integers(0, 256, (height, png.row_bytes(width, 8, 2)), np.uint8)
         lines[:, 0] = filters
-        compare(report, f"PNG, {case}", partial(png.gray, lines.reshape(-1), (height, width), depth=8, colour=2), work=lines.size / 1e6,
-                unit="MB of rows", bytes_moved=lines.size + height * width, speed=speed)  # fmt: skip
-    rows = sized(report, 1_000_000)
+        bench.compare(f"PNG, {case}", partial(png.gray, lines.reshape(-1), (height, width), depth=8, colour=2), work=lines.size / 1e6,
+                      unit="MB of rows", bytes_moved=lines.size + height * width)  # fmt: skip
+    rows = bench.sized(1_000_000)
     value = 15 + np.cumsum(generator.normal(0, 0.2, rows))
     spans = partial(viterbi.converted_spans, value, np.ones(rows, np.bool_), 1.8, 32.0, spread=0.2)
-    compare(report, "converted spans of one series", spans, work=rows / 1e6, unit="M rows", bytes_moved=10 * rows, speed=speed)
+    bench.compare("converted spans of one series", spans, work=rows / 1e6, unit="M rows", bytes_moved=10 * rows)
 
 
 def bench_run(report: Report) -> None:
     """Clean a sample corpus on both backends: the files must be the same."""
-    if simulated() or not importlib.util.find_spec("tamis"):
-        return  # tests/engine/test_backends.py does it in the simulator
-    import tamis
-    from tamis.sample import write_sample
-
+    if simulated():
+        return  # tests/engine/test_backends.py does it there
+    try:
+        from tamis import clean, write_sample
+    except ImportError as error:
+        print(f"no whole run: {error}")
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size = 100 if report.quick else 1
         write_sample(folder, images=2000 // size, rows=1_000_000 // size, documents=50_000 // size)
 
-        def clean(backend: Any) -> dict[str, bytes]:
+        def cleaned(backend: Any) -> dict[str, bytes]:
             out = folder / backend
             settings = {"normalize.method": "zscore", "quality_control.enabled": True}
-            tamis.clean(folder / "corpus", out, settings=settings, backend=backend, overwrite=True)
+            clean(folder / "corpus", out, settings=settings, backend=backend, overwrite=True)
             return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.glob("clean/**/*")) if path.is_file()} | {
                 name: (out / name).read_bytes() for name in ("rejects.parquet", "notes.parquet", "clusters.parquet", "series.parquet")
             }
 
-        report.check("a whole run: CUDA leaves the bytes of the CPU", clean("cuda") == clean("cpu"))
-        lanes: dict[str, Lane] = {"cuda": partial(clean, "cuda"), "cpu, all cores": partial(clean, "cpu")}
+        report.check("a whole run: CUDA leaves the bytes of the CPU", cleaned("cuda") == cleaned("cpu"))
+        lanes: dict[str, Lane] = {"cuda": partial(cleaned, "cuda"), "cpu, all cores": partial(cleaned, "cpu")}
         report.time("a whole run of a sample corpus", lanes, work=1, unit="runs", runs=3)
+
+
+BENCHES = (bench_signatures, bench_texts, bench_clusters, bench_statistics, bench_sensors, bench_hamming, bench_pictures)
 
 
 def main() -> None:
@@ -338,13 +370,11 @@ def main() -> None:
         sys.exit(f"CUDA cannot run here: {problem}")
     report = Report.from_arguments((__doc__ or "").splitlines()[0])
     speed = link(report)
-    bench_signatures(report, speed)
-    bench_texts(report, speed)
-    bench_clusters(report, speed)
-    bench_statistics(report, speed)
-    bench_sensors(report, speed)
-    bench_hamming(report, speed)
-    bench_pictures(report, speed)
+    for bench in BENCHES:
+        done = len(report.rows)
+        for share in (100,) if report.quick else SHARES:
+            bench(Bench(report, speed, share))
+        print(*crossovers(report.rows[done:]), sep="\n")
     bench_run(report)
 
 

@@ -60,12 +60,15 @@ def hash_of(report: Inspection) -> tuple[NDArray[np.uint64], int]:
 
 
 def one_pass(paths: list[Path]) -> list[tuple[str, bytes]]:
-    """Do what a run does with a batch of files: read and walk them, inspect, hash and measure the picture, hash the content."""
-    files = [path.read_bytes() for path in paths]
+    """Do what a run does with a batch of files: read them and hash the content, walk, inspect, hash and measure the picture."""
+    files, digests = [], []
+    for path in paths:
+        files.append(path.read_bytes())
+        digests.append(xxhash.xxh3_128_digest(files[-1]))
     seen = [inspect(data, name="a.jpg", walk=walk) for data, walk in zip(files, walk_jpegs(files), strict=True)]
     hash_pictures(seen, "pdq", "cpu")
     measured([one for one in seen if one.gray is not None], "cpu")
-    return [(one.grade, xxhash.xxh3_128_digest(data)) for one, data in zip(seen, files, strict=True)]
+    return [(one.grade, digest) for one, digest in zip(seen, digests, strict=True)]
 
 
 def walk_alone(paths: list[Path]) -> list[jpeg.Walk]:

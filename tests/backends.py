@@ -1,6 +1,8 @@
 """The backends that the tests of an operation with CUDA kernels run on.
 
 CUDA is marked `gpu`: it runs on a device (`pytest -m gpu`) or in Numba's simulator (`make coverage`).
+
+Packages that are asked what is right are imported by the tests that ask them: where a machine with a GPU lacks one, these alone fail.
 """
 
 from __future__ import annotations

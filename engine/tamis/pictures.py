@@ -14,7 +14,7 @@ from numba import get_num_threads, set_num_threads
 
 from tamis.checks.near_pictures import HASHES, hash_pictures, shows
 from tamis.errors import RecipeError
-from tamis.media import Inspection, Limits, inspect, walk_jpegs
+from tamis.media import Inspection, Limits, inspect, see_jpegs
 from tamis_kernels import perceptual
 from tamis_kernels.backend import resolve
 
@@ -93,7 +93,7 @@ def _hashed(given: Iterable[Item], name: str, limits: Limits | None, backend: Ba
     """Yield pictures, some at a time and in their order, with what was found of them; each thread does all that some pictures need."""
 
     def hashed(some: Sequence[Item]) -> Hashed:
-        seen = _inspected(some, limits)
+        seen = _inspected(some, limits, backend, pixels=name == "phash64")
         return seen, *hash_pictures(seen, name, backend)[:2]
 
     threads = 1 if resolve(backend).name == "cuda" else get_num_threads()
@@ -109,7 +109,7 @@ def _hashed(given: Iterable[Item], name: str, limits: Limits | None, backend: Ba
             yield first, future.result()
 
 
-def _inspected(some: Iterable[str | Path | bytes], limits: Limits | None) -> list[Inspection]:
+def _inspected(some: Iterable[str | Path | bytes], limits: Limits | None, backend: BackendName, *, pixels: bool) -> list[Inspection]:
     """Read and decode pictures; what cannot be read is undecodable."""
     read: list[bytes | str] = []
     for item in some:
@@ -117,10 +117,12 @@ def _inspected(some: Iterable[str | Path | bytes], limits: Limits | None) -> lis
             read.append(item if isinstance(item, bytes) else Path(item).read_bytes())
         except (OSError, ValueError) as error:  # ValueError: a path with a null byte
             read.append(str(error))
-    walks = walk_jpegs([data if isinstance(data, bytes) else b"" for data in read])
+    jpegs = see_jpegs([data if isinstance(data, bytes) else b"" for data in read], backend, pixels=pixels)
     return [
-        inspect(data, name="", limits=limits, walk=walk) if isinstance(data, bytes) else Inspection("undecodable", "unreadable", data)
-        for data, walk in zip(read, walks, strict=True)
+        inspect(data, name="", limits=limits, walk=walk, told=told)
+        if isinstance(data, bytes)
+        else Inspection("undecodable", "unreadable", data)
+        for data, (walk, told) in zip(read, jpegs, strict=True)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _LINE_EVERY_SECONDS = 5.0
+_SOON = 50  # the share of a stage, one in so many, behind which the time left is told
 
 
 class Progress(Protocol):
     """What the pipeline tells while it works."""
 
-    def stage(self, name: str, total: int) -> None:
-        """Begin a stage of `total` records."""
+    def stage(self, name: str, total: int, things: str = "records") -> None:
+        """Begin a stage of `total` records, or other things."""
 
     def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:
         """Count records (and bytes) done, and how many of them were rejected."""
@@ -33,7 +34,7 @@ class Progress(Protocol):
 class Silent:
     """Says nothing."""
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, things: str = "records") -> None:
         """Ignore."""
 
     def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:
@@ -50,10 +51,11 @@ class Silent:
 class _Counts:
     name: str = ""
     total: int = 0
+    things: str = "records"
     done: int = 0
     size: int = 0
     rejected: int = 0
-    start: float = field(default_factory=time.monotonic)
+    start: float = 0.0
 
     def add(self, records: int, size: int, rejected: int) -> None:
         self.done += records
@@ -65,9 +67,19 @@ class _Counts:
         return max(time.monotonic() - self.start, 1e-9)
 
     def rates(self) -> str:
-        megabytes = f", {self.size / 1e6 / self.seconds:,.0f} MB/s" if self.size else ""
+        megabytes = f", {_digits(self.size / 1e6 / self.seconds)} MB/s" if self.size else ""
         rejected = f", {self.rejected:,} rejected" if self.rejected else ""
-        return f"{self.done / self.seconds:,.0f} records/s{megabytes}{rejected}"
+        return f"{_digits(self.done / self.seconds)} {self.things}/s{megabytes}{rejected}"
+
+    def left(self) -> str:
+        """Say how many seconds are left; nothing at the start, when kernels are loaded or compiled and little is known."""
+        if _SOON * self.done < self.total:
+            return ""
+        return f", {(self.total - self.done) * self.seconds / self.done:,.0f} s left"
+
+
+def _digits(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 class Lines:
@@ -77,10 +89,10 @@ class Lines:
         self._counts = _Counts()
         self._last = 0.0
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, things: str = "records") -> None:
         """Begin a stage."""
         self.close()
-        self._counts = _Counts(name, total)
+        self._counts = _Counts(name, total, things, start=time.monotonic())
         self._last = time.monotonic()
 
     def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:
@@ -89,8 +101,7 @@ class Lines:
         if time.monotonic() - self._last >= _LINE_EVERY_SECONDS:
             self._last = time.monotonic()
             counts = self._counts
-            left = (counts.total - counts.done) * counts.seconds / max(1, counts.done)
-            self.say(f"{counts.name}: {counts.done:,} of {counts.total:,} records, {counts.rates()}, {left:,.0f} s left")
+            self.say(f"{counts.name}: {counts.done:,} of {counts.total:,} {counts.things}, {counts.rates()}{counts.left()}")
 
     def say(self, line: str) -> None:
         """Print a line."""
@@ -100,7 +111,8 @@ class Lines:
     def close(self) -> None:
         """Print the stage's last line."""
         if self._counts.name:
-            self.say(f"{self._counts.name}: {self._counts.done:,} records in {self._counts.seconds:.1f} s, {self._counts.rates()}")
+            counts = self._counts
+            self.say(f"{counts.name}: {counts.done:,} {counts.things} in {counts.seconds:.1f} s, {counts.rates()}")
         self._counts = _Counts()
 
 
@@ -125,10 +137,10 @@ class Bars:
         self._counts = _Counts()
         self._bars.start()
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, things: str = "records") -> None:
         """Begin a stage."""
         self._finish()
-        self._counts = _Counts(name, total)
+        self._counts = _Counts(name, total, things, start=time.monotonic())
         self._task = self._bars.add_task(name, total=total, rates="")
 
     def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:

@@ -8,7 +8,7 @@ from numba import types
 
 from tamis_kernels.hamming.layout import Search, Side
 from tamis_kernels.jpeg.header import Frame
-from tamis_kernels.jpeg.lane import Lane
+from tamis_kernels.jpeg.lane import Batch, Lane
 from tamis_kernels.sensor.layout import Rows
 
 u8, i64 = types.uint8[::1], types.int64[::1]
@@ -27,7 +27,7 @@ frames = named(
     (cube, cube, types.uint8[:, :, ::1], flag_table, types.int64[:, :, :, ::1], types.int16[:, ::1], i32_table, cube, cube), Frame
 )
 lanes = named((i64_table, frames, u8, i64, i32, u64_table, cube, i64_table, i32, i64, i64_table), Lane)
-walking = (u8, i64, i64_table, lanes, u8, i64, i64, i64, i64, i64)
+walking = named((u8, i64, i64_table, lanes, u8, i64, i64, i64, i64, i64), Batch)
 u8_table = types.uint8[:, ::1]
 weighing = (i64_table, i64_table, i32_table, types.int32[:, :, ::1], i32_table)
 described = (scalar, i64, i64_table, i64_table, *weighing, types.uint64[:, :, ::1], u8, u8_table)
@@ -58,10 +58,10 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("histogram", "count_values", "f32"): (f32, f64, scalar, i64),
     ("histogram", "count_values", "f64"): (f64, f64, scalar, i64),
     ("jaccard", "similarities"): (u32, i64, i64, i64, f64),
-    ("jpeg", "find_seams"): walking,
-    ("jpeg", "open_scans"): (*walking, u64),
+    ("jpeg", "find_seams"): (walking,),
+    ("jpeg", "open_scans"): (walking, u64),
     ("jpeg", "read_headers"): (u8, i64, i64_table, frames),
-    ("jpeg", "walk_scans"): (*walking, i64),
+    ("jpeg", "walk_scans"): (walking, i64),
     ("minhash", "lower"): (u32, i64, i64, i64, u32, u32, u32_table),
     ("moments", "add_steps", "f32"): (f32, scalar, number, number, number, number, i64, i64, i64),
     ("moments", "add_steps", "f64"): (f64, scalar, number, number, number, number, i64, i64, i64),

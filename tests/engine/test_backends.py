@@ -13,6 +13,8 @@ from PIL import Image
 from running import balanced, outputs
 
 import tamis
+from tamis.media import see_jpegs
+from tamis.media.photos import describe_jpegs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,15 +48,30 @@ def windows(random: np.random.Generator) -> pl.DataFrame:
 
 
 def photos(random: np.random.Generator, folder: Path) -> None:
-    """Write a JPEG, a turned copy of it, one that breaks off, and a PNG."""
+    """Write small pictures: a JPEG, a turned copy, one that breaks off, a PNG; and large ones: a photo, a near copy, one on its side."""
     y, x = np.mgrid[0:24, 0:24]
     picture = Image.fromarray((128 + 80 * np.sin(x / 5) + 30 * np.cos(y / 3) + random.normal(0, 3, (24, 24))).clip(0, 255).astype(np.uint8))
-    target = io.BytesIO()
-    picture.save(target, "JPEG", quality=85)
-    (folder / "one.jpg").write_bytes(target.getvalue())
-    (folder / "broken.jpg").write_bytes(target.getvalue()[:-60])
+    (folder / "one.jpg").write_bytes(jpeg(picture, 85))
+    (folder / "broken.jpg").write_bytes(jpeg(picture, 85)[:-60])
     picture.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.jpg", quality=85)
     picture.convert("RGB").save(folder / "one.png")
+    (folder / "large.jpg").write_bytes(jpeg(large(random), 75))
+    (folder / "large again.jpg").write_bytes(jpeg(Image.open(folder / "large.jpg"), 30))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    large(random).save(folder / "on its side.jpg", quality=20, exif=exif)
+
+
+def large(random: np.random.Generator) -> Image.Image:
+    """Return a smooth picture that is kept in cells."""
+    return Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).resize((264, 256), Image.Resampling.BICUBIC)
+
+
+def jpeg(picture: Image.Image, quality: int) -> bytes:
+    """Return the picture as JPEG."""
+    target = io.BytesIO()
+    picture.save(target, "JPEG", quality=quality)
+    return target.getvalue()
 
 
 SETTINGS: dict[str, Any] = {
@@ -100,7 +117,24 @@ def test_a_run_on_cuda_leaves_the_same_bytes(corpus: Path, tmp_path: Path) -> No
         runs[backend] = result
     assert runs["cuda"].manifest["backend"]["name"] == "cuda"
     reasons = {row["reason"] for row in runs["cuda"].manifest["counts"]["by_reason"]}
-    assert reasons == {"exact_duplicate", "near_duplicate_text", "truncated", "no_values"}
+    assert reasons == {"exact_duplicate", "near_duplicate_text", "near_duplicate_picture", "truncated", "no_values"}
     one, other = told(tmp_path / "cpu"), told(tmp_path / "cuda")
     assert one.keys() == other.keys()
     assert [name for name in one if one[name] != other[name]] == []
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered in:RuntimeWarning")
+def test_a_large_photo_stays_on_the_device() -> None:
+    picture = large(np.random.default_rng(1))
+    data, thumbnail = jpeg(picture, 30), jpeg(picture.resize((24, 24)), 30)
+    (walk, told), (small, none) = see_jpegs([data, thumbnail], "cuda", pixels=False)
+    [(_, expected)] = describe_jpegs([data], "cpu")
+    assert walk is not None
+    assert small is not None
+    assert (walk.values.size, small.luma is None, none) == (0, False, None)
+    assert told is not None
+    assert expected is not None
+    for mine, theirs in zip(told, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert see_jpegs([data], "cuda", pixels=True)[0][1] is None

@@ -9,7 +9,9 @@ import pytest
 import tamis
 from planted import trials
 from tamis.discovery import Signal, search
+from tamis.discovery.base import suspicion
 from tamis.discovery.clocks import find_clock_resets
+from tamis.discovery.confirm import read_confirmed, write_confirm
 from tamis.discovery.instruments import resolution
 from tamis.discovery.lines import find_interpolated
 from tamis.discovery.peers import bins
@@ -17,6 +19,7 @@ from tamis.discovery.positions import find_swapped
 from tamis.discovery.sentinels import find_sentinels
 from tamis.sample import faults
 from tamis.sample.faults import FAULTS, PEER_FAULTS, SECOND
+from tamis.series import Roles
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -159,6 +162,32 @@ def test_swapped_coordinates_are_found_by_their_names() -> None:
     (told,) = find_swapped(columns)
     assert (told.count, told.row, told.remedy["spans"]) == (10, 50, [[50 * SECOND, 59 * SECOND]])
     assert find_swapped([columns[0], Signal.of(time, longitude, column="other")]) == []
+
+
+def test_swapped_rows_tell_nothing_of_their_columns_resolution() -> None:
+    def kinds(seed: int) -> list[str]:
+        rng = np.random.default_rng(seed)
+        track = faults.swapped(*faults.track(3000, rng), rng)
+        return [one.kind for one in search(lambda: [[Signal.of(one.time, one.value, column=one.quantity) for one in track]])]
+
+    assert {tuple(kinds(seed)) for seed in range(12)} == {("swapped",)}
+
+
+def test_a_confirm_list_takes_any_name(tmp_path: Path) -> None:
+    name = 'a "b"\\\t\x01\x7f\u00e9 \U0001f600\nc'
+    told = suspicion(
+        "sentinel",
+        Signal.of(np.arange(3), np.zeros(3), column=name, sensor=name),
+        np.arange(2),
+        2,
+        1,
+        name,
+        remedy={"action": "null", "value": -1.0},
+    )
+    write_confirm(tmp_path / "confirm.toml", [(name, told)], {name: Roles(name, (name,), (name,))})
+    confirm(tmp_path / "confirm.toml", "sentinel")
+    (row,) = read_confirmed(tmp_path / "confirm.toml")
+    assert row == {"table": name, "clock": name, "by": [name], "sensor": name, "column": name, "remedy": {"action": "null", "value": -1.0}}
 
 
 def test_discover_tells_a_frame_and_files_the_same(tmp_path: Path) -> None:

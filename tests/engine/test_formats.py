@@ -367,3 +367,11 @@ def test_profiles_of_parts_add_up_and_every_cell_is_accounted_for(cells: list[st
 def test_wrong_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         FormatOptions(**wrong)
+
+
+def test_long_texts_are_prose_but_for_lists_and_what_is_short_without_its_padding() -> None:
+    prose, numbers = "word " * 90, "[" + "1.5, " * 90 + "2]"
+    cells = pl.Series([prose, numbers, " " * 300 + "7" + " " * 300, " " * 600, "\u00e9" * 300, None, "12"])
+    characters = len(prose.strip()) + len(numbers) + 1 + 300 + 2
+    found = +profile_column("value", cells).counts
+    assert found == Counter(total=7, null=1, blank=1, other=2, list=1, number=2, integer=2, characters=characters)

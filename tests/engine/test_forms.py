@@ -291,7 +291,7 @@ def sensors(rows: int = 1_500) -> pl.DataFrame:
 class Pulled(Silent):
     """A plug that is pulled when a stage begins."""
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, things: str = "records") -> None:  # noqa: ARG002 - the contract's signature
         if name == "widen":
             raise ConnectionAbortedError(total)
 

@@ -54,7 +54,7 @@ class At(Silent):
     def __init__(self, stage: str, act: Callable[[], object]) -> None:
         self._stage, self._act = stage, act
 
-    def stage(self, name: str, total: int) -> None:  # noqa: ARG002 - the contract's signature
+    def stage(self, name: str, total: int, things: str = "records") -> None:  # noqa: ARG002 - the contract's signature
         if name == self._stage:
             self._act()
 

@@ -26,7 +26,7 @@ def planned(out: Path, sizes: list[int]) -> Plan:
 
 
 def shelf(plan: Plan) -> list[spill.Held]:
-    return [spill.Held(shard.first, shard.records, evidence_path(plan, shard)) for shard in plan.shards]
+    return [spill.Held.of(shard.first, shard.records, evidence_path(plan, shard)) for shard in plan.shards]
 
 
 @settings(max_examples=30)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from datasketch.lsh import _optimal_param
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +75,8 @@ def test_pairs_meet_as_often_as_the_s_curve_says() -> None:
     list(product([0.3, 0.7, 0.8, 0.95], [1, 16, 64], [(0.5, 0.5), (0.1, 0.9)])),
 )
 def test_the_best_bands_are_those_of_datasketch(threshold: float, num_perm: int, weights: tuple[float, float]) -> None:
+    from datasketch.lsh import _optimal_param
+
     assert optimal(threshold, num_perm, *weights) == _optimal_param(threshold, num_perm, *weights)
 
 

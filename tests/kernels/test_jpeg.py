@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
-import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -77,6 +76,8 @@ def scan_start(data: bytes) -> int:
 
 @pytest.mark.parametrize("backend", DEVICES)
 def test_whole_files_are_whole_and_their_picture_is_that_of_libjpeg(backend: BackendName) -> None:
+    import simplejpeg
+
     files = pictures()
     files = files[:: len(files) // at_most(len(files), 9)]
     for data, walk in zip(files, jpeg.walk_many(files, backend=backend), strict=True):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pytest
 import xxhash
-from datasketch import MinHash
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +30,8 @@ GOLDEN_B = [630311759, 1013994432, 396591248, 1703301249, 799981516, 1666063943,
 
 
 def datasketch_signature(elements: list[bytes], num_perm: int, seed: int) -> NDArray[np.uint32]:
+    from datasketch import MinHash
+
     sketch = MinHash(num_perm=num_perm, seed=seed, hashfunc=xxhash.xxh32_intdigest)
     for element in elements:
         sketch.update(element)
@@ -64,6 +65,8 @@ def test_text_signatures_are_those_of_datasketch(backend: BackendName, num_perm:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 1023, 1024, 1025, 3000])
 def test_signatures_of_ready_hashes_are_those_of_datasketch(backend: BackendName, size: int) -> None:
+    from datasketch import MinHash
+
     size = at_most(size, 90)
     elements = np.arange(size, dtype=np.uint32) * np.uint32(64)  # structured on purpose
     sketch = MinHash(num_perm=20, seed=3, hashfunc=int)

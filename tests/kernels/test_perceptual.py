@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import imagehash
 import numpy as np
-import pdqhash
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +40,8 @@ def bits(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
 
 
 def original(luma: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    import pdqhash
+
     vector, quality = pdqhash.compute(np.ascontiguousarray(np.repeat(luma[:, :, None], 3, axis=2)))
     return np.asarray(vector[::-1], np.uint8), int(quality)
 
@@ -149,6 +149,8 @@ def test_only_small_pictures_are_likened() -> None:
 
 @both
 def test_64_bits_are_those_of_imagehash(backend: BackendName) -> None:
+    import imagehash
+
     pictures = np.stack([scene(32, 32, seed=seed) for seed in range(at_most(30, 5))])
     found = perceptual.phash64(pictures, backend=backend)
     for word, picture in zip(found, pictures, strict=True):
@@ -202,6 +204,8 @@ def test_an_empty_batch_gives_nothing(backend: BackendName) -> None:
 
 @both
 def test_eight_hashes_equal_those_of_the_original(backend: BackendName) -> None:
+    import pdqhash
+
     luma = scene(300, 420)
     expected = pdqhash.compute_dihedral(np.ascontiguousarray(np.repeat(luma[:, :, None], 3, axis=2)))[0]
     found, quality = perceptual.dihedral(luma, backend=backend)

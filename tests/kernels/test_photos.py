@@ -12,6 +12,7 @@ from PIL import Image
 
 from backends import BACKENDS, COMPILED
 from tamis_kernels import jpeg, perceptual, photos, quality
+from tamis_kernels.errors import ArgumentError
 
 
 @cache
@@ -59,6 +60,28 @@ def test_photos_are_told_what_the_steps_tell(backend: Any) -> None:
     for name, values in figures.items():
         np.testing.assert_array_equal(found.figures[name][found.seen], values)
         assert not found.figures[name][~found.seen].any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_files_kept_apart_are_walked_alone(backend: Any) -> None:
+    files = [photo(17, 60, "L"), photo(41, 50, subsampling=0, restart=2), b"", photo(17, 60, "L"), photo(40, 33)[:-300], photo(3, 9)]
+    apart = np.array([True, False, True, False, True, True])
+    found, alone = photos.describe(files, apart=apart, backend=backend), photos.describe(files, backend="cpu")
+    walks = jpeg.walk_many(files, backend="cpu")
+    assert found.seen.tolist() == [False, True, False, True, False, False]
+    for kept, mine, theirs in zip(apart, found.walks, walks, strict=True):
+        assert mine[:-2] == theirs[:-2]
+        assert mine.sides == (theirs.sides if kept else ())
+        np.testing.assert_array_equal(mine.values, theirs.values if kept else [])
+    told = [(one.hashes, one.qualities, one.small, *one.figures.values()) for one in (found, alone)]
+    for mine, theirs in zip(*told, strict=True):
+        np.testing.assert_array_equal(mine, np.where(found.seen.reshape(-1, *[1] * (mine.ndim - 1)), theirs, 0))
+
+
+@pytest.mark.parametrize("apart", [np.zeros(2, np.bool_), np.zeros(1, np.int64)], ids=["too many", "no truths"])
+def test_files_kept_apart_are_told_by_one_truth_each(apart: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"apart must be bool\[1\]"):
+        photos.describe([b""], apart=apart, backend="cpu")
 
 
 @pytest.mark.parametrize("backend", COMPILED)

@@ -12,9 +12,20 @@ from hypothesis.extra import numpy as npst
 
 from backends import BACKENDS, COMPILED, at_most
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.quantiles import Selection, ValueCounts, deviations, interquartile_range, mad, median, quantiles
+from tamis_kernels.quantiles import (
+    Selection,
+    ValueCounts,
+    deviations,
+    interquartile_range,
+    mad,
+    median,
+    quantiles,
+    quantiles_in_passes,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 PROBABILITIES = [0.0, 0.01, 0.25, 1 / 3, 0.5, 0.75, 0.99, 1.0]
@@ -107,6 +118,26 @@ def test_chunks_and_order_leave_no_trace(name: str, size: int, backend: Any) -> 
             histogram += part
         selection = selection.advance(histogram)
     np.testing.assert_array_equal(selection.values(), numpy_quantiles(values, PROBABILITIES))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_columns_are_read_together_in_as_few_passes_as_their_bits_ask_for(dtype: Any, backend: Any) -> None:
+    columns = [COLUMNS["normal f32"][:900].astype(dtype), np.empty(0, dtype), np.array([math.inf, math.nan, -0.0], dtype)]
+    passes = []
+
+    def chunks() -> Iterator[tuple[int, NDArray[Any]]]:
+        passes.append(1)
+        for number, column in enumerate(columns):
+            for at in range(0, len(column), 400):
+                yield number, column[at : at + 400]
+
+    found = quantiles_in_passes(chunks, 3, (0.0, 0.3), dtype=dtype, backend=backend)
+    np.testing.assert_array_equal(found[0], quantiles(columns[0], (0.0, 0.3), backend="reference"))
+    np.testing.assert_array_equal(found[1], [math.nan, math.nan])
+    np.testing.assert_array_equal(found[2], quantiles(columns[2], (0.0, 0.3), backend="reference"))
+    assert len(passes) == np.dtype(dtype).itemsize // 2
+    assert quantiles_in_passes(chunks, 3, (), dtype=dtype, backend=backend).shape == (3, 0)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

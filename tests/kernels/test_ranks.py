@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from sklearn.preprocessing import QuantileTransformer
 
 from backends import BACKENDS, COMPILED, at_most
 from tamis_kernels import ranks
@@ -64,6 +63,8 @@ def test_backends_agree(name: str, normal: bool, backend: Any) -> None:
 @pytest.mark.parametrize("normal", [False, True])
 @pytest.mark.parametrize("name", sorted(set(COLUMNS) - {"wide"}))
 def test_places_are_those_of_scikit_learn(name: str, normal: bool, backend: Any) -> None:
+    from sklearn.preprocessing import QuantileTransformer
+
     values = COLUMNS[name]
     peer = QuantileTransformer(n_quantiles=min(50, values.size), output_distribution="normal" if normal else "uniform", subsample=None)
     peer.fit(values[:, None].astype(np.float64))

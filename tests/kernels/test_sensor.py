@@ -150,6 +150,18 @@ def test_runs_are_flat_by_elapsed_time_and_a_slow_ramp_is_none(backend: Any) -> 
     assert run([1.0, 1.0, 1.0], limits, backend, [0, SECOND, 4 * SECOND])[1] == [1, 1, 3]
     assert run([1.0] * 9, Limits(flat=(3 * SECOND, None)), backend)[1] == [1] * 3 + [3] * 6
     assert run([1.0] * 4 + [2.0] * 4, limits, backend)[1] == [1, 1, 1, 3, 1, 1, 1, 3]
+    assert run([5.0, 1.0, 1.0], limits, backend, [0, SECOND, SECOND + 2**60])[1] == [1, 1, 4]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("limit", [1, 7, 13, 14, 15, 21, 22, 23])
+def test_runs_are_flat_however_they_lie_and_however_long_the_others_are(limit: int, backend: Any) -> None:
+    for longest in range(max(limit - 1, 1), limit + 3):
+        lengths = np.roll(np.arange(1, longest + 1), 3)
+        places = np.concatenate([np.arange(length) for length in lengths])
+        values = np.repeat(np.arange(lengths.size), lengths)
+        flags = run(values, Limits(flat=(limit * SECOND, None)), backend)[1]
+        assert flags == np.where(places >= limit, 3, 1).tolist()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

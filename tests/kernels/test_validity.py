@@ -4,8 +4,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +35,8 @@ def test_values_under_set_bits_are_taken_at_any_offset(bits: list[int], offset: 
 @pytest.mark.parametrize("offset", [0, 1, 7, 8, 13])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_statistics_read_a_slice_of_an_arrow_column(dtype: Any, offset: int, backend: Any) -> None:
+    import pyarrow as pa
+
     random = np.random.default_rng(3)
     size = at_most(700, 300)
     values = (1e5 + random.standard_normal(size)).astype(dtype)
@@ -60,6 +60,8 @@ def test_statistics_read_a_slice_of_an_arrow_column(dtype: Any, offset: int, bac
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_bitmap_of_polars_is_read(backend: Any) -> None:
+    import polars as pl
+
     series = pl.Series([1.0, None, 3.0, None, 5.0])[1:]
     bitmap, data = (np.frombuffer(buffer, np.uint8) for buffer in series.to_arrow().buffers())
     offset = series.to_arrow().offset

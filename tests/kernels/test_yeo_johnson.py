@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.preprocessing import PowerTransformer
 
 from backends import BACKENDS, COMPILED
 from tamis_kernels import yeo_johnson
@@ -57,6 +56,8 @@ def test_an_inverse_beyond_the_range_is_no_number(backend: Any) -> None:
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_lambda_and_transform_are_those_of_scikit_learn(name: str) -> None:
+    from sklearn.preprocessing import PowerTransformer
+
     values = COLUMNS[name]
     peer = PowerTransformer(standardize=False).fit(values[:, None])
     lambda_ = yeo_johnson.fit(values)

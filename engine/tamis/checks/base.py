@@ -386,6 +386,11 @@ class Check:
         return False
 
     @property
+    def pixels(self) -> bool:
+        """Whether it wants pictures themselves, where PDQ's hash, the small picture and the figures of quality would not do."""
+        return False
+
+    @property
     def remembers(self) -> bool:
         """Whether its evidence holds all that a later run needs to be judged against this one."""
         return True

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SHORTEST_TEXT = 100  # mean characters of a column below which it holds names or titles: rows that share one are not the same row
 DOUBT = 0.25  # standard deviations: a segment this near to an interval's end has the symbols of both sides
 SEEMS_TO = "resembles the record that is kept, as far as their signatures tell"
-SHARES_A_BAND = "shares a band with the record that is kept; not verified"
+SHARES_A_BAND = "shares a band, not verified, with the record that is kept"
 
 
 class Options(CheckOptions):
@@ -200,6 +200,12 @@ class NearDuplicates(Check):
     summary = "Pictures, texts and sensor windows that are almost the same: one stays, each removal is verified."
     Options = Options
     verdict_keys: ClassVar[frozenset[str]] = frozenset({"verify", "measure", "keep", "remember", "bucket_cap", "orientations"})
+
+    @property
+    def pixels(self) -> bool:
+        """Whether a hash is wanted that comes from pictures shrunk on the CPU."""
+        options: Options = self.options
+        return options.hash == "phash64"
 
     @property
     def remembers(self) -> bool:

@@ -93,7 +93,7 @@ def observe_pictures(batch: MediaBatch, hash_name: str, keep: Sequence[str], bac
 
 def shows(one: Inspection) -> bool:
     """Say whether a file shows a picture that can be compared."""
-    return one.gray is not None and one.grade in {"ok", "benign", "misnamed"}
+    return one.has_picture and one.grade in {"ok", "benign", "misnamed"}
 
 
 def hash_pictures(
@@ -104,13 +104,17 @@ def hash_pictures(
     hashes = np.zeros((len(inspections), 4), np.uint64)
     quality = np.zeros(len(inspections), np.uint8)
     pictures = np.zeros((len(inspections), 256), np.uint8)
-    if seen:
-        pixels, shapes = perceptual.pack([one.gray for _, one in seen if one.gray is not None])
-        places = [i for i, _ in seen]
-        extents = np.array([one.extent for _, one in seen], np.int64)
+    for i, one in seen:
+        if one.told is not None:
+            hashes[i], quality[i], pictures[i] = one.told.hash, one.told.quality, one.told.small
+    here = [(i, one) for i, one in seen if one.gray is not None]
+    if here:
+        pixels, shapes = perceptual.pack([one.gray for _, one in here if one.gray is not None])
+        places = [i for i, _ in here]
+        extents = np.array([one.extent for _, one in here], np.int64)
         hashes[places], quality[places], pictures[places] = perceptual.describe(pixels, shapes, extents=extents, backend=backend)
         if hash_name == "phash64":
-            hashes[places, 0] = perceptual.phash64(np.stack([_shrunk(one) for _, one in seen]), backend=backend)
+            hashes[places, 0] = perceptual.phash64(np.stack([_shrunk(one) for _, one in here]), backend=backend)
     return hashes[:, : HASHES[hash_name][0]], quality, pictures
 
 

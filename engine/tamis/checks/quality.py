@@ -44,6 +44,7 @@ STEPS = 64  # of the side's binary logarithm, in which sizes are counted
 LEAST_SPREAD = 0.25  # octaves: where most sizes are equal, their spread is 0 and any other size would be odd
 LEAST_SIDE = 32  # pixels of the longer side below which blur cannot be told
 STRAIGHT = 0.5  # share of a bar's length behind which the picture begins at once
+CELL = 8  # pixels along each side of a cell, of which large pictures are kept
 NORMAL = 1.4826  # median absolute deviations that a standard deviation of normal values is
 
 
@@ -96,7 +97,7 @@ class Quality(Check):
     def observe(self, batch: Batch) -> Observation:
         """Note the figures of each picture, and what they mean."""
         assert isinstance(batch, MediaBatch)
-        places = np.array([i for i, one in enumerate(batch.inspections) if one.gray is not None], np.int64)
+        places = np.array([i for i, one in enumerate(batch.inspections) if one.has_picture], np.int64)
         pictures = [batch.inspections[place] for place in places]
         figures = measured(pictures, self.backend)
         columns = {}
@@ -198,12 +199,8 @@ class Quality(Check):
 
 def measured(pictures: Sequence[Inspection], backend: BackendName) -> dict[str, Floats]:
     """Return the figures of pictures, float64[n] each; NaN where one cannot be told."""
-    none = np.empty(0, np.uint8)
-    chroma = [none if one.chroma is None else one.chroma for one in pictures]
-    pixels, shapes = perceptual.pack([one.gray for one in pictures if one.gray is not None])
-    sizes = np.array([len(one) for one in chroma], np.int64)
-    found = quality.measure(pixels, shapes, np.concatenate([none, *chroma]), sizes, backend=backend)
     extents = np.array([one.extent for one in pictures], np.int64).reshape(-1, 2)
+    found, shapes = _figures(pictures, extents, backend)
     cells = found["cells"]
     mean = found["total"] / cells
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -228,6 +225,25 @@ def measured(pictures: Sequence[Inspection], backend: BackendName) -> dict[str, 
         "aspect": extents.min(axis=1, initial=2**31) / longer,
         "side": np.sqrt(extents.prod(axis=1, dtype=np.float64)),
     }
+
+
+def _figures(
+    pictures: Sequence[Inspection], extents: NDArray[np.int64], backend: BackendName
+) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
+    """Return the figures of pictures and their shapes; those that stayed on a device were measured there, in cells."""
+    none = np.empty(0, np.uint8)
+    here = [one for one in pictures if one.told is None]
+    chroma = [none if one.chroma is None else one.chroma for one in here]
+    pixels, shapes = perceptual.pack([one.gray for one in here if one.gray is not None])
+    sizes = np.array([len(one) for one in chroma], np.int64)
+    found = quality.measure(pixels, shapes, np.concatenate([none, *chroma]), sizes, backend=backend)
+    if len(here) == len(pictures):
+        return found, shapes
+    told = np.array([one.told is not None for one in pictures], np.bool_)
+    figures, sides = np.empty((len(pictures), len(quality.FIGURES)), np.int64), -(-extents // CELL)
+    figures[told] = np.stack([one.told.figures for one in pictures if one.told is not None])
+    figures[~told], sides[~told] = np.stack([*found.values()], axis=1), shapes
+    return dict(zip(quality.FIGURES, figures.T, strict=True)), sides
 
 
 def _bars(found: Mapping[str, NDArray[np.int64]], first: str, last: str, lines: NDArray[np.int64]) -> Floats:

@@ -39,12 +39,12 @@ def search_values(series: Signal) -> list[Suspicion]:
 
 
 def sound(series: Signal, told: Iterable[Suspicion]) -> Signal:
-    """Return a series without the values that are suspected to be codes, in another unit, of another time, or a count."""
+    """Return a series without the values that are suspected to be codes, in another unit, of another time or place, or a count."""
     doubtful = np.zeros(len(series), bool)
     for one in told:
         if one.kind == "sentinel":
             doubtful |= series.value == one.remedy["value"]
-        elif one.kind in {"unit", "repeated_block"}:
+        elif one.kind in {"unit", "repeated_block", "swapped"}:
             for first, last in one.remedy["spans"]:
                 doubtful |= (series.time >= first) & (series.time <= last)
         elif one.kind == "counter_reset":
@@ -84,11 +84,14 @@ def search(sensors: Callable[[], Iterable[Sequence[Signal]]], zone: str = "") ->
     for columns in sensors():
         if not columns or not len(columns[0]):
             continue
-        found += search_times(columns, zone) + find_swapped(columns)
+        swapped = find_swapped(columns)
+        found += search_times(columns, zone) + swapped
         for one in columns:
-            told = of_values[one.sensor, one.column] = search_values(one)
+            known = [each for each in swapped if one.column in (each.column, each.remedy["with"])]
+            told = search_values(sound(one, known))
             found += told
-            there = sound(one, told).values()
+            of_values[one.sensor, one.column] = known + told
+            there = sound(one, known + told).values()
             if len(there):
                 spans[one.column].append((int(there.time.min()), int(there.time.max()), len(there)))
     edges = {column: bins(each) for column, each in spans.items() if len(each) > 2}

@@ -8,8 +8,8 @@ import numpy as np
 
 from tamis.media import jpeg, png, raster
 from tamis.media.containers import WALKS
-from tamis.media.inspection import Container, FaultError, Inspection, Limits
-from tamis.media.sniff import HEAD_BYTES, MediaType, extension_disagrees, sniff
+from tamis.media.inspection import Container, FaultError, Inspection, Limits, Told
+from tamis.media.sniff import MediaType, extension_disagrees, sniff
 from tamis_kernels.jpeg import walk_many
 
 if TYPE_CHECKING:
@@ -33,7 +33,14 @@ _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
 
 def inspect(
-    data: bytes, *, name: str, limits: Limits | None = None, want_picture: bool = True, walk: Walk | None = None, deep: bool = False
+    data: bytes,
+    *,
+    name: str,
+    limits: Limits | None = None,
+    want_picture: bool = True,
+    walk: Walk | None = None,
+    told: Told | None = None,
+    deep: bool = False,
 ) -> Inspection:
     """Judge one file by its content and, where it is a picture, return it small, grey and upright.
 
@@ -52,13 +59,15 @@ def inspect(
         Fill `gray` and `chroma`. Every frame is decoded for the verdict either way.
     walk
         What the walk over a JPEG found, where it is known already; see `walk_jpegs`.
+    told
+        What is told of the JPEG's picture, which is then not decoded; see `see_jpegs`.
     deep
         Decode sound and film too, to the last frame. Without it their containers are walked.
     """
     limits, found = limits or _USUAL, _UNKNOWN
     try:
-        found = sniff(data[:HEAD_BYTES], size=len(data))
-        report = _inspect_type(data, found, name, limits, want_picture=want_picture, walk=walk, deep=deep)
+        found = sniff(data)
+        report = _inspect_type(data, found, name, limits, want_picture=want_picture, walk=walk, told=told, deep=deep)
     except FaultError as fault:
         report = Inspection(fault.grade, fault.reason, str(fault), found.name, lost=fault.lost)
     except (Exception, MemoryError, RecursionError) as error:
@@ -72,10 +81,10 @@ def inspect(
 
 
 def _inspect_type(
-    data: bytes, found: MediaType, name: str, limits: Limits, *, want_picture: bool, walk: Walk | None, deep: bool
+    data: bytes, found: MediaType, name: str, limits: Limits, *, want_picture: bool, walk: Walk | None, told: Told | None, deep: bool
 ) -> Inspection:
     if found.name == "jpeg":
-        return _inspect_jpeg(data, name, limits, want_picture=want_picture, walk=walk)
+        return _inspect_jpeg(data, name, limits, want_picture=want_picture, walk=walk, told=told)
     if found.kind in ("document", "archive", "text", "empty") and found.name not in _NO_DECODER:
         zeros = len(data) - len(data.lstrip(b"\0"))
         detail = f"begins with {zeros} zero bytes of {len(data)}" if found.name == "zeros" else f"the content is {found.name}: {found.mime}"
@@ -92,16 +101,26 @@ def _inspect_type(
     return _with_notes(report, [container.note] if container.note else [])
 
 
+def begins_like_jpeg(data: bytes) -> bool:
+    """Say whether a file is to be walked."""
+    return data[:3] == _JPEG
+
+
+def in_upright_cells(header: jpeg.Header) -> bool:
+    """Say whether a JPEG's picture is kept in cells, and stored upright."""
+    return header.orientation == 1 and min(header.width, header.height) >= SHORT_SIDE
+
+
 def walk_jpegs(files: Sequence[bytes]) -> list[Walk | None]:
     """Walk those of some files that begin like a JPEG, two at a time, which is faster than one by one."""
-    chosen = [place for place, data in enumerate(files) if data[:3] == _JPEG]
+    chosen = [place for place, data in enumerate(files) if begins_like_jpeg(data)]
     walks: list[Walk | None] = [None] * len(files)
     for place, walk in zip(chosen, walk_many([files[place] for place in chosen]), strict=True):
         walks[place] = walk
     return walks
 
 
-def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool, walk: Walk | None) -> Inspection:
+def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool, walk: Walk | None, told: Told | None) -> Inspection:
     walk = walk or walk_many([data])[0]
     whole = walk.fault == "none"
     header = jpeg.header_of(walk, data) if whole else jpeg.read_header(data)
@@ -118,7 +137,7 @@ def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool,
         notes.append(("trailing_bytes", f"{trailing} bytes follow the end marker"))
     large = min(header.width, header.height) >= SHORT_SIDE
     luma, chroma = None, None
-    if want_picture or not whole:
+    if (want_picture or not whole) and told is None:
         in_cells = large and (
             header.orientation == 1 or header.width % CELL == header.height % CELL == 0
         )  # else a flip would move the cells
@@ -127,8 +146,8 @@ def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool,
         try:
             if luma is None:
                 in_colour = want_picture and not whole and header.components == 3 and in_cells == large
-                luma, told = jpeg.decode(data, header, CELL if in_cells or not want_picture else 1, in_colour=in_colour)
-                chroma = _flat(told) if told else chroma
+                luma, colours = jpeg.decode(data, header, CELL if in_cells or not want_picture else 1, in_colour=in_colour)
+                chroma = _flat(colours) if colours else chroma
         except ValueError as error:
             report = _fall_back(data, name, limits, str(error), want_picture=want_picture)
             return _with_notes(report, notes)
@@ -144,6 +163,7 @@ def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool,
         gray=_small(luma, header.orientation, extent) if want_picture and luma is not None else None,
         extent=extent if want_picture else (0, 0),
         chroma=chroma if want_picture else None,
+        told=told if want_picture else None,
     )
     return _with_notes(report, notes)
 

@@ -50,6 +50,23 @@ class Limits:
             raise FaultError(grade="bomb", reason="too_many_pixels", detail=detail)
 
 
+class Told(NamedTuple):
+    """What the operation `photos` tells of a JPEG's upright picture in cells, which it keeps on the device.
+
+    Attributes
+    ----------
+    hash, quality, small
+        uint64[4], 0 … 100 and uint8[256], as `perceptual.describe` gives them.
+    figures
+        int64, in the order of `quality.FIGURES`.
+    """
+
+    hash: NDArray[np.uint64]
+    quality: int
+    small: NDArray[np.uint8]
+    figures: NDArray[np.int64]
+
+
 class Inspection(NamedTuple):
     """What one read of a file told.
 
@@ -82,6 +99,8 @@ class Inspection(NamedTuple):
     chroma
         Cb and Cr of the picture, uint8[n] in no order to rely on, means of 8 x 8 pixels or more where there are so many; 128 is neutral.
         None where they are not known: the picture is stored as grey, or as other components.
+    told
+        In place of `gray` and `chroma`, where these stayed on a device; else None.
     """
 
     grade: Grade
@@ -98,6 +117,12 @@ class Inspection(NamedTuple):
     extent: tuple[int, int] = (0, 0)
     lost: float = 0.0
     chroma: NDArray[np.uint8] | None = None
+    told: Told | None = None
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is a picture, here or on a device."""
+        return self.gray is not None or self.told is not None
 
 
 @dataclass(frozen=True, slots=True)

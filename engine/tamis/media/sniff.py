@@ -202,6 +202,7 @@ def _name(head: bytes, size: int) -> str:
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
+    head = head[:HEAD_BYTES]
     return _by_structure(head) or _by_text(head)
 
 

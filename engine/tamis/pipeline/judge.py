@@ -69,13 +69,13 @@ class Books:
     def __init__(self, plan: Plan, earlier: Sequence[Earlier] = ()) -> None:
         self._plan = plan
         self._shelf = [
-            spill.Held(shard.first, shard.records, evidence_path(plan, shard)) for shard in plan.shards if shard.kind != "problem"
+            spill.Held.of(shard.first, shard.records, evidence_path(plan, shard)) for shard in plan.shards if shard.kind != "problem"
         ]
         first = plan.records
         for run in earlier:
             for old in run.shards:
                 if old.kind != "problem":
-                    self._shelf.append(spill.Held(first, old.records, old.evidence))
+                    self._shelf.append(spill.Held.of(first, old.records, old.evidence))
                 first += old.records
         self._alive = np.concatenate([np.ones(plan.records, bool), *(run.kept for run in earlier)])
         self._told: list[_Told] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ import xxhash
 import tamis
 from tamis.checks.base import Batch, Finding, MediaBatch
 from tamis.executors import Context, Loss, Task
-from tamis.media import Limits, inspect, walk_jpegs
+from tamis.media import Limits, inspect, see_jpegs
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import write_evidence
 from tamis.pipeline.plan import fingerprint
@@ -28,12 +28,21 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan, Shard
     from tamis.sources.listing import SourceFile
 
-MEDIA_BATCH = 64
+MEDIA_BATCH = 128
 MEDIA_BYTES_ON_GPU = 1 << 28
 MEDIA_BYTES = 1 << 24  # of files held at a time, more if one alone is larger
 SOURCE = "source"
 WHOLE_SHARD = -1
 NOWHERE = np.empty(0, np.int64)
+
+
+class Read(NamedTuple):
+    """A file that was read: where it stands in the shard, what it is, its content and the hash of that."""
+
+    position: int
+    file: SourceFile
+    data: bytes
+    digest: bytes
 
 
 @dataclass(slots=True)
@@ -136,7 +145,7 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
     """Yield the files some at a time: as many as a batch has, or fewer where they are large."""
     notes = [(position, plan.notes[file.record]) for position, file in enumerate(shard.files) if file.record in plan.notes]
     unread: list[Finding] = [Finding(position, note.reason, "note", note.detail) for position, note in notes]
-    read: list[tuple[int, SourceFile, bytes]] = []
+    read: list[Read] = []
     size = 0
     if plan.backend == "cuda":  # which has a thread a file
         most, most_bytes = plan.batch_size or shard.records, MEDIA_BYTES_ON_GPU
@@ -149,8 +158,9 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
                 continue
             context.at(position)
             try:
-                read.append((position, file, payloads.read(file)))
-                size += len(read[-1][2])
+                data = payloads.read(file)
+                read.append(Read(position, file, data, xxhash.xxh3_128_digest(data)))  # of data that is still in the cache
+                size += len(data)
             except Unavailable as error:
                 unread.append(Finding(position, error.reason, "reject", error.detail))
             if len(read) >= most or size >= most_bytes:
@@ -159,23 +169,24 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
     yield _inspected(plan, read, unread, context)
 
 
-def _inspected(plan: Plan, read: Sequence[tuple[int, SourceFile, bytes]], unread: list[Finding], context: Context) -> Step:
+def _inspected(plan: Plan, read: Sequence[Read], unread: list[Finding], context: Context) -> Step:
     """Inspect files that were read."""
     if not read:
         return Step(None, NOWHERE, unread)
     limits = Limits(max_pixels=plan.recipe.limits.pixels)
-    deep = any(check.deep for check in plan.recipe.checks(backend=plan.backend))
+    checks = plan.recipe.checks(backend=plan.backend)
+    deep, pixels = any(check.deep for check in checks), any(check.pixels for check in checks)
     context.at(WHOLE_SHARD)  # kernels may be compiled, which is not to be laid to a record; only foreign decoders hang or crash
-    walks = walk_jpegs([data for _, _, data in read])
+    seen = see_jpegs([one.data for one in read], plan.backend, pixels=pixels)
     inspections = []
-    for (position, file, data), walk in zip(read, walks, strict=True):
-        context.at(position)
-        inspections.append(inspect(data, name=file.record, limits=limits, walk=walk, deep=deep))
+    for one, (walk, told) in zip(read, seen, strict=True):
+        context.at(one.position)
+        inspections.append(inspect(one.data, name=one.file.record, limits=limits, walk=walk, told=told, deep=deep))
     context.at(WHOLE_SHARD)
     batch = MediaBatch(
-        records=[file.record for _, file, _ in read],
-        sizes=np.array([len(data) for _, _, data in read], np.int64),
-        digests=[xxhash.xxh3_128_digest(data) for _, _, data in read],
+        records=[one.file.record for one in read],
+        sizes=np.array([len(one.data) for one in read], np.int64),
+        digests=[one.digest for one in read],
         inspections=inspections,
     )
-    return Step(batch, np.array([position for position, _, _ in read], np.int64), unread, sum(len(data) for _, _, data in read))
+    return Step(batch, np.array([one.position for one in read], np.int64), unread, int(batch.sizes.sum()))

@@ -128,7 +128,7 @@ def _stage(
     if not files:
         return staged, (), digests, indexed
     work = {"table": "read tables", "archive": "index archives"}
-    progress.stage(", ".join(said for kind, said in work.items() if any(file.kind == kind for file in files)), len(files))
+    progress.stage(", ".join(said for kind, said in work.items() if any(file.kind == kind for file in files)), len(files), "files")
     folder = state_folder(out) / "staged"
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [Task(_stage_task, (file, folder / f"{number:06d}", options)) for number, file in enumerate(files)]

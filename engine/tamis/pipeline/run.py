@@ -220,7 +220,7 @@ class _Run:
         if plan.recipe.output.tables != "wide" or plan.dry_run:
             return
         todo = wide.tasks(plan, {shard.name: apply.read_applied(plan, shard)["kept"] for shard in plan.shards if shard.kind == "table"})
-        self.progress.stage("widen", len(todo))
+        self.progress.stage("widen", len(todo), "ranges")
         for _ in self._map(todo):
             self.progress.advance(1)
 

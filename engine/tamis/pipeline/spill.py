@@ -7,6 +7,7 @@ disk; more are spread over files, each of which is read back once.
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,16 +30,22 @@ MOST_PARTS = 512  # open files at a time; beyond 134 million records the parts g
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A run of records whose evidence lies in one file."""
+    """A run of records whose evidence lies in one file, and the names of its columns."""
 
     first: int
     records: int
     path: Path
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, first: int, records: int, path: Path) -> Held:
+        """Look the names up in the file; files of one kind and group have the same unless nothing could be read."""
+        return cls(first, records, path, tuple(map(sys.intern, pq.read_schema(path).names)))
 
 
 def holders(shelf: Sequence[Held], name: str) -> list[Held]:
-    """Return the runs whose evidence has a column; those of one kind and group have the same columns unless nothing could be read."""
-    return [held for held in shelf if name in pq.read_schema(held.path).names]
+    """Return the runs whose evidence has a column."""
+    return [held for held in shelf if name in held.names]
 
 
 def scan(shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str]) -> Iterator[Chunk]:

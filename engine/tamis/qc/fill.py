@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tamis_kernels.quantiles import Selection
+from tamis_kernels.quantiles import quantiles_in_passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -102,16 +102,7 @@ class Filling:
 
     def _medians(self, parts: Callable[[], Iterable[Good]]) -> NDArray[np.float64]:
         """Return the exact median of the good values in each bin, NaN where there are none."""
-        found = [Selection.start((0.5,), np.float64) for _ in range(self._hours)]
-        while not all(one.done for one in found):
-            totals = [
-                np.zeros((len(one.wanted()), 1 << one.digit), np.int64) if not one.done else np.empty((0, 0), np.int64) for one in found
-            ]
-            for number, values in self._by_bin(parts()):
-                if not found[number].done:
-                    totals[number] += found[number].count(values)
-            found = [one if one.done else one.advance(total) for one, total in zip(found, totals, strict=True)]
-        return np.array([one.values()[0] for one in found])
+        return quantiles_in_passes(lambda: self._by_bin(parts()), self._hours, (0.5,))[:, 0]
 
     def _by_bin(self, parts: Iterable[Good]) -> Iterator[tuple[int, NDArray[np.float64]]]:
         for time, value, good in parts:

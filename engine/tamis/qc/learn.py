@@ -35,7 +35,6 @@ import numpy as np
 from tamis.series import CHUNK
 from tamis.series.runs import SHORTEST, Lengths, runs_of
 from tamis_kernels import quantiles
-from tamis_kernels.quantiles import Selection
 from tamis_kernels.quantiles.counts import between
 
 if TYPE_CHECKING:
@@ -115,15 +114,12 @@ def quantiles_of(readings: Readings, *columns: Column, at: Sequence[float] = (0.
     if readings.held:
         parts = list(readings.parts())
         return [_quantiles(column(parts[0]), at) if parts else [math.nan] * len(at) for column in columns]
-    found = [Selection.start(at, np.float64) for _ in columns]
-    while not all(one.done for one in found):
-        totals = [np.zeros((len(one.wanted()), 1 << one.digit), np.int64) for one in found]
-        for part in readings.parts():
-            for one, total, column in zip(found, totals, columns, strict=True):
-                if not one.done:
-                    total += one.count(column(part))
-        found = [one if one.done else one.advance(total) for one, total in zip(found, totals, strict=True)]
-    return [one.values().tolist() for one in found]
+
+    def chunks() -> Iterator[tuple[int, NDArray[np.float64]]]:
+        return ((number, column(part)) for part in readings.parts() for number, column in enumerate(columns))
+
+    found: list[list[float]] = quantiles.quantiles_in_passes(chunks, len(columns), at).tolist()
+    return found
 
 
 def _quantiles(values: NDArray[np.float64], at: Sequence[float]) -> list[float]:

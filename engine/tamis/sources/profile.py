@@ -19,6 +19,7 @@ MISSING_WORDS = (
     "na", "n/a", "n.a.", "nan", "null", "none", "nil", "-", "--", "---", "?", "#n/a", "#na", "<na>", "(null)",
     "missing", "undefined", "#value!", "#div/0!",
 )  # fmt: skip
+PROSE = 256  # bytes: a longer text is no number, time, word or unit; only a list of numbers may be as long
 TIME_NAME = re.compile(r"time|date|stamp|epoch|^ts$|_ts$|^ts_|^t$|_at$", re.IGNORECASE)
 
 
@@ -60,21 +61,32 @@ class ColumnProfile:
 def profile_column(name: str, column: pl.Series, missing_words: Collection[str] = MISSING_WORDS) -> ColumnProfile:
     """Profile a column of text; `missing_words` are in lower case."""
     counts = Counter(total=len(column), null=column.null_count())
-    text = column.drop_nulls()
+    text, prose = _without_prose(column.drop_nulls())
     is_number = parsing.plain_numbers(text).is_not_null()
     figures, rest = text.filter(is_number), text.filter(~is_number).str.strip_chars()
     filled = rest.filter(rest != "")
     counts["blank"] = len(rest) - len(filled)
     is_number = parsing.plain_numbers(filled).is_not_null()  # now that white space is gone
     figures.append(filled.filter(is_number))
-    counts["characters"] = int(figures.str.len_chars().sum()) + int(filled.filter(~is_number).str.len_chars().sum())
+    counts["characters"] = sum(int(cells.str.len_chars().sum()) for cells in (figures, filled.filter(~is_number), prose))
     if len(figures):
         counts += _figures(figures, name)
     # What is not a plain number often repeats, and is slower to look at: each distinct text is looked at once.
     cells = filled.filter(~is_number).alias("cell").value_counts(sort=False, name="times")
     if len(cells):
         counts += _words(cells, missing_words)
+    counts["other"] += len(prose)
     return ColumnProfile(name, pl.String(), counts)
+
+
+def _without_prose(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return the texts that may be more than words, and the others, which are not looked at any further: most of a corpus of documents."""
+    long = text.str.len_bytes() > PROSE
+    if not long.any():
+        return text, text.clear()
+    stripped = text.filter(long).str.strip_chars()
+    is_prose = (stripped.str.len_bytes() > PROSE) & ~stripped.str.starts_with("[")
+    return text.filter(~long).append(stripped.filter(~is_prose)), stripped.filter(is_prose)
 
 
 def _figures(text: pl.Series, name: str) -> Counter[str]:

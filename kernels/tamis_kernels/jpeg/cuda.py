@@ -35,6 +35,7 @@ from tamis_kernels.jpeg.lane import (
     TABLE_BITS,
     TOTAL,
     TROUBLE,
+    Batch,
     K,
     Lane,
     finish,
@@ -94,15 +95,15 @@ def walk_batch(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
         xp.empty(int(rooms[-1]), np.int64),
         xp.zeros((count, 5), np.int64),
     )
-    places = [to_device(place) for place in (begins, bytes_at, starts, jumps, rooms)]
+    batch = Batch(files, bounds, told, lanes, pictures, *map(to_device, (begins, bytes_at, starts, jumps, rooms)))
     keys = xp.empty(count, np.uint64)
     while True:
-        launch(open_scans, count, files, bounds, told, lanes, pictures, *places, keys)
+        launch(open_scans, count, batch, keys)
         if not bool((lanes.state[:, FILE] != IDLE).any()):
             break
         order = xp.argsort(keys)
-        launch_blocks(walk_scans, -(-count // THREADS), THREADS, files, bounds, told, lanes, pictures, *places, order)
-        launch(find_seams, count, files, bounds, told, lanes, pictures, *places)
+        launch_blocks(walk_scans, -(-count // THREADS), THREADS, batch, order)
+        launch(find_seams, count, batch)
     to_host(told, facts)
     return pictures, begins
 
@@ -151,29 +152,29 @@ def frame_of(frames: Frame, i: int, lookup: NDArray[np.int16]) -> Frame:
 
 
 @cuda.jit(device=True)
-def lane_of(
-    lanes: Lane,
-    i: int,
-    byte_at: NDArray[np.int64],
-    start_at: NDArray[np.int64],
-    jump_at: NDArray[np.int64],
-    room_at: NDArray[np.int64],
-    lookup: NDArray[np.int16],
-) -> Lane:
-    """Return the lane of a file, whose arrays are stacked, or lie end to end from the given places on."""
+def lane_of(batch: Batch, i: int, lookup: NDArray[np.int16]) -> Lane:
+    """Return the lane of a file, with a lookup."""
+    lanes = batch.lanes
     return Lane(
         lanes.state[i],
         frame_of(lanes.frame, i, lookup),
-        lanes.bytes[byte_at[i] : byte_at[i + 1]],
-        lanes.starts[start_at[i] : start_at[i + 1]],
-        lanes.levels[start_at[i] : start_at[i + 1]],
+        lanes.bytes[batch.byte_at[i] : batch.byte_at[i + 1]],
+        lanes.starts[batch.start_at[i] : batch.start_at[i + 1]],
+        lanes.levels[batch.start_at[i] : batch.start_at[i + 1]],
         lanes.bases[i],
         lanes.order[i],
         lanes.last[i],
-        lanes.jumps[jump_at[i] : jump_at[i + 1]],
-        lanes.room[room_at[i] : room_at[i + 1]],
+        lanes.jumps[batch.jump_at[i] : batch.jump_at[i + 1]],
+        lanes.room[batch.room_at[i] : batch.room_at[i + 1]],
         lanes.sums[i],
     )
+
+
+@cuda.jit(device=True)
+def spans_of(batch: Batch, i: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the bytes of a file, and the place of its picture."""
+    file, picture = slice(batch.offsets[i], batch.offsets[i + 1]), slice(batch.picture_at[i], batch.picture_at[i + 1])
+    return batch.data[file], batch.pictures[picture]
 
 
 @cuda.jit
@@ -185,30 +186,18 @@ def read_headers(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDA
 
 
 @cuda.jit
-def open_scans(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    facts: NDArray[np.int64],
-    lanes: Lane,
-    pictures: NDArray[np.uint8],
-    picture_at: NDArray[np.int64],
-    byte_at: NDArray[np.int64],
-    start_at: NDArray[np.int64],
-    jump_at: NDArray[np.int64],
-    room_at: NDArray[np.int64],
-    keys: NDArray[np.uint64],
-) -> None:
+def open_scans(batch: Batch, keys: NDArray[np.uint64]) -> None:
     """Open a file's next scan a thread, or note that it is at its end; write a key that is the same where the tables are."""
     i = cuda.grid(1)
-    if i >= facts.shape[0]:
+    if i >= batch.facts.shape[0]:
         return
     keys[i] = u64(0xFFFFFFFFFFFFFFFF)
-    lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[i])
-    file, picture = data[offsets[i] : offsets[i + 1]], pictures[picture_at[i] : picture_at[i + 1]]
+    lane, facts = lane_of(batch, i, batch.lanes.frame.lookup[i]), batch.facts[i]
+    file, picture = spans_of(batch, i)
     if lane.state[FILE] == 0:
-        lane.state[FILE] = UNDER_WAY if begin_file(file, lane, facts[i]) else IDLE
+        lane.state[FILE] = UNDER_WAY if begin_file(file, lane, facts) else IDLE
     if lane.state[FILE] == UNDER_WAY:
-        if open_interval(file, lane, facts[i], picture):
+        if open_interval(file, lane, facts, picture):
             keys[i] = key_of(lane.frame, tables_of(lane))
         else:
             lane.state[FILE] = IDLE
@@ -311,71 +300,49 @@ def pass_symbols(lane: Lane, words: NDArray[np.uint32], begin: int) -> None:
 
 
 @cuda.jit
-def walk_scans(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    facts: NDArray[np.int64],
-    lanes: Lane,
-    pictures: NDArray[np.uint8],
-    picture_at: NDArray[np.int64],
-    byte_at: NDArray[np.int64],
-    start_at: NDArray[np.int64],
-    jump_at: NDArray[np.int64],
-    room_at: NDArray[np.int64],
-    order: NDArray[np.int64],
-) -> None:
+def walk_scans(batch: Batch, order: NDArray[np.int64]) -> None:
     """Walk the open scan of a file a thread, up to its end or to the test for a seam."""
     shared = cuda.shared.array(TABLES, int16)
-    item, first = cuda.grid(1), order[np.int64(cuda.blockIdx.x) * THREADS]
+    item, first, lanes = cuda.grid(1), order[np.int64(cuda.blockIdx.x) * THREADS], batch.lanes
     if lanes.state[first, FILE] == IDLE:
         return  # as are all files behind it
-    leader = lane_of(lanes, first, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[first])
+    leader = lane_of(batch, first, lanes.frame.lookup[first])
     held = tables_of(leader)
     for place in range(cuda.threadIdx.x, TABLES, THREADS):
         if held >> u64(place >> WIDTH) & u64(1):
             shared[place] = leader.frame.lookup[place]
     cuda.syncthreads()
-    if item >= facts.shape[0]:
+    if item >= batch.facts.shape[0]:
         return
     i = order[item]
     if lanes.state[i, FILE] == IDLE:
         return
-    lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[i])
+    lane = lane_of(batch, i, lanes.frame.lookup[i])
     used = tables_of(lane)
     if used & held == used and same_tables(lanes.frame, i, first, used):
-        lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, shared)
-    file, picture = data[offsets[i] : offsets[i + 1]], pictures[picture_at[i] : picture_at[i + 1]]
+        lane = lane_of(batch, i, shared)
+    facts = batch.facts[i]
+    file, picture = spans_of(batch, i)
     words = lanes.bytes.view(np.uint32)
     while True:
-        pass_symbols(lane, words, byte_at[i] // 4)
+        pass_symbols(lane, words, batch.byte_at[i] // 4)
         fault = lane.state[TROUBLE]
-        if enter(file, lane, facts[i], picture, fault if fault else finish(lane)):
+        if enter(file, lane, facts, picture, fault if fault else finish(lane)):
             lane.state[FILE] = TO_JUDGE
             return
-        leave(file, lane, facts[i])
+        leave(file, lane, facts)
         if lane.state[AT] == lane.state[TOTAL]:
             return
-        load(file, lane, facts[i, the.FAULT] == the.NONE)
+        load(file, lane, facts[the.FAULT] == the.NONE)
 
 
 @cuda.jit
-def find_seams(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    facts: NDArray[np.int64],
-    lanes: Lane,
-    pictures: NDArray[np.uint8],
-    picture_at: NDArray[np.int64],
-    byte_at: NDArray[np.int64],
-    start_at: NDArray[np.int64],
-    jump_at: NDArray[np.int64],
-    room_at: NDArray[np.int64],
-) -> None:
+def find_seams(batch: Batch) -> None:
     """Look for a seam in the whole scan of a file a thread, and go on to the scan's end."""
     i = cuda.grid(1)
-    if i < facts.shape[0] and lanes.state[i, FILE] == TO_JUDGE:
-        lane = lane_of(lanes, i, byte_at, start_at, jump_at, room_at, lanes.frame.lookup[i])
-        file = data[offsets[i] : offsets[i + 1]]
-        judge_seam(file, lane, facts[i], pictures[picture_at[i] : picture_at[i + 1]])
-        leave(file, lane, facts[i])
+    if i < batch.facts.shape[0] and batch.lanes.state[i, FILE] == TO_JUDGE:
+        lane = lane_of(batch, i, batch.lanes.frame.lookup[i])
+        file, picture = spans_of(batch, i)
+        judge_seam(file, lane, batch.facts[i], picture)
+        leave(file, lane, batch.facts[i])
         lane.state[FILE] = UNDER_WAY

@@ -53,6 +53,21 @@ class Lane(NamedTuple):
     sums: NDArray[np.int64]  # [5]
 
 
+class Batch(NamedTuple):
+    """Files under way side by side, as CUDA kernels are given them. What is of one length is stacked, all else lies end to end."""
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]  # where each file begins, and the last one ends; so the five below
+    facts: NDArray[np.int64]  # [files, FACTS]
+    lanes: Lane
+    pictures: NDArray[np.uint8]
+    picture_at: NDArray[np.int64]
+    byte_at: NDArray[np.int64]
+    start_at: NDArray[np.int64]  # and its levels
+    jump_at: NDArray[np.int64]
+    room_at: NDArray[np.int64]
+
+
 @njit(cache=True, nogil=True)
 def new_lane(longest: int) -> Lane:
     """Return room for files of up to `longest` bytes."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from tamis_kernels.perceptual.blocks import ANY_ORDER, BLOCKS, SMALLEST_SIDE, filter_blocks, known_weights, tables_of
+from tamis_kernels.perceptual.blocks import ANY_ORDER, BLOCKS, SMALLEST_SIDE, filter_blocks, known_weights, tables_of, taps
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
@@ -44,52 +44,62 @@ def _quality(blocks: NDArray[np.float64]) -> int:
 
 @njit(cache=True, nogil=True, fastmath=ANY_ORDER)
 def _shrink(blocks: NDArray[np.float64], small: NDArray[np.uint8]) -> None:
-    for place in range(256):
-        total = 0.0
-        for column in range(4 * (place % 16), 4 * (place % 16) + 4):
-            for row in range(4 * (place // 16), 4 * (place // 16) + 4):
-                total += blocks[column, row]
-        small[place] = min(255.0, max(0.0, np.floor(total * 2.0**-20 + 0.5)))
+    line = np.empty(BLOCKS)
+    for row in range(16):
+        one, two, three, four = blocks[4 * row], blocks[4 * row + 1], blocks[4 * row + 2], blocks[4 * row + 3]
+        for column in range(BLOCKS):
+            line[column] = one[column] + two[column] + three[column] + four[column]
+        for column in range(16):
+            total = line[4 * column] + line[4 * column + 1] + line[4 * column + 2] + line[4 * column + 3]
+            small[16 * row + column] = min(255.0, max(0.0, np.floor(total * 2.0**-20 + 0.5)))
 
 
 @njit(cache=True, nogil=True, fastmath=ANY_ORDER)
-def _project(blocks: NDArray[np.float64], cosines: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-    """Write the 16 frequencies along the first axis, each float64[width].
+def _vertical(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the 16 frequencies down the columns, float64[16, 64], rounded.
 
-    A cosine is the same from both ends, but for the sign of the odd ones: blocks are folded before they are multiplied. Two frequencies of
+    A cosine is the same from both ends, but for the sign of the odd ones: blocks are folded before they are multiplied. Four frequencies of
     one parity at a time, which use the same blocks.
     """
-    half, width = len(blocks) // 2, blocks.shape[1]
-    folded = np.empty((half, width))
+    half = BLOCKS // 2
+    folded, out = np.empty((half, BLOCKS)), np.zeros((16, BLOCKS))
     for parity in range(2):
         sign = 1.0 if parity else -1.0
         for row in range(half):
-            for column in range(width):
-                folded[row, column] = blocks[row, column] + sign * blocks[2 * half - 1 - row, column]
-        for frequency in range(parity, 16, 4):
-            first, second = out[frequency], out[frequency + 2]
-            first[:] = 0.0
-            second[:] = 0.0
-            cosine, other = cosines[frequency], cosines[frequency + 2]
+            for column in range(BLOCKS):
+                folded[row, column] = blocks[row, column] + sign * blocks[BLOCKS - 1 - row, column]
+        for frequency in range(parity, 16, 8):
+            first, second, third, fourth = out[frequency], out[frequency + 2], out[frequency + 4], out[frequency + 6]
+            f, g, h, i = cosines[frequency], cosines[frequency + 2], cosines[frequency + 4], cosines[frequency + 6]
             for row in range(0, half, 4):
                 one, two, three, four = folded[row], folded[row + 1], folded[row + 2], folded[row + 3]
-                a, b, c, d = cosine[row], cosine[row + 1], cosine[row + 2], cosine[row + 3]
-                e, f, g, h = other[row], other[row + 1], other[row + 2], other[row + 3]
-                for column in range(width):
-                    first[column] += a * one[column] + b * two[column] + c * three[column] + d * four[column]
-                    second[column] += e * one[column] + f * two[column] + g * three[column] + h * four[column]
-
-
-@njit(cache=True, nogil=True)
-def _coefficients(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the coefficients, vertical frequency by vertical frequency, of blocks that lie column by column."""
-    vertical, out = np.empty((16, BLOCKS)), np.empty((16, 16))
-    _project(np.ascontiguousarray(blocks.T), cosines, vertical)
+                f0, f1, f2, f3 = f[row], f[row + 1], f[row + 2], f[row + 3]
+                g0, g1, g2, g3 = g[row], g[row + 1], g[row + 2], g[row + 3]
+                h0, h1, h2, h3 = h[row], h[row + 1], h[row + 2], h[row + 3]
+                i0, i1, i2, i3 = i[row], i[row + 1], i[row + 2], i[row + 3]
+                for column in range(BLOCKS):
+                    a, b, c, d = one[column], two[column], three[column], four[column]
+                    first[column] += f0 * a + f1 * b + f2 * c + f3 * d
+                    second[column] += g0 * a + g1 * b + g2 * c + g3 * d
+                    third[column] += h0 * a + h1 * b + h2 * c + h3 * d
+                    fourth[column] += i0 * a + i1 * b + i2 * c + i3 * d
     for frequency in range(16):
         for column in range(BLOCKS):
-            vertical[frequency, column] = np.floor(vertical[frequency, column] * 2.0**-20 + 0.5)
-    _project(np.ascontiguousarray(vertical.T), cosines, out)
-    return np.ascontiguousarray(out.T).ravel()
+            out[frequency, column] = np.floor(out[frequency, column] * 2.0**-20 + 0.5)
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+def _coefficients(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the coefficients, vertical frequency by vertical frequency."""
+    vertical, out = _vertical(blocks, cosines), np.empty(256)
+    for place in range(256):
+        line, cosine = vertical[place // 16], cosines[place % 16]
+        total = 0.0
+        for column in range(BLOCKS):
+            total += line[column] * cosine[column]
+        out[place] = total
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -101,7 +111,9 @@ def _set_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> Non
         below = 0
         for bit in range(256):
             below += coefficients[bit] <= middle
-        if below >= 128:
+        if below == 128:
+            low = high = middle  # which parts them as the median does
+        elif below > 128:
             high = middle
         else:
             low = middle + 1
@@ -180,7 +192,7 @@ def _hash_batch(
     extents: NDArray[np.int64],
     tables: NDArray[np.int64],
     starts: NDArray[np.int64],
-    weights: NDArray[np.float64],
+    weights: NDArray[np.int32],
     cosines: NDArray[np.float64],
     hashes: NDArray[np.uint64],
     qualities: NDArray[np.uint8],
@@ -190,7 +202,9 @@ def _hash_batch(
         if min(extents[number, 0], extents[number, 1]) >= SMALLEST_SIDE:
             picture = pixels[offsets[number] : offsets[number + 1]].reshape((shapes[number, 0], shapes[number, 1]))
             rows, columns = tables[number]
-            blocks = filter_blocks(picture, 16, starts[rows], weights[rows], starts[columns], weights[columns])
+            down = weights[rows, :, : taps(extents[number, 0], shapes[number, 0])]
+            across = weights[columns, :, : taps(extents[number, 1], shapes[number, 1])]
+            blocks = filter_blocks(picture, 16, starts[rows], down, starts[columns], across)
             _set_bits(_coefficients(blocks, cosines), hashes[number])
             qualities[number] = _quality(blocks)
             _shrink(blocks, small[number])

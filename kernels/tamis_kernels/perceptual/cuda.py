@@ -80,7 +80,7 @@ def hash_on_device(
     lengths = np.where(weights != 0, np.arange(1, weights.shape[2] + 1), 0).max(axis=2)  # of each block, without zeros behind
     found = xp.zeros((count, forms, 4), np.uint64), xp.zeros(count, np.uint8), xp.zeros((count, 256), np.uint8)
     if count:
-        places = (on_device(one) for one in (begins, shapes, extents, tables, starts, lengths.astype(np.int32), weights.astype(np.int32)))
+        places = (on_device(one) for one in (begins, shapes, extents, tables, starts, lengths.astype(np.int32), weights))
         launch_blocks(hash_pictures, count, THREADS, pixels, scale, *places, on_device(cosines.astype(np.int32)), *found)
     return found
 

@@ -21,29 +21,33 @@ if TYPE_CHECKING:
 def describe_files(
     data: NDArray[np.uint8],
     offsets: NDArray[np.int64],
+    apart: NDArray[np.bool_],
     cosines: NDArray[np.float64],
     logs: NDArray[np.int64],
     facts: NDArray[np.int64],
+    planes: NDArray[np.uint8],
     hashes: NDArray[np.uint64],
     qualities: NDArray[np.uint8],
     small: NDArray[np.uint8],
     figures: NDArray[np.int64],
 ) -> None:
-    """Walk the files that lie end to end in `data`; hash and measure the pictures of the whole ones."""
+    """Walk the files that lie end to end in `data`; hash and measure the pictures of the whole ones that are not kept apart.
+
+    Of those kept apart the pictures come back, as `jpeg.cuda.walk_files` writes them.
+    """
 
     def work(first: int, last: int) -> None:
         bounds = offsets[first : last + 1]
         pictures, begins = walk_batch(data[bounds[0] : bounds[-1]], bounds - bounds[0], facts[first:last])
-        seen = seen_of(facts[first:last])
-        at, rows = begins[seen.rows], first + seen.rows
-        hashed = hash_on_device(pictures, 16, at, seen.shapes, seen.extents, cosines, 1)
-        measured = measure_on_device(pictures, at, seen.shapes, pictures, at + seen.cells, seen.chroma, logs)
-        found = np.empty((rows.size, 4), np.uint64), np.empty(rows.size, np.uint8), np.empty((rows.size, 256), np.uint8)
-        told = np.empty((rows.size, figures.shape[1]), np.int64)
-        to_host(hashed[0][:, 0], found[0])
-        to_host(hashed[1], found[1])
-        to_host(hashed[2], found[2])
-        to_host(measured, told)
-        hashes[rows], qualities[rows], small[rows], figures[rows] = *found, told
+        seen = seen_of(facts[first:last], apart[first:last])
+        found = hash_on_device(pictures, 16, begins[:-1], seen.shapes, seen.extents, cosines, 1)
+        told = measure_on_device(pictures, begins[:-1], seen.shapes, pictures, begins[:-1] + seen.cells, seen.chroma, logs)
+        to_host(found[0][:, 0], hashes[first:last])
+        to_host(found[1], qualities[first:last])
+        to_host(found[2], small[first:last])
+        to_host(told, figures[first:last])
+        for file in np.flatnonzero(apart[first:last]).tolist():
+            begin, end, at = begins[file], begins[file + 1], 4 * bounds[file]
+            to_host(pictures[begin:end], planes[at : at + end - begin])
 
     in_batches(work, len(facts), LANES)

@@ -22,14 +22,14 @@ from tamis_kernels.quantiles.counts import ValueCounts, all_between, between
 from tamis_kernels.validity import valid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
     from tamis_kernels.backend import Backend, BackendName
     from tamis_kernels.validity import Validity
 
-__all__ = ["Selection", "ValueCounts", "deviations", "interquartile_range", "mad", "median", "quantiles"]
+__all__ = ["Selection", "ValueCounts", "deviations", "interquartile_range", "mad", "median", "quantiles", "quantiles_in_passes"]
 
 SAMPLE = 64  # values by which it is decided whether a column is worth a look at what its keys have in common
 MANY = 16  # order statistics: from here on a pass after the first looks at 8 bits, and a column in memory is sorted
@@ -253,6 +253,50 @@ def quantiles(
             implementation("quantiles", backend).select(remaining, selection.wanted(), shift, candidates)
             remaining = candidates
     return selection.values()
+
+
+def quantiles_in_passes(
+    chunks: Callable[[], Iterable[tuple[int, NDArray[np.floating[Any]]]]],
+    columns: int,
+    probabilities: Sequence[float],
+    *,
+    dtype: DTypeLike = np.float64,
+    backend: BackendName | Backend = "auto",
+) -> NDArray[np.float64]:
+    """Return exact quantiles of several columns that are read together, chunk by chunk, as often as it takes.
+
+    Parameters
+    ----------
+    chunks
+        Called once a pass, twice for float32 and four times for float64: yields the number of a column and some of its values, in any
+        order, ndarray of shape (n_values,) of the given dtype. NaN is skipped, infinities take part.
+    columns
+        How many there are, counted from 0.
+    probabilities
+        Each in [0, 1].
+    dtype
+        float32 or float64.
+    backend
+        Where to run.
+
+    Returns
+    -------
+    ndarray of shape (columns, n_probabilities), float64; NaN for a column without values.
+
+    Raises
+    ------
+    ArgumentError
+        As `Selection.start` and `Selection.count` raise it.
+    """
+    found = [Selection.start(probabilities, dtype) for _ in range(columns)]
+    while open_ones := [number for number, one in enumerate(found) if not one.done]:
+        histograms = {number: np.zeros((len(found[number].wanted()), 1 << found[number].digit), np.int64) for number in open_ones}
+        for number, values in chunks():
+            if number in histograms:
+                histograms[number] += found[number].count(values, backend=backend)
+        for number, histogram in histograms.items():
+            found[number] = found[number].advance(histogram)
+    return np.array([one.values() for one in found]).reshape(columns, len(probabilities))
 
 
 def median(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> float:

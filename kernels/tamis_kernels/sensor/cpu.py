@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.sensor.ahead import ask_for
 from tamis_kernels.sensor.identifier import hampel
 from tamis_kernels.sensor.layout import (
     ATTENUATED,
@@ -17,7 +18,6 @@ from tamis_kernels.sensor.layout import (
     FLAT,
     GAP,
     JITTER,
-    NEVER,
     NONE,
     OFF_GRID,
     PANES,
@@ -27,8 +27,9 @@ from tamis_kernels.sensor.layout import (
     SATURATED,
     SLACK,
     SPIKE,
+    of_views,
 )
-from tamis_kernels.sensor.panes import attenuated, extent
+from tamis_kernels.sensor.panes import attenuated, survey
 from tamis_kernels.sensor.runs import flat
 from tamis_kernels.sensor.verdicts import drift_bits, flag_of, rail_bits, rate_bits, span_bits, spike_bits, step_bits
 
@@ -40,14 +41,14 @@ __all__ = ["hampel", "scan", "scan_groups"]
 BLOCK = 1024  # rows of scratch, which stay in the first-level cache
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _range(x: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
     fail_low, fail_high, low, high = reals[0], reals[1], reals[2], reals[3]
     for k in range(bits.size):
         bits[k] |= span_bits(x[k], fail_low, fail_high, low, high)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _spike(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
     n = bits.size
     before, x, after = xs[:n], xs[1 : n + 1], xs[2 : n + 2]
@@ -56,7 +57,7 @@ def _spike(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np
         bits[k] |= spike_bits(before[k], x[k], after[k], average, average_fail, differential, differential_fail)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _rate(xs: NDArray[np.float64], ts: NDArray[np.int64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
     n = bits.size
     before, x, earlier, now = xs[:n], xs[1 : n + 1], ts[:n], ts[1 : n + 1]
@@ -65,7 +66,7 @@ def _rate(xs: NDArray[np.float64], ts: NDArray[np.int64], reals: NDArray[np.floa
         bits[k] |= rate_bits(before[k], x[k], earlier[k], now[k], rate, rate_fail)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _saturated(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
     n = bits.size
     before, x, after = xs[:n], xs[1 : n + 1], xs[2 : n + 2]
@@ -74,7 +75,7 @@ def _saturated(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArra
         bits[k] |= rail_bits(before[k], x[k], after[k], low, high)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _clock(ts: NDArray[np.int64], wholes: NDArray[np.int64], told: np.uint32, bits: NDArray[np.uint32]) -> None:
     """Set the bits of the tests of steps."""
     n = bits.size
@@ -84,7 +85,7 @@ def _clock(ts: NDArray[np.int64], wholes: NDArray[np.int64], told: np.uint32, bi
         bits[k] |= step_bits(now[k] - earlier[k], gap, nominal, jitter) & told
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _drift(now: NDArray[np.int64], wholes: NDArray[np.int64], first: int, bits: NDArray[np.uint32]) -> None:
     """Set the bits of times that are off the grid."""
     nominal, drift = wholes[4], wholes[6]
@@ -92,14 +93,14 @@ def _drift(now: NDArray[np.int64], wholes: NDArray[np.int64], first: int, bits: 
         bits[k] |= drift_bits(now[k] - first, nominal, drift)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _roll_up(bits: NDArray[np.uint32], flags: NDArray[np.uint8]) -> None:
     """Turn bits into flags, which say whether a row was evaluated."""
     for k in range(bits.size):
         flags[k] = flag_of(bits[k], flags[k])
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _evaluate(xs: NDArray[np.float64], ts: NDArray[np.int64], mask: int, opening: bool, flags: NDArray[np.uint8]) -> None:
     """Write 1 where one of the chosen tests could judge the row, else 2."""
     always = mask & (1 << RANGE | 1 << FLAT | 1 << ATTENUATED | 1 << SATURATED) != 0
@@ -113,13 +114,12 @@ def _evaluate(xs: NDArray[np.float64], ts: NDArray[np.int64], mask: int, opening
         flags[k] = 1 if (spike & left & right) | (rate & left & (ts[k + 1] > ts[k])) else 2
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _block(
     xs: NDArray[np.float64],
     ts: NDArray[np.int64],
-    scratch: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]],
-    shortest: int,
-    longest: int,
+    coming: tuple[NDArray[np.int64], NDArray[np.float64]],
+    marks: NDArray[np.uint8],
     sentinels: NDArray[np.float64],
     reals: NDArray[np.float64],
     wholes: NDArray[np.int64],
@@ -128,37 +128,33 @@ def _block(
     bits: NDArray[np.uint32],
     flags: NDArray[np.uint8],
 ) -> None:
-    """Test the rows of a block; xs and ts have one row more at either end.
+    """Test the rows of a block; xs and ts have one row more at either end, and `coming` the times and values of the next block.
 
     A block is first asked for its extremes: a test that no value within them can fail is passed over. The extremes of a block with values
     missing are NaN, which fail every comparison, so that all of its tests are made.
     """
     n, mask = bits.size, wholes[7]
-    ends, rises, marks = scratch
     opening = counts[0] < 2
     bits[:] = 0
     found = False
-    low, high = extent(xs, ends)
+    shortest, longest, low, high, largest = survey(xs, ts)
+    ask_for(coming, 0)
     for code in sentinels:
-        if not (code < low or code > high):
+        if not ((code < low or code > high) and xs[0] != code and xs[n + 1] != code):
             for k in range(n):
                 bits[k] |= CODE if xs[k + 1] == code else NONE
             for k in range(n + 2):
                 xs[k] = math.nan if xs[k] == code else xs[k]
-            low, high = math.nan, math.nan
+            low, high, largest = math.nan, math.nan, math.nan
     whole = low > -math.inf and high < math.inf
     if not (whole and low >= max(reals[0], reals[2]) and high <= min(reals[1], reals[3])):
         _range(xs[1:], reals, bits)
         found = True
-    largest = math.nan
-    if mask & (1 << SPIKE | 1 << RATE):
-        for k in range(n + 1):
-            rises[k] = abs(xs[k + 1] - xs[k])
-        largest = extent(rises[: n + 1], ends)[1]
-    bend = largest * (1 + SLACK) + SLACK * max(abs(low), abs(high))
+    bend = largest * (1 + SLACK) + SLACK * max(abs(low), abs(high), abs(xs[0]), abs(xs[n + 1]))
     if mask & 1 << SPIKE and not (bend < min(reals[4], reals[5]) and largest <= min(reals[6], reals[7])):
         _spike(xs, reals, bits)
         found = True
+    ask_for(coming, 1)
     if mask & 1 << RATE and not (shortest > 0 and largest * 1e9 <= min(reals[8], reals[9]) * float(shortest)):
         _rate(xs, ts, reals, bits)
         found = True
@@ -179,17 +175,21 @@ def _block(
         if same and bits[0] & OFF_GRID:
             bits |= OFF_GRID
         found |= not same or bits[0] & OFF_GRID != 0
+    ask_for(coming, 2)
     if mask & 1 << FLAT:
         found |= flat(xs, ts, longest, (reals[10], min(wholes[0], wholes[1]), wholes[1]), marks, values, counts, bits)
+    ask_for(coming, 3)
     if mask & 1 << ATTENUATED:
-        found |= attenuated(xs[1:], ends, ts[1:], reals[11], max(wholes[2] // PANES, 1), values, counts, bits)
+        found |= attenuated(xs[1:], ts[1:], (low, high), shortest >= 0, reals[11], max(wholes[2] // PANES, 1), values, counts, bits)
+    ask_for(coming, 4)
     _evaluate(xs, ts, mask, opening, flags)
     if found:
         _roll_up(bits, flags)
+    ask_for(coming, 5)
 
 
-@njit(cache=True, nogil=True)
-def scan(
+@of_views
+def _scan(
     time: NDArray[np.int64],
     value: NDArray[np.float64],
     valid: NDArray[np.uint8],
@@ -201,10 +201,10 @@ def scan(
     final: bool,
     bits: NDArray[np.uint32],
     flags: NDArray[np.uint8],
+    room: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint8]],
 ) -> int:
-    """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
-    xs, ts = np.empty(BLOCK + 3), np.empty(BLOCK + 3, np.int64)
-    scratch = np.empty(2), np.empty(BLOCK + 3), np.zeros((2, BLOCK + 8), np.uint8)
+    """Do what `scan` does; `room` is for the values, the times and the marks of a block."""
+    xs, ts, marks = room
     done = at = 0
     last = False
     while not last:
@@ -217,7 +217,7 @@ def scan(
         begin = 1 + min(counts[0], 1)
         have = begin + taken
         # Slices, for Numba wraps an index around that may be negative, which keeps a loop from being one over vectors.
-        out_of_range, shortest, longest = np.int64(0), int(NEVER), -int(NEVER)
+        out_of_range = np.int64(0)
         times, new_ts = time[at : at + taken], ts[begin:have]
         for k in range(times.size):
             new_ts[k] = times[k]
@@ -238,15 +238,11 @@ def scan(
             values[0], counts[1], values[1], counts[2] = xs[have - 2], ts[have - 2], xs[have - 1], ts[have - 1]
         if rows > 0:
             stop = done + rows
-            for k in range(rows):
-                step = ts[k + 1] - ts[k]
-                shortest, longest = min(shortest, step), max(longest, step)
             _block(
                 xs[: rows + 2],
                 ts[: rows + 2],
-                scratch,
-                shortest,
-                longest,
+                (time[at : at + BLOCK], value[at : at + BLOCK]),
+                marks,
                 sentinels,
                 reals,
                 wholes,
@@ -260,6 +256,29 @@ def scan(
         elif taken:
             counts[0] = max(counts[0], 1)
     return done
+
+
+@njit(cache=True, nogil=True)
+def _room() -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint8]]:
+    return np.empty(BLOCK + 3), np.empty(BLOCK + 3, np.int64), np.zeros((2, BLOCK + 8), np.uint8)
+
+
+@njit(cache=True, nogil=True)
+def scan(
+    time: NDArray[np.int64],
+    value: NDArray[np.float64],
+    valid: NDArray[np.uint8],
+    sentinels: NDArray[np.float64],
+    reals: NDArray[np.float64],
+    wholes: NDArray[np.int64],
+    values: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    final: bool,
+    bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
+) -> int:
+    """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
+    return _scan(time, value, valid, sentinels, reals, wholes, values, counts, final, bits, flags, _room())
 
 
 @njit(cache=True, nogil=True)
@@ -277,12 +296,12 @@ def scan_groups(
     flags: NDArray[np.uint8],
 ) -> int:
     """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
-    own_values, own_counts = np.empty_like(values), np.empty_like(counts)
+    own_values, own_counts, room = np.empty_like(values), np.empty_like(counts), _room()
     for group in range(offsets.size - 1):
         a, b = offsets[group], offsets[group + 1]
         own_values[:], own_counts[:] = values, counts
         there = valid[a:b] if valid.size else valid
-        settled = scan(time[a:b], value[a:b], there, sentinels, reals, wholes, own_values, own_counts, True, bits[a:b], flags[a:b])
+        settled = _scan(time[a:b], value[a:b], there, sentinels, reals, wholes, own_values, own_counts, True, bits[a:b], flags[a:b], room)
         if settled < 0:
             return group
     return -1

@@ -59,13 +59,12 @@ def scan(
     """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
     if _out_of_range(time):
         return -1
-    done = 0
+    rows, done = Rows(time, value, valid, sentinels), 0
 
     def test(first: int, last: int) -> None:
         nonlocal done
-        there = valid[first:last] if valid.size else valid
-        given = time[first:last], value[first:last], there, sentinels, reals, wholes, values, counts
-        done += _feed(*given, final and last == time.size, bits[done:], flags[done:])
+        part, ends = _part(rows, slice(first, last)), final and last == time.size
+        done += _feed(part, reals, wholes, values, counts, ends, bits[done:], flags[done:])
 
     if time.size:
         in_batches(test, time.size, max(1, room() // (2 * ROW_BYTES)))  # rows behind others are copied
@@ -74,11 +73,13 @@ def scan(
     return done
 
 
+def _part(rows: Rows, part: slice) -> Rows:
+    """Return some of the rows."""
+    return Rows(rows.time[part], rows.value[part], rows.valid[part] if rows.valid.size else rows.valid, rows.sentinels)
+
+
 def _feed(
-    time: NDArray[np.int64],
-    value: NDArray[np.floating[Any]],
-    valid: NDArray[np.uint8],
-    sentinels: NDArray[np.float64],
+    part: Rows,
     reals: NDArray[np.float64],
     wholes: NDArray[np.int64],
     values: NDArray[np.float64],
@@ -88,6 +89,7 @@ def _feed(
     flags: NDArray[np.uint8],
 ) -> int:
     """Do what `scan` does, for as many rows as the device has room for. Rows before that later ones need stand in front of them."""
+    time, value, valid, sentinels = part
     ahead = int(counts[0])  # rows in front: none, the one that waits, or also the one before it
     rows = ahead + time.size
     if rows == 0:
@@ -144,14 +146,13 @@ def scan_groups(
     if _out_of_range(time):
         wrong = np.flatnonzero((time < -LATEST) | (time >= LATEST))[0]
         return int(np.searchsorted(offsets, wrong, side="right")) - 1
-    most = room() // FLIGHTS // ROW_BYTES
+    rows, most = Rows(time, value, valid, sentinels), room() // FLIGHTS // ROW_BYTES
     done = 0
     for series in [*np.flatnonzero(np.diff(offsets) > most).tolist(), offsets.size - 1]:
-        _stream_groups(time, value, valid, sentinels, reals, wholes, values, counts, offsets[done : series + 1], bits, flags)
+        _stream_groups(rows, offsets[done : series + 1], reals, wholes, values, counts, bits, flags)
         if series < offsets.size - 1:  # one that needs more than its share of the device
             part = slice(offsets[series], offsets[series + 1])
-            there, state = valid[part] if valid.size else valid, (values.copy(), counts.copy())
-            scan(time[part], value[part], there, sentinels, reals, wholes, *state, True, bits[part], flags[part])
+            scan(*_part(rows, part), reals, wholes, values.copy(), counts.copy(), True, bits[part], flags[part])
         done = series + 1
     return -1
 
@@ -161,40 +162,36 @@ def _out_of_range(time: NDArray[np.int64]) -> bool:
 
 
 def _stream_groups(
-    time: NDArray[np.int64],
-    value: NDArray[np.floating[Any]],
-    valid: NDArray[np.uint8],
-    sentinels: NDArray[np.float64],
+    rows: Rows,
+    offsets: NDArray[np.int64],
     reals: NDArray[np.float64],
     wholes: NDArray[np.int64],
     values: NDArray[np.float64],
     counts: NDArray[np.int64],
-    offsets: NDArray[np.int64],
     bits: NDArray[np.uint32],
     flags: NDArray[np.uint8],
 ) -> None:
     """Test series of which each fits into a batch."""
-    tables = to_device(sentinels), to_device(reals)
+    tables = to_device(rows.sentinels), to_device(reals)
 
-    def rows(first: int, last: int) -> slice:
+    def span(first: int, last: int) -> slice:
         return slice(offsets[first], offsets[last])
 
     def give(first: int, last: int) -> tuple[NDArray[Any], ...]:
-        part = rows(first, last)
-        return time[part], value[part], valid[part] if valid.size else valid
+        return _part(rows, span(first, last))[:3]
 
     def work(first: int, last: int, times: Any, readings: Any, there: Any) -> tuple[Any, Any]:
         bounds = offsets[first : last + 1] - offsets[first]
         begun = np.tile(counts, (last - first, 1))
         if bounds[-1]:
-            begun[:, 5] = time[offsets[first] + np.minimum(bounds[:-1], bounds[-1] - 1)]
+            begun[:, 5] = rows.time[offsets[first] + np.minimum(bounds[:-1], bounds[-1] - 1)]
         begun[:, 6] = begun[:, 5] // max(wholes[2] // PANES, 1)
         found = xp.empty(int(bounds[-1]), u32), xp.empty(int(bounds[-1]), u8)
         _test(Rows(times, readings, there, tables[0]), bounds, 0, 0, tables[1], wholes, np.tile(values, (last - first, 1)), begun, *found)
         return found
 
     def take(first: int, last: int) -> tuple[NDArray[Any], ...]:
-        return bits[rows(first, last)], flags[rows(first, last)]
+        return bits[span(first, last)], flags[span(first, last)]
 
     streamed(ROW_BYTES * (offsets - offsets[0]) + SERIES_BYTES * np.arange(offsets.size), give, work, take)
 

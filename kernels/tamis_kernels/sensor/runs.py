@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.sensor.layout import FULL, LONG_STUCK, NONE, RUN, SLACK, STUCK
+from tamis_kernels.sensor.layout import FULL, LONG_STUCK, NONE, RUN, SLACK, STUCK, of_views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _next(stops: NDArray[np.uint8], words: NDArray[np.uint64], first: int, n: int) -> int:
     """Return the first place that is marked, from `first` on, or n; `words` are the same bytes."""
     k = first
@@ -27,7 +26,7 @@ def _next(stops: NDArray[np.uint8], words: NDArray[np.uint64], first: int, n: in
     return n
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def flat(
     xs: NDArray[np.float64],
     ts: NDArray[np.int64],
@@ -55,16 +54,17 @@ def flat(
         bits[k] |= RUN if rise <= tolerance else NONE
     near[n : n + 8] = 0
     odd[n : n + 8] = 0
-    odd_words = odd.view(np.uint64)
-    # Fifteen rows hold eight of a word: where no word is full, and steps are short, no run of this block is long.
-    long = suspect < 16 * max(longest, 1) or (near.view(np.uint64)[: n // 8] == FULL).any()
+    near_words, odd_words = near.view(np.uint64), odd.view(np.uint64)
+    # With steps so short, no run that begins in this block lasts long enough.
+    long = max(longest, 1) > suspect // (_most_in_a_row(near_words[: n // 8 + 1]) + 1)
     anchor, start, active = values[2], counts[3], counts[4] != 0
     plain, lasted = anchor == before[0], False
     k = 0
     while k < n:
         if plain:
             stop = _next(odd, odd_words, k, n)
-            lasted |= _lasts(near, now, k, stop, start, (suspect, fail), long, bits)
+            end = stop if long else _first_that_is_not(near, k, stop)
+            lasted |= _lasts(near, near_words, now, (k, end), start, (suspect, fail), bits)
             last = stop - 1
             while last >= k and near[last]:
                 last -= 1
@@ -86,30 +86,49 @@ def flat(
     return lasted
 
 
-@njit(cache=True, nogil=True)
+@of_views
+def _most_in_a_row(words: NDArray[np.uint64]) -> int:
+    """Return a bound of how many places in a row are marked: full words, and seven places at either end."""
+    most = full = 0
+    for word in words:
+        full = full + 1 if word == FULL else 0
+        most = max(most, full)
+    return 8 * most + 14
+
+
+@of_views
+def _first_that_is_not(marks: NDArray[np.uint8], first: int, stop: int) -> int:
+    k = first
+    while k < stop and marks[k]:
+        k += 1
+    return k
+
+
+@of_views
 def _lasts(
     near: NDArray[np.uint8],
+    near_words: NDArray[np.uint64],
     now: NDArray[np.int64],
-    first: int,
-    stop: int,
+    rows: tuple[int, int],
     start: int,
     limits: tuple[int, int],
-    all_rows: bool,
     bits: NDArray[np.uint32],
 ) -> bool:
-    """Mark the rows of runs that last too long, of all rows or of those of the run that goes on, and say whether there is one."""
+    """Mark the rows, of those from one to another, whose run has lasted too long, and say whether there is one."""
     suspect, fail = limits
-    size = stop - first
-    if not all_rows:
-        size = 0
-        while first + size < stop and near[first + size]:
-            size += 1
-    goes_on, times, some = near[first : first + size], now[first : first + size], bits[first : first + size]
+    first, stop = rows
     lasted = False
-    for k in range(size):
-        start = start if goes_on[k] else times[k]
-        elapsed = times[k] - start
-        late = (elapsed >= suspect) & (goes_on[k] != 0)
-        some[k] |= (LONG_STUCK if elapsed >= fail else STUCK) if late else NONE
-        lasted |= late
+    while first < stop:
+        end = min(first // 8 * 8 + 8, stop)
+        if near_words[first // 8] == 0:
+            start = now[end - 1]
+        else:
+            goes_on, times, some = near[first:end], now[first:end], bits[first:end]
+            for k in range(some.size):
+                start = start if goes_on[k] else times[k]
+                elapsed = times[k] - start
+                late = (elapsed >= suspect) & (goes_on[k] != 0)
+                some[k] |= (LONG_STUCK if elapsed >= fail else STUCK) if late else NONE
+                lasted |= late
+        first = end
     return lasted

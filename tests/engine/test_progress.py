@@ -1,0 +1,85 @@
+"""What is told while a run works: plain lines where no terminal is, a bar where one is, nothing when quiet."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from tamis.progress import Bars, Lines, Silent, make_progress
+
+
+class Clock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("tamis.progress.time", made)
+    return made
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_tell_rates_and_no_time_left_before_a_fiftieth_is_done(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Lines()
+    progress.stage("observe", 10_000)
+    clock.now += 6
+    progress.advance(120, size=9_000_000, rejected=1)
+    clock.now += 1
+    progress.advance(1_880)  # too soon for another line
+    clock.now += 5
+    progress.advance(1_000, size=1_000_000_000)
+    progress.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "observe: 120 of 10,000 records, 20 records/s, 1.5 MB/s, 1 rejected",
+        "observe: 3,000 of 10,000 records, 250 records/s, 84 MB/s, 1 rejected, 28 s left",
+        "observe: 3,000 records in 12.0 s, 250 records/s, 84 MB/s, 1 rejected",
+    ]
+
+
+def test_a_stage_counts_other_things_and_a_new_one_begins_anew(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Lines()
+    progress.stage("read tables", 3, "files")
+    clock.now += 6
+    progress.advance(2)
+    progress.stage("judge", 0)
+    clock.now += 1
+    progress.say("a line of its own")
+    progress.close()
+    progress.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "read tables: 2 of 3 files, 0.33 files/s, 3 s left",
+        "read tables: 2 files in 6.0 s, 0.33 files/s",
+        "a line of its own",
+        "judge: 0 records in 1.0 s, 0 records/s",
+    ]
+
+
+def test_where_it_goes_decides_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(make_progress(quiet=True), Silent)
+    assert isinstance(make_progress(quiet=False), Lines)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    progress = make_progress(quiet=False)
+    assert isinstance(progress, Bars)
+    progress.stage("observe", 4)
+    progress.advance(4, size=4_000_000, rejected=1)
+    progress.say("[a] line above")
+    progress.close()
+    shown = terminal.getvalue()
+    assert "observe" in shown
+    assert "1 rejected" in shown
+    assert "[a] line above" in shown
