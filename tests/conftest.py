@@ -23,6 +23,10 @@ def machine_code() -> Path:
 
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(machine_code()))  # read when Numba is imported
+if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+    import simulator
+
+    simulator.install()
 
 collect_ignore = [] if find_spec("numba_cuda") else ["cuda/test_compile.py"]  # the compilers come with `make test-cuda` alone
 

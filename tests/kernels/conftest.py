@@ -12,10 +12,6 @@ from tamis_kernels.ngram_keys import cpu as keys_cpu
 
 if INTERPRETED:
     settings.load_profile("small")
-if simulated():
-    import simulator
-
-    simulator.install()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
