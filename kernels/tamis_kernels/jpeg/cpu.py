@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.header import (
     ACROSS,
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _begin_scan(data: NDArray[np.uint8], place: int, lane: Lane, facts: NDArray[np.int64]) -> bool:
     """Read a scan's header and make its lookups; say whether it can be walked."""
     state, frame = lane.state, lane.frame
@@ -116,7 +117,7 @@ def _begin_scan(data: NDArray[np.uint8], place: int, lane: Lane, facts: NDArray[
     return True
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def load(data: NDArray[np.uint8], lane: Lane, whole: bool) -> None:
     """Make the next restart interval ready, behind those before it if all is whole so far."""
     state = lane.state
@@ -132,7 +133,7 @@ def load(data: NDArray[np.uint8], lane: Lane, whole: bool) -> None:
     state[STOP] = state[BLOCK] + min(blocks, 4 * size + 1)  # no more blocks than this can be in these bytes
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _sum_up(lane: Lane, mcus: int) -> int:
     """Find the DC term of each block, dequantised; return how many MCUs come before the first term that cannot be."""
     state, starts, single, data, codes = lane.state, lane.starts, lane.frame.single, lane.bytes, lane.frame.codes
@@ -160,7 +161,7 @@ def _sum_up(lane: Lane, mcus: int) -> int:
     return mcus
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _draw(lane: Lane, planes: NDArray[np.uint8], mcus: int) -> None:
     """Draw the DC terms of the interval's first MCUs."""
     state = lane.state
@@ -179,7 +180,7 @@ def _draw(lane: Lane, planes: NDArray[np.uint8], mcus: int) -> None:
                 row += 1
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _check_rest(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], mcu: int) -> None:
     """Check what is left of an interval behind its last block: up to seven bits, all 1."""
     state = lane.state
@@ -194,7 +195,7 @@ def _check_rest(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], m
             note(facts, the.PAD_BITS, place_of(data, state[BEGIN], state[BIT] // 8 - state[BASE]), mcu)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def enter(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8], fault: int) -> bool:
     """Draw and enter what the interval was; say whether it is a whole scan that is to be tested for a seam."""
     state = lane.state
@@ -216,7 +217,7 @@ def enter(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes:
     return False
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def judge_seam(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
     """Enter the seam of a whole scan, if it has one."""
     state = lane.state
@@ -226,7 +227,7 @@ def judge_seam(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], pl
         note(facts, the.SEAM, place, state[BEFORE] + seam)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def leave(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) -> None:
     """Go to the next interval or to the end of the scan."""
     state = lane.state
@@ -253,7 +254,7 @@ def leave(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) -> None
     state[NEXT] = end
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def open_interval(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> bool:
     """Go to the file's next restart interval; say whether there is one."""
     state = lane.state
@@ -273,7 +274,7 @@ def open_interval(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64],
     return True
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def begin_file(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) -> bool:
     """Begin a file; say whether it begins like a JPEG."""
     facts[:] = 0
@@ -288,7 +289,7 @@ def begin_file(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) ->
     return True
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _feed(
     lane: Lane,
     coming: int,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.tables import WIDTH, build, canonical
 
@@ -51,7 +52,7 @@ def new_frame() -> Frame:
     )
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def note(facts: NDArray[np.int64], code: int, place: int, mcu: int) -> None:
     """Keep the first fault."""
     if facts[the.FAULT] == the.NONE:
@@ -60,13 +61,13 @@ def note(facts: NDArray[np.int64], code: int, place: int, mcu: int) -> None:
         facts[the.MCU] = mcu
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def sixteen(data: NDArray[np.uint8], place: int) -> int:
     """Return a number of two bytes."""
     return int(data[place]) << 8 | int(data[place + 1])
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _marker(data: NDArray[np.uint8], start: int, facts: NDArray[np.int64]) -> int:
     """Return where the next marker is, or `NOTHING`; bytes before it that are no fill bytes are junk."""
     place = start
@@ -92,7 +93,7 @@ def _marker(data: NDArray[np.uint8], start: int, facts: NDArray[np.int64]) -> in
     return place
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def next_scan(data: NDArray[np.uint8], begin: int, frame: Frame, facts: NDArray[np.int64]) -> int:
     """Read segments from `begin` on, and return where the next start of scan is; `NOTHING` where the walk ends."""
     place = begin
@@ -143,7 +144,7 @@ def next_scan(data: NDArray[np.uint8], begin: int, frame: Frame, facts: NDArray[
         place = stop
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _read_quantisers(data: NDArray[np.uint8], begin: int, stop: int, frame: Frame, facts: NDArray[np.int64]) -> tuple[int, int]:
     place = begin
     while place < stop:
@@ -166,7 +167,7 @@ def _read_quantisers(data: NDArray[np.uint8], begin: int, stop: int, frame: Fram
     return the.NONE, 0
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _odd_entry(values: NDArray[np.int64]) -> int:
     """Return the first entry, but for that of DC, which is far from all its neighbours in the square; `NOTHING` where none is."""
     for number in range(1, 64):
@@ -182,7 +183,7 @@ def _odd_entry(values: NDArray[np.int64]) -> int:
     return NOTHING
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _read_codes(data: NDArray[np.uint8], begin: int, stop: int, frame: Frame) -> tuple[int, int]:
     place = begin
     while place < stop:
@@ -205,7 +206,7 @@ def _read_codes(data: NDArray[np.uint8], begin: int, stop: int, frame: Frame) ->
     return the.NONE, 0
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _read_frame(data: NDArray[np.uint8], place: int, stop: int, frame: Frame, facts: NDArray[np.int64]) -> int:
     body = place + 4
     if facts[the.COMPONENTS] or stop < body + 6:
@@ -240,7 +241,7 @@ def _read_frame(data: NDArray[np.uint8], place: int, stop: int, frame: Frame, fa
     return the.TOO_FEW_BYTES if the.LEAST_BITS_PER_BLOCK * blocks > 8 * data.size else the.NONE
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def prepare_lookup(frame: Frame, table: int) -> None:
     """Build the lookup of a table, unless it was built of the same codes for an earlier file."""
     total = 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.header import Frame, new_frame
 from tamis_kernels.jpeg.tables import COUNT, END, INDEX, LARGEST, MOST_BITS, PASSED, SMALLEST, WIDTH, one_entry
@@ -107,7 +108,7 @@ def bits_from(data: NDArray[np.uint8], bit: np.uint64) -> np.uint64:
     return word << (bit & _SEVEN)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def unstuff(data: NDArray[np.uint8], begin: int, out: NDArray[np.uint8]) -> tuple[int, int]:
     """Copy the bytes up to the next marker without stuffed zeros; return how many they are, and where the marker or the file's end is.
 
@@ -145,7 +146,7 @@ def unstuff(data: NDArray[np.uint8], begin: int, out: NDArray[np.uint8]) -> tupl
     return size, place
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def place_of(data: NDArray[np.uint8], begin: int, count: int) -> int:
     """Return where in the file the byte number `count` of those that `unstuff` gives is, also where restart markers lie between."""
     place = begin
@@ -162,7 +163,7 @@ def place_of(data: NDArray[np.uint8], begin: int, count: int) -> int:
         count -= 1
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def settle(window: np.uint64, table: int, k: int, codes: NDArray[np.int64], symbols: NDArray[np.uint8]) -> int:
     """Return the entry of the one symbol that begins a window, by its canonical code; minus a fault where it may not stand there."""
     bits = signed(window >> np.uint64(48))
@@ -180,7 +181,7 @@ def settle(window: np.uint64, table: int, k: int, codes: NDArray[np.int64], symb
     return -the.BAD_CODE
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def run_two(a: Lane, b: Lane) -> None:
     """Pass symbols in both lanes until one of them comes to its last block, to the last bits of its interval, or to a fault."""
     data0, lookup0, starts0, bases0, state0 = a.bytes, a.frame.lookup, a.starts, a.bases, a.state
@@ -239,7 +240,7 @@ def run_two(a: Lane, b: Lane) -> None:
     state1[BIT], state1[K], state1[SLOT], state1[BLOCK] = bit1, k1, slot1, block1
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def run_one(a: Lane) -> None:
     """Do the same in one lane, with no other to fill the gaps."""
     data, lookup, starts, bases, state = a.bytes, a.frame.lookup, a.starts, a.bases, a.state
@@ -268,7 +269,7 @@ def run_one(a: Lane) -> None:
     state[BIT], state[K], state[SLOT], state[BLOCK] = bit, k, slot, block
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def finish(lane: Lane) -> int:
     """Pass the last symbols of an interval, where its end may come within each; return a fault, or `NONE`."""
     state, frame = lane.state, lane.frame
@@ -293,7 +294,7 @@ def finish(lane: Lane) -> int:
     return the.NONE
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def code_length(lane: Lane, table: int) -> int:
     """Return the length of the code that comes next; 0 where there is none."""
     bits = signed(bits_from(lane.bytes, np.uint64(lane.state[BIT])) >> np.uint64(48))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.header import ACROSS, DOWN, HIGH, NOTHING, ORIGIN, TABLE, WIDE
 from tamis_kernels.jpeg.lane import (
@@ -51,7 +52,7 @@ _SHIFTS = np.array(the.SHIFTS, np.int64)
 TOP, BOTTOM, LEFT, RIGHT = range(4)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def find_seam(lane: Lane, planes: NDArray[np.uint8]) -> int:
     """Return the MCU of a scan, walked and drawn, at which a seam begins; `NOTHING` where there is none."""
     state = lane.state
@@ -78,7 +79,7 @@ def find_seam(lane: Lane, planes: NDArray[np.uint8]) -> int:
     return found
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _find_stops(row: int, step: int, stops: NDArray[np.int64]) -> None:
     """Write where a seam that begins at each MCU of a row ends in the same row; 0 where it goes on through the next row, in a staircase."""
     columns = len(stops)
@@ -87,7 +88,7 @@ def _find_stops(row: int, step: int, stops: NDArray[np.int64]) -> None:
         stops[column] = 0 if end >= column + columns else min(end, columns)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _suspect(
     picture: NDArray[np.uint8],
     width: int,
@@ -134,7 +135,7 @@ def _suspect(
                     suspected[row] = 1
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _fits(
     upper: NDArray[np.int32],
     lower: NDArray[np.int32],
@@ -165,7 +166,7 @@ def _fits(
     return signs
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _votes_enough(
     upper: NDArray[np.int32], lower: NDArray[np.int32], sign: int, across: int, stops: NDArray[np.int64], room: NDArray[np.int64]
 ) -> bool:
@@ -188,7 +189,7 @@ def _sums(room: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], NDArr
     return room[: width + 1], room[width + 1 : 2 * width + 2], room[2 * width + 2 : 3 * width + 3]
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _count_all(
     upper: Any,
     lower: Any,
@@ -242,7 +243,7 @@ def _score_of(first: int, rest: int, second: int, other_rest: int, size: int) ->
     return max(0, least + min(max(one, other) - least, 2 * the.LONG * size) // the.LONG_SHARE) if least > 0 else 0
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _score_row(lane: Lane, row: int, stops: NDArray[np.int64], room: NDArray[np.int64], total: NDArray[np.int64]) -> None:
     """Write the score of the seam that begins at each MCU of a row, in 1/256 blocks, over all components."""
     state = lane.state
@@ -262,7 +263,7 @@ def _score_row(lane: Lane, row: int, stops: NDArray[np.int64], room: NDArray[np.
         _score(edges, line, across, stops, room[edges.size :], total)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _read_row(lane: Lane, row: int, slot: int, across: int, edges: NDArray[np.int64]) -> None:
     """Decode the coefficients of first row and column of each block with one place in the MCUs of a row.
 
@@ -318,7 +319,7 @@ def _vote(jump: int, shift: int) -> int:
     return min(abs(jump), most) - min(abs(jump - shift), most)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _score(
     edges: NDArray[np.int64], line: int, across: int, stops: NDArray[np.int64], room: NDArray[np.int64], total: NDArray[np.int64]
 ) -> None:
@@ -348,7 +349,7 @@ def _score(
         total[column] += best[column]
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _count_plain(edges: NDArray[np.int64], line: int, plain: NDArray[np.int64]) -> None:
     """Sum up, from the left, the places of a row whose blocks have one level on all sides, that of the block left of them too."""
     plain[0] = plain[1] = 0
@@ -361,7 +362,7 @@ def _count_plain(edges: NDArray[np.int64], line: int, plain: NDArray[np.int64]) 
         plain[x + 1] = plain[x] + same
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _votes_at(edges: NDArray[np.int64], line: int, x: int, shift: int) -> int:
     """Return the votes for a shift from the blocks left of `x` to those right of it."""
     votes = 0

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.jpeg import layout as the
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ PASSED = (1 << VALUE) - 1
 SMALLEST, LARGEST, INDEX = range(3)  # the smallest and largest code of that length (-1: none), and the place of the smallest one's symbol
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def canonical(counts: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
     """Give each length its codes (T.81, C.2), and say whether there are enough for all symbols."""
     code = used = 0
@@ -45,7 +45,7 @@ def canonical(counts: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def one_entry(symbol: int, length: int, is_dc: bool) -> int:
     """Return the entry of one symbol."""
     if is_dc:
@@ -60,7 +60,7 @@ def one_entry(symbol: int, length: int, is_dc: bool) -> int:
     return (length + size) | size << VALUE | (run + 1) << COUNT
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def build(
     counts: NDArray[np.int64],
     symbols: NDArray[np.uint8],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
+
+from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,7 +107,7 @@ def taps(size: int, cells: int) -> int:
     return (most + AT_ONCE - 1) // AT_ONCE * AT_ONCE
 
 
-@njit(cache=True, nogil=True, fastmath=ANY_ORDER)
+@partial(of_views, fastmath=ANY_ORDER)
 def _weigh(
     source: NDArray[np.float32] | NDArray[np.float64], starts: NDArray[np.int64], weights: NDArray[np.int32], out: NDArray[np.float64]
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.quality.layout import BAR_TOLERANCE, FIGURES, LAG_SIDE, LOG_BITS, NEUTRAL, PERCENTILES, SPAN
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _TOP, _TOP_EDGE, _CHROMA = FIGURES.index("top"), FIGURES.index("top_edge"), FIGU
 CHUNK = 16384  # squares of bytes whose sum is below 2 ** 31
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _log(count: int, logs: NDArray[np.int64]) -> int:
     shift = 0
     while count >> shift >= 1 << LOG_BITS:
@@ -28,7 +29,7 @@ def _log(count: int, logs: NDArray[np.int64]) -> int:
     return (shift << 24) + int(logs[count >> shift])
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _levels(
     pixels: NDArray[np.uint8], parts: NDArray[np.int32], counts: NDArray[np.int64], logs: NDArray[np.int64], out: NDArray[np.int64]
 ) -> None:
@@ -64,7 +65,7 @@ def _levels(
     out[_ENTROPY] = (n * _log(n, logs) - disorder) // n
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _squares(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
     """Return the sum of the squared differences; summed in 32 bits at a time, which is where the processor is widest."""
     total = 0
@@ -78,7 +79,7 @@ def _squares(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
     return total
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _steps(pixels: NDArray[np.uint8], height: int, width: int, lag: int) -> int:
     """Return the sum of squared steps over a lag: of the whole picture against itself, less what steps from line to line."""
     cells = height * width
@@ -92,7 +93,7 @@ def _steps(pixels: NDArray[np.uint8], height: int, width: int, lag: int) -> int:
     return total
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _strays(pixels: NDArray[np.uint8], first: int, stride: int, cells: int, level: int, most: int) -> int:
     """Count the cells of a line that are off the bar's level, up to a number."""
     strays = 0
@@ -104,7 +105,7 @@ def _strays(pixels: NDArray[np.uint8], first: int, stride: int, cells: int, leve
     return strays
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _bar(pixels: NDArray[np.uint8], first: int, line_step: int, lines: int, cell_step: int, cells: int) -> tuple[int, int]:
     """Return how many lines from a border on are a bar, and how many cells of the second line behind it are off its level."""
     level = int(np.int64(pixels[first]))  # of an unsigned number, int alone stays unsigned
@@ -115,7 +116,7 @@ def _bar(pixels: NDArray[np.uint8], first: int, line_step: int, lines: int, cell
     return bar, _strays(pixels, first + behind * line_step, cell_step, cells, level, cells)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def measure_one(
     picture: NDArray[np.uint8],
     height: int,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from numba import config, types
 from numba.extending import intrinsic
 
-from tamis_kernels.sensor.layout import of_views
+from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.sensor.ahead import ask_for
 from tamis_kernels.sensor.identifier import hampel
 from tamis_kernels.sensor.layout import (
@@ -27,7 +28,6 @@ from tamis_kernels.sensor.layout import (
     SATURATED,
     SLACK,
     SPIKE,
-    of_views,
 )
 from tamis_kernels.sensor.panes import attenuated, survey
 from tamis_kernels.sensor.runs import flat

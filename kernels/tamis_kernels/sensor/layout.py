@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 PANES = 8
@@ -50,14 +48,3 @@ class Rows(NamedTuple):
     value: NDArray[np.floating[Any]]
     valid: NDArray[np.uint8]
     sentinels: NDArray[np.float64]
-
-
-Function = TypeVar("Function", bound=Callable[..., object])
-
-
-def of_views(function: Function) -> Function:
-    """Compile a function that makes no array, only views of those that it is given.
-
-    References to them are not counted: the atomic additions took a third of a block's time.
-    """
-    return njit(cache=True, nogil=True, _nrt=False)(function)  # type: ignore[call-overload,no-any-return]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.sensor.layout import NEVER, PANES, WEAK, of_views
+from tamis_kernels.compiled import of_views
+from tamis_kernels.sensor.layout import NEVER, PANES, WEAK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

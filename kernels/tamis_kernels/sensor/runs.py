@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.sensor.layout import FULL, LONG_STUCK, NONE, RUN, SLACK, STUCK, of_views
+from tamis_kernels.compiled import of_views
+from tamis_kernels.sensor.layout import FULL, LONG_STUCK, NONE, RUN, SLACK, STUCK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,18 @@
+"""How kernels are compiled for the CPU, where the default would not do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def of_views(function: Function, **options: Any) -> Function:
+    """Compile a function that makes no array, only views of those that it is given.
+
+    References to them are not counted: the atomic additions took a third of the time of quality control, and 7 % of the walk over a JPEG.
+    """
+    return njit(cache=True, nogil=True, _nrt=False, **options)(function)  # type: ignore[call-overload,no-any-return]
