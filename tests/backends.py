@@ -7,21 +7,16 @@ Packages that are asked what is right are imported by the tests that ask them: w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
-
-from tamis_kernels.backend import simulated
-
-if TYPE_CHECKING:
-    from tamis_kernels.backend import BackendName
+from numba import config
 
 CUDA = pytest.param("cuda", marks=pytest.mark.gpu)
 BACKENDS = ("reference", "cpu", CUDA)
 COMPILED = ("cpu", CUDA)
 """Those that are compared with the reference."""
+INTERPRETED = bool(config.DISABLE_JIT)  # type: ignore[attr-defined]  # set when numba is imported
 
 
-def at_most(size: int, limit: int, backend: BackendName) -> int:
-    """Return the size, in the simulator at most the limit: there a step takes a tenth of a millisecond."""
-    return min(size, limit) if backend == "cuda" and simulated() else size
+def at_most(size: int, limit: int) -> int:
+    """Return the size, at most the limit where kernels are interpreted: a step takes up to a tenth of a millisecond there."""
+    return min(size, limit) if INTERPRETED else size

@@ -1,16 +1,32 @@
-"""Fixtures that every test can use, and the profiles of hypothesis."""
+"""Fixtures that every test can use, the profiles of hypothesis, and the place of compiled kernels."""
 
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).parents[1]
+
+
+def machine_code() -> Path:
+    """Return where compiled kernels are kept: together for all tests and their workers, apart for every state of the sources.
+
+    Numba compiles a kernel anew when its own file changes, not when one that it calls does.
+    """
+    digest = sha256(b"".join(path.read_bytes() for path in sorted((ROOT / "kernels").rglob("*.py"))))
+    return ROOT / ".cache" / f"numba-{digest.hexdigest()[:16]}"
+
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(machine_code()))  # read when Numba is imported
+if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+    import simulator
+
+    simulator.install()
 
 collect_ignore = [] if find_spec("numba_cuda") else ["cuda/test_compile.py"]  # the compilers come with `make test-cuda` alone
 
@@ -34,11 +50,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in on_gpu]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def fresh_numba_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep stale machine code out of the tests, also out of the worker processes they start."""
-    if "NUMBA_CACHE_DIR" not in os.environ:
-        os.environ["NUMBA_CACHE_DIR"] = str(tmp_path_factory.mktemp("numba"))
+@pytest.fixture(autouse=True)
+def one_job_runs_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no worker for the only job of a run in the engine's tests: that takes a second, a hundred times."""
+    if request.path.parent.name == "engine":
+        from running import executor
+
+        for module in ("run", "readings"):
+            monkeypatch.setattr(f"tamis.pipeline.{module}.LocalExecutor", executor)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from signatures import SIGNATURES
 
 TABLE = Path(__file__).with_name("resources.csv")
 ARCHITECTURES = ((8, 0), (9, 0))
+dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=None)  # there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,7 @@ def compiled(key: tuple[str, ...], kernel: Any, architecture: tuple[int, int]) -
     """Compile one kernel for one architecture."""
     from cuda.bindings import nvjitlink
 
-    dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=architecture)  # asked for by functions of the device
-    for value in vars(sys.modules[kernel.py_func.__module__]).values():
-        if isinstance(value, dispatcher.CUDADispatcher):
-            value.overloads.clear()  # they hold code for one architecture
+    aim_at(architecture)
     ptx, _ = cuda.compile_ptx(kernel.py_func, SIGNATURES[key], cc=architecture, device=False)
     target = "sm_{}{}".format(*architecture)
     linker = nvjitlink.create(2, [f"-arch={target}", "-Xptxas=-v"])
@@ -70,6 +68,16 @@ def compiled(key: tuple[str, ...], kernel: Any, architecture: tuple[int, int]) -
     shared = sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \w+\[(\d+)\]", ptx)))
     (registers,) = _numbers(r"Used (\d+) registers", said)
     return Resources(".".join(key), target, registers, shared, stack, stores + loads, len(re.findall(r"fma\.rn\.f", ptx)))
+
+
+def aim_at(architecture: tuple[int, int]) -> None:
+    """Let functions of the device be compiled for an architecture; what they hold is code for the one before."""
+    if dispatcher.get_current_device().compute_capability != architecture:
+        dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=architecture)
+        for module in [module for name, module in sys.modules.items() if name.startswith("tamis_kernels.")]:
+            for value in vars(module).values():
+                if isinstance(value, dispatcher.CUDADispatcher):
+                    value.overloads.clear()
 
 
 def _numbers(pattern: str, text: str) -> list[int]:

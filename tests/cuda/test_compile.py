@@ -23,8 +23,8 @@ def test_every_kernel_has_a_signature_and_a_row_for_each_architecture() -> None:
     }
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda pair: f"sm_{pair[0]}{pair[1]}")
 @pytest.mark.parametrize("key", SIGNATURES, ids=".".join)
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda pair: f"sm_{pair[0]}{pair[1]}")
 def test_a_kernel_takes_what_the_table_says_and_spills_nothing(key: tuple[str, ...], architecture: tuple[int, int]) -> None:
     found = compiled(key, KERNELS[key[:2]], architecture)
     assert found in table()

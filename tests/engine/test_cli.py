@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from running import call
+from running import call, started
 
 import tamis
 
@@ -18,12 +18,12 @@ SIZES = ("--images", 40, "--rows", 1_200, "--documents", 200)
 
 
 def test_the_version_is_told() -> None:
-    done = call("--version")
+    done = started("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"tamis {tamis.__version__}\n", "")
 
 
 def test_a_sample_is_written_with_its_truth_and_the_command_that_cleans_it(tmp_path: Path) -> None:
-    done = call("sample", tmp_path / "s", *SIZES, "--seed", 3)
+    done = started("sample", tmp_path / "s", *SIZES, "--seed", 3)
     assert (done.returncode, done.stderr) == (0, "")
     truth = pl.read_parquet(tmp_path / "s" / "truth.parquet")
     assert len(truth) >= 40 + 1_200 + 200

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from running import balanced, call
+from running import balanced, call, started
 
 import tamis
 from tamis.errors import ColumnError, OutputError, SourceError
@@ -168,7 +168,7 @@ def test_a_column_that_no_table_has_is_told_with_the_nearest(source: Path, tmp_p
 
 
 def test_the_command_prints_one_document_or_nothing(source: Path, tmp_path: Path) -> None:
-    told = call("clean", source, "-o", tmp_path / "one", "--json", "-j", 1)
+    told = started("clean", source, "-o", tmp_path / "one", "--json", "-j", 1)
     assert (told.returncode, told.stderr) == (0, "")
     assert balanced(json.loads(told.stdout))
     quiet = call("check", source, "-o", tmp_path / "two", "--quiet", "-j", 1)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from made_media import wav
-from running import SMALL, TAMIS, balanced, command, outputs
+from running import SMALL, balanced, call, command, outputs
 from test_archives import table, tar, zipped
 from test_hostile import photo
 
@@ -26,7 +26,7 @@ KILLS = 10
 @pytest.fixture(scope="module")
 def undisturbed(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     out = tmp_path_factory.mktemp("undisturbed") / "out"
-    subprocess.run(command(sample / "corpus", out, "-q"), check=True)  # compiles the kernels
+    tamis.clean(sample / "corpus", out, settings=SMALL, jobs=1)  # compiles the kernels
     start = time.monotonic()
     subprocess.run(command(sample / "corpus", out, "-q", "--overwrite"), check=True)
     return out, time.monotonic() - start
@@ -65,7 +65,7 @@ def test_a_signal_ends_the_shards_in_hand_and_says_how_to_go_on(
     assert not (out / "manifest.json").exists()
     again = shlex.split(said.strip().splitlines()[-1].partition("To go on: ")[2])
     assert again[0] == "tamis"
-    subprocess.run([*TAMIS, *again[1:], "-q"], check=True)
+    assert call(*again[1:], "-q", "-j", 1).returncode == 0
     assert outputs(out) == outputs(undisturbed[0])
 
 
@@ -109,7 +109,7 @@ def test_a_run_over_archives_killed_at_every_stage_ends_as_an_undisturbed_one(tm
         table(source / f"d{number}.parquet", [None, *(data for _, data in members(100 * number + 60))])
     archives, shards = 8, 16  # of at most eight records each
 
-    subprocess.run(command(source, finished, "-q", jobs=1), check=True)
+    tamis.clean(source, finished, settings=SMALL, jobs=1)
     for stage, most in (("evidence", shards), ("unfinished", archives), ("applied", shards)):
         process = subprocess.Popen(command(source, out, "-q", jobs=1), text=True)
         wait_for(f".tamis/{stage}/*", out, process, pause=0)
@@ -118,7 +118,7 @@ def test_a_run_over_archives_killed_at_every_stage_ends_as_an_undisturbed_one(tm
         assert 1 <= len([path for path in (out / ".tamis" / stage).iterdir() if path.suffix in (".parquet", ".json", ".part")]) < most
     written = len([path for path in (out / "clean").iterdir() if path.is_file()])
     assert 1 <= written < archives
-    subprocess.run(command(source, out, "-q", jobs=1), check=True)
+    tamis.clean(source, out, settings=SMALL, jobs=1)
     assert outputs(out) == outputs(finished)
     assert balanced(tamis.Result(out).manifest)
     assert not list(out.rglob("*.part"))
@@ -144,14 +144,14 @@ def test_a_full_disk_is_one_clear_error_and_the_run_goes_on_with_room(
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     out = tmp_path / "out"
-    words = command(sample / "corpus", out, "-q", "--set", "output.materialise=copy")
+    words = command(sample / "corpus", out, "-q", "--set", "output.materialise=copy", jobs=1)
     full = subprocess.run(words, preexec_fn=no_room, capture_output=True, text=True, check=False)
     assert full.returncode == 1
     assert full.stderr.startswith("tamis: no space left for")
     assert len(full.stderr.splitlines()) == 1
     assert not (out / "manifest.json").exists()
     assert not [path for path in out.rglob("*") if path.suffix in {".part", ".tmp"}]
-    subprocess.run(words, check=True)
+    tamis.clean(sample / "corpus", out, settings=SMALL | {"output.materialise": "copy"}, jobs=1)
     ours, theirs = outputs(out), outputs(undisturbed[0])
     assert all(ours[name] == content for name, content in theirs.items() if name != "manifest.json")
 
@@ -167,7 +167,7 @@ def test_files_made_in_another_order_and_at_another_time_change_nothing(
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
         os.utime(target, (second, second))
-    found = tamis.clean(source, tmp_path / "out", settings=SMALL, jobs=1, batch_size=11)
+    found = tamis.clean(source, tmp_path / "out", settings=SMALL, jobs=1, batch_size=101)
     assert balanced(found.manifest)
     ours, theirs = outputs(tmp_path / "out"), outputs(undisturbed[0])
     assert ours.keys() == theirs.keys()

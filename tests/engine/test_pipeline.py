@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from running import SMALL, outputs
+from running import SMALL, call, outputs
 
 import tamis
 from tamis.errors import OutputError, SourceError
@@ -65,7 +65,7 @@ def test_the_keeper_of_every_duplicate_is_kept(cleaned: Path) -> None:
     assert texts["similarity"].min() >= 0.8  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("how", [{"jobs": 1}, {"jobs": 2, "batch_size": 7}])
+@pytest.mark.parametrize("how", [{"jobs": 1}, {"jobs": 2, "batch_size": 97}])
 def test_jobs_and_batches_leave_no_trace(sample: Path, cleaned: Path, tmp_path: Path, how: dict[str, Any]) -> None:
     tamis.clean(sample / "corpus", tmp_path / "out", settings=SMALL, **how)
     assert outputs(tmp_path / "out") == outputs(cleaned)
@@ -132,7 +132,7 @@ def test_folders_that_cannot_be_used_are_told(sample: Path, cleaned: Path, tmp_p
     ],
 )
 def test_errors_are_one_line_and_a_status(tmp_path: Path, words: list[str], status: int, said: str) -> None:
-    run = subprocess.run([sys.executable, "-m", "tamis", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    run = call(*words, cwd=tmp_path)
     assert run.returncode == status
     assert said in run.stderr
     assert "Traceback" not in run.stderr

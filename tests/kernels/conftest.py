@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import pytest
 from hypothesis import settings
 
+from backends import INTERPRETED
 from tamis_kernels.backend import simulated
 from tamis_kernels.fss import cpu as fss_cpu
 from tamis_kernels.ngram_keys import cpu as keys_cpu
 
-INTERPRETED = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]  # set when numba is imported
 if INTERPRETED:
     settings.load_profile("small")
 

@@ -68,7 +68,7 @@ THRESHOLDS = [(1, 0), (1, 3), (1, 10), (1, 29), (2, 15), (3, 20), (3, 60), (4, 0
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("words", "limit"), THRESHOLDS)
 def test_no_pair_is_missed_or_given_twice(words: int, limit: int, method: hamming.Method, backend: BackendName) -> None:
-    hashes = hashes_with_neighbours(at_most(30, 7, backend), words, flips=limit + 4)
+    hashes = hashes_with_neighbours(at_most(30, 7), words, flips=limit + 4)
     hashes[:3] = hashes[3]  # equal hashes share every band
     found = as_list(hamming.pairs(hashes, limit, method=method, backend=backend))
     assert found == near_pairs(hashes, limit)
@@ -79,7 +79,7 @@ def test_no_pair_is_missed_or_given_twice(words: int, limit: int, method: hammin
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("half", [False, True])
 def test_two_sets_give_the_pairs_across(half: bool, method: hamming.Method, backend: BackendName) -> None:
-    n = at_most(40, 12, backend)
+    n = at_most(40, 12)
     hashes = hashes_with_neighbours(n, 4, flips=40)
     left, right = hashes[: 5 * n // 8], np.concatenate([hashes[n // 4 :], hashes[: n // 2]])
     pieces = hamming.pair_chunks(left, 31, against=right, half=half, method=method, backend=backend)
@@ -92,7 +92,7 @@ def test_two_sets_give_the_pairs_across(half: bool, method: hamming.Method, back
 @pytest.mark.parametrize(("words", "limit"), [(3, 20), (4, 60)])
 def test_the_nearest_form_counts(words: int, limit: int, method: hamming.Method, backend: BackendName) -> None:
     forms = np.array([[False, False, False, False], [False, True, True, True], [True, False, True, False]])[:, :words]
-    n = at_most(40, 12, backend)
+    n = at_most(40, 12)
     hashes = hashes_with_neighbours(n, words, flips=limit + 4)
     for number, form in enumerate(np.random.default_rng(3).integers(0, 3, n)):
         hashes[number] ^= forms[form].astype(np.uint64) * np.uint64(2**64 - 1)
@@ -125,12 +125,12 @@ def joined_roots(hashes: NDArray[np.uint64], chunk: int, method: hamming.Method,
 @both
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_joined_is_not_paired_again(method: hamming.Method, backend: BackendName) -> None:
-    n, many = at_most(90, 13, backend), at_most(70, 9, backend)
+    n, many = at_most(90, 13), at_most(70, 9)
     hashes = crowd(n, many)
     parent = np.arange(n)
     for i, j, _ in near_pairs(hashes, 31):
         components.union(parent, np.array([i]), np.array([j]), backend="cpu")
-    for chunk in (1, 50, 1 << 20)[: at_most(3, 2, backend)]:
+    for chunk in (1, 50, 1 << 20)[: at_most(3, 2)]:
         roots, pairs = joined_roots(hashes, chunk, method, backend)
         assert roots == components.roots(parent, backend="cpu").tolist()
         assert pairs < many * (many - 1) // 2 or chunk > many
@@ -146,7 +146,7 @@ def test_a_crowd_costs_a_few_pairs_a_hash(method: hamming.Method) -> None:
 
 @both
 def test_limits_beyond_the_index_compare_all(backend: BackendName) -> None:
-    hashes = hashes_with_neighbours(at_most(30, 8, backend), 1, flips=30)
+    hashes = hashes_with_neighbours(at_most(30, 8), 1, flips=30)
     assert as_list(hamming.pairs(hashes, 64, backend=backend)) == near_pairs(hashes, 64)
 
 
@@ -166,7 +166,7 @@ def test_many_hashes_cross_tiles_and_steps(method: hamming.Method) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("chunk", [1, 2, 7, 4096])
 def test_chunks_are_bounded_and_add_up(chunk: int, method: hamming.Method, backend: BackendName) -> None:
-    hashes = hashes_with_neighbours(at_most(40, 7, backend), 4, flips=20)
+    hashes = hashes_with_neighbours(at_most(40, 7), 4, flips=20)
     hashes[:6] = hashes[6]
     whole = [pair for piece in hamming.pair_chunks(hashes, 31, method=method, backend=backend) for pair in as_list(piece)]
     pieces = [as_list(piece) for piece in hamming.pair_chunks(hashes, 31, chunk=chunk, method=method, backend=backend)]

@@ -79,7 +79,7 @@ def test_whole_files_are_whole_and_their_picture_is_that_of_libjpeg(backend: Bac
     import simplejpeg
 
     files = pictures()
-    files = files[:: len(files) // at_most(len(files), 9, backend)]
+    files = files[:: len(files) // at_most(len(files), 9)]
     for data, walk in zip(files, jpeg.walk_many(files, backend=backend), strict=True):
         assert (walk.fault, walk.bad_mcus, walk.junk, walk.zero_pads, walk.mcu) == ("none", 0, 0, 0, -1)
         assert walk.end == len(data)
@@ -109,6 +109,7 @@ def test_chroma_is_that_of_three_components_and_without_colour_where_grey_is_sto
 
 def test_cpu_and_reference_tell_the_same_of_whole_files() -> None:
     files = pictures()
+    files = files[:: len(files) // at_most(len(files), 16)]
     for own, defined in zip(jpeg.walk_many(files, backend="cpu"), jpeg.walk_many(files, backend="reference"), strict=True):
         assert told(own) == told(defined)
 
@@ -167,9 +168,9 @@ def changed(rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def test_cpu_and_reference_tell_the_same_of_a_thousand_broken_files() -> None:
+def test_cpu_and_reference_tell_the_same_of_many_broken_files() -> None:
     rng = np.random.default_rng(1)
-    files = [changed(rng) for _ in range(1_000)]
+    files = [changed(rng) for _ in range(at_most(1_000, 300))]
     own, defined = (jpeg.walk_many(files, backend=backend) for backend in BACKENDS)
     assert [told(walk) for walk in own] == [told(walk) for walk in defined]
     assert len({walk.fault for walk in own}) >= 14
@@ -246,7 +247,7 @@ def test_a_picture_in_scans_of_one_component_each(backend: BackendName) -> None:
 
 @pytest.mark.parametrize("backend", DEVICES)
 def test_the_company_of_a_file_changes_nothing(backend: BackendName) -> None:
-    files = [*pictures()[:: 105 // at_most(15, 2, backend)], b"", b"\xff\xd8", pictures()[3][:-40]]
+    files = [*pictures()[:: 105 // at_most(15, 2)], b"", b"\xff\xd8", pictures()[3][:-40]]
     alone = [told(jpeg.walk(data, backend=backend)) for data in files]
     assert [told(walk) for walk in jpeg.walk_many(files, backend=backend)] == alone
     assert [told(walk) for walk in jpeg.walk_many(files[::-1], backend=backend)] == alone[::-1]

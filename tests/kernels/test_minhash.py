@@ -55,7 +55,7 @@ def test_the_golden_signature_never_changes(backend: BackendName) -> None:
 @pytest.mark.parametrize("num_perm", [1, 3, 16, 128, 260])
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
 def test_text_signatures_are_those_of_datasketch(backend: BackendName, num_perm: int, seed: int) -> None:
-    rows = [GOLDEN_TEXT, b"", b"abc", b"abcde", (bytes(range(256)) * 5)[: at_most(1280, 40, backend)]]
+    rows = [GOLDEN_TEXT, b"", b"abc", b"abcde", (bytes(range(256)) * 5)[: at_most(1280, 40)]]
     found = text_signatures(*buffers(rows), num_perm=num_perm, seed=seed, backend=backend)
     for row, signature in zip(rows, found, strict=True):
         windows = [row[i : i + 5] for i in range(max(1, len(row) - 4))] if row else []
@@ -67,7 +67,7 @@ def test_text_signatures_are_those_of_datasketch(backend: BackendName, num_perm:
 def test_signatures_of_ready_hashes_are_those_of_datasketch(backend: BackendName, size: int) -> None:
     from datasketch import MinHash
 
-    size = at_most(size, 90, backend)
+    size = at_most(size, 90)
     elements = np.arange(size, dtype=np.uint32) * np.uint32(64)  # structured on purpose
     sketch = MinHash(num_perm=20, seed=3, hashfunc=int)
     sketch.update_batch(elements.tolist())
@@ -101,7 +101,7 @@ def test_fused_equals_the_reference_and_the_two_steps(
 @pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("unit", UNITS)
 def test_rows_longer_than_a_block_equal_the_reference(backend: BackendName, unit: Unit) -> None:
-    text = " ".join(f"wört{i}" for i in range(at_most(1500, 60, backend))).encode()
+    text = " ".join(f"wört{i}" for i in range(at_most(1500, 60))).encode()
     data, offsets = buffers([b"short", text, text[:9000], b""])
     found = text_signatures(data, offsets, unit=unit, ngram=7, num_perm=9, backend=backend)
     np.testing.assert_array_equal(found, text_signatures(data, offsets, unit=unit, ngram=7, num_perm=9, backend="reference"))

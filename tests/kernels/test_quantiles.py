@@ -52,7 +52,7 @@ def numpy_quantiles(values: NDArray[Any], probabilities: list[float]) -> NDArray
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", COLUMNS)
 def test_quantiles_equal_numpy_bit_for_bit(name: str, backend: Any) -> None:
-    values = COLUMNS[name][: at_most(3000, 120, backend)]
+    values = COLUMNS[name][: at_most(3000, 120)]
     np.testing.assert_array_equal(quantiles(values, PROBABILITIES, backend=backend), numpy_quantiles(values, PROBABILITIES))
 
 
@@ -78,7 +78,7 @@ def test_backends_agree_on_any_float32(values: NDArray[np.float32], backend: Any
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "ties", "sparse NaN", "zeros of both signs"])
 def test_many_quantiles_at_once(name: str, backend: Any) -> None:
-    values, many = COLUMNS[name][: at_most(3000, 400, backend)], np.linspace(0, 1, 40).tolist()
+    values, many = COLUMNS[name][: at_most(3000, 400)], np.linspace(0, 1, 40).tolist()
     expected = numpy_quantiles(values, many)
     np.testing.assert_array_equal(quantiles(values, many, backend=backend), expected)
     selection = Selection.start(many, values.dtype)
@@ -94,7 +94,7 @@ def test_many_quantiles_at_once(name: str, backend: Any) -> None:
 @pytest.mark.parametrize("offset", [1e9, -1e9, 3.0, 0.0])
 @pytest.mark.parametrize("spread", [0.0, 1e-9, 1e3])
 def test_values_whose_leading_bits_agree(spread: float, offset: float, dtype: Any, backend: Any) -> None:
-    values = (offset + spread * np.random.default_rng(6).standard_normal(at_most(3000, 40, backend))).astype(dtype)
+    values = (offset + spread * np.random.default_rng(6).standard_normal(at_most(3000, 40))).astype(dtype)
     values[5::11] = math.nan
     expected = np.nanquantile(values.astype(np.float64), [0.0, 0.3, 0.5, 1.0])
     assert np.array_equal(quantiles(values, [0.0, 0.3, 0.5, 1.0], backend=backend), expected)
@@ -107,7 +107,7 @@ def test_values_whose_leading_bits_agree(spread: float, offset: float, dtype: An
 @pytest.mark.parametrize("size", [1, 2, 7, 4096])
 @pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "sparse NaN"])
 def test_chunks_and_order_leave_no_trace(name: str, size: int, backend: Any) -> None:
-    values = COLUMNS[name][: min(60 * size, at_most(3000, 15, backend))]
+    values = COLUMNS[name][: min(60 * size, at_most(3000, 15))]
     shuffled = np.random.default_rng(size).permutation(values)
     selection = Selection.start(PROBABILITIES, values.dtype)
     while not selection.done:
@@ -142,7 +142,7 @@ def test_columns_are_read_together_in_as_few_passes_as_their_bits_ask_for(dtype:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_masked_and_strided_values(backend: Any) -> None:
-    size = at_most(1000, 100, backend)
+    size = at_most(1000, 100)
     values, keep = COLUMNS["normal f64"][: 3 * size : 3], COLUMNS["normal f64"][:size] > 0
     selection = Selection.start([0.5], np.float64)
     while not selection.done:
@@ -172,7 +172,7 @@ def test_no_probabilities_give_no_quantiles() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "ties", "sparse NaN"])
 def test_median_spread_and_deviation(name: str, backend: Any) -> None:
-    column = COLUMNS[name][: at_most(3000, 80, backend)]
+    column = COLUMNS[name][: at_most(3000, 80)]
     values = column.astype(np.float64)
     middle = np.nanmedian(values)
     low, high = numpy_quantiles(values, [0.25, 0.75])
@@ -201,7 +201,7 @@ def test_counts_of_values_merge_and_part_and_have_the_same_quantiles(values: NDA
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["normal f32", "offset 1e9", "ties"])
 def test_the_deviation_is_found_in_passes_over_shards(name: str, backend: Any) -> None:
-    values = COLUMNS[name][: at_most(3000, 60, backend)]
+    values = COLUMNS[name][: at_most(3000, 60)]
     shards = np.array_split(values, 5)
 
     def middle(parts: list[NDArray[Any]]) -> float:

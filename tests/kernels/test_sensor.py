@@ -3,13 +3,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS, COMPILED, at_most
+from backends import BACKENDS, COMPILED, INTERPRETED, at_most
 from readings import ALL, INF, NAN, SECOND, series
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, identifier, quality, quality_of_groups, whole_runs
@@ -18,7 +17,7 @@ from tamis_kernels.sensor import FAIL, RUN, TESTS, Limits, Scan, hampel, identif
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Interpreted, short series span several blocks, with holes and without."""
-    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+    if INTERPRETED:
         monkeypatch.setattr(identifier, "LANES", 4)
         monkeypatch.setattr(identifier, "STEPS", 10)
 
@@ -74,7 +73,7 @@ def test_backends_agree_on_any_rows_in_any_chunks(backend: Any, rows: list[tuple
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("chunk", [1, 2, 7, 4096])
 def test_chunks_of_any_size_give_the_same_flags(chunk: int, backend: Any) -> None:
-    time, value, valid = series(at_most(1300, 80 if chunk < 7 else 300, backend) if backend != "reference" else 300)
+    time, value, valid = series(at_most(1300, 80 if chunk < 7 else 300) if backend != "reference" else 300)
     whole = quality(time, value, ALL, valid, backend=backend)
     scan = Scan(ALL, backend)
     cuts = range(0, len(time), chunk)

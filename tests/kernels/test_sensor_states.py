@@ -20,7 +20,7 @@ from tamis_kernels.sensor import Limits, Scan, hampel, quality, quality_of_group
 def test_runs_and_panes_that_reach_far_are_followed_from_any_place(seed: int, backend: Any) -> None:
     """Slow signals, whose runs hang on values far back; times that go back over panes; long gaps and holes."""
     random = np.random.default_rng(seed)
-    rows = at_most(3000, 100, backend)
+    rows = at_most(3000, 100)
     tolerance = (0.0, 0.5, 1.0, 2.5)[seed % 4]
     value = np.cumsum(random.choice([0.0, 0.25, -0.25, 1.0, -1.0, 9.0], rows, p=[0.5, 0.2, 0.2, 0.045, 0.045, 0.01]))
     value[random.random(rows) < (0.0, 0.6)[seed % 2]] = NAN

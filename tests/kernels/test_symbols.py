@@ -53,7 +53,7 @@ def test_backends_agree_on_any_ragged_windows(
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("alphabet", [8, 16])
 def test_words_equal_plain_sax(alphabet: int, backend: Any) -> None:
-    count = at_most(40, 5, backend)
+    count = at_most(40, 5)
     windows = waves(count, 64)
     scaled = (windows - windows.mean(axis=1, keepdims=True)) / windows.std(axis=1, keepdims=True)
     averages = scaled.reshape(count, 16, 4).mean(axis=2)
@@ -63,7 +63,7 @@ def test_words_equal_plain_sax(alphabet: int, backend: Any) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_words_ignore_offset_and_gain(backend: Any) -> None:
-    windows = np.round(waves(at_most(20, 4, backend), 60) * 1024)  # whole numbers, which survive offset and gain by powers of two unrounded
+    windows = np.round(waves(at_most(20, 4), 60) * 1024)  # whole numbers, which survive offset and gain by powers of two unrounded
     plain = words(windows, segments=12, backend=backend)
     np.testing.assert_array_equal(words(windows * 0.25 + 2.0**30, segments=12, backend=backend), plain)
     np.testing.assert_array_equal(words(windows.astype(np.float32), segments=12, backend=backend), plain)

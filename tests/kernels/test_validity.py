@@ -38,7 +38,7 @@ def test_statistics_read_a_slice_of_an_arrow_column(dtype: Any, offset: int, bac
     import pyarrow as pa
 
     random = np.random.default_rng(3)
-    size = at_most(700, 70, backend)
+    size = at_most(700, 300)
     values = (1e5 + random.standard_normal(size)).astype(dtype)
     there = random.random(size) < 0.8
     there[size // 7 : 2 * size // 7], there[3 * size // 7 : 4 * size // 7] = True, False

@@ -95,7 +95,7 @@ def test_the_compiled_kernels_equal_the_reference(value: NDArray[np.float64], sc
 @pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 1500])
 def test_series_of_any_length_have_the_path_of_the_reference(n: int, backend: Any) -> None:
-    n = at_most(n, 60, backend)
+    n = at_most(n, 60)
     value = 15 + np.cumsum(np.random.default_rng(n).normal(0, 0.2, n))
     value[n // 3 : n // 2] = value[n // 3 : n // 2] * 1.8 + 32
     expected, found = (converted_spans(value, all_joined(n), 1.8, 32.0, spread=0.2, backend=name) for name in ("reference", backend))
