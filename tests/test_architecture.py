@@ -119,6 +119,18 @@ def test_kernels_need_only_numpy_and_numba(path: Path) -> None:
     assert on_device or not any(name.startswith(("numba.cuda", "tamis_kernels.device")) or name.endswith(".cuda") for name in found)
 
 
+def test_functions_that_count_no_references_return_no_array() -> None:
+    returned = {}
+    for path in sorted(KERNELS.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and any("of_views" in ast.unparse(decorator) for decorator in node.decorator_list):
+                assert node.returns is not None
+                returned[f"{path.relative_to(KERNELS)}: {node.name}"] = ast.unparse(node.returns)
+    numbers = re.compile(r"(tuple\[)?((None|int|bool|float|np\.u?int(8|16|32|64)|np\.float64)(, )?)+\]?")
+    assert len(returned) > 50
+    assert {name: told for name, told in returned.items() if not numbers.fullmatch(told)} == {}
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_reference_and_cpu_define_the_same_functions_with_the_same_arguments(operation: str) -> None:
     signatures = {}

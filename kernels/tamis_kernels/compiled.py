@@ -11,8 +11,9 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def of_views(function: Function, **options: Any) -> Function:
-    """Compile a function that makes no array, only views of those that it is given.
+    """Compile a function that makes no array, only views of those that it is given, and returns none.
 
-    References to them are not counted: the atomic additions took a third of the time of quality control, and 7 % of the walk over a JPEG.
+    References to them are not counted. Their atomic additions took a third of the time of quality control, two thirds of that of hashing
+    short tokens, and 7 % of the walk over a JPEG. A caller would let go of an array returned that nobody holds for it.
     """
     return njit(cache=True, nogil=True, _nrt=False, **options)(function)  # type: ignore[call-overload,no-any-return]

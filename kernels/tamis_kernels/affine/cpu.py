@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from numba import njit
 
+from tamis_kernels.compiled import of_views
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -41,7 +43,7 @@ def inverse(
             target[i] = block[i] * scales[i] + centres[i]
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def lookup(pixels: NDArray[np.uint8], tables: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """Fill out with what the table of each column says of its bytes."""
     for i in range(pixels.shape[0]):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> 
     for_rows(_keys, work, signatures, rows, out)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _keys(first: int, last: int, signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
     for i in range(first, last):
         for band in range(out.shape[1]):
@@ -31,7 +31,7 @@ def _keys(first: int, last: int, signatures: NDArray[np.uint32], rows: int, out:
             out[i, band] = key
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def splitmix64(value: np.uint64) -> np.uint64:
     """Return the output that splitmix64 gives for a state."""
     value = value + u64(0x9E3779B97F4A7C15)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -34,7 +36,7 @@ def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.
             join(parent, u64(ones[i]), u64(others[i]))
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def join(parent: NDArray[np.int64], one: np.uint64, other: np.uint64) -> None:
     """Climb from the larger of two members, halving the path, until they meet or the larger is a root, which then gets a parent."""
     while one != other:
@@ -47,7 +49,7 @@ def join(parent: NDArray[np.int64], one: np.uint64, other: np.uint64) -> None:
         one, other = low, u64(parent[above])
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def roots(parent: NDArray[np.int64], out: NDArray[np.int64]) -> bool:
     """Write the root of each member; return False where a parent is no lower member."""
     for member in range(out.size):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.minhash.cpu import lower_mixed
 from tamis_kernels.ngram_keys.cpu import HELD, bytes_key, next_keys, unit_of_row, unit_room
 from tamis_kernels.ngrams.cpu import BLOCK, row_work
@@ -149,7 +150,7 @@ def _text_signatures(
                 break
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def sketch(
     elements: NDArray[np.uint32] | NDArray[np.uint64],
     mixes: NDArray[np.uint64],
@@ -174,7 +175,7 @@ def sketch(
     end_missing(room, slots)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def deal(
     elements: NDArray[np.uint32] | NDArray[np.uint64],
     mix: np.uint64,
@@ -200,7 +201,7 @@ def deal(
     return highest
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def deal_few(elements: NDArray[np.uint32] | NDArray[np.uint64], mixes: NDArray[np.uint64], slots: NDArray[np.uint32]) -> None:
     """Deal elements out in all three rounds, which cannot fill the slots: there is nothing to look for in between."""
     size = u64(slots.size)
@@ -211,7 +212,7 @@ def deal_few(elements: NDArray[np.uint32] | NDArray[np.uint64], mixes: NDArray[n
             slots[place] = min(slots[place], u32(u32(mixed >> u64(34)) | u32(number << 30)))
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def spread(
     elements: NDArray[np.uint32] | NDArray[np.uint64],
     mix: np.uint64,
@@ -227,7 +228,7 @@ def spread(
         values[i] = u32(u32(mixed >> u64(34)) | tag)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def keep_below(highest: np.uint32, size: int, places: NDArray[np.uint32], values: NDArray[np.uint32]) -> int:
     """Move the pairs whose value is below `highest` to the front and return how many there are."""
     kept = 0
@@ -241,7 +242,7 @@ def keep_below(highest: np.uint32, size: int, places: NDArray[np.uint32], values
 # and, in the last row, which slot that is; where more than a quarter is empty all slots take part, as picking some out costs more.
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def count_empty(slots: NDArray[np.uint32]) -> int:
     """Return how many slots are empty."""
     count = 0
@@ -250,7 +251,7 @@ def count_empty(slots: NDArray[np.uint32]) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def begin_missing(a: NDArray[np.uint32], b: NDArray[np.uint32], room: NDArray[np.uint32], slots: NDArray[np.uint32]) -> None:
     """Write down which images are wanted."""
     count = count_empty(slots)
@@ -263,7 +264,7 @@ def begin_missing(a: NDArray[np.uint32], b: NDArray[np.uint32], room: NDArray[np
         room[0, i], room[1, i] = a[room[3, i]], b[room[3, i]]
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def lower_missing(
     elements: NDArray[np.uint32] | NDArray[np.uint64],
     mix: np.uint64,
@@ -281,7 +282,7 @@ def lower_missing(
         lower_mixed(images, part.size, room[0, :width], room[1, :width], room[2, :width])
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def end_missing(room: NDArray[np.uint32], slots: NDArray[np.uint32]) -> None:
     """Fill the empty slots."""
     count = count_empty(slots)
@@ -293,7 +294,7 @@ def end_missing(room: NDArray[np.uint32], slots: NDArray[np.uint32]) -> None:
             slots[room[3, i]] = tagged(room[2, i])
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def list_empty(slots: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
     """Write the numbers of the empty slots to the front of `out`."""
     count = 0
@@ -302,13 +303,13 @@ def list_empty(slots: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
         count += slots[slot] == EMPTY
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def tagged(least: np.uint32) -> np.uint32:
     """Return what a slot holds for its least affine image; never the mark of an empty slot."""
     return min(u32(LAST_TAG | u32(least >> u32(2))), u32(EMPTY - u32(1)))
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def splitmix64(value: np.uint64) -> np.uint64:
     """Return the output function of SplitMix64."""
     value = u64(u64(value ^ u64(value >> u64(30))) * u64(0xBF58476D1CE4E5B9))

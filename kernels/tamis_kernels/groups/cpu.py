@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -49,7 +51,7 @@ def sort_by_key(keys: NDArray[np.uint64], order: NDArray[np.uint32], ordered: ND
     return distinct
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def run_starts(ordered: NDArray[np.uint64], starts: NDArray[np.int64]) -> None:
     """Write where each run of equal keys starts."""
     run = 0
@@ -89,7 +91,7 @@ def sort_by_digit(
         to_keys[at], to_order[at] = keys[i], order[i]
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def insert(keys: NDArray[np.uint64], order: NDArray[np.uint32]) -> bool:
     """Sort by insertion and return True, or stop halfway and return False when it takes too long."""
     moves = BUDGET * keys.size + FEW * FEW

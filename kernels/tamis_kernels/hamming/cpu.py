@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, SELF, SHIFT, WORD, Search, Side
 
 Columns = NDArray[np.uint64]
@@ -38,7 +39,7 @@ def _fewer(word: np.uint64) -> np.uint64:
     return min(ones, u64(64) - ones)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
     """Write the number of differing bits of each row."""
     for row in range(left.shape[0]):
@@ -71,7 +72,7 @@ def sort_side(band: NDArray[np.int64], side: Side) -> None:
             side.columns[word, place] = side.hashes[row, word]
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def label(roots: NDArray[np.int64], side: Side) -> None:
     """Fill what a side knows of components: of each place, where the next begins, and which buckets hold a crowd of one."""
     size = side.labels.size
@@ -88,7 +89,7 @@ def label(roots: NDArray[np.int64], side: Side) -> None:
             side.crowded[key] = True
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _may_be_near(own: Columns, others: Columns, limit: np.uint64, place: int, start: int, stop: int, turned: bool) -> bool:
     """Say whether one of the places start … stop - 1 is near as far as the first words tell."""
     found, probes, own0 = 0, others.shape[0], own[0, place]
@@ -136,7 +137,7 @@ def _least(own: Columns, others: Columns, place: int, other: int, turned: bool) 
     return least
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def measure(queries: Side, index: Side, search: Search, place: int, other: int) -> int:
     """Return the distance of two places that make a pair of this band, else -1."""
     row, partner = queries.order[place], index.order[other]
@@ -163,7 +164,7 @@ def measure(queries: Side, index: Side, search: Search, place: int, other: int) 
     return int(np.int64(least))
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _count_tile(queries: Side, index: Side, search: Search, place: int, start: int, stop: int) -> int:
     """Count the pairs of a place with the places start … stop - 1, and measure only where one may be near."""
     own, others, limit, turned, found = queries.columns, index.columns, u64(search.limit), search.forms.shape[0] > 1, 0
@@ -176,20 +177,20 @@ def _count_tile(queries: Side, index: Side, search: Search, place: int, start: i
     return found
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def neighbour(key: int, mask: int, full: int) -> int:
     """Return a key with bits turned over; `full` are all bits where a form turns over the word, else 0."""
     turned = int(np.int64(key) ^ np.int64(mask))
     return min(turned, turned ^ full) if full else turned
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def full_of(band: NDArray[np.int64]) -> int:
     """Return all bits of a band where a form turns its word over, else 0."""
     return (1 << band[LENGTH]) - 1 if band[FOLDED] else 0
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _count_run(queries: Side, index: Side, search: Search, begin: int, end: int, counts: NDArray[np.int64]) -> None:
     """Count the pairs of places begin … end - 1, which have one key."""
     own, others, starts = queries.columns, index.columns, index.starts

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TABLES = 4
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def bin_of(value: float, below: int, size: int, top: float) -> int:
     """Return where a value is counted that is not less than `below` of `size` edges, the highest of which is `top`."""
     if value != value:
@@ -21,7 +23,7 @@ def bin_of(value: float, below: int, size: int, top: float) -> int:
     return size - 1 if value == top else below
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
     """Add to counts: below the edges, in each bin, above, NaN."""
     size = edges.shape[0]

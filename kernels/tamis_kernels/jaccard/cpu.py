@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _sort_rows(first: int, last: int, hashes: NDArray[np.uint32], starts: NDArra
         sizes[row] = size
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _pairs(
     first: int,
     last: int,
@@ -69,7 +70,7 @@ def _pairs(
         out[i] = shared / union if union else 0.0
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def common(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> int:
     """Count what two rising sets share, by a merge without branches on the comparison."""
     i = j = shared = 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.ngrams.cpu import BLOCK, hash_block, row_text, row_work, word_scratch
 from tamis_kernels.threads import for_rows
 
@@ -90,7 +91,7 @@ def _text_signatures(
             lower(block, found, a, b, out[row])
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def lower(
     block: NDArray[np.uint32],
     found: int,
@@ -106,7 +107,7 @@ def lower(
     lower_mixed(block, found, a, b, minima)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def lower_mixed(
     block: NDArray[np.uint32],
     found: int,
@@ -129,13 +130,13 @@ def lower_mixed(
             minima[slot] = min(minima[slot], least)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def image(a: np.uint32, b: np.uint32, value: np.uint32) -> np.uint32:
     """Return where a permutation sends a mixed hash."""
     return u32(u32(a * value) + b)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def fmix32(value: np.uint32) -> np.uint32:
     """Return the finalizer of MurmurHash3."""
     value = u32(u32(value ^ u32(value >> u32(16))) * u32(0x85EBCA6B))

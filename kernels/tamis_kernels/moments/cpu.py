@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.moments.grids import LONG, LOW_32, ROUNDER, deposit, rounding, units_for
 from tamis_kernels.moments.rows import LANES, LARGEST, LINES, add_block, shape_of_blocks
 from tamis_kernels.moments.wide import add_wide, empty_bins
@@ -39,7 +40,7 @@ def _wider(pattern: Any, magnitude: Any, shift: int, least: Any, greatest: Any, 
     return min(least, key), max(greatest, key), max(largest, size), min(smallest, size if size != 0 else magnitude)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _set_corners(corner_bits: NDArray[Any], magnitude: Any, shift: int, least: Any, greatest: Any, largest: Any, smallest: Any) -> None:
     corner_bits[0] = least ^ ((least >> shift) & magnitude)
     corner_bits[1] = greatest ^ ((greatest >> shift) & magnitude)
@@ -47,7 +48,7 @@ def _set_corners(corner_bits: NDArray[Any], magnitude: Any, shift: int, least: A
     corner_bits[3] = smallest
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _short(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, corner_bits: NDArray[Any], out: NDArray[np.int64]) -> None:
     """Sum float32 that are multiples of 2^unit and less than 2^(unit + 51); their squares have 48 bits."""
     rounder, zero = rounding(unit)
@@ -68,7 +69,7 @@ def _short(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, 
     out[0], out[1], out[2], out[3], out[4] = total, low, high, 0, 0
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _long(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, corner_bits: NDArray[Any], out: NDArray[np.int64]) -> None:
     """Sum float64 that are multiples of 2^unit and less than 2^(unit + 76); a square is a product and its rounding error (Dekker 1971)."""
     rounder_high, zero_high = rounding(unit + LONG)
@@ -100,7 +101,7 @@ def _long(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, c
     out[0], out[1], out[2], out[3], out[4] = low, square_c, square_b, square_a, high
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _fixed(
     values: NDArray[Any], bits: NDArray[Any], magnitude: Any, offset: float, scale: float, corner_bits: NDArray[Any], out: NDArray[np.int64]
 ) -> None:
@@ -122,7 +123,7 @@ def _fixed(
     out[0], out[1], out[2] = total, low, high
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _admit(
     values: NDArray[Any], low: float, high: float, good: NDArray[np.uint8], admitted: NDArray[Any], counts: NDArray[np.int64]
 ) -> int:

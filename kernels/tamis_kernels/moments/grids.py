@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -23,14 +25,14 @@ def rounding(unit: int) -> tuple[float, Any]:
     return rounder, np.float64(rounder).view(np.int64)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def deposit(table: NDArray[np.int64], place: Any, amount: Any) -> None:
     """Add an amount of 2^place to a table, in two halves that cannot overflow an entry."""
     table[place] += amount & LOW_32
     table[place + 32] += amount >> 32
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def units_for(smallest: float, largest: float, short: bool) -> tuple[int, int]:
     """Return the least and the greatest unit that a block can be summed on; the first is the greater one where there is none."""
     bottom, top = math.frexp(smallest)[1] - 1, math.frexp(largest)[1]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.moments.grids import LONG, deposit, rounding, units_for
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def shape_of_blocks(columns: int) -> tuple[int, int, int]:
     return beside, across, max(min(TALLEST, BLOCK // across) // step, 1) * step
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _add_short(
     lines: NDArray[np.float32], rounders: NDArray[np.float64], sums: NDArray[np.int64], corners: NDArray[np.int32], width: int
 ) -> None:
@@ -61,7 +61,7 @@ def _add_short(
         corners[place(2 * LANES) + lane] = u32(smallest).view(i32)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _add_long(
     lines: NDArray[np.float64], rounders: NDArray[np.float64], sums: NDArray[np.int64], corners: NDArray[np.int64], width: int, start: int
 ) -> None:
@@ -104,14 +104,14 @@ def _add_long(
         corners[place(2 * LANES) + lane] = u64(smallest).view(i64)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _weight(limb: int, limbs: int, unit: int) -> int:
     """Return the power of two that a limb counts: the first half of them, rounded down, are of the sum, the others of the squares."""
     of_sum = limbs // 2
     return unit + LONG * limb if limb < of_sum else 2 * unit + LONG * (limb - of_sum)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _fill(
     flat: NDArray[Any],
     start: int,
@@ -137,7 +137,7 @@ def _fill(
                 _add_long(lines, rounders, lanes, corners, width, row * LANES)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _fold(lanes: NDArray[np.int64], corners: Any, magnitude: Any, across: int, line: int, limbs: int) -> None:
     """Bring lanes of one column together in its first one, and its corners to bit patterns: least, greatest, smallest absolute but 0."""
     for lane in range(across, line):
@@ -155,7 +155,7 @@ def _fold(lanes: NDArray[np.int64], corners: Any, magnitude: Any, across: int, l
         corners[2 * LANES + column] += 1
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _choose_grids(corner_values: NDArray[Any], units: NDArray[np.int64], short: bool) -> tuple[bool, bool]:
     """Return whether all columns of a block can be summed here, and whether on the grids that they were; set those that they need."""
     same = True
@@ -174,7 +174,7 @@ def _choose_grids(corner_values: NDArray[Any], units: NDArray[np.int64], short: 
     return True, same
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def add_block(
     flat: NDArray[Any],
     columns: int,

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.moments.grids import deposit, rounding
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ LIMB = 26
 LOW_27 = (1 << 27) - 1
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _three_limbs(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> int:
     """Sum values of at most 77 bits above the unit 2^unit; return how many leave a rest."""
     rounder_a, zero_a = rounding(unit + 2 * LIMB)
@@ -49,7 +49,7 @@ def _three_limbs(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> int
     return rests
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _one_by_one(values: NDArray[Any], sums: NDArray[np.int64], squares: NDArray[np.int64]) -> None:
     for i in range(values.shape[0]):
         pattern = np.float64(values[i]).view(np.int64)
@@ -68,7 +68,7 @@ def _one_by_one(values: NDArray[Any], sums: NDArray[np.int64], squares: NDArray[
         deposit(squares, 2 * place + 54, high * high)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _by_exponent(values: NDArray[Any], bins: NDArray[np.int64]) -> None:
     """Add float32 to a sum of mantissas and one of their squares per exponent."""
     for i in range(values.shape[0]):
@@ -80,7 +80,7 @@ def _by_exponent(values: NDArray[Any], bins: NDArray[np.int64]) -> None:
         bins[exponent, 1] += mantissa * mantissa
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def empty_bins(bins: NDArray[np.int64], sums: NDArray[np.int64], squares: NDArray[np.int64]) -> None:
     """Move what is in the bins of exponents to the tables."""
     for exponent in range(bins.shape[0]):
@@ -91,7 +91,7 @@ def empty_bins(bins: NDArray[np.int64], sums: NDArray[np.int64], squares: NDArra
             bins[exponent, 0] = bins[exponent, 1] = 0
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def add_wide(
     values: NDArray[Any],
     smallest: float,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.ngrams.cpu import BYTE, CHAR, SPACE, WORD, is_ascii, mark_units, row_work, wide_space
 from tamis_kernels.threads import for_rows
 
@@ -42,7 +43,7 @@ def token_keys(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray
     for_rows(_token_keys, offsets, data, offsets, out)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _token_keys(first: int, last: int, data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
     for row in range(first, last):
         start, stop = offsets[row], offsets[row + 1]
@@ -79,7 +80,7 @@ def unit_room(unit: int, ngram: int) -> tuple[NDArray[np.int64], NDArray[np.uint
     return np.empty(held + words + SCANNED, np.int64), np.empty(words, np.uint64), np.empty(SCANNED + 1, np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def unit_of_row(data: NDArray[np.uint8], start: int, stop: int, unit: int) -> int:
     """Return the unit that a row is cut by: characters of pure ASCII are bytes."""
     return BYTE if unit == CHAR and is_ascii(data[start:stop]) else unit
@@ -121,7 +122,7 @@ def next_keys(
     return next_word_keys(text, first, stop, ngram, marks, words, white, out)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def next_word_keys(
     text: NDArray[np.uint8],
     first: int,
@@ -150,7 +151,7 @@ def next_word_keys(
     return found, (edges[2 * found] if held == out.size + ngram else -1)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def find_words(text: NDArray[np.uint8], first: int, stop: int, most: int, edges: NDArray[np.int64], white: NDArray[np.uint8]) -> int:
     """Write where the next words start and end, in turn, at most `most` words, and return how many."""
     held = 0
@@ -168,7 +169,7 @@ def find_words(text: NDArray[np.uint8], first: int, stop: int, most: int, edges:
     return (held + 1) // 2
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def mark_white(text: NDArray[np.uint8], first: int, start: int, end: int, stop: int, white: NDArray[np.uint8]) -> None:
     """Write, for each byte from `start` to `end`, whether it belongs to a White_Space character of `text[first:stop]`."""
     highest = u8(0)
@@ -205,7 +206,7 @@ def window_keys(text: NDArray[np.uint8], width: int, out: NDArray[np.uint64]) ->
         out[i] = chain(out[i], piece[i])
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def bytes_key(text: NDArray[np.uint8], start: int, stop: int) -> np.uint64:
     """Return the key of `text[start:stop]`, which is not empty."""
     key = u64(stop - start)
@@ -221,14 +222,14 @@ def bytes_key(text: NDArray[np.uint8], start: int, stop: int) -> np.uint64:
     return chain(key, piece)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def chain(key: np.uint64, piece: np.uint64) -> np.uint64:
     """Return the key lengthened by a piece."""
     key = u64(u64(key ^ piece) * MULTIPLIER)
     return u64(key ^ u64(key >> u64(32)))
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def eight_bytes(text: NDArray[np.uint8], at: np.uint64) -> np.uint64:
     """Read eight bytes as a little-endian number."""
     low = u64(u64(text[at]) | u64(u64(text[at + u64(1)]) << u64(8)))

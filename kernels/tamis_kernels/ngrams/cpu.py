@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def row_work(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     return work
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _count(
     first: int,
     last: int,
@@ -191,7 +192,7 @@ def stripe_windows(text: NDArray[np.uint8], stop: int, out: NDArray[np.uint32]) 
             out[i] = u32(out[i] + rotate(lane[i], turn))
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def xxh32(data: NDArray[np.uint8], start: int, stop: int) -> np.uint32:
     """Return xxHash32 of `data[start:stop]` with seed 0."""
     at, end = u64(start), u64(stop)  # an unsigned index needs no check for wrap-around, which is three times as fast here
@@ -217,13 +218,13 @@ def xxh32(data: NDArray[np.uint8], start: int, stop: int) -> np.uint32:
     return avalanche(value)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def rotate(value: np.uint32, turn: np.uint32) -> np.uint32:
     """Rotate 32 bits to the left."""
     return u32(u32(value << turn) | u32(value >> u32(u32(32) - turn)))
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def avalanche(value: np.uint32) -> np.uint32:
     """Return the final mix of xxHash32."""
     value = u32(u32(value ^ u32(value >> u32(15))) * PRIME2)
@@ -231,7 +232,7 @@ def avalanche(value: np.uint32) -> np.uint32:
     return u32(value ^ u32(value >> u32(16)))
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def word_at(data: NDArray[np.uint8], at: int | np.uint64) -> np.uint32:
     """Read four bytes as a little-endian word."""
     i = u64(at)
@@ -240,7 +241,7 @@ def word_at(data: NDArray[np.uint8], at: int | np.uint64) -> np.uint32:
     return u32(low | u32(high << u32(16)))
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def is_ascii(text: NDArray[np.uint8]) -> bool:
     """Say whether every byte is below 0x80."""
     seen = np.uint8(0)
@@ -249,7 +250,7 @@ def is_ascii(text: NDArray[np.uint8]) -> bool:
     return bool(seen < 0x80)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def mark_units(text: NDArray[np.uint8], first: int, stop: int, unit: int, marks: NDArray[np.int64]) -> int:
     """Write where units start, from `first` on, and return how many marks fit or stood there.
 
@@ -273,7 +274,7 @@ def mark_units(text: NDArray[np.uint8], first: int, stop: int, unit: int, marks:
     return held
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def next_character(text: NDArray[np.uint8], at: int, stop: int) -> int:
     """Return where the character after the one at `at` starts."""
     lead = text[u64(at)]
@@ -285,7 +286,7 @@ def next_character(text: NDArray[np.uint8], at: int, stop: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def wide_space(data: NDArray[np.uint8], at: int, stop: int) -> int:
     """Return how many bytes the White_Space character outside ASCII at `at` has; 0 when it is no such character."""
     lead = data[u64(at)]
@@ -305,7 +306,7 @@ def wide_space(data: NDArray[np.uint8], at: int, stop: int) -> int:
     return 3 if white else 0
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def join_words(data: NDArray[np.uint8], start: int, stop: int, out: NDArray[np.uint8]) -> int:
     """Copy the words of `data[start:stop]` with one space between them, and return how many bytes that makes."""
     length = 0
@@ -325,7 +326,7 @@ def join_words(data: NDArray[np.uint8], start: int, stop: int, out: NDArray[np.u
     return length - 1 if length > 0 and after_space else length
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def count_units(data: NDArray[np.uint8], start: int, stop: int, unit: int) -> int:
     """Count the bytes, characters or words of `data[start:stop]`."""
     if unit == BYTE or (unit == CHAR and is_ascii(data[start:stop])):

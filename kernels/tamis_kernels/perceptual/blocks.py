@@ -19,7 +19,7 @@ AT_ONCE = 6  # rows that are weighed in one loop: as many as most blocks have of
 ANY_ORDER = {"reassoc"}  # sums of whole numbers below 2⁵³ are the same in any order, so that they may be vector loops
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _window_bounds(size: int, centre: int) -> tuple[int, int]:
     width = (size + 2 * BLOCKS - 1) // (2 * BLOCKS)
     half = (width + 2) // 2
@@ -94,13 +94,13 @@ def _weights(size: int, cells: int, starts: NDArray[np.int64], weights: NDArray[
     _cubic(cells, size, starts, tent, weights)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _reach(size: int) -> int:
     """Return over how many pixels two windows of half a block reach at most."""
     return 2 * ((size + 127) // 128) + 1
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def taps(size: int, cells: int) -> int:
     """Return how many weights a block has at most, up to a multiple of `AT_ONCE`."""
     most = _reach(size) if cells == size else _reach(size) // 8 + 5

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
 from tamis_kernels.perceptual.blocks import ANY_ORDER, BLOCKS, SMALLEST_SIDE, filter_blocks, known_weights, tables_of, taps
 from tamis_kernels.threads import for_rows
 
@@ -215,7 +216,7 @@ def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     for_rows(turn_rows, 2048 * np.arange(len(hashes) + 1), hashes, out)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def turn_rows(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     """Write the eight forms of some hashes."""
     side, even = (16, 0) if hashes.shape[1] > 1 else (8, 1)  # frequencies begin at 1, or at 0: a flip turns the sign of odd ones
@@ -274,7 +275,7 @@ def transpose_rows(first: int, last: int, parted: NDArray[np.uint64], out: NDArr
         out[number, 1], out[number, 2] = _turn_words(parted[number, 2]), _turn_words(parted[number, 1])
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np.float64]) -> None:
     """Write how alike pairs of small pictures are: the largest of the correlations of the wholes and of their halves."""
     for pair in range(len(left)):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ def key_of(pattern: Any, sign: Any) -> Any:
     return ~pattern if pattern > sign else pattern | sign
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _count_leading(bits: NDArray[Any], infinity: Any, sign: Any, shift: Any, histogram: NDArray[np.int64]) -> None:
     magnitude = sign - bits.dtype.type(1)
     for i in range(bits.shape[0]):
@@ -49,7 +51,7 @@ def _count_following(
                 histogram[row, following & bits.dtype.type(histogram.shape[1] - 1)] += 1
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def _count_below_one(
     bits: NDArray[Any], infinity: Any, sign: Any, prefix: Any, shift: Any, digit: Any, histogram: NDArray[np.int64]
 ) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numba import njit
+from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def compress(values: NDArray[np.floating[Any]], bitmap: NDArray[np.uint8], offset: int, out: NDArray[np.floating[Any]]) -> int:
     """Copy the values whose bit is set to the beginning of `out`, and return how many there are."""
     found = 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from tamis_kernels.compiled import of_views
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -27,7 +29,7 @@ def advance(
     return min(stay, leave), min(enter, remain) + told, (leave < stay) + 2 * (remain <= enter)
 
 
-@njit(cache=True, nogil=True)
+@of_views
 def converted_spans(
     value: NDArray[np.float64],
     joined: NDArray[np.bool_],
