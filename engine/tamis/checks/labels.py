@@ -99,10 +99,13 @@ class Labels(Check):
 
     def _conflicts(self, case: Case, members: Indices, keepers: Indices, similarity: NDArray[np.float64]) -> None:
         records, places = np.unique(np.concatenate([members, keepers]), return_inverse=True)
+        labels = case.values("label", records)
+        if not (labels != "").any():  # as of tables without a column of labels
+            case.count(label_conflicts=0)
+            return
         parent = np.arange(len(records))
         components.union(parent, places[: len(members)], places[len(members) :])
         group = components.roots(parent)
-        labels = case.values("label", records)
         codes = pl.Series(labels, dtype=pl.String).rank("dense").to_numpy().astype(np.int64)
         mixed = _mixed(group, np.where(labels == "", -1, codes))
         case.count(label_conflicts=len(mixed))
