@@ -119,16 +119,22 @@ def test_kernels_need_only_numpy_and_numba(path: Path) -> None:
     assert on_device or not any(name.startswith(("numba.cuda", "tamis_kernels.device")) or name.endswith(".cuda") for name in found)
 
 
-def test_functions_that_count_no_references_return_no_array() -> None:
-    returned = {}
+def test_functions_that_count_no_references_hand_no_array_on_and_get_none() -> None:
+    returned, called, arrays = {}, {}, set()
     for path in sorted(KERNELS.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef) and any("of_views" in ast.unparse(decorator) for decorator in node.decorator_list):
-                assert node.returns is not None
-                returned[f"{path.relative_to(KERNELS)}: {node.name}"] = ast.unparse(node.returns)
+            if not isinstance(node, ast.FunctionDef) or node.returns is None:
+                continue
+            decorators, told = " ".join(map(ast.unparse, node.decorator_list)), ast.unparse(node.returns)
+            if "of_views" in decorators:
+                returned[f"{path.relative_to(KERNELS)}: {node.name}"] = told
+                called[node.name] = {one.func.id for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)}
+            elif "njit" in decorators and "inline" not in decorators and re.search("NDArray|Lane|Frame", told):
+                arrays.add(node.name)
     numbers = re.compile(r"(tuple\[)?((None|int|bool|float|np\.u?int(8|16|32|64)|np\.float64)(, )?)+\]?")
     assert len(returned) > 50
     assert {name: told for name, told in returned.items() if not numbers.fullmatch(told)} == {}
+    assert {name: names & arrays for name, names in called.items() if names & arrays} == {}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
