@@ -7,7 +7,7 @@ CUDA   ?= .venv-cuda
 DEMO   ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types unit unit-kernels unit-engine coverage test-cuda bench lock clean
+.PHONY: help install demo test check lint types unit coverage test-cuda bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,12 +39,6 @@ types: install
 
 unit: install  ## the tests in one process, which compiles each kernel once
 	$(BIN)/python -m pytest -m "not gpu"
-
-unit-kernels: install
-	$(BIN)/python -m pytest tests/kernels -m "not gpu"
-
-unit-engine: install
-	$(BIN)/python -m pytest --ignore=tests/kernels -m "not gpu"
 
 coverage: install  ## the kernels' tests and a whole run with the JIT off, CUDA in the simulator: the lines of the kernels that are reached
 	NUMBA_DISABLE_JIT=1 NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels -m "not slow" --quiet \

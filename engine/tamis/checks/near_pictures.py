@@ -19,6 +19,7 @@ from PIL import Image
 from tamis.checks.base import Observation
 from tamis.checks.keep import ranks
 from tamis.clustering import PAIRS_AT_A_TIME, band_components, stars
+from tamis.media import CELL
 from tamis_kernels import components, hamming, perceptual
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 MOST_PIXELS, MOST_BYTES = 2**31 - 1, 2**32 - 1
 RESEMBLES = "resembles the record that is kept"
 RESEMBLES_TURNED = "resembles the record that is kept, turned or mirrored"
-CELL = 8
 
 # Of each hash: its 64-bit words, the distance that suits it, the greatest that makes sense.
 HASHES = {"pdq": (4, 31, 127), "phash64": (1, 10, 16)}

@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, MediaBatch, Observation
+from tamis.media import CELL
 from tamis_kernels import perceptual, quality
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ STEPS = 64  # of the side's binary logarithm, in which sizes are counted
 LEAST_SPREAD = 0.25  # octaves: where most sizes are equal, their spread is 0 and any other size would be odd
 LEAST_SIDE = 32  # pixels of the longer side below which blur cannot be told
 STRAIGHT = 0.5  # share of a bar's length behind which the picture begins at once
-CELL = 8  # pixels along each side of a cell, of which large pictures are kept
 NORMAL = 1.4826  # median absolute deviations that a standard deviation of normal values is
 
 

@@ -1,8 +1,8 @@
 """Sniffing, grading and decoding of media files."""
 
-from tamis.media.decode import inspect, walk_jpegs
+from tamis.media.decode import CELL, inspect, walk_jpegs
 from tamis.media.inspection import GRADES, Grade, Inspection, Limits
 from tamis.media.photos import see_jpegs
 from tamis.media.sniff import MediaType, sniff
 
-__all__ = ["GRADES", "Grade", "Inspection", "Limits", "MediaType", "inspect", "see_jpegs", "sniff", "walk_jpegs"]
+__all__ = ["CELL", "GRADES", "Grade", "Inspection", "Limits", "MediaType", "inspect", "see_jpegs", "sniff", "walk_jpegs"]
