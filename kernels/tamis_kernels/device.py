@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import operator
+import os
 from bisect import bisect_right
 from collections import deque
 from contextlib import AbstractContextManager, contextmanager
@@ -19,7 +20,7 @@ from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import cuda, types
+from numba import config, cuda, types
 
 from tamis_kernels.backend import simulated
 
@@ -71,6 +72,8 @@ def _round_products(kind: Any, name: str) -> None:  # pragma: no cover - the sim
 if not simulated():  # pragma: no cover
     _round_products(types.float64, "llvm.nvvm.mul.rn.d")
     _round_products(types.float32, "llvm.nvvm.mul.rn.f")
+    os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small inputs are no mistake
+    config.reload_config()  # type: ignore[no-untyped-call]
 
 
 _resident: list[tuple[int, int, Any]] = []  # where a host's array begins and ends, and its bytes on the device

@@ -23,6 +23,7 @@ STRIPS = 1 << 17  # threads, each of which goes through one column
 WINDOW = 32
 MAGNITUDE = 0x7FFFFFFFFFFFFFFF
 i64, u64, f64 = np.int64, np.uint64, np.float64
+HIGHEST, LOWEST = i64(MAGNITUDE), i64(-MAGNITUDE - 1)  # as the least and the greatest they change nothing
 
 
 def accumulate(
@@ -128,7 +129,7 @@ def add_strip(
     base: Any = -1
     column = item % columns
     finite = held = nan = positive = negative = 0
-    least, greatest = keys[column, 0], keys[column, 1]
+    least, greatest = HIGHEST, LOWEST
     v0 = v1 = v2 = s0 = s1 = s2 = s3 = s4 = s5 = i64(0)
     for row in range(item // columns, rows, strips):
         pattern = f64(f64(matrix[row, column]) + 0.0).view(i64)  # -0.0 + 0.0 is 0.0
@@ -222,7 +223,7 @@ def add_steps(
         return
     zero = f64(ROUNDER).view(i64)
     finite = nan = positive = negative = outside = 0
-    least, greatest = keys[0], keys[1]
+    least, greatest = HIGHEST, LOWEST
     total = lower = upper = i64(0)
     for i in range(item, values.size, strips):
         value = f64(f64(values[i]) + 0.0)

@@ -69,7 +69,7 @@ def undo_chunk(lines: NDArray[np.uint8], row: int, step: int, first: int, last: 
         left = up = corner = i32(0)
         if i >= step:
             left = i32(done[row, i - step])
-        if row > 0:
+        if row > 0 and kind > SUB:  # what lies above may be another block's
             up = i32(done[row - 1, i])
             if i >= step:
                 corner = i32(done[row - 1, i - step])

@@ -1,0 +1,191 @@
+"""Stands for CuPy: NumPy's arrays behind a wall, which arrays of the host pass only where CuPy lets them.
+
+CuPy refuses to mix its arrays with NumPy's, gives arrays of no dimension where NumPy gives numbers, and copies to the host late where it is
+told not to wait; so does this.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import defaultdict
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MEMORY = 1 << 33
+_FUNCTIONS = (
+    "append arange argsort ascontiguousarray bincount concatenate count_nonzero cumsum diff empty empty_like flatnonzero full "
+    "maximum minimum ones searchsorted sort unique unpackbits where zeros zeros_like"
+)  # fmt: skip
+_FIGURES = {"shape", "dtype", "size", "ndim", "nbytes", "itemsize", "strides", "flags"}
+_BINARY = "add sub mul truediv floordiv mod and or xor lshift rshift eq ne lt le gt ge"
+_REFLECTED = "add sub mul truediv floordiv mod and or xor lshift rshift"
+
+
+class Array:
+    """An array on the device."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, host: Any) -> None:
+        self.host = np.asarray(host)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        told = self.host.__array_interface__
+        strides = None if self.host.flags.c_contiguous else self.host.strides
+        return {"shape": told["shape"], "typestr": told["typestr"], "data": told["data"], "strides": strides, "version": 3, "stream": 1}
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        message = "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
+        raise TypeError(message)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *given: Any, **options: Any) -> Any:
+        return lifted(getattr(ufunc, method))(*given, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.host, name)
+        if name in _FIGURES:
+            return found
+        return lifted(found) if callable(found) else Array(found)
+
+    def __getitem__(self, key: Any) -> Any:
+        return Array(self.host[lowered(key)])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.host[lowered(key)] = lowered(value)
+
+    def __len__(self) -> int:
+        return len(self.host)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(Array, self.host)
+
+    def __bool__(self) -> bool:
+        return bool(self.host)
+
+    def __int__(self) -> int:
+        return int(self.host)
+
+    __index__ = __int__
+
+    def __float__(self) -> float:
+        return float(self.host)
+
+    def set(self, source: Any, stream: Any = None) -> None:
+        """Copy an array of the host over this one, which it must be like."""
+        assert isinstance(source, np.ndarray)
+        assert (source.dtype, source.shape, source.flags.c_contiguous) == (self.host.dtype, self.host.shape, True)
+        self.host[...] = source
+
+    def get(self, stream: Any = None, out: Any = None, *, blocking: bool = True) -> Any:
+        """Return a copy of the host, or write over an array of it: at once, or when the stream is waited for."""
+        target = np.empty(self.host.shape, self.host.dtype) if out is None else out
+        assert (target.dtype, target.shape) == (self.host.dtype, self.host.shape)
+        source = self.host.copy()
+        if blocking:
+            target[...] = source
+        else:
+            target.reshape(-1).view(np.uint8)[:] = 0xA5
+            _late[stream].append(lambda: np.copyto(target, source))
+        return target
+
+
+_late: defaultdict[Any, list[Callable[[], None]]] = defaultdict(list)
+
+
+def lowered(value: Any) -> Any:
+    """Return what NumPy works on; an array of the host among what is given is refused."""
+    if isinstance(value, Array):
+        return value.host
+    if isinstance(value, tuple | list):
+        return type(value)(map(lowered, value))
+    if isinstance(value, np.ndarray) and value.ndim:
+        message = f"Unsupported type {type(value)}"
+        raise TypeError(message)
+    return value
+
+
+def lifted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of NumPy as one of the device's arrays."""
+
+    def call(*given: Any, **options: Any) -> Any:
+        found = function(*map(lowered, given), **{name: lowered(value) for name, value in options.items()})
+        return Array(found) if isinstance(found, np.ndarray | np.generic) else found
+
+    return call
+
+
+def _operate(name: str, *, reflected: bool) -> Callable[[Any, Any], Any]:
+    how = getattr(operator, f"{name}_" if name in ("and", "or") else name)
+    return lambda one, other: lifted(how)(other, one) if reflected else lifted(how)(one, other)
+
+
+for _name in _BINARY.split():
+    setattr(Array, f"__{_name}__", _operate(_name, reflected=False))
+for _name in _REFLECTED.split():
+    setattr(Array, f"__r{_name}__", _operate(_name, reflected=True))
+for _name in ("neg", "invert", "abs"):
+    setattr(Array, f"__{_name}__", lambda one, how=getattr(operator, _name): lifted(how)(one))
+
+
+class Stream:
+    """A stream, whose late copies arrive when it is waited for."""
+
+    ptr = 0
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def synchronize(self) -> None:
+        """Wait."""
+        for arrive in _late.pop(self, []):
+            arrive()
+
+
+class Pool:
+    """The memory that arrays come from, which never ends."""
+
+    limit = 0
+
+    def set_limit(self, size: int) -> None:
+        """Bound it."""
+        self.limit = size
+
+    def free_bytes(self) -> int:
+        """Return what is held for later."""
+        return 0
+
+    used_bytes = free_bytes
+
+    def free_all_blocks(self) -> None:
+        """Give it back."""
+
+
+def modules() -> dict[str, ModuleType]:
+    """Return what is imported as CuPy."""
+    cupy, cupyx = ModuleType("cupy"), ModuleType("cupyx")
+    pool, default = Pool(), Stream()
+    for module in (cupy, cupyx):
+        module.__spec__ = ModuleSpec(module.__name__, None)
+    known: dict[str, Any] = {name: lifted(getattr(np, name)) for name in _FUNCTIONS.split()}
+    known |= {name: getattr(np, name) for name in ("uint8", "uint32", "uint64", "int32", "int64", "float32", "float64", "bool_")}
+    known["array"] = lambda value, *given: Array(np.array(value.host if isinstance(value, Array) else value, *given))
+    known["asarray"] = lambda value: value if isinstance(value, Array) else Array(np.array(value))
+    known["get_default_memory_pool"] = lambda: pool
+    known["ndarray"] = Array
+    runtime = SimpleNamespace(
+        getDeviceCount=lambda: 1, memGetInfo=lambda: (MEMORY, MEMORY), deviceSynchronize=lambda: None, CUDARuntimeError=RuntimeError
+    )
+    known["cuda"] = SimpleNamespace(Stream=Stream, get_current_stream=lambda: default, runtime=runtime)
+    vars(cupy).update(known)
+    vars(cupyx)["empty_pinned"] = lambda shape, dtype: np.empty(shape, dtype)
+    return {"cupy": cupy, "cupyx": cupyx}

@@ -1,0 +1,235 @@
+"""Runs grids of a kernel: block after block, and the threads of a block one at a time, upwards and downwards in turns between barriers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from llvmlite import binding as llvm
+from numba import njit, types
+
+from emulator import checks
+from emulator import lowering as the
+from emulator.arithmetic import declarations
+from emulator.ptx import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+ARCHITECTURE = (9, 0)
+DIVERGED = -3
+UNWRITTEN = 0xA5  # what shared memory holds at first
+MOST_SHADOWED = 1 << 24  # bytes whose accesses are remembered, 24 bytes for each
+
+
+class KernelFault(AssertionError):
+    """A kernel did what a GPU would not forgive: an access outside its arrays, a race, or a barrier that only some threads reach."""
+
+
+class Entry(types.WrapperAddressProtocol):  # type: ignore[misc]  # untyped
+    """A kernel's function, for Numba to call."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+
+    def __wrapper_address__(self) -> int:
+        return self.address
+
+    def signature(self) -> Any:
+        """Return its type."""
+        return types.int32(types.uint64, types.uint64, *[types.int32] * 5)
+
+
+@dataclass(slots=True)
+class Program:
+    """A kernel as machine code of this processor."""
+
+    name: str
+    entry: Entry
+    frame_size: int
+    shared_size: int
+    sites: list[Any]
+    blocks: list[Any]
+    constants: list[NDArray[np.uint8]]
+    code: Any = field(repr=False)  # lives as long
+
+
+@cache
+def target() -> Any:
+    """Return this processor, for LLVM."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(opt=1)
+
+
+def translated(name: str, ptx: str, *, touch: int | None = None, visited: bool = False) -> Program:
+    """Return PTX as machine code; see `lowering.Lowering`."""
+    kernel = read(ptx)
+    constants = {key: np.frombuffer(value, np.uint8).copy() for key, value in kernel.constants.items()}
+    lowering = the.Lowering(kernel, touch, {key: value.ctypes.data for key, value in constants.items()}, visited=visited)
+    text = lowering.write()
+    module = llvm.parse_assembly(text + declarations(text))
+    module.verify()
+    builder = llvm.create_pass_builder(target(), llvm.create_pipeline_tuning_options(speed_level=1))
+    builder.getModulePassManager().run(module, builder)
+    engine = llvm.create_mcjit_compiler(module, llvm.Target.from_default_triple().create_target_machine(opt=1))
+    engine.finalize_object()
+    entry = Entry(engine.get_function_address("kernel"))
+    return Program(name, entry, lowering.frame_size, kernel.shared_size, lowering.sites, lowering.blocks, [*constants.values()], engine)
+
+
+def total(sizes: Sequence[int]) -> int:
+    """Return how many blocks or threads there are."""
+    return int(np.prod(sizes))
+
+
+def type_of(value: Any) -> types.Type:
+    """Return the type that a kernel is compiled for, given an argument."""
+    if isinstance(value, np.ndarray):
+        layout = "C" if value.flags.c_contiguous else "F" if value.flags.f_contiguous else "A"
+        return types.Array(_scalar(value.dtype), value.ndim, layout)
+    if isinstance(value, tuple):
+        members = [type_of(one) for one in value]
+        return types.NamedTuple(members, type(value)) if hasattr(value, "_fields") else types.BaseTuple.from_types(members)
+    return _scalar(np.asarray(value).dtype)
+
+
+def _scalar(dtype: Any) -> types.Type:
+    return types.boolean if dtype == np.bool_ else getattr(types, dtype.name)
+
+
+def flattened(value: Any) -> Iterator[Any]:
+    """Yield what a kernel gets for an argument: of an array object and parent, number and size of items, address, shape and strides."""
+    if isinstance(value, np.ndarray):
+        address = value.__array_interface__["data"][0]
+        yield from map(np.int64, (0, 0, value.size, value.itemsize, address, *value.shape, *value.strides))
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from flattened(one)
+    else:
+        yield np.asarray(value)[()]
+
+
+def arrays_of(value: Any) -> Iterator[NDArray[Any]]:
+    """Yield the arrays of an argument."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from arrays_of(one)
+
+
+def packed(values: Sequence[Any]) -> NDArray[np.uint8]:
+    """Return parameters as they lie in memory, each at a multiple of its size."""
+    room = bytearray()
+    for value in values:
+        room += bytes(-len(room) % value.itemsize) + value.tobytes()
+    return np.frombuffer(bytes(room) or bytes(8), np.uint8).copy()
+
+
+@njit  # type: ignore[untyped-decorator]
+def run_block(
+    kernel: Any, machine: NDArray[np.int64], frames: NDArray[np.int64], states: NDArray[np.int32], x: int, y: int, z: int, down: bool
+) -> int:
+    """Run one block, until all its threads have ended."""
+    states[:] = 0
+    total = x * y * z
+    machine[the.VOTES] = machine[checks.EPOCH] = 0
+    while True:
+        waits = -1
+        for number in range(total):
+            thread = total - 1 - number if down else number
+            if states[thread] == the.ENDED:
+                continue
+            frame = frames[thread].ctypes.data
+            at = np.int32(thread % x), np.int32(thread // x % y), np.int32(thread // x // y)
+            state = kernel(machine.ctypes.data, frame, states[thread], np.int32(thread), at[0], at[1], at[2])
+            states[thread] = state
+            if state == the.STRAYED:
+                return the.STRAYED
+            if state > 0:
+                if waits != -1 and waits != state:  # noqa: PLR1714  # Numba knows no `in`
+                    return DIVERGED
+                waits = state
+        if waits < 0:
+            return 0
+        machine[the.VOTE], machine[the.VOTES] = machine[the.VOTES], 0
+        machine[checks.EPOCH] += 1
+        down = not down
+
+
+class Grid:
+    """One launch of a program.
+
+    Parameters
+    ----------
+    program
+        What runs.
+    blocks, threads
+        Three numbers each.
+    dynamic
+        Bytes of shared memory that the launch asks for.
+    arguments
+        Of the host: arrays, numbers, and tuples of these.
+    checked
+        Whether accesses are checked; the program was translated with `checks.touch`.
+    """
+
+    def __init__(
+        self, program: Program, blocks: Sequence[int], threads: Sequence[int], dynamic: int, arguments: Sequence[Any], *, checked: bool
+    ) -> None:
+        self.program, self.blocks, self.threads = program, tuple(blocks), tuple(threads)
+        count = total(self.threads)
+        self.parameters = packed([one for argument in arguments for one in flattened(argument)])
+        self.shared = np.full(program.shared_size + dynamic + 16, UNWRITTEN, np.uint8)
+        self.states = np.zeros(count, np.int32)
+        self.frames = np.zeros((count, max(1, program.frame_size // 8)), np.int64)
+        self.machine = machine = np.zeros(checks.WORDS, np.int64)
+        machine[the.PARAMETERS] = self.parameters.ctypes.data
+        machine[the.SHARED] = self.shared.ctypes.data
+        machine[the.BLOCK_SIZE : the.BLOCK_SIZE + 3] = self.threads
+        machine[the.GRID_SIZE : the.GRID_SIZE + 3] = self.blocks
+        machine[the.DYNAMIC] = dynamic
+        self.shared_shadows = np.zeros((0, 3), np.int64)
+        if checked:
+            given = [one for argument in arguments for one in arrays_of(argument)]
+            spans = checks.spans_of([self.shared[:-16], *program.constants, *given])
+            self.spans = np.ascontiguousarray(spans)
+            size = int((spans[:, 1] - spans[:, 0]).sum())
+            machine[checks.SPANS], machine[checks.SPAN_COUNT] = self.spans.ctypes.data, len(spans)
+            machine[checks.RACES] = size <= MOST_SHADOWED
+            self.shadows = np.zeros((size if size <= MOST_SHADOWED else 0, 3), np.int64)
+            machine[checks.SHADOWS] = self.shadows.ctypes.data
+            if self.shared.size > 16:
+                begin = self.shared.ctypes.data
+                row = spans[int(np.searchsorted(spans[:, 1], begin, side="right"))]
+                before = int(row[2] + begin - row[0])
+                self.shared_shadows = self.shadows[before : before + self.shared.size - 16]
+
+    def run(self, *, down: bool = False) -> None:
+        """Run all blocks, from the last one on where `down`.
+
+        Raises
+        ------
+        KernelFault
+            A thread strayed.
+        """
+        numbers = range(total(self.blocks))
+        for number in reversed(numbers) if down else numbers:
+            self.run_block(number, down=down)
+
+    def run_block(self, number: int, *, down: bool = False) -> None:
+        """Run one block."""
+        x, y, _ = self.blocks
+        self.machine[the.BLOCK : the.BLOCK + 3] = number % x, number // x % y, number // x // y
+        self.shared[:] = UNWRITTEN
+        self.shared_shadows[:] = 0  # no other block sees it
+        result = run_block(self.program.entry, self.machine, self.frames, self.states, *self.threads, down)
+        if result == DIVERGED:
+            raise KernelFault(f"{self.program.name}: block {number} waits at two barriers at once")
+        if result:
+            raise KernelFault(f"{self.program.name}: {checks.told(self.machine, self.program.sites, self.spans)}")
