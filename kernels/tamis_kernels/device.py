@@ -1,7 +1,10 @@
-"""What CUDA kernels share: arrays on the device, launches, and products that are rounded. Only modules named `cuda…` import it.
+"""What CUDA kernels share: arrays on the device, launches, and how indices and products are compiled. Only modules named `cuda…` import it.
 
 NVIDIA's compilers fuse a product with the sum that it goes into, which saves a rounding and so gives other bits than a processor. They
 leave alone what is asked for as a rounded product, so that is what `*` of floats becomes in CUDA kernels, shared scalar functions included.
+
+Indices are places from the begin: Numba asks of each whether it is negative, and so counts from the end, which is three to six instructions of
+the dozen that an element may take; no kernel has such indices, and one that had would leave its arrays in the tests of compiled kernels.
 
 Arrays are CuPy's, whose pool hands out memory without asking the driver each time; Numba's kernels take them as they are. In Numba's
 simulator, which has no device, NumPy's arrays stand for them.
@@ -69,7 +72,13 @@ def _round_products(kind: Any, name: str) -> None:  # pragma: no cover - the sim
     lower(operator.mul, kind, kind)(product)
 
 
+def _index_from_the_begin() -> None:  # pragma: no cover - the simulator indexes as Python does
+    arrayobj = importlib.import_module("numba.cuda.np.arrayobj")
+    arrayobj.fix_integer_index = lambda context, builder, kind, index, _size: context.cast(builder, index, kind, types.intp)
+
+
 if not simulated():  # pragma: no cover
+    _index_from_the_begin()
     _round_products(types.float64, "llvm.nvvm.mul.rn.d")
     _round_products(types.float32, "llvm.nvvm.mul.rn.f")
     os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small inputs are no mistake

@@ -1,0 +1,186 @@
+"""Count what each CUDA kernel would cost a GPU, without one, and say what that bounds it to on an H200.
+
+PYTHONPATH=tests/cuda:kernels .venv-cuda/bin/python tests/cuda/counting.py [operation …]
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from emulator import counts, grid, install
+from numba import cuda
+from numba.cuda import dispatcher
+
+from tamis_kernels import (
+    affine, bands, components, fss, groups, hamming, histogram, jaccard, jpeg, minhash, moments, ngram_keys, ngrams, perceptual, photos, png,
+    quality, quantiles, ranks, sensor, symbols, validity, viterbi, windows, xxh3, yeo_johnson,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MULTIPROCESSORS, CLOCK, BANDWIDTH = 132, 1.98e9, 4.3e12
+"""Of an H200, and the bytes a second that a copy on it reads and writes together."""
+QUARTERS = 4  # of a multiprocessor, each of which issues an instruction of a warp in a cycle
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A call, and how many items of work it is."""
+
+    name: str
+    call: Callable[..., Any]
+    items: int
+    unit: str
+
+
+_programs: dict[Any, tuple[grid.Program, grid.Program]] = {}
+counter = counts.Counter()
+
+
+def run(self: Any, arguments: tuple[Any, ...], configuration: Any) -> None:
+    """Take the place of a launch."""
+    types = tuple(self.typeof_pyval(one) for one in arguments)
+    if (self, types) not in _programs:
+        ptx, _ = cuda.compile_ptx(self.py_func, types, cc=grid.ARCHITECTURE, device=False)
+        name = f"{self.py_func.__module__.removeprefix('tamis_kernels.').partition('.')[0]}.{self.py_func.__name__}"
+        traced = grid.translated(name, ptx, touch=counts.trace.address, visited=True)
+        _programs[self, types] = grid.translated(name, ptx), traced
+    given = [install.lowered(one) for one in arguments]
+    counter.run(*_programs[self, types], configuration.griddim, configuration.blockdim, configuration.sharedmem, given)
+
+
+def cases() -> Iterator[Case]:
+    """Yield what is counted: each operation at inputs of a usual shape."""
+    generator = np.random.default_rng(1)
+    count = 1 << 16
+    values = 20 + 5 * generator.standard_normal(count // 60 * 60)
+    elements = generator.integers(0, 2**32, count, dtype=np.uint32)
+    for size in (64, 1024):
+        rows = np.arange(0, count + 1, size)
+        yield Case(f"affine32, rows of {size}", lambda rows=rows: minhash.signatures(elements, rows, backend="cuda"), count, "elements")
+        yield Case(f"fss, rows of {size}", lambda rows=rows: fss.signatures(elements.astype(np.uint64), rows, backend="cuda"), count, "elements")
+    words = np.array([f"w{i:x}" for i in range(20_000)])
+    texts = [" ".join(words[generator.integers(0, words.size, 300)]).encode() for _ in range(100)]
+    data, offsets = np.frombuffer(b"".join(texts), np.uint8), np.cumsum([0, *map(len, texts)])
+    yield Case("hashes of word 5-grams", lambda: ngrams.hashes(data, offsets, unit="word", ngram=5, backend="cuda"), data.size, "bytes")
+    yield Case("keys of word 5-grams", lambda: ngram_keys.keys(data, offsets, unit="word", ngram=5, backend="cuda"), data.size, "bytes")
+    table = generator.integers(0, 2**32, (5000, 128), dtype=np.uint32)
+    yield Case("16 x 8 band keys", lambda: bands.keys(table, bands=16, rows=8, backend="cuda"), 16 * 5000, "keys")
+    left, right = generator.integers(0, count, (2, count))
+
+    def clusters() -> None:
+        parent = np.arange(count)
+        components.union(parent, left, right, backend="cuda")
+        components.roots(parent, backend="cuda")
+
+    yield Case("union-find of random edges", clusters, count, "edges")
+    sets, starts = jaccard.sorted_sets(generator.integers(0, 5000, 500 * 1000).astype(np.uint32), np.arange(0, 500 * 1000 + 1, 500))
+    one, other = generator.integers(0, starts.size - 1, (2, 4000))
+    yield Case("Jaccard of pairs of 500", lambda: jaccard.pairs(sets, starts, one, other, backend="cuda"), 4000, "pairs")
+    short = values.astype(np.float32)
+    for kind, those in (("float32", short), ("float64", values)):
+        yield Case(f"exact moments, {kind}", lambda those=those: moments.accumulate(those, backend="cuda"), those.size, "values")
+        yield Case(f"z-score, {kind}", lambda those=those: affine.transform(those, 20.0, 5.0, backend="cuda"), those.size, "values")
+        yield Case(f"three quantiles, {kind}", lambda those=those: quantiles.quantiles(those, [0.25, 0.5, 0.75], backend="cuda"), those.size, "values")
+    yield Case("moments on a grid", lambda: moments.accumulate_fixed(values, low=-100.0, high=100.0, backend="cuda"), values.size, "values")
+    yield Case("places among 1,001 quantiles", lambda: ranks.transform(values, np.linspace(0, 40, 1001), backend="cuda"), values.size, "values")
+    yield Case("Yeo-Johnson", lambda: yeo_johnson.transform(values, 0.5, backend="cuda"), values.size, "values")
+    yield Case("words of windows of 60", lambda: symbols.words(values.reshape(-1, 60), segments=12, backend="cuda"), values.size, "values")
+    yield Case("figures of windows of 60", lambda: windows.describe(values, np.arange(0, values.size + 1, 60), backend="cuda"), values.size, "values")
+    yield Case("histogram of 100 bins", lambda: histogram.histogram(values, np.linspace(0, 40, 101), backend="cuda"), values.size, "values")
+    pixels = generator.integers(0, 256, (count, 3), np.uint8)
+    yield Case("bytes by value", lambda: histogram.byte_counts(pixels, backend="cuda"), pixels.size, "bytes")
+    yield from sensor_cases(generator)
+    yield from picture_cases(generator)
+
+
+def sensor_cases(generator: np.random.Generator) -> Iterator[Case]:
+    count, second = 1 << 17, 10**9
+    noise = 20 + 2 * generator.standard_normal(count)
+    slow = np.round(20 + 5 * np.sin(np.arange(count) / 3e5), 2)
+    time = np.arange(count) * second
+    limits = sensor.Limits(
+        sentinels=(-9999.0,), suspect_span=(10.0, 30.0), fail_span=(0.0, 40.0), spike=(5.0, 9.0), spike_differential=(5.0, 9.0),
+        rate=(5.0, 9.0), flat_tolerance=0.05, flat=(60 * second, 600 * second), attenuated=0.1, attenuated_window=3600 * second,
+        gap=10 * second, ordered=True, rails=(0.0, 40.0), period=second, jitter=second // 10, drift=second // 4,
+    )  # fmt: skip
+    offsets = np.linspace(0, count, 14).astype(np.int64)
+    for name, value in (("noise", noise), ("a slow signal", slow)):
+        yield Case(f"13 tests, series of {name}", lambda value=value: sensor.quality_of_groups(time, value, offsets, limits, backend="cuda"), count, "rows")
+    yield Case("Hampel, 21 rows", lambda: sensor.hampel(noise[:8192], window=21, backend="cuda"), 8192, "rows")
+    for size in (16, 200, 4000):
+        rows = np.arange(0, noise.nbytes // size * size + 1, size)
+        yield Case(f"digests of records of {size} bytes", lambda rows=rows: xxh3.hash128(noise.view(np.uint8), rows, backend="cuda"), int(rows[-1]), "bytes")
+    value = 15 + np.cumsum(generator.normal(0, 0.2, 4096))
+    yield Case("converted spans", lambda: viterbi.converted_spans(value, np.ones(4096, np.bool_), 1.8, 32.0, spread=0.2, backend="cuda"), 4096, "rows")
+
+
+def picture_cases(generator: np.random.Generator) -> Iterator[Case]:
+    for words, limit in ((1, 3), (4, 31)):
+        hashes = generator.integers(0, 2**64 - 1, (8192, words), dtype=np.uint64)
+        for method in ("all", "index"):
+            yield Case(f"pairs of {64 * words} bits, {method}", lambda hashes=hashes, limit=limit, method=method: hamming.pairs(hashes, limit, method=method, backend="cuda"), 8192 * 8191 // 2, "pairs")
+    from PIL import Image
+
+    height, width = 768, 1024
+    y, x = np.mgrid[0:height, 0:width]
+    files = []
+    for number in range(128):
+        levels = 128 + 60 * np.sin(x / (20 + number)) + 40 * np.sin(y / 13) + generator.normal(0, 6, (height, width))
+        target = io.BytesIO()
+        Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=80)
+        files.append(target.getvalue())
+    yield Case("photos", lambda: photos.describe(files, backend="cuda"), sum(map(len, files)), "bytes")
+    small = perceptual.pack(list(generator.integers(0, 256, (256, 47, 62)).astype(np.uint8)))
+    yield Case("figures of quality, 47 x 62", lambda: quality.measure(*small, backend="cuda"), 256, "pictures")
+    squares = generator.integers(0, 256, (512, 32, 32)).astype(np.uint8)
+    yield Case("pHash of 32 x 32", lambda: perceptual.phash64(squares, backend="cuda"), 512, "pictures")
+    lines = generator.integers(0, 256, (300, png.row_bytes(800, 8, 2)), np.uint8)
+    lines[:, 0] = 4
+    yield Case("PNG", lambda: png.gray(lines.reshape(-1), (300, 800), depth=8, colour=2, backend="cuda"), lines.size, "bytes")
+
+
+def bounds(found: counts.Costs) -> dict[str, float]:
+    """Return the seconds that each part of an H200 takes for the costs, were it busy all the time."""
+    machine = MULTIPROCESSORS * CLOCK
+    return {
+        "arithmetic": found.cycles / QUARTERS / machine,
+        "lines": found.lines / machine,
+        "shared": found.shared / machine,
+        "memory": found.footprint * counts.SECTOR / BANDWIDTH,
+    }
+
+
+def main() -> None:
+    """Print a line for each kernel of each case, and the time that the case takes at best."""
+    wanted = sys.argv[1:]
+    dispatcher.CUDADispatcher.call = run
+    print("case, kernel: issue slots an item, lanes at work, sectors a request (4 are 32 threads' 4 bytes), bytes of memory an item, "
+          "turns of shared memory an item, atomics an item; bound by")
+    for case in cases():
+        if wanted and not any(word in case.name for word in wanted):
+            continue
+        counter.found.clear()
+        case.call()
+        seconds = 0.0
+        for name in counter.found:
+            one = counter.costs(name)
+            part, time = max(bounds(one).items(), key=lambda pair: pair[1])
+            seconds += time
+            each = case.items
+            print(
+                f"{case.name}, {name}: {one.slots / each:.4g} slots, {one.lanes / max(one.slots, 1) / 32:.0%} lanes, "
+                f"{one.sectors / max(one.requests, 1):.1f} sectors and {one.lines / max(one.requests, 1):.1f} lines a request, "
+                f"{one.requests / each:.3g} requests, "
+                f"{one.footprint * 32 / each:.3g} bytes, {one.shared / each:.3g} turns, {one.atomics / each:.3g} atomics; {part}, {time / max(1e-30, sum(bounds(one).values())):.0%}: {each / time:.3g} {case.unit}/s"
+            , flush=True)
+        print(f"{case.name}: at best {case.items / seconds:.3g} {case.unit}/s on an H200, its kernels alone" if seconds else f"{case.name}: no kernel", flush=True)
+
+
+if __name__ == "__main__":
+    main()
