@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +13,12 @@ from PIL import Image
 from backends import BACKENDS, COMPILED
 from tamis_kernels import jpeg, perceptual, photos, quality
 from tamis_kernels.errors import ArgumentError
+from tamis_kernels.jpeg import group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 
 @cache
@@ -66,7 +72,13 @@ def test_photos_are_told_what_the_steps_tell(backend: Any) -> None:
 def test_files_kept_apart_are_walked_alone(backend: Any) -> None:
     files = [photo(17, 60, "L"), photo(41, 50, subsampling=0, restart=2), b"", photo(17, 60, "L"), photo(40, 33)[:-300], photo(3, 9)]
     apart = np.array([True, False, True, False, True, True])
-    found, alone = photos.describe(files, apart=apart, backend=backend), photos.describe(files, backend="cpu")
+
+    def keep(first: int, walks: Sequence[jpeg.Walk]) -> NDArray[np.bool_]:
+        assert [walk.width for walk in walks] == [0 if data == b"" else jpeg.walk(data).width for data in files[first : first + len(walks)]]
+        assert [walk.values.size for walk in walks] == [0] * len(walks)
+        return apart[first : first + len(walks)]
+
+    found, alone = photos.describe(files, apart=keep, backend=backend), photos.describe(files, backend="cpu")
     walks = jpeg.walk_many(files, backend="cpu")
     assert found.seen.tolist() == [False, True, False, True, False, False]
     for kept, mine, theirs in zip(apart, found.walks, walks, strict=True):
@@ -80,8 +92,8 @@ def test_files_kept_apart_are_walked_alone(backend: Any) -> None:
 
 @pytest.mark.parametrize("apart", [np.zeros(2, np.bool_), np.zeros(1, np.int64)], ids=["too many", "no truths"])
 def test_files_kept_apart_are_told_by_one_truth_each(apart: Any) -> None:
-    with pytest.raises(ArgumentError, match=r"apart must be bool\[1\]"):
-        photos.describe([b""], apart=apart, backend="cpu")
+    with pytest.raises(ArgumentError, match=r"apart must return bool\[1\]"):
+        photos.describe([b""], apart=lambda _first, _walks: apart, backend="cpu")
 
 
 @pytest.mark.parametrize("backend", COMPILED)
@@ -96,7 +108,7 @@ def test_nothing_to_see(files: list[bytes], backend: Any) -> None:
 def test_groups_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
     files = corpus()
     expected = photos.describe(files, backend="reference")
-    monkeypatch.setattr(jpeg, "GROUP_BYTES", 2000)
+    monkeypatch.setattr(group, "GROUP_BYTES", 2000)
     found = photos.describe(files, backend=backend)
     assert [walk[:-1] for walk in found.walks] == [walk[:-1] for walk in expected.walks]
     np.testing.assert_array_equal(found.hashes, expected.hashes)
