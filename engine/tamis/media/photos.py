@@ -40,22 +40,26 @@ def describe_jpegs(files: Sequence[bytes], backend: BackendName) -> list[Seen]:
     """Walk JPEG files, and hash and measure the pictures of those that are upright and large; of the others the pictures are returned."""
     places = [place for place, data in enumerate(files) if begins_like_jpeg(data)]
     chosen = [files[place] for place in places]
-    headers = [jpeg.Header()] * len(chosen)  # of the whole ones those that are read
+    staying: dict[int, jpeg.Header] = {}
 
     def wants_pixels(first: int, walks: Sequence[Walk]) -> NDArray[np.bool_]:
-        """Say which pictures the host turns, shrinks or needs the colours of."""
+        """Say which pictures the host turns, shrinks or needs the colours of, and note those that stay."""
         wanted = np.zeros(len(walks), np.bool_)
-        for row, walk in enumerate(walks):
-            data = chosen[first + row]
-            if walk.fault == "none":
-                header = headers[first + row] = jpeg.header_of(walk, data)
-                wanted[row] = jpeg.is_luminance(walk, data) and not (walk.first_is_finest and in_upright_cells(header))
+        for row, (walk, data) in enumerate(zip(walks, chosen[first : first + len(walks)], strict=True)):
+            if walk.fault == "none" and jpeg.is_luminance(walk, data):
+                header = jpeg.header_of(walk, data)
+                if walk.first_is_finest and in_upright_cells(header):
+                    staying[first + row] = header
+                else:
+                    wanted[row] = True
         return wanted
 
     found = photos.describe(chosen, apart=wants_pixels, backend=backend)
+    figures = np.stack([*found.figures.values()], axis=1)
+    told: list[Told | None] = [None] * len(chosen)
+    for row, header in staying.items():
+        told[row] = Told(found.hashes[row], int(found.qualities[row]), found.small[row], figures[row], header)
     seen: list[Seen] = [(None, None)] * len(files)
-    columns = found.hashes, found.qualities.tolist(), found.small, np.stack([*found.figures.values()], axis=1)
-    told = map(Told, *columns, headers)
-    for place, data, walk, shown, one in zip(places, chosen, found.walks, found.seen.tolist(), told, strict=True):
-        seen[place] = walk, one if shown and jpeg.is_luminance(walk, data) else None
+    for place, one in zip(places, zip(found.walks, told, strict=True), strict=True):
+        seen[place] = one
     return seen

@@ -23,7 +23,7 @@ from tamis_kernels.jpeg import layout as _the
 from tamis_kernels.jpeg.layout import FAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -149,12 +149,11 @@ def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Bac
 def walks_of(facts: NDArray[np.int64], pictures: Sequence[NDArray[np.uint8]] | None = None) -> list[Walk]:
     """Return what rows of facts tell, with the pictures where they are given."""
     column = facts.T.tolist()
-    nothing = repeat((), len(facts)), repeat(_NO_VALUES, len(facts))
-    sides, values = (sides_of(facts), pictures) if pictures is not None else nothing
+    known = pictures is not None
     rows = zip(
         map(FAULTS.__getitem__, column[_the.FAULT]),
         column[_the.PLACE],
-        np.where(facts[:, _the.FAULT] == _the.NONE, -1, facts[:, _the.MCU]).tolist(),
+        [mcu if fault else -1 for fault, mcu in zip(column[_the.FAULT], column[_the.MCU], strict=True)],
         column[_the.MCUS],
         column[_the.BAD],
         column[_the.WIDTH],
@@ -167,17 +166,17 @@ def walks_of(facts: NDArray[np.int64], pictures: Sequence[NDArray[np.uint8]] | N
         column[_the.JUNK_AT],
         column[_the.INTERVAL],
         column[_the.ZERO_PADS],
-        sides,
-        values,
-        strict=True,
+        sides_of(column) if known else repeat(()),
+        pictures if known else repeat(_NO_VALUES),
+        strict=False,
     )
     return [*map(Walk._make, rows)]
 
 
-def sides_of(facts: NDArray[np.int64]) -> Iterator[Sampling]:
-    """Yield height and width of each component's picture, of each file; none where no frame was understood."""
-    sides = facts[:, _the.SIDES : _the.SAMPLING] * (facts[:, _the.MCUS, None] != 0)
-    return map(_pairs, *sides.T.tolist())
+def sides_of(column: Sequence[Sequence[int]]) -> list[Sampling]:
+    """Return height and width of each component's picture, of each file, by the columns of facts; none where no frame was understood."""
+    sides = zip(*column[_the.SIDES : _the.SAMPLING], strict=True)
+    return [_pairs(*some) if mcus else () for some, mcus in zip(sides, column[_the.MCUS], strict=True)]
 
 
 @lru_cache(1024)  # photos have few sizes

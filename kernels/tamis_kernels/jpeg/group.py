@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from itertools import pairwise
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,14 +40,12 @@ _ROOM = _Room()
 
 def ends(files: Sequence[File]) -> NDArray[np.int64]:
     """Return how many bytes the files before each one have, and all of them: int64[n + 1]."""
-    offsets = np.zeros(len(files) + 1, np.int64)
-    np.cumsum([len(file) for file in files], out=offsets[1:])
-    return offsets
+    return np.array([*accumulate(map(len, files), initial=0)], np.int64)
 
 
 def in_groups(work: Callable[[int, int], None], files: Sequence[File]) -> None:
     """Call `work(first, last)` for files that fit into the room together, or that are one, group after group."""
-    for group in pairwise(edges(ends(files), GROUP_BYTES)):
+    for group in pairwise(edges([*accumulate(map(len, files), initial=0)], GROUP_BYTES)):
         work(*group)
 
 
@@ -57,14 +57,18 @@ def walk_in_room(walk_files: Callable[..., None], files: Sequence[File], facts: 
     for file, start, stop in zip(files, starts, starts[1:], strict=False):
         buffer[start:stop] = np.frombuffer(file, np.uint8)
     walk_files(buffer[: starts[-1]], offsets, facts, planes)
-    return [planes[4 * start : 4 * start + size].copy() for start, size in zip(starts, pixels_of(facts).tolist(), strict=False)]
+    return [planes[4 * start : 4 * start + size].copy() for start, size in zip(starts, pixels_of(facts), strict=False)]
 
 
-def pixels_of(facts: NDArray[np.int64]) -> NDArray[np.int64]:
+def pixels_of(facts: NDArray[np.int64]) -> list[int]:
     """Return how many values the picture of each file has: none where no frame was understood."""
-    sides = facts[:, the.SIDES : the.SIDES + 8]
-    pixels: NDArray[np.int64] = (sides[:, ::2] * sides[:, 1::2]).sum(axis=1) * (facts[:, the.MCUS] != 0)
-    return pixels
+    sides, mcus = facts[:, the.SIDES : the.SAMPLING].tolist(), facts[:, the.MCUS].tolist()
+    return [_area(*some) if many else 0 for some, many in zip(sides, mcus, strict=True)]
+
+
+@lru_cache(1024)  # photos have few sizes
+def _area(*sides: int) -> int:
+    return sum(map(mul, sides[::2], sides[1::2]))
 
 
 def _room(size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

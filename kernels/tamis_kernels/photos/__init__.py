@@ -95,7 +95,7 @@ def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None,
         out = hashes[rows], qualities[rows], small[rows], figures[rows]
         pictures = module.describe_files(files[rows], keep, perceptual.COSINES, LOGS, facts[rows], *out)
         seen[rows] = seen_of(facts[rows], kept).cells > 0
-        for row, sides in zip(np.flatnonzero(kept).tolist(), jpeg.sides_of(facts[rows][kept]), strict=True):
+        for row, sides in zip(np.flatnonzero(kept).tolist(), jpeg.sides_of(facts[rows][kept].T.tolist()), strict=True):
             walks[first + row] = walks[first + row]._replace(sides=sides, values=pictures[row])
 
     module.in_groups(describe_some, files)

@@ -35,11 +35,12 @@ class Seen:
 
 def seen_of(facts: NDArray[np.int64], apart: NDArray[np.bool_]) -> Seen:
     """Return the pictures of files walked without a fault, not kept apart, and with their first component sampled the most finely."""
-    across, down = facts[:, the.SAMPLING : the.SAMPLING + 4] >> 4, facts[:, the.SAMPLING : the.SAMPLING + 4] & 15
-    finest = (across[:, 0] == across.max(axis=1)) & (down[:, 0] == down.max(axis=1))
+    factors = np.ascontiguousarray(facts[:, the.SAMPLING : the.SAMPLING + 4].T)  # along which NumPy is fast
+    across, down = factors >> 4, factors & 15
+    finest = (across[0] == across.max(axis=0)) & (down[0] == down.max(axis=0))
     seen = (facts[:, the.FAULT] == the.NONE) & finest & ~apart
     sides = facts[:, the.SIDES : the.SIDES + 8].reshape(-1, 4, 2) * seen[:, None, None]
-    cells = sides.prod(axis=2)
+    cells = sides[:, :, 0] * sides[:, :, 1]
     chroma = np.where(facts[:, the.COMPONENTS] == 3, cells[:, 1] + cells[:, 2], 0)
     return Seen(np.ascontiguousarray(sides[:, 0]), facts[:, [the.HEIGHT, the.WIDTH]] * seen[:, None], cells[:, 0], chroma)
 
