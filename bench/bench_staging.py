@@ -24,6 +24,7 @@ from PIL import Image
 from tamis.media.photos import describe_jpegs
 from tamis_kernels import jpeg, photos
 from tamis_kernels.jpeg import cpu
+from tamis_kernels.jpeg.lane import FILE, IDLE
 from tamis_kernels.jpeg.layout import FACTS
 from tamis_kernels.threads import copied
 
@@ -93,7 +94,7 @@ def without_a_device() -> Callable[[NDArray[np.int64]], None]:
         if kernel is walks.read_headers:
             given[2][:] = known[0][: len(given[2])]
         elif kernel is walks.open_scans:
-            given[0].lanes.state[:, walks.FILE] = walks.IDLE
+            given[0].lanes.state[:, FILE] = IDLE
 
     replace: Any = setattr
     for module in (walks, hashes, figures):

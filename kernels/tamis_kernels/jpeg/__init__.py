@@ -149,7 +149,6 @@ def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Bac
 def walks_of(facts: NDArray[np.int64], pictures: Sequence[NDArray[np.uint8]] | None = None) -> list[Walk]:
     """Return what rows of facts tell, with the pictures where they are given."""
     column = facts.T.tolist()
-    known = pictures is not None
     rows = zip(
         map(FAULTS.__getitem__, column[_the.FAULT]),
         column[_the.PLACE],
@@ -166,8 +165,8 @@ def walks_of(facts: NDArray[np.int64], pictures: Sequence[NDArray[np.uint8]] | N
         column[_the.JUNK_AT],
         column[_the.INTERVAL],
         column[_the.ZERO_PADS],
-        sides_of(column) if known else repeat(()),
-        pictures if known else repeat(_NO_VALUES),
+        repeat(()) if pictures is None else sides_of(column),
+        repeat(_NO_VALUES) if pictures is None else pictures,
         strict=False,
     )
     return [*map(Walk._make, rows)]
