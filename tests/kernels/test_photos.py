@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backends import BACKENDS, COMPILED
+from backends import BACKENDS, COMPILED, CUDA
 from tamis_kernels import jpeg, perceptual, photos, quality
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.jpeg import group
@@ -88,6 +88,35 @@ def test_files_kept_apart_are_walked_alone(backend: Any) -> None:
     told = [(one.hashes, one.qualities, one.small, *one.figures.values()) for one in (found, alone)]
     for mine, theirs in zip(*told, strict=True):
         np.testing.assert_array_equal(mine, np.where(found.seen.reshape(-1, *[1] * (mine.ndim - 1)), theirs, 0))
+
+
+@pytest.mark.parametrize("backend", [CUDA])
+def test_groups_beyond_the_memory_are_halved_and_tell_the_same(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
+    from tamis_kernels.jpeg.cuda import walk_batch
+    from tamis_kernels.photos import cuda
+
+    files, sizes = corpus(), []
+
+    def narrow(files: Sequence[bytes], facts: NDArray[np.int64]) -> Any:
+        sizes.append(len(files))
+        if len(files) > 1:
+            message = "out of memory"
+            raise MemoryError(message)
+        return walk_batch(files, facts)
+
+    def wide(_first: int, walks: Sequence[jpeg.Walk]) -> NDArray[np.bool_]:
+        return np.array([walk.width > 40 for walk in walks])
+
+    expected = photos.describe(files, apart=wide, backend="cpu")
+    monkeypatch.setattr(cuda, "walk_batch", narrow)
+    found = photos.describe(files, apart=wide, backend=backend)
+    assert sizes.count(1) == len(files) < len(sizes)
+    for mine, theirs in zip(found.walks, expected.walks, strict=True):
+        assert mine[:-1] == theirs[:-1]
+        np.testing.assert_array_equal(mine.values, theirs.values)
+    np.testing.assert_array_equal(found.seen, expected.seen)
+    np.testing.assert_array_equal(found.hashes, expected.hashes)
+    np.testing.assert_array_equal(found.figures["total"], expected.figures["total"])
 
 
 @pytest.mark.parametrize("apart", [np.zeros(2, np.bool_), np.zeros(1, np.int64)], ids=["too many", "no truths"])

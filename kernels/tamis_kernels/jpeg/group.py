@@ -98,10 +98,11 @@ def filling(files: Sequence[File], offsets: NDArray[np.int64]) -> Callable[[int,
 
 def _addresses(files: Sequence[File]) -> NDArray[np.int64]:
     """Return where in memory each file is; it stays there for as long as somebody holds it."""
-    if all(isinstance(file, bytes) for file in files):
-        pointers: Any = ctypes.c_char_p * len(files)
+    pointers: Any = ctypes.c_char_p * len(files)
+    try:
         return np.frombuffer(memoryview(pointers(*files)), np.int64)
-    return np.array([np.frombuffer(file, np.uint8).ctypes.data for file in files], np.int64)
+    except TypeError:  # not all of them are bytes
+        return np.array([np.frombuffer(file, np.uint8).ctypes.data for file in files], np.int64)
 
 
 @intrinsic
