@@ -61,10 +61,12 @@ CUDA, CPU = "cuda, host to host", "cpu, all threads"
 
 
 def link(report: Report) -> float:
-    """Return the bytes a second that a copy from the host's pageable memory to the device reaches, and print it beside pinned memory."""
+    """Return the bytes a second that a copy from the host's pinned memory to the device reaches, and print it beside other ways."""
     if simulated():
         return 0.0
     import cupy
+
+    from tamis_kernels.device import copy_to_device
 
     pageable = np.ones(BYTES, np.uint8)
     pinned = np.frombuffer(cupy.cuda.alloc_pinned_memory(BYTES), np.uint8, BYTES)
@@ -74,17 +76,22 @@ def link(report: Report) -> float:
         device.set(source)
         cupy.cuda.runtime.deviceSynchronize()
 
+    def staged() -> None:
+        copy_to_device(pageable)
+        cupy.cuda.runtime.deviceSynchronize()
+
     def on_device() -> None:
         device.copy()
         cupy.cuda.runtime.deviceSynchronize()
 
     lanes: dict[str, Lane] = {
-        "pageable to device": partial(copy, pageable),
         "pinned to device": partial(copy, pinned),
+        "pageable to device, as tamis stages it": staged,
+        "pageable to device": partial(copy, pageable),
         "on the device": on_device,
     }
     rows = report.time("copies of 256 MB", lanes, work=BYTES / 1e9, unit="GB")
-    return rows["pageable to device"].rate * 1e9
+    return rows["pinned to device"].rate * 1e9
 
 
 def equal(found: Any, wanted: Any, tolerance: float) -> bool:
@@ -119,7 +126,7 @@ class Bench:
         self.report.time(
             case,
             {CUDA: partial(call, backend="cuda"), CPU: partial(call, backend="cpu")},
-            work=work, unit=unit, limit=limit, limit_note="bytes in and out over the link, pageable memory",
+            work=work, unit=unit, limit=limit, limit_note="bytes in and out over the link, pinned memory",
         )  # fmt: skip
 
 
@@ -335,6 +342,35 @@ def bench_png(bench: Bench, generator: np.random.Generator) -> None:
     bench.compare("converted spans of one series", spans, work=rows / 1e6, unit="M rows", bytes_moved=10 * rows)
 
 
+def bench_datasketch(report: Report) -> None:
+    """Compare with datasketch's MinHash in its GPU mode, which sends the hashes of one row at a time through CuPy."""
+    if simulated():
+        print("no lane of datasketch: its GPU mode needs CuPy and a GPU, for which the simulator does not stand")
+        return
+    try:
+        from datasketch import MinHash
+
+        new = partial(MinHash, num_perm=SLOTS, seed=1, hashfunc=int, gpu_mode="always")
+        new().update_batch([1])
+    except (ImportError, TypeError, RuntimeError) as error:  # TypeError: a version without the mode
+        print(f"no lane of datasketch: {error}")
+        return
+
+    def sketched(rows: list[list[int]]) -> NDArray[np.uint32]:
+        sketches = [new() for _ in rows]
+        for sketch, row in zip(sketches, rows, strict=True):
+            sketch.update_batch(row)
+        return np.array([sketch.hashvalues for sketch in sketches])
+
+    for size, many in ((1024, 200), (65536, 20)):
+        elements = np.random.default_rng(size).integers(0, 2**32, size * many, dtype=np.uint32)
+        ours = partial(minhash.signatures, elements, np.arange(0, size * many + 1, size), backend="cuda")
+        rows = elements.reshape(-1, size).tolist()  # as it takes them
+        report.check(f"{many} rows of {size}: the signatures of datasketch in GPU mode", np.array_equal(ours(), sketched(rows)))
+        lanes: dict[str, Lane] = {"tamis, cuda": ours, "datasketch, gpu_mode": partial(sketched, rows)}
+        report.time(f"affine32, {many} rows of {size}", lanes, work=size * many / 1e6, unit="M elements")
+
+
 def bench_run(report: Report) -> None:
     """Clean a sample corpus on both backends: the files must be the same."""
     if simulated():
@@ -375,6 +411,7 @@ def main() -> None:
         for share in (100,) if report.quick else SHARES:
             bench(Bench(report, speed, share))
         print(*crossovers(report.rows[done:]), sep="\n")
+    bench_datasketch(report)
     bench_run(report)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Item = str | Path | bytes
     Hashed = tuple[list[Inspection], NDArray[np.uint64], NDArray[np.uint8]]
 
-AT_A_TIME = 64
+AT_A_TIME, AT_A_TIME_ON_GPU = 64, 1024  # which has a thread a file
 
 
 def image_hashes(
@@ -90,17 +90,21 @@ def image_hashes(
 
 
 def _hashed(given: Iterable[Item], name: str, limits: Limits | None, backend: BackendName) -> Iterator[tuple[Sequence[Item], Hashed]]:
-    """Yield pictures, some at a time and in their order, with what was found of them; each thread does all that some pictures need."""
+    """Yield pictures, some at a time and in their order, with what was found of them; each thread does all that some pictures need.
+
+    A GPU has one, whose copies are then made by all.
+    """
 
     def hashed(some: Sequence[Item]) -> Hashed:
         seen = _inspected(some, limits, backend, pixels=name == "phash64")
         return seen, *hash_pictures(seen, name, backend)[:2]
 
-    threads = 1 if resolve(backend).name == "cuda" else get_num_threads()
+    on_gpu, cores = resolve(backend).name == "cuda", get_num_threads()
+    threads, each, most = (1, cores, AT_A_TIME_ON_GPU) if on_gpu else (cores, 1, AT_A_TIME)
     waiting: deque[tuple[Sequence[Item], Future[Hashed]]] = deque()
     items = iter(given)
-    with ThreadPoolExecutor(threads, initializer=set_num_threads, initargs=(1,)) as pool:
-        while some := list(islice(items, AT_A_TIME)):
+    with ThreadPoolExecutor(threads, initializer=set_num_threads, initargs=(each,)) as pool:
+        while some := list(islice(items, most)):
             waiting.append((some, pool.submit(hashed, some)))
             if len(waiting) > 2 * threads:
                 first, future = waiting.popleft()

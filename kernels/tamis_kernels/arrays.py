@@ -1,7 +1,8 @@
-"""What public functions ask of the arrays that they are given, where several ask the same."""
+"""What public functions ask of the arrays that they are given, where several ask the same, and how they part them."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy as np
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["check_column", "read_only"]
+__all__ = ["check_column", "edges", "read_only"]
 
 
 def check_column(values: NDArray[np.floating[Any]]) -> None:
@@ -26,3 +29,14 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def edges(sizes: Sequence[int] | NDArray[np.int64], most: int) -> list[int]:
+    """Return where batches of items begin, and where the last one ends: each takes at most so much, or is one item.
+
+    `sizes` is what the items before each one take, and all of them: items + 1, rising.
+    """
+    found = [0]
+    while found[-1] < len(sizes) - 1:
+        found.append(max(found[-1] + 1, bisect_right(sizes, sizes[found[-1]] + most) - 1))
+    return found

@@ -15,24 +15,26 @@ from __future__ import annotations
 import importlib
 import operator
 import os
-from bisect import bisect_right
 from collections import deque
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from functools import cache, partial
 from itertools import cycle, pairwise
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import config, cuda, types
+from numba import config, cuda, get_num_threads, set_num_threads, types
 
+from tamis_kernels.arrays import edges
 from tamis_kernels.backend import simulated
+from tamis_kernels.link import copy_to_device, held, pinned, resident, sent, to_device, to_host, to_hosts, xp
+from tamis_kernels.threads import copied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-
-xp: Any = importlib.import_module("numpy" if simulated() else "cupy")
 
 THREADS = 256
 """Threads a block, where a thread has an item of its own and nothing is shared."""
@@ -43,6 +45,7 @@ BATCH = 1 << 26
 
 __all__ = [
     "bound",
+    "copy_to_device",
     "give_back",
     "in_batches",
     "launch",
@@ -52,9 +55,12 @@ __all__ = [
     "resident",
     "room",
     "row_of",
+    "sent",
+    "side_by_side",
     "streamed",
     "to_device",
     "to_host",
+    "to_hosts",
     "uniform",
     "xp",
 ]
@@ -85,48 +91,9 @@ if not simulated():  # pragma: no cover
     config.reload_config()  # type: ignore[no-untyped-call]
 
 
-_resident: list[tuple[int, int, Any]] = []  # where a host's array begins and ends, and its bytes on the device
-
-
-def to_device(array: NDArray[Any]) -> Any:
-    """Return the array on the device: a copy, or what `resident` has put there, which nobody may change."""
-    found = _held(array)
-    return xp.array(array) if found is None else found
-
-
-def _held(array: NDArray[Any]) -> Any:
-    """Return an array that lies within a resident one as a part of it, else None."""
-    if array.size and array.flags.c_contiguous:
-        start = array.__array_interface__["data"][0]
-        for first, last, held in _resident:
-            if first <= start and start + array.nbytes <= last:
-                return held[start - first : start - first + array.nbytes].view(array.dtype).reshape(array.shape)
-    return None
-
-
-@contextmanager
-def resident(*arrays: NDArray[Any]) -> Iterator[None]:
-    """Keep arrays on the device as long as the block lasts: what is called in it takes them, and parts of them, from there.
-
-    The arrays must be contiguous, and stay as they are.
-    """
-    for array in arrays:
-        start = array.__array_interface__["data"][0]
-        _resident.append((start, start + array.nbytes, xp.array(array.reshape(-1).view(np.uint8))))
-    try:
-        yield
-    finally:
-        del _resident[len(_resident) - len(arrays) :]
-
-
 def on_device(array: Any) -> Any:
     """Return what is on the device as it is, and a copy of what is not; to be read alone, since the simulator copies nothing."""
     return xp.asarray(array)
-
-
-def to_host(array: Any, out: NDArray[Any]) -> None:
-    """Copy an array of the device over `out`."""
-    out[...] = array if simulated() else array.get()
 
 
 _bound: list[int] = [0]
@@ -228,14 +195,6 @@ def _streams() -> list[Any]:
     return [_NoStream() if simulated() else xp.cuda.Stream() for _ in range(FLIGHTS)]
 
 
-def _pinned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Return memory of the host that the device reads and writes by itself; CuPy keeps what is given back for the next batch."""
-    if simulated() or 0 in shape:
-        return np.empty(shape, dtype)
-    empty: NDArray[Any] = importlib.import_module("cupyx").empty_pinned(shape, dtype)
-    return empty
-
-
 class _Flight:
     """A batch under way on a stream of its own: in by pinned memory, through `work`, and back into pinned memory."""
 
@@ -251,10 +210,10 @@ class _Flight:
             raise
 
     def _bring(self, array: NDArray[Any]) -> Any:
-        if (held := _held(array)) is not None:
-            return held
-        staged = _pinned(array.shape, array.dtype)
-        staged[...] = array
+        if (there := held(array)) is not None:
+            return there
+        staged = pinned(array.shape, array.dtype)
+        copied(staged, array)
         self._staged.append(staged)
         if simulated():
             return staged
@@ -266,7 +225,7 @@ class _Flight:
     def _fetch(self, array: Any) -> NDArray[Any]:
         if simulated():
             return np.asarray(array)
-        staged = _pinned(array.shape, array.dtype)
+        staged = pinned(array.shape, array.dtype)
         if array.size:
             array.get(stream=self._stream, out=staged, blocking=False)
         return staged
@@ -275,7 +234,7 @@ class _Flight:
         """Wait for the batch and copy what came back to where it belongs."""
         self._stream.synchronize()
         for target, found in zip(self._targets, self._found, strict=True):
-            target[...] = found
+            copied(target, found)
 
 
 def uniform(items: int, each: int) -> range:
@@ -333,17 +292,66 @@ def streamed(
             aloft.popleft().land()
 
     try:
-        _halving(fly, _edges(sizes, min(most or BATCH, room() // FLIGHTS)))
+        _halving(fly, edges(sizes, min(most or BATCH, room() // FLIGHTS)))
     finally:
         land()
 
 
-def _edges(sizes: Sequence[int] | NDArray[np.int64], most: int) -> list[int]:
-    """Return where batches begin and end, each of at most so many bytes, or of one item."""
-    edges = [0]
-    while edges[-1] < len(sizes) - 1:
-        edges.append(max(edges[-1] + 1, bisect_right(sizes, sizes[edges[-1]] + most) - 1))
-    return edges
+def side_by_side(work: Callable[[int, int], None], sizes: Sequence[int] | NDArray[np.int64], most: int) -> None:
+    """Call `work(first, last)` for batches of items, `FLIGHTS` at a time: each on a thread of its own and, there, on a stream of its own.
+
+    That is for work that asks the host between its steps, and so cannot be launched at once as `streamed` does it: while one batch waits
+    for the device, another is copied into pinned memory. The threads are the process's; calls from several threads share them.
+    Batches that the device has no memory for come last, alone, and then in halves.
+
+    Parameters
+    ----------
+    work
+        Does the items first … last - 1 from the host's memory to the host's memory, perhaps a second time.
+    sizes
+        items + 1, rising: bytes of the device that the items before each one take. Batches are as large as `room` allows for so many
+        of them, and at most `most`, or one item.
+
+    Raises
+    ------
+    MemoryError
+        There is none for a single item.
+    """
+    bounds = edges(sizes, min(most, room() // FLIGHTS))
+    if simulated():  # which runs one kernel at a time
+        _halving(work, bounds)
+        return
+    under_way = [_pilots(os.getpid()).submit(_fly, work, first, last, get_num_threads()) for first, last in pairwise(bounds)]
+    wait(under_way)
+    refused = [pair for pair, flight in zip(pairwise(bounds), under_way, strict=True) if not flight.result()]
+    if refused:
+        give_back()
+    for pair in refused:
+        _halving(work, pair)
+
+
+@cache
+def _pilots(_process: int) -> ThreadPoolExecutor:
+    """Return the threads that batches are under way on, which `side_by_side` gives work."""
+    return ThreadPoolExecutor(FLIGHTS, "tamis-batch")
+
+
+@cache
+def _stream_of(_thread: int) -> Any:
+    return xp.cuda.Stream()
+
+
+def _fly(work: Callable[[int, int], None], first: int, last: int, threads: int) -> bool:
+    """Do a batch on this thread's stream, with so many threads for its copies; say whether the device had memory for it."""
+    set_num_threads(threads)
+    stream = _stream_of(get_ident())
+    with stream:
+        try:
+            work(first, last)
+        except MemoryError:
+            stream.synchronize()
+            return False
+    return True
 
 
 @cuda.jit(device=True)

@@ -11,7 +11,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import get_num_threads
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 LEAST_WORK = 1 << 16  # units of work, some nanoseconds each, that repay a thread's start
 RUNS_PER_THREAD = 4  # so that one slow run does not keep all others waiting
+
+
+LEAST_COPY = 1 << 21
+"""Bytes whose copy repays a thread's start."""
+STEP = 1 << 20  # bytes that are copied by one thread in any case
+
+
+def work_of_copies(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return, for `for_rows`, the cost of copying the bytes before each row, of which there are so many."""
+    return sizes // (LEAST_COPY // LEAST_WORK)
 
 
 def for_rows(kernel: Callable[..., None], work: NDArray[np.int64], *arguments: object) -> None:
@@ -47,6 +57,25 @@ def for_rows(kernel: Callable[..., None], work: NDArray[np.int64], *arguments: o
     bounds = np.unique(np.concatenate(([0], inner, [rows]))).tolist()
     for done in [_pool(threads, os.getpid()).submit(kernel, *pair, *arguments) for pair in pairwise(bounds)]:
         done.result()
+
+
+def copied(target: NDArray[Any], source: NDArray[Any]) -> None:
+    """Copy an array of the host over another one: by all threads where it is large, since one alone is slower than the link."""
+    if target.nbytes < 2 * LEAST_COPY or not (alike(source, target) and source.flags.c_contiguous):
+        target[...] = source
+        return
+    ends = np.minimum(np.arange(0, target.nbytes + STEP, STEP), target.nbytes)
+    for_rows(_copy_steps, work_of_copies(ends), target.reshape(-1).view(np.uint8), source.reshape(-1).view(np.uint8))
+
+
+def alike(source: Any, target: NDArray[Any]) -> bool:
+    """Say whether the bytes of one array are what the other one is to have."""
+    return bool(source.dtype == target.dtype and source.shape == target.shape and target.flags.c_contiguous)
+
+
+def _copy_steps(first: int, last: int, target: NDArray[np.uint8], source: NDArray[np.uint8]) -> None:
+    span = slice(first * STEP, last * STEP)
+    np.copyto(target[span], source[span])  # without Python's lock
 
 
 @cache

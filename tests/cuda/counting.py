@@ -28,6 +28,12 @@ MULTIPROCESSORS, CLOCK, BANDWIDTH = 132, 1.98e9, 4.3e12
 QUARTERS = 4  # of a multiprocessor, each of which issues an instruction of a warp in a cycle
 
 
+WARP = 32
+COLUMNS = ("cycles", "slots", "lanes", "requests", "sectors", "bytes", "turns", "atomics", "bound by", "items/s")
+"""For an item of work: cycles of a quarter of a multiprocessor and instructions issued; the share of lanes at work; requests to global
+memory; sectors of 32 bytes in each; bytes of memory that blocks touch at least once; turns of shared memory; atomic operations."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A call, and how many items of work it is."""
@@ -57,20 +63,20 @@ def run(self: Any, arguments: tuple[Any, ...], configuration: Any) -> None:
 def cases() -> Iterator[Case]:
     """Yield what is counted: each operation at inputs of a usual shape."""
     generator = np.random.default_rng(1)
-    count = 1 << 16
+    count = 1 << 22
     values = 20 + 5 * generator.standard_normal(count // 60 * 60)
     elements = generator.integers(0, 2**32, count, dtype=np.uint32)
-    for size in (64, 1024):
+    for size in (64, 1024, 65_536):
         rows = np.arange(0, count + 1, size)
         yield Case(f"affine32, rows of {size}", lambda rows=rows: minhash.signatures(elements, rows, backend="cuda"), count, "elements")
         yield Case(f"fss, rows of {size}", lambda rows=rows: fss.signatures(elements.astype(np.uint64), rows, backend="cuda"), count, "elements")
     words = np.array([f"w{i:x}" for i in range(20_000)])
-    texts = [" ".join(words[generator.integers(0, words.size, 300)]).encode() for _ in range(100)]
+    texts = [" ".join(words[generator.integers(0, words.size, 300)]).encode() for _ in range(2000)]
     data, offsets = np.frombuffer(b"".join(texts), np.uint8), np.cumsum([0, *map(len, texts)])
     yield Case("hashes of word 5-grams", lambda: ngrams.hashes(data, offsets, unit="word", ngram=5, backend="cuda"), data.size, "bytes")
     yield Case("keys of word 5-grams", lambda: ngram_keys.keys(data, offsets, unit="word", ngram=5, backend="cuda"), data.size, "bytes")
-    table = generator.integers(0, 2**32, (5000, 128), dtype=np.uint32)
-    yield Case("16 x 8 band keys", lambda: bands.keys(table, bands=16, rows=8, backend="cuda"), 16 * 5000, "keys")
+    table = generator.integers(0, 2**32, (50_000, 128), dtype=np.uint32)
+    yield Case("16 x 8 band keys", lambda: bands.keys(table, bands=16, rows=8, backend="cuda"), 16 * 50_000, "keys")
     left, right = generator.integers(0, count, (2, count))
 
     def clusters() -> None:
@@ -80,8 +86,8 @@ def cases() -> Iterator[Case]:
 
     yield Case("union-find of random edges", clusters, count, "edges")
     sets, starts = jaccard.sorted_sets(generator.integers(0, 5000, 500 * 1000).astype(np.uint32), np.arange(0, 500 * 1000 + 1, 500))
-    one, other = generator.integers(0, starts.size - 1, (2, 4000))
-    yield Case("Jaccard of pairs of 500", lambda: jaccard.pairs(sets, starts, one, other, backend="cuda"), 4000, "pairs")
+    one, other = generator.integers(0, starts.size - 1, (2, 20_000))
+    yield Case("Jaccard of pairs of 500", lambda: jaccard.pairs(sets, starts, one, other, backend="cuda"), 20_000, "pairs")
     short = values.astype(np.float32)
     for kind, those in (("float32", short), ("float64", values)):
         yield Case(f"exact moments, {kind}", lambda those=those: moments.accumulate(those, backend="cuda"), those.size, "values")
@@ -100,7 +106,7 @@ def cases() -> Iterator[Case]:
 
 
 def sensor_cases(generator: np.random.Generator) -> Iterator[Case]:
-    count, second = 1 << 17, 10**9
+    count, second = 1 << 20, 10**9
     noise = 20 + 2 * generator.standard_normal(count)
     slow = np.round(20 + 5 * np.sin(np.arange(count) / 3e5), 2)
     time = np.arange(count) * second
@@ -109,10 +115,10 @@ def sensor_cases(generator: np.random.Generator) -> Iterator[Case]:
         rate=(5.0, 9.0), flat_tolerance=0.05, flat=(60 * second, 600 * second), attenuated=0.1, attenuated_window=3600 * second,
         gap=10 * second, ordered=True, rails=(0.0, 40.0), period=second, jitter=second // 10, drift=second // 4,
     )  # fmt: skip
-    offsets = np.linspace(0, count, 14).astype(np.int64)
+    offsets = np.linspace(0, count, 105).astype(np.int64)
     for name, value in (("noise", noise), ("a slow signal", slow)):
         yield Case(f"13 tests, series of {name}", lambda value=value: sensor.quality_of_groups(time, value, offsets, limits, backend="cuda"), count, "rows")
-    yield Case("Hampel, 21 rows", lambda: sensor.hampel(noise[:8192], window=21, backend="cuda"), 8192, "rows")
+    yield Case("Hampel, 21 rows", lambda: sensor.hampel(noise[:65_536], window=21, backend="cuda"), 65_536, "rows")
     for size in (16, 200, 4000):
         rows = np.arange(0, noise.nbytes // size * size + 1, size)
         yield Case(f"digests of records of {size} bytes", lambda rows=rows: xxh3.hash128(noise.view(np.uint8), rows, backend="cuda"), int(rows[-1]), "bytes")
@@ -127,10 +133,10 @@ def picture_cases(generator: np.random.Generator) -> Iterator[Case]:
             yield Case(f"pairs of {64 * words} bits, {method}", lambda hashes=hashes, limit=limit, method=method: hamming.pairs(hashes, limit, method=method, backend="cuda"), 8192 * 8191 // 2, "pairs")
     from PIL import Image
 
-    height, width = 768, 1024
+    height, width = 128, 192  # threads a file of their own: what a byte costs is the same in larger ones
     y, x = np.mgrid[0:height, 0:width]
     files = []
-    for number in range(128):
+    for number in range(32):
         levels = 128 + 60 * np.sin(x / (20 + number)) + 40 * np.sin(y / 13) + generator.normal(0, 6, (height, width))
         target = io.BytesIO()
         Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=80)
@@ -157,29 +163,26 @@ def bounds(found: counts.Costs) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a line for each kernel of each case, and the time that the case takes at best."""
+    """Print a line for each kernel of each case, and what bounds the case."""
     wanted = sys.argv[1:]
     dispatcher.CUDADispatcher.call = run
-    print("case, kernel: issue slots an item, lanes at work, sectors a request (4 are 32 threads' 4 bytes), bytes of memory an item, "
-          "turns of shared memory an item, atomics an item; bound by")
+    print(" ".join(f"{name:>11}" for name in COLUMNS), " kernel")
     for case in cases():
         if wanted and not any(word in case.name for word in wanted):
             continue
         counter.found.clear()
         case.call()
+        print(f"\n{case.name}", flush=True)
         seconds = 0.0
         for name in counter.found:
             one = counter.costs(name)
             part, time = max(bounds(one).items(), key=lambda pair: pair[1])
             seconds += time
-            each = case.items
-            print(
-                f"{case.name}, {name}: {one.slots / each:.4g} slots, {one.lanes / max(one.slots, 1) / 32:.0%} lanes, "
-                f"{one.sectors / max(one.requests, 1):.1f} sectors and {one.lines / max(one.requests, 1):.1f} lines a request, "
-                f"{one.requests / each:.3g} requests, "
-                f"{one.footprint * 32 / each:.3g} bytes, {one.shared / each:.3g} turns, {one.atomics / each:.3g} atomics; {part}, {time / max(1e-30, sum(bounds(one).values())):.0%}: {each / time:.3g} {case.unit}/s"
-            , flush=True)
-        print(f"{case.name}: at best {case.items / seconds:.3g} {case.unit}/s on an H200, its kernels alone" if seconds else f"{case.name}: no kernel", flush=True)
+            each = (one.cycles, one.slots, one.lanes / WARP / max(one.slots, 1e-9) * case.items, one.requests,
+                    one.sectors / max(one.requests, 1) * case.items, one.footprint * counts.SECTOR, one.shared, one.atomics)  # fmt: skip
+            print(" ".join(f"{value / case.items:11.4g}" for value in each), f"{part:>11} {case.items / time:11.3g}  {name}")
+        if seconds:
+            print(f"at best {case.items / seconds:.3g} {case.unit} a second on an H200", flush=True)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,6 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         from tamis_kernels.minhash import cuda as minhash_cuda
         from tamis_kernels.moments import cuda as moments_cuda
         from tamis_kernels.perceptual import cuda as perceptual_cuda
-        from tamis_kernels.photos import cuda as photos_cuda
         from tamis_kernels.png import cuda as png_cuda
         from tamis_kernels.quality import cuda as quality_cuda
         from tamis_kernels.quantiles import cuda as quantiles_cuda
@@ -58,14 +57,13 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             histogram_cuda: {"THREADS": 8, "BLOCKS": 2, "MOST_HELD": 40},
             moments_cuda: {"STRIPS": 7},
             perceptual_cuda: {"THREADS": 16, "SMALL_THREADS": 8, "PICTURES": 2},
-            photos_cuda: {"LANES": 4},
             png_cuda: {"THREADS": 3, "CHUNK": 5},
             quality_cuda: {"PICTURES": 2},
             quantiles_cuda: {"ITEMS": 5},
             viterbi_cuda: {"THREADS": 3, "TILE": 8},
             sensor_cuda: {"STRETCH": 6, "THREADS": 4},
             hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
-            jpeg_cuda: {"LANES": 3, "THREADS": 2},
+            jpeg_cuda: {"BATCH": 450_000, "GAP": 100, "THREADS": 2},
             jaccard_cuda: {"WARP": 2, "WARPS": 2},
             minhash_cuda: {"THREADS": 4, "TILE": 8, "SEGMENT": 20},
         }

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backends import CUDA, at_most
-from tamis_kernels import jpeg
-from tamis_kernels.jpeg import layout
+from tamis_kernels import jpeg, threads
+from tamis_kernels.jpeg import group, layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,8 +257,24 @@ def test_the_company_of_a_file_changes_nothing(backend: BackendName) -> None:
 def test_files_beyond_one_buffer_are_walked_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     files = [*pictures()[::9], pictures()[-1] * 3]
     whole = [told(walk) for walk in jpeg.walk_many(files, backend="cpu")]
-    monkeypatch.setattr(jpeg, "GROUP_BYTES", 1_500)
+    monkeypatch.setattr(group, "GROUP_BYTES", 1_500)
     assert [told(walk) for walk in jpeg.walk_many(files, backend="cpu")] == whole
+
+
+@pytest.mark.parametrize("kind", [bytes, memoryview])
+def test_files_on_their_way_to_a_device_lie_end_to_end(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
+    monkeypatch.setattr(threads, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(threads, "LEAST_WORK", 1)
+    monkeypatch.setattr(threads, "LEAST_COPY", 4)
+    rng = np.random.default_rng(1)
+    files = [kind(rng.bytes(size)) for size in (0, 0, 5, 0, 1, 40, 3, 0, 0, 17, 0)]
+    offsets, whole = group.ends(files), np.frombuffer(b"".join(files), np.uint8)
+    fill = group.filling(files, offsets)
+    for piece in (1, 3, 16, whole.size):
+        for begin in range(0, whole.size, piece):
+            target = np.zeros(min(piece, whole.size - begin), np.uint8)
+            fill(begin, begin + target.size, target)
+            np.testing.assert_array_equal(target, whole[begin : begin + target.size])
 
 
 FAULTY: dict[str, Callable[[bytes], bytes]] = {

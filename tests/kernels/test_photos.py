@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from backends import BACKENDS, COMPILED
+from backends import BACKENDS, COMPILED, CUDA
 from tamis_kernels import jpeg, perceptual, photos, quality
 from tamis_kernels.errors import ArgumentError
+from tamis_kernels.jpeg import group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 
 @cache
@@ -66,7 +72,13 @@ def test_photos_are_told_what_the_steps_tell(backend: Any) -> None:
 def test_files_kept_apart_are_walked_alone(backend: Any) -> None:
     files = [photo(17, 60, "L"), photo(41, 50, subsampling=0, restart=2), b"", photo(17, 60, "L"), photo(40, 33)[:-300], photo(3, 9)]
     apart = np.array([True, False, True, False, True, True])
-    found, alone = photos.describe(files, apart=apart, backend=backend), photos.describe(files, backend="cpu")
+
+    def keep(first: int, walks: Sequence[jpeg.Walk]) -> NDArray[np.bool_]:
+        assert [walk.width for walk in walks] == [0 if data == b"" else jpeg.walk(data).width for data in files[first : first + len(walks)]]
+        assert [walk.values.size for walk in walks] == [0] * len(walks)
+        return apart[first : first + len(walks)]
+
+    found, alone = photos.describe(files, apart=keep, backend=backend), photos.describe(files, backend="cpu")
     walks = jpeg.walk_many(files, backend="cpu")
     assert found.seen.tolist() == [False, True, False, True, False, False]
     for kept, mine, theirs in zip(apart, found.walks, walks, strict=True):
@@ -78,10 +90,39 @@ def test_files_kept_apart_are_walked_alone(backend: Any) -> None:
         np.testing.assert_array_equal(mine, np.where(found.seen.reshape(-1, *[1] * (mine.ndim - 1)), theirs, 0))
 
 
+@pytest.mark.parametrize("backend", [CUDA])
+def test_groups_beyond_the_memory_are_halved_and_tell_the_same(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
+    from tamis_kernels.jpeg.cuda import walk_batch
+    from tamis_kernels.photos import cuda
+
+    files, sizes = corpus(), []
+
+    def narrow(files: Sequence[bytes], facts: NDArray[np.int64]) -> Any:
+        sizes.append(len(files))
+        if len(files) > 1:
+            message = "out of memory"
+            raise MemoryError(message)
+        return walk_batch(files, facts)
+
+    def wide(_first: int, walks: Sequence[jpeg.Walk]) -> NDArray[np.bool_]:
+        return np.array([walk.width > 40 for walk in walks])
+
+    expected = photos.describe(files, apart=wide, backend="cpu")
+    monkeypatch.setattr(cuda, "walk_batch", narrow)
+    found = photos.describe(files, apart=wide, backend=backend)
+    assert sizes.count(1) == len(files) < len(sizes)
+    for mine, theirs in zip(found.walks, expected.walks, strict=True):
+        assert mine[:-1] == theirs[:-1]
+        np.testing.assert_array_equal(mine.values, theirs.values)
+    np.testing.assert_array_equal(found.seen, expected.seen)
+    np.testing.assert_array_equal(found.hashes, expected.hashes)
+    np.testing.assert_array_equal(found.figures["total"], expected.figures["total"])
+
+
 @pytest.mark.parametrize("apart", [np.zeros(2, np.bool_), np.zeros(1, np.int64)], ids=["too many", "no truths"])
 def test_files_kept_apart_are_told_by_one_truth_each(apart: Any) -> None:
-    with pytest.raises(ArgumentError, match=r"apart must be bool\[1\]"):
-        photos.describe([b""], apart=apart, backend="cpu")
+    with pytest.raises(ArgumentError, match=r"apart must return bool\[1\]"):
+        photos.describe([b""], apart=lambda _first, _walks: apart, backend="cpu")
 
 
 @pytest.mark.parametrize("backend", COMPILED)
@@ -96,7 +137,7 @@ def test_nothing_to_see(files: list[bytes], backend: Any) -> None:
 def test_groups_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
     files = corpus()
     expected = photos.describe(files, backend="reference")
-    monkeypatch.setattr(jpeg, "GROUP_BYTES", 2000)
+    monkeypatch.setattr(group, "GROUP_BYTES", 2000)
     found = photos.describe(files, backend=backend)
     assert [walk[:-1] for walk in found.walks] == [walk[:-1] for walk in expected.walks]
     np.testing.assert_array_equal(found.hashes, expected.hashes)

@@ -58,18 +58,18 @@ def test_series_that_the_device_has_no_room_for_go_through_in_parts(memory: int)
 
 @pytest.mark.gpu
 def test_quality_statistics_and_hashes_of_a_batch_cross_the_link_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tamis_kernels import device
+    from tamis_kernels import device, link
 
     time, value, valid = series(90)
     offsets, bounds = np.array([0, 30, 90]), np.arange(0, 721, 16)
     brought: list[int] = []
-    pinned = device._pinned
+    pinned = link.pinned
 
     def counted(shape: tuple[int, ...], dtype: Any) -> Any:
         brought.append(int(np.prod(shape)) * np.dtype(dtype).itemsize)
         return pinned(shape, dtype)
 
-    monkeypatch.setattr(device, "_pinned", counted)
+    monkeypatch.setattr(device, "pinned", counted)
 
     def visit(backend: Any) -> Any:
         bits, flags = quality_of_groups(time, value, offsets, ALL, valid, backend)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from threading import Lock
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from backends import at_most
 from tamis_kernels import jaccard, ngrams, threads
 from tamis_kernels.minhash import text_signatures
 from tamis_kernels.threads import for_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @given(costs=st.lists(st.integers(0, 5)), many=st.integers(1, 4), least=st.integers(1, 9), lead=st.integers(0, 3))
@@ -62,3 +66,30 @@ def test_the_spread_changes_no_hash_signature_or_similarity(monkeypatch: pytest.
     monkeypatch.setattr(threads, "get_num_threads", lambda: 3)
     monkeypatch.setattr(threads, "LEAST_WORK", 64)
     assert everything() == alone
+
+
+@pytest.mark.parametrize("kind", ["u1", "?", "i4", "f8"])
+def test_large_arrays_are_copied_by_all_threads(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(threads, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(threads, "LEAST_WORK", 1)
+    monkeypatch.setattr(threads, "LEAST_COPY", 8)
+    monkeypatch.setattr(threads, "STEP", 16)
+    ran: list[int] = []
+    copy_steps = threads._copy_steps
+
+    def noted(first: int, last: int, *arrays: NDArray[Any]) -> None:
+        ran.append(get_ident())
+        copy_steps(first, last, *arrays)
+
+    monkeypatch.setattr(threads, "_copy_steps", noted)
+    source = np.random.default_rng(1).integers(0, 256, (7, 11)).astype(kind)
+    for one, other in ((source, np.zeros_like(source)), (source[:0], source[:0].copy()), (source[:1, :3], np.zeros((1, 3), kind))):
+        threads.copied(other, one)
+        np.testing.assert_array_equal(other, one)
+    assert len(ran) > 1
+    assert get_ident() not in ran
+    ran.clear()
+    for other in (np.zeros((11, 7), kind).T, np.zeros((7, 11), np.complex128)):  # not contiguous, of another kind: as NumPy does it
+        threads.copied(other, source)
+        np.testing.assert_array_equal(other, source)
+    assert ran == []

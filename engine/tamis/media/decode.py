@@ -123,7 +123,7 @@ def walk_jpegs(files: Sequence[bytes]) -> list[Walk | None]:
 def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool, walk: Walk | None, told: Told | None) -> Inspection:
     walk = walk or walk_many([data])[0]
     whole = walk.fault == "none"
-    header = jpeg.header_of(walk, data) if whole else jpeg.read_header(data)
+    header = told.header if told else jpeg.header_of(walk, data) if whole else jpeg.read_header(data)
     jpeg.check_size(header, data, limits)
     jpeg.check_walk(walk, len(data))
     notes = []

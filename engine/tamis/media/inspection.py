@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tamis.media.jpeg import Header
+
 Grade = Literal["ok", "benign", "misnamed", "damaged", "undecodable", "not_media", "bomb"]
 
 GRADES: dict[Grade, str] = {
@@ -59,12 +61,15 @@ class Told(NamedTuple):
         uint64[4], 0 … 100 and uint8[256], as `perceptual.describe` gives them.
     figures
         int64, in the order of `quality.FIGURES`.
+    header
+        What stands before the first scan, which was read to learn that the picture is upright.
     """
 
     hash: NDArray[np.uint64]
     quality: int
     small: NDArray[np.uint8]
     figures: NDArray[np.int64]
+    header: Header
 
 
 class Inspection(NamedTuple):

@@ -11,13 +11,14 @@ import numpy as np
 
 from tamis.media import jpeg
 from tamis.media.decode import begins_like_jpeg, in_upright_cells, walk_jpegs
-from tamis.media.inspection import FaultError, Told
+from tamis.media.inspection import Told
 from tamis_kernels import photos
 from tamis_kernels.backend import resolve
-from tamis_kernels.jpeg import walk_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from tamis_kernels.backend import BackendName
     from tamis_kernels.jpeg import Walk
@@ -39,27 +40,26 @@ def describe_jpegs(files: Sequence[bytes], backend: BackendName) -> list[Seen]:
     """Walk JPEG files, and hash and measure the pictures of those that are upright and large; of the others the pictures are returned."""
     places = [place for place, data in enumerate(files) if begins_like_jpeg(data)]
     chosen = [files[place] for place in places]
-    apart = np.array([_wants_pixels(data) for data in chosen], np.bool_)
-    found = photos.describe(chosen, apart=apart, backend=backend)
+    staying: dict[int, jpeg.Header] = {}
+
+    def wants_pixels(first: int, walks: Sequence[Walk]) -> NDArray[np.bool_]:
+        """Say which pictures the host turns, shrinks or needs the colours of, and note those that stay."""
+        wanted = np.zeros(len(walks), np.bool_)
+        for row, (walk, data) in enumerate(zip(walks, chosen[first : first + len(walks)], strict=True)):
+            if walk.fault == "none" and jpeg.is_luminance(walk, data):
+                header = jpeg.header_of(walk, data)
+                if walk.first_is_finest and in_upright_cells(header):
+                    staying[first + row] = header
+                else:
+                    wanted[row] = True
+        return wanted
+
+    found = photos.describe(chosen, apart=wants_pixels, backend=backend)
     figures = np.stack([*found.figures.values()], axis=1)
+    told: list[Told | None] = [None] * len(chosen)
+    for row, header in staying.items():
+        told[row] = Told(found.hashes[row], int(found.qualities[row]), found.small[row], figures[row], header)
     seen: list[Seen] = [(None, None)] * len(files)
-    again: list[int] = []
-    for row, (place, data, walk) in enumerate(zip(places, chosen, found.walks, strict=True)):
-        told = None
-        if walk.fault == "none" and not apart[row] and jpeg.is_luminance(walk, data):
-            if found.seen[row] and in_upright_cells(jpeg.header_of(walk, data)):
-                told = Told(found.hashes[row], int(found.qualities[row]), found.small[row], figures[row])
-            else:
-                again.append(place)
-        seen[place] = walk, told
-    for place, walk in zip(again, walk_many([files[place] for place in again], backend=backend), strict=True):
-        seen[place] = walk, None
+    for place, one in zip(places, zip(found.walks, told, strict=True), strict=True):
+        seen[place] = one
     return seen
-
-
-def _wants_pixels(data: bytes) -> bool:
-    """Say whether a picture is small, or turned by EXIF."""
-    try:
-        return not in_upright_cells(jpeg.read_header(data))
-    except FaultError:
-        return False  # there will be no picture

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import copy_to_device, launch, to_device, to_host, xp
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
     """Join the components of each edge's ends; the smaller root wins."""
-    parents = xp.array(parent)  # it is changed
+    parents = copy_to_device(parent)  # it is changed
     if left.size and not _falls(parents):
         message = "parent must hold, for each member, a member with no higher index; start from numpy.arange(n)"
         raise ArgumentError(message)  # a thread that climbs a circle never ends, and a GPU cannot be interrupted

@@ -12,9 +12,9 @@ Whatever the bytes are, a walk ends with a verdict: it raises nothing, reads not
 
 from __future__ import annotations
 
-import threading
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from tamis_kernels.jpeg import layout as _the
 from tamis_kernels.jpeg.layout import FAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -31,17 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FAULTS", "Walk", "walk", "walk_many"]
 
-GROUP_BYTES = 4 << 20
-
-
-class _Room(threading.local):
-    """Memory that a thread's walks use again: to clear new memory took as long as a tenth of the walk."""
-
-    files = np.empty(0, np.uint8)
-    planes = np.empty(0, np.uint8)
-
-
-_ROOM = _Room()
 _NO_VALUES = np.empty(0, np.uint8)
 
 
@@ -75,7 +64,8 @@ class Walk(NamedTuple):
     sides
         Height and width of each component at 1/8 scale; empty where no frame was understood.
     values
-        The picture at 1/8 scale, uint8[sum of height · width], component after component, 128 where it is lost.
+        The picture at 1/8 scale, uint8[sum of height · width], component after component, 128 where it is lost. From CUDA come parts of
+        one array for many files.
     """
 
     fault: str
@@ -103,9 +93,14 @@ class Walk(NamedTuple):
         return tuple(self.values[end - side[0] * side[1] : end].reshape(side) for end, side in zip(ends, self.sides, strict=True))
 
     @property
+    def first_is_finest(self) -> bool:
+        """Whether no component is sampled more finely than the first: only then it may be a grey picture of the full size."""
+        return bool(self.sampling) and _first_is_finest(self.sampling)
+
+    @property
     def luma(self) -> NDArray[np.uint8] | None:
         """The grey picture at 1/8 scale; None where there is none, or where the first component is not sampled the most finely."""
-        if not self.sides or not _first_is_finest(self.sampling):
+        if not self.sides or not self.first_is_finest:
             return None
         height, width = self.sides[0]
         return self.values[: height * width].reshape(height, width)
@@ -125,7 +120,7 @@ def walk(data: bytes, *, backend: BackendName | Backend = "auto") -> Walk:
 
 
 def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Backend = "auto") -> list[Walk]:
-    """Walk files on one thread, which holds no lock: threads may walk side by side.
+    """Walk files; on the CPU on one thread, which holds no lock: threads may walk side by side.
 
     Parameters
     ----------
@@ -139,66 +134,48 @@ def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Bac
     walks
         One for each file, in their order.
     """
-    walks: list[Walk] = []
     module = implementation("jpeg", backend)
-    most = getattr(module, "GROUP_BYTES", GROUP_BYTES)
-    for group in grouped(files, most):
-        offsets = np.concatenate([[0], np.cumsum([len(file) for file in group])]).astype(np.int64)
-        buffer, planes = _room(int(offsets[-1]), most)
-        for file, start, stop in zip(group, offsets[:-1], offsets[1:], strict=True):
-            buffer[start:stop] = np.frombuffer(file, np.uint8)
-        facts = np.zeros((len(group), _the.FACTS), np.int64)
-        module.walk_files(buffer[: offsets[-1]], offsets, facts, planes)
-        walks += [walk_of(row, planes[4 * start :]) for row, start in zip(facts.tolist(), offsets[:-1].tolist(), strict=True)]
+    walks: list[Any] = [None] * len(files)
+
+    def walk_some(first: int, last: int) -> None:
+        facts = np.zeros((last - first, _the.FACTS), np.int64)
+        pictures = module.walk_group(files[first:last], facts)
+        walks[first:last] = walks_of(facts, pictures)
+
+    module.in_groups(walk_some, files)
     return walks
 
 
-def _room(size: int, most: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return room for files of so many bytes and for their pictures; the thread keeps it unless it is large."""
-    if size <= _ROOM.files.size:
-        return _ROOM.files, _ROOM.planes
-    room = np.empty(max(size, most), np.uint8), np.empty(4 * max(size, most), np.uint8)  # a block has two bits at least
-    if len(room[0]) <= GROUP_BYTES:
-        _ROOM.files, _ROOM.planes = room
-    return room
-
-
-def grouped(files: Sequence[bytes | memoryview], most: int) -> Iterator[list[bytes | memoryview]]:
-    """Part files into groups that fit into the room."""
-    group: list[bytes | memoryview] = []
-    size = 0
-    for file in files:
-        if group and size + len(file) > most:
-            yield group
-            group, size = [], 0
-        group.append(file)
-        size += len(file)
-    if group:
-        yield group
-
-
-def walk_of(row: list[int], planes: NDArray[np.uint8] | None) -> Walk:
-    """Return what a row of facts tells, and the planes where they are given."""
-    sides = _pairs(*row[_the.SIDES : _the.SAMPLING]) if row[_the.MCUS] and planes is not None else ()
-    return Walk(
-        fault=FAULTS[row[_the.FAULT]],
-        place=row[_the.PLACE],
-        mcu=row[_the.MCU] if row[_the.FAULT] else -1,
-        mcus=row[_the.MCUS],
-        bad_mcus=row[_the.BAD],
-        width=row[_the.WIDTH],
-        height=row[_the.HEIGHT],
-        components=row[_the.COMPONENTS],
-        sampling=_factors(*row[_the.SAMPLING : _the.SAMPLING + 4]),
-        scan=row[_the.SCAN],
-        end=row[_the.END],
-        junk=row[_the.JUNK],
-        junk_at=row[_the.JUNK_AT],
-        interval=row[_the.INTERVAL],
-        zero_pads=row[_the.ZERO_PADS],
-        sides=sides,
-        values=_NO_VALUES if planes is None else planes[: sum([height * width for height, width in sides])].copy(),
+def walks_of(facts: NDArray[np.int64], pictures: Sequence[NDArray[np.uint8]] | None = None) -> list[Walk]:
+    """Return what rows of facts tell, with the pictures where they are given."""
+    column = facts.T.tolist()
+    rows = zip(
+        map(FAULTS.__getitem__, column[_the.FAULT]),
+        column[_the.PLACE],
+        [mcu if fault else -1 for fault, mcu in zip(column[_the.FAULT], column[_the.MCU], strict=True)],
+        column[_the.MCUS],
+        column[_the.BAD],
+        column[_the.WIDTH],
+        column[_the.HEIGHT],
+        column[_the.COMPONENTS],
+        map(_factors, *column[_the.SAMPLING : _the.SAMPLING + 4]),
+        column[_the.SCAN],
+        column[_the.END],
+        column[_the.JUNK],
+        column[_the.JUNK_AT],
+        column[_the.INTERVAL],
+        column[_the.ZERO_PADS],
+        repeat(()) if pictures is None else sides_of(column),
+        repeat(_NO_VALUES) if pictures is None else pictures,
+        strict=False,
     )
+    return [*map(Walk._make, rows)]
+
+
+def sides_of(column: Sequence[Sequence[int]]) -> list[Sampling]:
+    """Return height and width of each component's picture, of each file, by the columns of facts; none where no frame was understood."""
+    sides = zip(*column[_the.SIDES : _the.SAMPLING], strict=True)
+    return [_pairs(*some) if mcus else () for some, mcus in zip(sides, column[_the.MCUS], strict=True)]
 
 
 @lru_cache(1024)  # photos have few sizes

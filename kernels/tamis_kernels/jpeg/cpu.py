@@ -9,6 +9,8 @@ from numba import njit
 
 from tamis_kernels.compiled import of_views
 from tamis_kernels.jpeg import layout as the
+from tamis_kernels.jpeg.group import in_groups as in_groups
+from tamis_kernels.jpeg.group import walk_in_room
 from tamis_kernels.jpeg.header import (
     ACROSS,
     DOWN,
@@ -66,6 +68,8 @@ from tamis_kernels.jpeg.seam import find_seam
 from tamis_kernels.jpeg.tables import MOST_BITS, VALUE, WIDTH
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -313,6 +317,11 @@ def _feed(
         if open_interval(data[offsets[one] : offsets[one + 1]], lane, facts[one], planes[4 * offsets[one] : 4 * offsets[one + 1]]):
             return coming
         state[FILE] = IDLE
+
+
+def walk_group(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+    """Walk each of the files into its row of facts, and return their pictures."""
+    return walk_in_room(walk_files, files, facts)
 
 
 @njit(cache=True, nogil=True)

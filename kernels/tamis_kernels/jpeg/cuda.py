@@ -1,4 +1,4 @@
-"""The walk in CUDA: a file a thread, by the functions of the CPU, in a batch that lies in one buffer.
+"""The walk in CUDA: a file a thread, by the functions of the CPU, in batches of which each lies in one buffer, some under way at a time.
 
 A first kernel reads each file up to its first scan, so that its thread gets room for as many blocks as the frame declares and no more. Then
 scan by scan, of which a file has four at most: one kernel opens it and makes its tables, one walks its intervals, and one looks for a seam
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, int16
 
-from tamis_kernels.device import in_batches, launch, launch_blocks, to_device, to_host, xp
+from tamis_kernels.device import launch, launch_blocks, sent, side_by_side, to_device, to_host, xp
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, load, open_interval
+from tamis_kernels.jpeg.group import ends, filling, pixels_of
 from tamis_kernels.jpeg.header import Frame, next_scan
 from tamis_kernels.jpeg.lane import (
     AT,
@@ -45,36 +46,52 @@ from tamis_kernels.jpeg.lane import (
 from tamis_kernels.jpeg.tables import COUNT, END, MOST_BITS, PASSED, WIDTH
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
 
-GROUP_BYTES = 1 << 28
-LANES = 1 << 14  # files at a time: the lookups of one take 96 KB
+BATCH = 1 << 32  # bytes of the device that files take at a time: some five thousand photos
+FILE_BYTES, BYTE_FACTOR = 1 << 17, 6  # what a file takes there, and each of its bytes: tables, then data, blocks, picture and its edges
+GAP = 1 << 19  # bytes that cross the link in the time that it takes to start a copy
 THREADS = 128
 TABLES = 8 << WIDTH
 UNDER_WAY, TO_JUDGE = 1, 2  # what a file is, beside 0, not begun, and IDLE
 u64 = np.uint64
 
 
-def walk_files(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
-    """Walk each of the files that lie end to end in `data`; those of file i go into `facts[i]` and into `planes` from 4 · offsets[i] on."""
-
-    def walk(first: int, last: int) -> None:
-        bounds = offsets[first : last + 1]
-        pictures, begins = walk_batch(data[bounds[0] : bounds[-1]], bounds - bounds[0], facts[first:last])
-        found = np.empty(pictures.size, np.uint8)
-        to_host(pictures, found)
-        for at, begin, end in zip(bounds.tolist(), begins.tolist(), begins[1:].tolist(), strict=False):
-            planes[4 * at : 4 * at + end - begin] = found[begin:end]
-
-    in_batches(walk, len(facts), LANES)
+def in_groups(work: Callable[[int, int], None], files: Sequence[bytes | memoryview]) -> None:
+    """Call `work(first, last)` for files that the device has room for together, some groups at a time."""
+    side_by_side(work, BYTE_FACTOR * ends(files) + FILE_BYTES * np.arange(len(files) + 1), BATCH)
 
 
-def walk_batch(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:
+def walk_group(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+    """Walk each of the files into its row of facts, and return their pictures."""
+    return fetched(*walk_batch(files, facts), facts, np.ones(len(files), np.bool_))
+
+
+def fetched(pictures: Any, begins: NDArray[np.int64], facts: NDArray[np.int64], wanted: NDArray[np.bool_]) -> list[NDArray[np.uint8]]:
+    """Return the pictures of files that are wanted, and nothing of others; those that lie close to each other cross the link together."""
+    found = [np.empty(0, np.uint8)] * len(facts)
+    files = np.flatnonzero(wanted)
+    if not files.size:
+        return found
+    firsts, lasts = begins[files], begins[files] + np.array(pixels_of(facts), np.int64)[files]
+    cuts = [0, *(np.flatnonzero(firsts[1:] - lasts[:-1] > GAP) + 1).tolist(), files.size]
+    for some in map(slice, cuts, cuts[1:]):
+        start, stop = int(firsts[some][0]), int(lasts[some][-1])
+        run = np.empty(stop - start, np.uint8)
+        to_host(pictures[start:stop], run)
+        for file, first, last in zip(files[some].tolist(), (firsts[some] - start).tolist(), (lasts[some] - start).tolist(), strict=True):
+            found[file] = run[first:last]
+    return found
+
+
+def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:
     """Walk files that all have a thread; return their pictures on the device, and where those of each begin."""
-    count = len(facts)
-    files, bounds, told = to_device(data), to_device(offsets), xp.zeros(facts.shape, np.int64)
+    count, offsets = len(files), ends(files)
+    data, bounds, told = sent(int(offsets[-1]), filling(files, offsets)), to_device(offsets), xp.zeros(facts.shape, np.int64)
     frames = _frames(count)
-    launch(read_headers, count, files, bounds, told, frames)
+    launch(read_headers, count, data, bounds, told, frames)
     to_host(told, facts)
     blocks, pixels, sides = _rooms(facts)
     begins, starts, jumps, rooms = (
@@ -95,7 +112,7 @@ def walk_batch(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArr
         xp.empty(int(rooms[-1]), np.int64),
         xp.zeros((count, 5), np.int64),
     )
-    batch = Batch(files, bounds, told, lanes, pictures, *map(to_device, (begins, bytes_at, starts, jumps, rooms)))
+    batch = Batch(data, bounds, told, lanes, pictures, *map(to_device, (begins, bytes_at, starts, jumps, rooms)))
     keys = xp.empty(count, np.uint64)
     while True:
         launch(open_scans, count, batch, keys)
@@ -125,14 +142,15 @@ def _frames(count: int) -> Frame:
 
 def _rooms(facts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return how many blocks a scan of each file may have, how many pixels its pictures, and how many its longest side."""
-    across, down = facts[:, the.SAMPLING : the.SAMPLING + 4] >> 4, facts[:, the.SAMPLING : the.SAMPLING + 4] & 15
-    columns = -(-facts[:, the.WIDTH] // np.maximum(8 * across.max(axis=1), 1))
-    rows = -(-facts[:, the.HEIGHT] // np.maximum(8 * down.max(axis=1), 1))
-    sides = facts[:, the.SIDES : the.SIDES + 8]
-    walked = facts[:, the.FAULT] == the.NONE
-    blocks = columns * rows * (across * down).sum(axis=1)
-    pixels = (sides[:, ::2] * sides[:, 1::2]).sum(axis=1)
-    return blocks * walked, pixels * walked, sides.max(axis=1) * walked
+    column = np.ascontiguousarray(facts.T)  # along which NumPy is fast
+    across, down = column[the.SAMPLING : the.SAMPLING + 4] >> 4, column[the.SAMPLING : the.SAMPLING + 4] & 15
+    columns = -(-column[the.WIDTH] // np.maximum(8 * across.max(axis=0), 1))
+    rows = -(-column[the.HEIGHT] // np.maximum(8 * down.max(axis=0), 1))
+    sides = column[the.SIDES : the.SIDES + 8]
+    walked = column[the.FAULT] == the.NONE
+    blocks = columns * rows * (across * down).sum(axis=0)
+    pixels = (sides[::2] * sides[1::2]).sum(axis=0)
+    return blocks * walked, pixels * walked, sides.max(axis=0) * walked
 
 
 @cuda.jit(device=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tamis_kernels.jpeg import layout as the
+from tamis_kernels.jpeg.group import in_groups as in_groups
 from tamis_kernels.jpeg.reference_seam import Part, edges_of, find_seam
 
 if TYPE_CHECKING:
@@ -100,18 +101,18 @@ class _Bits:
         raise _Fault(the.BAD_CODE, start)
 
 
-def walk_files(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
-    """Walk each of the files that lie end to end in `data`; those of file i go into `facts[i]` and into `planes` from 4 · offsets[i] on."""
-    for number in range(len(facts)):
-        start, stop = int(offsets[number]), int(offsets[number + 1])
-        picture = _Picture(data[start:stop].tobytes(), facts[number])
-        facts[number] = 0
+def walk_group(files: list[bytes | memoryview], facts: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+    """Walk each of the files into its row of facts, and return their pictures."""
+    pictures = []
+    for file, row in zip(files, facts, strict=True):
+        picture = _Picture(bytes(file), row)
         try:
             _walk(picture)
         except _Fault as fault:
             picture.note(fault.code, fault.place)
         joined = np.concatenate([np.zeros(0, np.uint8), *(plane.ravel() for plane in picture.planes)])
-        planes[4 * start : 4 * start + len(joined)] = joined
+        pictures.append(joined if row[the.MCUS] else joined[:0])
+    return pictures
 
 
 def _walk(picture: _Picture) -> None:

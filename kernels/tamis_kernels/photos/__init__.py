@@ -7,7 +7,7 @@ the link once, and its picture does not, unless it is asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,9 +19,11 @@ from tamis_kernels.photos.layout import seen_of
 from tamis_kernels.quality.layout import FIGURES, LOGS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+
+    Apart = Callable[[int, Sequence[jpeg.Walk]], NDArray[np.bool_]]
 
 __all__ = ["Photos", "describe"]
 
@@ -50,9 +52,7 @@ class Photos:
     figures: dict[str, NDArray[np.int64]]
 
 
-def describe(
-    files: Sequence[bytes | memoryview], *, apart: NDArray[np.bool_] | None = None, backend: BackendName | Backend = "auto"
-) -> Photos:
+def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None, backend: BackendName | Backend = "auto") -> Photos:
     """Walk, hash and measure JPEG files.
 
     Parameters
@@ -60,7 +60,9 @@ def describe(
     files
         The whole content of each, as for `jpeg.walk_many`.
     apart
-        bool[n]: files that are walked alone, and whose pictures are returned; none where None.
+        `apart(first, walks)` returns bool[n]: which of the files from number `first` on are walked alone, so that their pictures are
+        returned. It is called for some files at a time, on any thread, once or more, with their walks as they are without a picture.
+        None: no file is.
     backend
         Where to run; see `tamis_kernels.backend`.
 
@@ -72,27 +74,37 @@ def describe(
     Raises
     ------
     ArgumentError
-        `apart` is not bool[n].
+        `apart` returns no bool[n].
     """
     module = implementation("photos", backend)
-    count, done = len(files), 0
-    apart = np.zeros(count, np.bool_) if apart is None else apart
-    if apart.shape != (count,) or apart.dtype != np.bool_:
-        message = f"apart must be bool[{count}], one for each file, got {apart.dtype}{list(apart.shape)}"
-        raise ArgumentError(message)
-    walks: list[jpeg.Walk] = []
-    facts, figures = np.zeros((count, FACTS), np.int64), np.zeros((count, len(FIGURES)), np.int64)
+    count = len(files)
+    walks: list[Any] = [None] * count
+    facts, figures, seen = np.zeros((count, FACTS), np.int64), np.zeros((count, len(FIGURES)), np.int64), np.zeros(count, np.bool_)
     hashes, qualities, small = np.zeros((count, 4), np.uint64), np.zeros(count, np.uint8), np.zeros((count, 256), np.uint8)
-    for group in jpeg.grouped(files, getattr(module, "GROUP_BYTES", jpeg.GROUP_BYTES)):
-        rows = slice(done, done + len(group))
-        done += len(group)
-        offsets = np.concatenate([[0], np.cumsum([len(file) for file in group])]).astype(np.int64)
-        data = np.concatenate([np.zeros(0, np.uint8), *(np.frombuffer(file, np.uint8) for file in group)])
-        planes = np.empty(4 * data.size, np.uint8)
-        out = facts[rows], planes, hashes[rows], qualities[rows], small[rows], figures[rows]
-        module.describe_files(data, offsets, apart[rows], perceptual.COSINES, LOGS, *out)
-        told = zip(facts[rows].tolist(), apart[rows].tolist(), (4 * offsets).tolist(), strict=False)
-        walks += [jpeg.walk_of(row, planes[start:] if kept else None) for row, kept, start in told]
-    seen = seen_of(facts, apart).cells > 0
+
+    def describe_some(first: int, last: int) -> None:
+        rows = slice(first, last)
+        kept = np.zeros(last - first, np.bool_)
+
+        def keep(told: NDArray[np.int64]) -> NDArray[np.bool_]:
+            walks[rows] = jpeg.walks_of(told)
+            if apart is not None:
+                kept[:] = _truths(apart(first, walks[rows]), last - first)
+            return kept
+
+        out = hashes[rows], qualities[rows], small[rows], figures[rows]
+        pictures = module.describe_files(files[rows], keep, perceptual.COSINES, LOGS, facts[rows], *out)
+        seen[rows] = seen_of(facts[rows], kept).cells > 0
+        for row, sides in zip(np.flatnonzero(kept).tolist(), jpeg.sides_of(facts[rows][kept].T.tolist()), strict=True):
+            walks[first + row] = walks[first + row]._replace(sides=sides, values=pictures[row])
+
+    module.in_groups(describe_some, files)
     named = {name: figures[:, place].copy() for place, name in enumerate(FIGURES)}
     return Photos(walks, seen, hashes, qualities, small, named)
+
+
+def _truths(given: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    if given.shape != (count,) or given.dtype != np.bool_:
+        message = f"apart must return bool[{count}], one for each file, got {given.dtype}{list(given.shape)}"
+        raise ArgumentError(message)
+    return given

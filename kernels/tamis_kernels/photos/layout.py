@@ -10,7 +10,7 @@ import numpy as np
 from tamis_kernels.jpeg import layout as the
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,43 +35,45 @@ class Seen:
 
 def seen_of(facts: NDArray[np.int64], apart: NDArray[np.bool_]) -> Seen:
     """Return the pictures of files walked without a fault, not kept apart, and with their first component sampled the most finely."""
-    across, down = facts[:, the.SAMPLING : the.SAMPLING + 4] >> 4, facts[:, the.SAMPLING : the.SAMPLING + 4] & 15
-    finest = (across[:, 0] == across.max(axis=1)) & (down[:, 0] == down.max(axis=1))
+    factors = np.ascontiguousarray(facts[:, the.SAMPLING : the.SAMPLING + 4].T)  # along which NumPy is fast
+    across, down = factors >> 4, factors & 15
+    finest = (across[0] == across.max(axis=0)) & (down[0] == down.max(axis=0))
     seen = (facts[:, the.FAULT] == the.NONE) & finest & ~apart
     sides = facts[:, the.SIDES : the.SIDES + 8].reshape(-1, 4, 2) * seen[:, None, None]
-    cells = sides.prod(axis=2)
+    cells = sides[:, :, 0] * sides[:, :, 1]
     chroma = np.where(facts[:, the.COMPONENTS] == 3, cells[:, 1] + cells[:, 2], 0)
     return Seen(np.ascontiguousarray(sides[:, 0]), facts[:, [the.HEIGHT, the.WIDTH]] * seen[:, None], cells[:, 0], chroma)
 
 
 def describe_by(
-    walk_files: Callable[..., None],
+    walk_group: Callable[..., list[NDArray[np.uint8]]],
     hash_batch: Callable[..., None],
     measure_all: Callable[..., None],
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    apart: NDArray[np.bool_],
+    files: Sequence[bytes | memoryview],
+    apart: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
     cosines: NDArray[np.float64],
     logs: NDArray[np.int64],
     facts: NDArray[np.int64],
-    planes: NDArray[np.uint8],
     hashes: NDArray[np.uint64],
     qualities: NDArray[np.uint8],
     small: NDArray[np.uint8],
     figures: NDArray[np.int64],
-) -> None:
+) -> list[NDArray[np.uint8]]:
     """Walk, hash and measure by the functions of one backend."""
-    walk_files(data, offsets, facts, planes)
-    seen = seen_of(facts, apart)
-    pixels, pixels_at = _gathered(planes, 4 * offsets[:-1], seen.cells)
-    chroma, chroma_at = _gathered(planes, 4 * offsets[:-1] + seen.cells, seen.chroma)
+    pictures = walk_group(files, facts)
+    kept = apart(facts)
+    seen = seen_of(facts, kept)
+    behind = seen.cells + seen.chroma
+    pixels, pixels_at = _end_to_end(pictures, np.zeros_like(behind), seen.cells)
+    chroma, chroma_at = _end_to_end(pictures, seen.cells, behind)
     hash_batch(pixels, pixels_at, seen.shapes, seen.extents, cosines, hashes, qualities, small)
     measure_all(pixels, pixels_at, seen.shapes, chroma, chroma_at, logs, figures)
+    return [picture if one else picture[:0] for picture, one in zip(pictures, kept.tolist(), strict=True)]
 
 
-def _gathered(
-    values: NDArray[np.uint8], begins: NDArray[np.int64], sizes: NDArray[np.int64]
+def _end_to_end(
+    pictures: Sequence[NDArray[np.uint8]], firsts: NDArray[np.int64], lasts: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the values of all spans end to end, and where each begins."""
-    parts = [values[begin : begin + size] for begin, size in zip(begins.tolist(), sizes.tolist(), strict=True)]
-    return np.concatenate([np.zeros(0, np.uint8), *parts]), np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    """Return these values of all pictures end to end, and where each begins."""
+    parts = [picture[first:last] for picture, first, last in zip(pictures, firsts.tolist(), lasts.tolist(), strict=True)]
+    return np.concatenate([np.zeros(0, np.uint8), *parts]), np.concatenate([[0], np.cumsum(lasts - firsts)]).astype(np.int64)

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from emulator.ptx import Instruction
     from numpy.typing import NDArray
 
-TRACE, ROOM, COUNT = 26, 27, 28  # places in the machine: where accesses are written, how many there is room for, and how many there are
+TRACE, ROOM, COUNT, THREADS = 26, 27, 28, 29
+"""Places in the machine: where accesses are written, how many there is room for, how many there are, and how many threads note them."""
 WARP, SECTOR, LINE, BANKS = 32, 32, 128, 32
-MOST_ACCESSES = 1 << 22
+MOST_ACCESSES, MOST_WARPS = 1 << 23, 4  # of a block, that are noted
 UNITS = ("issue", "logic", "product", "either", "double", "special")
 """Units of a quarter of a multiprocessor, in the order of `WORK`. Additions go to the one for logic or to the one for products."""
 FREE = {"ld.param", "cvta"}
@@ -85,12 +86,12 @@ class Costs:
     cycles: float = 0.0
     slots: float = 0.0
     lanes: float = 0.0
-    requests: int = 0
-    lines: int = 0
-    sectors: int = 0
-    footprint: int = 0
-    shared: int = 0
-    atomics: int = 0
+    requests: float = 0
+    lines: float = 0
+    sectors: float = 0
+    footprint: float = 0
+    shared: float = 0
+    atomics: float = 0
 
     def __iadd__(self, other: Costs) -> Costs:
         for one in fields(self):
@@ -103,6 +104,8 @@ def trace(address_of_machine: int, address: int, size: int, kind: int, site: int
     """Note an access."""
     machine = carray(checks.pointer(address_of_machine), checks.WORDS)
     place = machine[COUNT]
+    if thread >= machine[THREADS]:
+        return 0
     if place == machine[ROOM]:
         machine[checks.FAULT] = -1
         return 1
@@ -176,53 +179,51 @@ def counted(one: grid.Grid, number: int) -> Costs:
     accesses = np.empty((MOST_ACCESSES, 3), np.int64)
     machine = one.machine
     machine[the.VISITS], machine[the.PASSAGES] = visits.ctypes.data, passages
-    machine[TRACE], machine[ROOM], machine[COUNT] = accesses.ctypes.data, MOST_ACCESSES, 0
+    machine[TRACE], machine[ROOM], machine[COUNT], machine[THREADS] = accesses.ctypes.data, MOST_ACCESSES, 0, MOST_WARPS * WARP
     one.run_block(number)
     weights = np.array([sum(map(work, block), _units(0)) for block in one.program.blocks])
     warps = np.concatenate([visits, np.zeros((-total % WARP, passages), np.int64)]).reshape(-1, WARP, passages)
     units = warps.max(axis=1).sum(axis=0) @ weights
     lanes = float((visits.sum(axis=0) @ weights)[0])
-    return Costs(busiest(units), float(units[0]), lanes, *_memory(accesses[: machine[COUNT]], one))
+    more = max(1, len(warps) / MOST_WARPS)
+    return Costs(busiest(units), float(units[0]), lanes, *(more * found for found in _memory(accesses[: machine[COUNT]], one)))
 
 
 def _memory(accesses: NDArray[np.int64], one: grid.Grid) -> tuple[int, int, int, int, int, int]:
     """Return requests, lines, sectors, footprint, turns of shared memory and atomics of accesses in the order of threads."""
-    if not len(accesses):
-        return 0, 0, 0, 0, 0, 0
-    address, site_and_thread, size = accesses[:, 0], accesses[:, 1], accesses[:, 2] >> 2
+    address, place, size = accesses[:, 0], accesses[:, 1], accesses[:, 2] >> 2
     begin = one.shared.ctypes.data
     inside = (address >= begin) & (address < begin + one.shared.size)
-    order = np.argsort(site_and_thread, kind="stable")
-    runs = np.flatnonzero(np.diff(site_and_thread[order], prepend=-1))
+    order = np.argsort(place, kind="stable")
+    runs = np.flatnonzero(np.diff(place[order], prepend=-1))
     times = np.empty(len(accesses), np.int64)  # the how many-th a thread makes at this instruction
     times[order] = np.arange(len(accesses)) - np.repeat(runs, np.diff(np.append(runs, len(accesses))))
-    request = np.stack([site_and_thread >> 12, (site_and_thread & 0xFFF) // WARP, times], axis=1)
-    _, request = np.unique(request, axis=0, return_inverse=True)
-    request = request.reshape(-1)
+    _, request = np.unique((place >> 12) << 40 | (place & 0xFFF) // WARP << 32 | times, return_inverse=True)
     outer = ~inside
     sectors = _touched(request[outer], address[outer], size[outer], SECTOR)
     lines = _touched(request[outer], address[outer], size[outer], LINE)
     words = _touched(request[inside], address[inside] - begin, size[inside], 4)
-    turns = _most_in_a_bank(words)
-    requests = len(np.unique(request[outer]))
     atomics = int(((accesses[:, 2] & 3) == the.ATOMIC)[outer].sum())
-    return requests, len(lines), len(sectors), len(np.unique(sectors[:, 1])), turns, atomics
+    return len(np.unique(request[outer])), len(lines), len(sectors), len(np.unique(sectors[:, 1])), _most_in_a_bank(words), atomics
 
 
 def _touched(request: NDArray[np.int64], address: NDArray[np.int64], size: NDArray[np.int64], unit: int) -> NDArray[np.int64]:
     """Return each request and unit of memory that it touches, once."""
     first, last = address // unit, (address + size - 1) // unit
-    pairs = [np.stack([request, first], axis=1)]
+    parts = [(request, first)]
     for step in range(1, int((last - first).max(initial=0)) + 1):
         more = first + step <= last
-        pairs.append(np.stack([request[more], first[more] + step], axis=1))
-    return np.unique(np.concatenate(pairs), axis=0)
+        parts.append((request[more], first[more] + step))
+    requests, units = (np.concatenate(one) for one in zip(*parts, strict=True))
+    order = np.lexsort((units, requests))
+    pairs = np.stack([requests[order], units[order]], axis=1)
+    return pairs[np.append(True, (pairs[1:] != pairs[:-1]).any(axis=1))] if len(pairs) else pairs
 
 
 def _most_in_a_bank(words: NDArray[np.int64]) -> int:
     """Return the sum over requests of the words that its fullest bank has."""
     if not len(words):
         return 0
-    banks, counts = np.unique(np.stack([words[:, 0], words[:, 1] % BANKS], axis=1), axis=0, return_counts=True)
-    starts = np.flatnonzero(np.diff(banks[:, 0], prepend=-1))
+    banks, counts = np.unique(words[:, 0] * BANKS + words[:, 1] % BANKS, return_counts=True)
+    starts = np.flatnonzero(np.diff(banks // BANKS, prepend=-1))
     return int(np.maximum.reduceat(counts, starts).sum())
