@@ -82,7 +82,7 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("perceptual", "turn_hashes"): (u64_table, types.uint64[:, :, ::1]),
     ("png", "take_levels"): (u8_table, scalar, scalar, scalar, i64, types.uint32[:, :, ::1], u8_table),
     ("png", "undo"): (u8_table, i64, scalar, u8_table),
-    ("quality", "measure_pictures"): (u8, u8, i64, i64_table, i64, i64, i64, types.int32[:, :, ::1], i64_table, i64_table),
+    ("quality", "measure_pictures"): (u8, u8, i64, i64_table, i64, i64, i64, i64_table),
     ("quantiles", "count_digits", "f32"): (u32, word, word, u64, scalar, scalar, i64),
     ("quantiles", "count_digits", "f64"): (u64, word, word, u64, scalar, scalar, i64),
     ("quantiles", "mark", "f32"): (u32, word, word, u64, scalar, flags),

@@ -60,7 +60,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             perceptual_cuda: {"THREADS": 16, "SMALL_THREADS": 8, "PICTURES": 2},
             photos_cuda: {"LANES": 4},
             png_cuda: {"THREADS": 3, "CHUNK": 5},
-            quality_cuda: {"PICTURES": 2},
+            quality_cuda: {"PICTURES": 2, "THREADS": 12},
             quantiles_cuda: {"ITEMS": 5},
             viterbi_cuda: {"THREADS": 3, "TILE": 8},
             sensor_cuda: {"STRETCH": 6, "THREADS": 4},
