@@ -19,6 +19,8 @@ u64 = np.uint64
 
 MATES = 8
 """Threads that bring their rows together; a block has a multiple of them."""
+STRIDE = 8 * MATES
+"""Values that mates bring at a time: eight loads each, from constant places, wait for memory together."""
 
 
 @cuda.jit(device=True)
@@ -31,6 +33,11 @@ def bring(values: Any, offsets: NDArray[np.int64], row: int, begin: int, tile: A
     for other in range(MATES):
         fetched = row - mate + other
         if fetched < offsets.size - 1:
-            source, place = offsets[fetched] + begin, pitch * (thread - mate + other)
-            for i in range(u64(mate), u64(max(0, min(most, offsets[fetched + 1] - source))), u64(MATES)):  # unsigned places need no test
-                tile[u64(u64(place) + u64(i))] = values[u64(u64(source) + u64(i))]
+            start = offsets[fetched] + begin
+            size = min(most, offsets[fetched + 1] - start) - mate
+            source, place = u64(start + mate), u64(pitch * (thread - mate + other) + mate)
+            for part in range(0, most, STRIDE):
+                if part < size:
+                    for i in range(part, part + STRIDE, MATES):
+                        if i < size:
+                            tile[u64(place + u64(i))] = values[u64(source + u64(i))]

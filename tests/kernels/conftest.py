@@ -52,6 +52,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         from tamis_kernels.symbols import cuda as symbols_cuda
         from tamis_kernels.viterbi import cuda as viterbi_cuda
         from tamis_kernels.windows import cuda as windows_cuda
+        from tamis_kernels.xxh3 import cuda as xxh3_cuda
 
         sizes = {
             device: {"THREADS": 16, "BATCH": 4096},
@@ -68,6 +69,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             cuda_tiles: {"MATES": 2},
             windows_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
             symbols_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
+            xxh3_cuda: {"THREADS": 4, "RECORDS": 2, "NEAR": 90},
             sensor_cuda: {"STRETCH": 6, "THREADS": 4},
             hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
             jpeg_cuda: {"LANES": 3, "THREADS": 2},
