@@ -134,8 +134,8 @@ def joined_part(notes: NDArray[np.int64], row: np.uint64, first: np.uint64, last
 def measure_chroma(colour: NDArray[np.uint8], notes: NDArray[np.int64], thread: int, out: NDArray[np.int64]) -> None:
     """Write the figures of chroma."""
     total, largest = i64(0), i64(0)
-    for place in range(thread, colour.size, THREADS):
-        away = abs(i64(colour[place]) - NEUTRAL)
+    for place in range(u64(thread), u64(colour.size), u64(THREADS)):
+        away = i64(abs(i32(i32(colour[place]) - NEUTRAL)))
         total, largest = total + away, max(largest, away)
     notes[0, thread], notes[1, thread] = total, largest
     found = joined(notes, thread, 2, 1)
@@ -157,8 +157,9 @@ def measure_cells(
     out: NDArray[np.int64],
 ) -> None:
     """Count the levels; write steps, pairs and how wide the bars are."""
-    for place in range(thread, COPIES * 256, THREADS):
-        counts[place // 256, place % 256] = 0
+    for entry in range(u64(thread), u64(256), u64(THREADS)):
+        for copy in range(COPIES):
+            counts[copy, entry] = 0
     cuda.syncthreads()
     first, last = i32(picture[0]), i32(picture[picture.size - 1])
     near = max(1, max(height, width) // LAG_SIDE)
@@ -178,7 +179,7 @@ def measure_cells(
         far_steps += squared_step(picture, place, level, 2 * near, column < i32(width - 2 * near))
         far_steps += squared_step(picture, place, level, 2 * near * width, row < i32(height - 2 * near))
         row, column = i32(row + rows), i32(column + columns)
-        if column >= width:
+        if column >= i32(width):
             row, column = i32(row + 1), i32(column - width)
     notes[0, thread], notes[1, thread] = near_steps, far_steps
     notes[2, thread], notes[3, thread], notes[4, thread], notes[5, thread] = top, bottom, left, right
@@ -203,16 +204,16 @@ def squared_step(picture: NDArray[np.uint8], place: np.uint64, level: np.int32, 
 @cuda.jit(device=True)
 def add_up(counts: NDArray[np.int32], thread: int) -> None:
     """Make of the counts how many cells have a level or one below it, in the first row."""
-    for level in range(thread, 256, THREADS):
+    for level in range(u64(thread), u64(256), u64(THREADS)):  # unsigned places need no test
         total = counts[0, level]
         for copy in range(1, COPIES):
             total += counts[copy, level]
         counts[0, level] = total
     cuda.syncthreads()
     for power in range(8):
-        here, there, reach = power % 2, 1 - power % 2, 1 << power
-        for level in range(thread, 256, THREADS):
-            counts[there, level] = counts[here, level] + (counts[here, level - reach] if level >= reach else 0)
+        here, there, reach = u64(power % 2), u64(1 - power % 2), u64(1 << power)
+        for level in range(u64(thread), u64(256), u64(THREADS)):
+            counts[there, level] = counts[here, level] + (counts[here, u64(level - reach)] if level >= reach else 0)
         cuda.syncthreads()
 
 
@@ -253,5 +254,5 @@ def strays_behind(picture: NDArray[np.uint8], height: int, width: int, side: int
     level = i64(picture[last if side % 2 else 0])
     for cell in range(thread, cells, THREADS):
         place = behind * line_step + cell * cell_step
-        strays += abs(i64(picture[last - place if side % 2 else place]) - level) > BAR_TOLERANCE
+        strays += abs(i64(picture[u64(last - place if side % 2 else place)]) - level) > BAR_TOLERANCE
     return strays
