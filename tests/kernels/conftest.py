@@ -49,6 +49,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         from tamis_kernels.quality import cuda as quality_cuda
         from tamis_kernels.quantiles import cuda as quantiles_cuda
         from tamis_kernels.sensor import cuda as sensor_cuda
+        from tamis_kernels.sensor import cuda_stretches
         from tamis_kernels.symbols import cuda as symbols_cuda
         from tamis_kernels.viterbi import cuda as viterbi_cuda
         from tamis_kernels.windows import cuda as windows_cuda
@@ -71,6 +72,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             symbols_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
             xxh3_cuda: {"THREADS": 4, "RECORDS": 2, "NEAR": 90},
             sensor_cuda: {"STRETCH": 6, "THREADS": 4},
+            cuda_stretches: {"MATES": 2, "THREADS": 4, "HELD": 4, "PITCH": 5},
             hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
             jpeg_cuda: {"LANES": 3, "THREADS": 2},
             jaccard_cuda: {"WARP": 2, "WARPS": 2},
