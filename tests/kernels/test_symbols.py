@@ -56,7 +56,9 @@ def test_backends_agree_on_both_sides_of_a_tile_and_of_a_block(longest: int, bac
     lengths = [longest, 0, 1, 63, 64, *range(5, 41)]  # more windows than a block has threads, and not a multiple
     values = waves(1, sum(lengths))[0]
     values[::9] = NAN
-    got, reference = (words(values, offsets=np.cumsum([0, *lengths]), segments=9, backend=name) for name in (backend, "reference"))
+    got, reference = (
+        words(values, offsets=np.cumsum([0, *lengths]), segments=9, alphabet=16, backend=name) for name in (backend, "reference")
+    )
     np.testing.assert_array_equal(got, reference)
 
 

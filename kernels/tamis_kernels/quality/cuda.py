@@ -92,7 +92,7 @@ def measure_pictures(
     measure_chroma(chroma[chroma_begins[number] : chroma_begins[number] + chroma_sizes[number]], notes, thread, out)
     if picture.size > 0:
         measure_cells(picture, height, width, counts, notes, thread, out)
-        add_up(counts, thread)
+        add_up(counts, thread)  # all threads wait there, and then know where bars end
         measure_levels(picture.size, counts, logs, notes, thread, out)
         for side in range(4):
             notes[3 + side, thread] = strays_behind(picture, height, width, side, out[TOP + side], thread)
@@ -143,7 +143,6 @@ def measure_chroma(colour: NDArray[np.uint8], notes: NDArray[np.int64], thread: 
         out[CHROMA + 2 - thread] = found
     if thread == 2:
         out[CHROMA] = colour.size
-    cuda.syncthreads()
 
 
 @cuda.jit(device=True)
@@ -191,7 +190,6 @@ def measure_cells(
             out[NEAR_PAIRS + 2 * thread] = max(0, height - lag) * width + height * max(0, width - lag)
         else:
             out[TOP + thread - 2] = (height if thread < 4 else width) - found
-    cuda.syncthreads()
 
 
 @cuda.jit(device=True)
