@@ -63,12 +63,11 @@ def measure_on_device(
     chroma_sizes: NDArray[np.int64],
     logs: NDArray[np.int64],
 ) -> Any:
-    """Return the figures on the device, of pictures and chroma values there that begin at the given places."""
+    """Return the figures on the device, of pictures and chroma values there, one at least, that begin at the given places."""
     count = len(shapes)
     found = xp.zeros((count, len(FIGURES)), np.int64)
-    if count:
-        places = [on_device(one) for one in (begins, shapes, chroma_begins, chroma_sizes, logs)]
-        launch_blocks(measure_pictures, count, THREADS, pixels, chroma, *places, found)
+    places = [on_device(one) for one in (begins, shapes, chroma_begins, chroma_sizes, logs)]
+    launch_blocks(measure_pictures, count, THREADS, pixels, chroma, *places, found)
     return found
 
 
