@@ -32,9 +32,9 @@ PITCH = HELD + 1
 TILE = THREADS * PITCH
 Runs = tuple[float, int, bool, int]  # value and time of the first row of the run in hand, whether there is one; how many have begun
 Panes = tuple[int, int, float, float, bool, float, float]
-NO_RUNS: Runs = (math.nan, 0, False, 0)
-NEVER_YET = i64(-1 << 63)
 """The pane in hand and its end; the least and largest value of those before it, and whether they tell; those of the pane in hand."""
+NO_RUNS: Runs = (math.nan, 0, False, 0)
+NEVER_YET = i64(-1 << 63)  # the end of a pane that the next row looks at, and those before it
 
 
 @cuda.jit(device=True)
