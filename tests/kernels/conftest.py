@@ -34,7 +34,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> int:
 def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the simulator a thread is one of Python's, so that blocks are small there, and small inputs span several of them."""
     if simulated():
-        from tamis_kernels import device
+        from tamis_kernels import cuda_tiles, device
         from tamis_kernels.affine import cuda as affine_cuda
         from tamis_kernels.fss import cuda as fss_cuda
         from tamis_kernels.hamming import cuda as hamming_cuda
@@ -48,7 +48,11 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         from tamis_kernels.quality import cuda as quality_cuda
         from tamis_kernels.quantiles import cuda as quantiles_cuda
         from tamis_kernels.sensor import cuda as sensor_cuda
+        from tamis_kernels.sensor import cuda_stretches
+        from tamis_kernels.symbols import cuda as symbols_cuda
         from tamis_kernels.viterbi import cuda as viterbi_cuda
+        from tamis_kernels.windows import cuda as windows_cuda
+        from tamis_kernels.xxh3 import cuda as xxh3_cuda
 
         sizes = {
             device: {"THREADS": 16, "BATCH": 4096},
@@ -58,10 +62,15 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             moments_cuda: {"STRIPS": 7},
             perceptual_cuda: {"THREADS": 16, "SMALL_THREADS": 8, "PICTURES": 2},
             png_cuda: {"THREADS": 3, "CHUNK": 5},
-            quality_cuda: {"PICTURES": 2},
+            quality_cuda: {"PICTURES": 2, "THREADS": 12},
             quantiles_cuda: {"ITEMS": 5},
             viterbi_cuda: {"THREADS": 3, "TILE": 8},
+            cuda_tiles: {"MATES": 2},
+            windows_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
+            symbols_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
+            xxh3_cuda: {"THREADS": 4, "RECORDS": 2, "NEAR": 90},
             sensor_cuda: {"STRETCH": 6, "THREADS": 4},
+            cuda_stretches: {"MATES": 2, "THREADS": 4, "HELD": 4, "PITCH": 5},
             hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
             jpeg_cuda: {"BATCH": 450_000, "GAP": 100, "THREADS": 2},
             jaccard_cuda: {"WARP": 2, "WARPS": 2},

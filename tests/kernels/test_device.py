@@ -29,12 +29,12 @@ class Pool:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.arrays, name)
 
-    def empty(self, shape: Any, dtype: Any) -> Any:
+    def zeros(self, shape: Any, dtype: Any) -> Any:
         if np.dtype(dtype).itemsize * np.prod(shape) > self.room:
             self.refused += 1
             message = "out of memory"
             raise MemoryError(message)
-        return self.arrays.empty(shape, dtype)
+        return self.arrays.zeros(shape, dtype)
 
 
 @pytest.mark.parametrize("backend", [CUDA])
@@ -45,7 +45,7 @@ def test_a_batch_beyond_the_memory_is_halved_and_gives_the_same(monkeypatch: pyt
     generator = np.random.default_rng(1)
     packed = perceptual.pack([generator.integers(0, 256, (5, 4 + number)).astype(np.uint8) for number in range(5)])
     expected = quality.measure(*packed, backend="cpu")
-    pool = Pool(xp, 2 * 4096)
+    pool = Pool(xp, 2 * 8 * len(quality.FIGURES))
     monkeypatch.setattr(quality_cuda, "xp", pool)
     monkeypatch.setattr(quality_cuda, "PICTURES", 5)
     found = quality.measure(*packed, backend=backend)

@@ -42,6 +42,20 @@ def test_runs_and_panes_that_reach_far_are_followed_from_any_place(seed: int, ba
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_stretches_of_several_blocks_are_told_as_on_the_cpu(dtype: Any) -> None:
+    rows = at_most(20_000, 150)
+    random = np.random.default_rng(4)
+    value = np.cumsum(random.choice([0.0, 0.25, -0.25, 9.0], rows, p=[0.6, 0.19, 0.2, 0.01])).astype(dtype)
+    time = np.cumsum(random.choice([1, 2, 40, -7], rows, p=[0.7, 0.2, 0.05, 0.05])) * SECOND
+    valid = random.random(rows) < 0.9
+    limits = Limits(flat_tolerance=0.5, flat=(20 * SECOND, 90 * SECOND), attenuated=2.0, attenuated_window=80 * SECOND, sentinels=(9.0,))
+    for at in (0, 1):
+        found = quality(time, value, limits, valid, backend="cuda")[at]
+        np.testing.assert_array_equal(found, quality(time, value, limits, valid, backend="cpu")[at])
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("memory", [1200, 9000])
 def test_series_that_the_device_has_no_room_for_go_through_in_parts(memory: int) -> None:
     time, value, valid = series(70)

@@ -50,6 +50,18 @@ def test_backends_agree_on_any_ragged_windows(
     np.testing.assert_array_equal(got, reference)
 
 
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("longest", [64, 65, 130])  # tiles of CUDA: one for all, a sample more than one, three
+def test_backends_agree_on_both_sides_of_a_tile_and_of_a_block(longest: int, backend: Any) -> None:
+    lengths = [longest, 0, 1, 63, 64, *range(5, 41), *[3] * 8]  # more windows than a block has threads, and not a multiple
+    values = waves(1, sum(lengths))[0]
+    values[::9] = NAN
+    got, reference = (
+        words(values, offsets=np.cumsum([0, *lengths]), segments=9, alphabet=16, backend=name) for name in (backend, "reference")
+    )
+    np.testing.assert_array_equal(got, reference)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("alphabet", [8, 16])
 def test_words_equal_plain_sax(alphabet: int, backend: Any) -> None:

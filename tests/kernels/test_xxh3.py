@@ -40,6 +40,14 @@ def test_every_length_gives_the_bits_of_the_library(backend: BackendName) -> Non
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_records_of_all_lengths_lie_side_by_side(backend: BackendName) -> None:
+    generator = np.random.default_rng(1)
+    records = [generator.bytes(length) for length in generator.permutation([*LENGTHS[::4], 0, 240, 241, *[16] * 37, *[24, 25] * 17])]
+    for some in (records, [bytes(300), b"one short one", bytes(241)]):
+        assert hashed(some, backend) == [xxhash.xxh3_128_intdigest(record) for record in some]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @given(records=st.lists(st.binary(max_size=300), max_size=6))
 def test_any_records_give_the_bits_of_the_library(backend: BackendName, records: list[bytes]) -> None:
     assert hashed(records, backend) == [xxhash.xxh3_128_intdigest(record) for record in records]

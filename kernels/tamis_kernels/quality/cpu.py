@@ -22,7 +22,8 @@ CHUNK = 16384  # squares of bytes whose sum is below 2 ** 31
 
 
 @of_views
-def _log(count: int, logs: NDArray[np.int64]) -> int:
+def logarithm(count: int, logs: NDArray[np.int64]) -> int:
+    """Return the binary logarithm; of a number beyond the table, that of its leading bits."""
     shift = 0
     while count >> shift >= 1 << LOG_BITS:
         shift += 1
@@ -57,12 +58,12 @@ def _levels(
         out[_MODE] = max(out[_MODE], count)
         out[_TOTAL] += count * level
         out[_SQUARES] += count * level * level
-        disorder += count * _log(count, logs)
+        disorder += count * logarithm(count, logs)
         below += count
         while percentile < len(PERCENTILES) and 100 * below >= PERCENTILES[percentile] * n:
             out[_P1 + percentile] = level
             percentile += 1
-    out[_ENTROPY] = (n * _log(n, logs) - disorder) // n
+    out[_ENTROPY] = (n * logarithm(n, logs) - disorder) // n
 
 
 @of_views

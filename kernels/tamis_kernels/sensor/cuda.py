@@ -9,6 +9,7 @@ import numpy as np
 from numba import cuda, float64
 
 from tamis_kernels.device import FLIGHTS, in_batches, launch, launch_blocks, room, row_of, streamed, to_device, to_host, uniform, xp
+from tamis_kernels.sensor import cuda_stretches
 from tamis_kernels.sensor.cuda_stretches import given, hand_on, is_code, look_ahead, reading, tell_stretches
 from tamis_kernels.sensor.layout import (
     ATTENUATED,
@@ -220,14 +221,14 @@ def _test(
     many = -(-(stops - starts) // STRETCH)
     owner, edges = np.repeat(np.arange(many.size), many), np.concatenate(([0], np.cumsum(many)))
     cuts = to_device(np.append(starts[owner] + STRETCH * (np.arange(owner.size) - edges[owner]), stops.max()))
-    owners = to_device(owner)
+    owners, blocks = to_device(owner), -(-owner.size // cuda_stretches.THREADS)
     entry = to_device(values)[owners], to_device(counts)[owners]
     if many.max() > 1:
         left = xp.empty_like(entry[0]), xp.empty_like(entry[1])
         summary = xp.empty((owner.size, 3), f64)
-        launch(look_ahead, owner.size, rows, cuts, reals, limits, *left, summary)
+        launch_blocks(look_ahead, blocks, cuda_stretches.THREADS, rows, cuts, reals, limits, *left, summary)
         launch(hand_on, many.size, rows, cuts, to_device(edges), reals, limits, *left, summary, *entry)
-    launch(tell_stretches, owner.size, rows, cuts, skip, reals, limits, *entry, bits, flags)
+    launch_blocks(tell_stretches, blocks, cuda_stretches.THREADS, rows, cuts, skip, reals, limits, *entry, bits, flags)
     return entry
 
 

@@ -4,6 +4,9 @@ Runs of like values and the panes of a window carry a state from row to row: `va
 first follows its stretch as if the series began there. Then a thread a series goes from stretch to stretch and hands the true state on:
 where the stretch would have come to the same from that state too, which a few numbers tell, it takes what was found, and else it follows
 the stretch itself. In the end each thread follows its stretch from the true state, and tells.
+
+The stretches of a block pass shared memory, tile by tile: threads that read neighbouring rows bring them. What a thread knows where a tile
+ends is a tuple, with which it goes on.
 """
 
 from __future__ import annotations
@@ -12,15 +15,26 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda, float64, int64, uint32
 
+from tamis_kernels.cuda_tiles import MATES
 from tamis_kernels.sensor.layout import ATTENUATED, FLAT, LONG_STUCK, NONE, PANES, RUN, STUCK, WEAK, Rows
 from tamis_kernels.sensor.verdicts import flag_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-i64, f64, u8, u32 = np.int64, np.float64, np.uint8, np.uint32
+i32, i64, f64, u8, u32, u64 = np.int32, np.int64, np.float64, np.uint8, np.uint32, np.uint64
+
+THREADS = 32  # of a block: a warp, which waits for none but itself
+HELD = 16  # rows of a stretch at a time
+PITCH = HELD + 1
+TILE = THREADS * PITCH
+Runs = tuple[float, int, bool, int]  # value and time of the first row of the run in hand, whether there is one; how many have begun
+Panes = tuple[int, int, float, float, bool, float, float]
+"""The pane in hand and its end; the least and largest value of those before it, and whether they tell; those of the pane in hand."""
+NO_RUNS: Runs = (math.nan, 0, False, 0)
+NEVER_YET = i64(-1 << 63)  # the end of a pane that the next row looks at, and those before it
 
 
 @cuda.jit(device=True)
@@ -46,66 +60,99 @@ def reading(rows: Rows, k: int) -> float:
 
 
 @cuda.jit(device=True)
-def follow_runs(rows: Rows, first: int, last: int, reals: Any, wholes: Any, values: Any, counts: Any, skip: int, bits: Any) -> int:
-    """Follow runs of like values over some rows; tell of them where there are `bits`, and return how many begin."""
+def bring_rows(rows: Rows, cuts: NDArray[np.int64], stretch: int, begin: int, times: Any, readings: Any, thread: int) -> None:
+    """Copy some rows, from the given one on, of a thread's and its mates' stretches to `PITCH * thread` and theirs.
+
+    `stretch` is the thread's own; in place of those beyond the last comes the last. A barrier must stand before it, and another one behind.
+    """
+    mate = thread % MATES
+    for other in range(MATES):
+        fetched = min(stretch - mate + other, cuts.size - 2)
+        start = cuts[fetched] + begin
+        size = min(HELD, cuts[fetched + 1] - start) - mate
+        source, place = u64(start + mate), u64(PITCH * (thread - mate + other) + mate)
+        for i in range(0, HELD, MATES):
+            if i < size:
+                times[u64(place + u64(i))] = rows.time[u64(source + u64(i))]
+                readings[u64(place + u64(i))] = given(rows, u64(source + u64(i)))
+
+
+@cuda.jit(device=True)
+def follow_runs(rows: Rows, first: int, last: int, reals: Any, wholes: Any, runs: Runs, bits: Any) -> Any:
+    """Follow runs of like values over some rows; tell of them where there are `bits`."""
     tolerance, suspect, fail = reals[10], min(wholes[0], wholes[1]), wholes[1]
-    anchor: Any = values[2]
-    start: Any = counts[3]
-    active: Any = counts[4] != 0
-    begun = 0
+    anchor, start, active, begun = runs
     for k in range(first, last):
         here = reading(rows, k)
         if here != here:
             if bits is not None and active:
-                bits[k - skip] |= RUN
+                bits[k] |= RUN
         elif active and abs(here - anchor) <= tolerance:
             if bits is not None:
                 elapsed = rows.time[k] - start
-                bits[k - skip] |= RUN | (u32(LONG_STUCK if elapsed >= fail else STUCK) if elapsed >= suspect else NONE)
+                bits[k] |= RUN | (u32(LONG_STUCK if elapsed >= fail else STUCK) if elapsed >= suspect else NONE)
         else:
             anchor, start, active, begun = here, rows.time[k], True, begun + 1
-    values[2], counts[3], counts[4] = anchor, start, active
-    return begun
+    return anchor, start, active, begun
 
 
 @cuda.jit(device=True)
-def move_panes(values: Any, moved: int) -> None:
-    """Let the pane in hand, and those before it, go back by some places, and begin a new one."""
+def runs_of(values: Any, counts: Any) -> Any:
+    """Return the runs of a carried state."""
+    return values[2], counts[3], counts[4] != 0, 0
+
+
+@cuda.jit(device=True)
+def keep_runs(runs: Runs, values: Any, counts: Any) -> None:
+    """Write the runs into a carried state."""
+    values[2], counts[3], counts[4] = runs[0], runs[1], runs[2]
+
+
+@cuda.jit(device=True)
+def move_panes(values: Any, moved: int, least: float, largest: float) -> None:
+    """Let the pane in hand, and those before it, go back by some places."""
     for place in range(PANES - 1, -1, -1):
         source = place - moved
-        values[5 + place] = values[5 + source] if source >= 0 else values[3] if source == -1 else math.inf
-        values[5 + PANES + place] = values[5 + PANES + source] if source >= 0 else values[4] if source == -1 else -math.inf
-    values[3], values[4] = math.inf, -math.inf
+        values[5 + place] = values[5 + source] if source >= 0 else least if source == -1 else math.inf
+        values[5 + PANES + place] = values[5 + PANES + source] if source >= 0 else largest if source == -1 else -math.inf
 
 
 @cuda.jit(device=True)
-def follow_panes(rows: Rows, first: int, last: int, reals: Any, wholes: Any, values: Any, counts: Any, skip: int, bits: Any) -> None:
+def follow_panes(rows: Rows, first: int, last: int, reals: Any, wholes: Any, values: Any, opening: int, panes: Panes, bits: Any) -> Any:
     """Follow the panes of a window over some rows, and tell of those in which the signal is weak where there are `bits`."""
     width = max(wholes[2] // PANES, 1)
-    pane: Any = counts[6]
-    end: Any = i64(-1 << 63)  # of the pane in hand; the first row looks at it
-    low: Any = math.inf
-    high: Any = -math.inf
-    ready = False
+    pane, end, low, high, ready, least, largest = panes
     for k in range(first, last):
         now = rows.time[k]
         if now >= end:
             moved = now // width - pane
             if moved > 0:
-                move_panes(values, moved)
-                pane += moved
+                move_panes(values, moved, least, largest)
+                pane, least, largest = pane + moved, math.inf, -math.inf
             end = (pane + 1) * width
             low, high, filled = math.inf, -math.inf, 0
             for place in range(5, 5 + PANES):
                 filled += values[place] <= values[PANES + place]
                 low, high = min(low, values[place]), max(high, values[PANES + place])
-            ready = counts[5] <= (pane - PANES) * width and 2 * filled >= PANES
+            ready = opening <= (pane - PANES) * width and 2 * filled >= PANES
         here = reading(rows, k)
         if here == here:
-            values[3], values[4] = min(values[3], here), max(values[4], here)
-            if bits is not None and ready and max(values[4], high) - min(values[3], low) < reals[11]:
-                bits[k - skip] |= WEAK
-    counts[6] = pane
+            least, largest = min(least, here), max(largest, here)
+            if bits is not None and ready and max(largest, high) - min(least, low) < reals[11]:
+                bits[k] |= WEAK
+    return pane, end, low, high, ready, least, largest
+
+
+@cuda.jit(device=True)
+def panes_of(values: Any, counts: Any) -> Any:
+    """Return the panes of a carried state, whose first row looks at those before the one in hand."""
+    return counts[6], NEVER_YET, math.inf, -math.inf, False, values[3], values[4]
+
+
+@cuda.jit(device=True)
+def keep_panes(panes: Panes, values: Any, counts: Any) -> None:
+    """Write the pane in hand into a carried state; those before it are there."""
+    counts[6], values[3], values[4] = panes[0], panes[5], panes[6]
 
 
 @cuda.jit
@@ -119,30 +166,41 @@ def look_ahead(
     summary: NDArray[np.float64],
 ) -> None:
     """Follow a stretch a thread as if the series began there; note its state then, and its first, least and largest value."""
-    s = cuda.grid(1)
-    if s >= summary.shape[0]:
-        return
-    values, counts, first, last = left[s], left_counts[s], cuts[s], cuts[s + 1]
-    for place in range(3, 5 + PANES):
-        values[place] = -math.inf if place == 4 else math.inf
-    for place in range(5 + PANES, 5 + 2 * PANES):
-        values[place] = -math.inf
-    values[2] = math.nan
-    counts[3], counts[4], counts[5] = 0, 0, 0
-    counts[6] = rows.time[first] // max(wholes[2] // PANES, 1)
-    if wholes[7] & 1 << FLAT:
-        counts[0] = follow_runs(rows, first, last, reals, wholes, values, counts, 0, None)
-    if wholes[7] & 1 << ATTENUATED:
-        follow_panes(rows, first, last, reals, wholes, values, counts, 0, None)
+    times = cuda.shared.array(TILE, int64)  # a line each: the simulator tells arrays apart by their lines
+    readings = cuda.shared.array(TILE, float64)
+    s, thread = cuda.grid(1), cuda.threadIdx.x
+    there = s < summary.shape[0]
+    own = s if there else 0
+    values, counts, size, before = left[own], left_counts[own], 0, i64(0)
+    if there:
+        for place in range(5, 5 + PANES):
+            values[place], values[PANES + place] = math.inf, -math.inf
+        size, before = cuts[own + 1] - cuts[own], rows.time[cuts[own]] // max(wholes[2] // PANES, 1)
+    runs, panes, begin = NO_RUNS, (before, NEVER_YET, math.inf, -math.inf, False, math.inf, -math.inf), 0
     head: Any = math.nan
     least: Any = math.inf
     largest: Any = -math.inf
-    for k in range(first, last):
-        here = reading(rows, k)
-        head = here if head != head else head
-        if here == here:
-            least, largest = min(least, here), max(largest, here)
-    summary[s, 0], summary[s, 1], summary[s, 2] = head, least, largest
+    tile = Rows(times, readings, rows.valid[:0], rows.sentinels[:0])
+    while cuda.syncthreads_or(i32(begin < size)):
+        bring_rows(rows, cuts, s, begin, times, readings, thread)
+        cuda.syncthreads()
+        first, last = PITCH * thread, PITCH * thread + max(0, min(HELD, size - begin))
+        for k in range(first, last):
+            here = math.nan if is_code(rows, readings[k]) else readings[k]
+            readings[k] = here
+            head = here if head != head else head
+            if here == here:
+                least, largest = min(least, here), max(largest, here)
+        if wholes[7] & 1 << FLAT:
+            runs = follow_runs(tile, first, last, reals, wholes, runs, None)
+        if wholes[7] & 1 << ATTENUATED:
+            panes = follow_panes(tile, first, last, reals, wholes, values, 0, panes, None)
+        begin += HELD
+    if there:
+        counts[0] = runs[3]
+        keep_runs(runs, values, counts)
+        keep_panes(panes, values, counts)
+        summary[s, 0], summary[s, 1], summary[s, 2] = head, least, largest
 
 
 @cuda.jit
@@ -174,7 +232,8 @@ def hand_on(
             if rows.time[first] // max(wholes[2] // PANES, 1) >= counts[6]:
                 add_panes(left[s], left_counts[s], values, counts)
             else:  # time went back, and its rows count for the pane in hand
-                follow_panes(rows, first, last, reals, wholes, values, counts, 0, None)
+                panes = follow_panes(rows, first, last, reals, wholes, values, counts[5], panes_of(values, counts), None)
+                keep_panes(panes, values, counts)
 
 
 @cuda.jit(device=True)
@@ -190,7 +249,7 @@ def pass_runs(
     if not goes_on or (head == anchor and begun > 1):
         values[2], counts[3], counts[4] = left[2], left_counts[3], 1
     elif head != anchor and not (abs(summary[1] - anchor) <= tolerance and abs(summary[2] - anchor) <= tolerance):
-        follow_runs(rows, first, last, reals, wholes, values, counts, 0, None)
+        keep_runs(follow_runs(rows, first, last, reals, wholes, runs_of(values, counts), None), values, counts)
 
 
 @cuda.jit(device=True)
@@ -198,7 +257,8 @@ def add_panes(left: Any, left_counts: Any, values: Any, counts: Any) -> None:
     """Bring the panes past a stretch that began none before the one in hand: what it found comes on top of them."""
     moved = left_counts[6] - counts[6]
     if moved > 0:
-        move_panes(values, moved)
+        move_panes(values, moved, values[3], values[4])
+        values[3], values[4] = math.inf, -math.inf
     counts[6] = left_counts[6]
     values[3], values[4] = min(values[3], left[3]), max(values[4], left[4])
     for place in range(5, 5 + PANES):
@@ -218,14 +278,54 @@ def tell_stretches(
     flags: NDArray[np.uint8],
 ) -> None:
     """Follow a stretch a thread from its true state, and tell what is found; the state in which it ends is left."""
-    s = cuda.grid(1)
-    if s >= entry.shape[0]:
-        return
-    first, last = cuts[s], cuts[s + 1]
-    if wholes[7] & 1 << FLAT:
-        follow_runs(rows, first, last, reals, wholes, entry[s], entry_counts[s], skip, bits)
-    if wholes[7] & 1 << ATTENUATED:
-        follow_panes(rows, first, last, reals, wholes, entry[s], entry_counts[s], skip, bits)
-    for k in range(first - skip, last - skip):
-        if bits[k]:
-            flags[k] = flag_of(bits[k], u8(1))
+    times = cuda.shared.array(TILE, int64)  # a line each: the simulator tells arrays apart by their lines
+    readings = cuda.shared.array(TILE, float64)
+    found = cuda.shared.array(TILE, uint32)
+    s, thread = cuda.grid(1), cuda.threadIdx.x
+    there = s < entry.shape[0]
+    own = s if there else 0
+    values, counts, size = entry[own], entry_counts[own], cuts[own + 1] - cuts[own] if there else 0
+    runs, panes, opening, begin = runs_of(values, counts), panes_of(values, counts), counts[5], 0
+    tile = Rows(times, readings, rows.valid[:0], rows.sentinels[:0])
+    while cuda.syncthreads_or(i32(begin < size)):
+        bring_rows(rows, cuts, s, begin, times, readings, thread)
+        cuda.syncthreads()
+        first, last = PITCH * thread, PITCH * thread + max(0, min(HELD, size - begin))
+        for k in range(first, last):
+            readings[k] = math.nan if is_code(rows, readings[k]) else readings[k]
+            found[k] = NONE
+        if wholes[7] & 1 << FLAT:
+            runs = follow_runs(tile, first, last, reals, wholes, runs, found)
+        if wholes[7] & 1 << ATTENUATED:
+            panes = follow_panes(tile, first, last, reals, wholes, values, opening, panes, found)
+        cuda.syncthreads()
+        tell_rows(cuts, s, begin, found, thread, skip, bits, flags)
+        begin += HELD
+    if there:
+        keep_runs(runs, values, counts)
+        keep_panes(panes, values, counts)
+
+
+@cuda.jit(device=True)
+def tell_rows(
+    cuts: NDArray[np.int64],
+    stretch: int,
+    begin: int,
+    found: Any,
+    thread: int,
+    skip: int,
+    bits: NDArray[np.uint32],
+    flags: NDArray[np.uint8],
+) -> None:
+    """Add what was found to the bits of rows that `bring_rows` brought, and flag them."""
+    mate = thread % MATES
+    for other in range(MATES):
+        fetched = stretch - mate + other
+        if fetched < cuts.size - 1:
+            start = cuts[fetched] + begin
+            size = min(HELD, cuts[fetched + 1] - start) - mate
+            target, place = u64(start + mate - skip), u64(PITCH * (thread - mate + other) + mate)
+            for i in range(0, HELD, MATES):
+                if i < size and found[u64(place + u64(i))]:
+                    told = u32(bits[u64(target + u64(i))] | found[u64(place + u64(i))])
+                    bits[u64(target + u64(i))], flags[u64(target + u64(i))] = told, flag_of(told, u8(1))

@@ -1,4 +1,7 @@
-"""Windows to words: the operations of the reference, in its order."""
+"""Windows to words: the operations of the reference, in its order.
+
+CUDA shares the passes. What one has found is a number or a tuple, with which it goes on where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -13,69 +16,89 @@ if TYPE_CHECKING:
 
 EMPTY = 255
 FLAT = 2.0**-40
+Seen = tuple[float, float, int, float]  # first finite sample, largest magnitude, finite ones, their sum relative to the first
+Part = tuple[int, float]  # the finite samples of a segment and their sum
+UNSEEN: Seen = (math.nan, 0.0, 0, 0.0)
+NO_PART: Part = (0, 0.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _statistics(samples: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return the first finite sample, the mean relative to it, and the standard deviation; NaN for none, 0 for flat."""
-    first = math.nan
-    largest = 0.0
-    count = 0
-    total = 0.0
-    for sample in samples:
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def survey(samples: NDArray[np.float64], seen: Seen) -> Seen:
+    """Count and add up some more samples of a window, relative to its first finite one."""
+    base, largest, count, total = seen
+    for i in range(samples.size):
+        sample = samples[i]
         if math.isfinite(sample):
-            if count == 0:
-                first = sample
+            base = sample if count == 0 else base
             largest = max(largest, abs(sample))
-            total += sample - first
+            total += sample - base
             count += 1
-    if count == 0:
-        return math.nan, math.nan, 0.0
-    mean = total / count
-    total = 0.0
-    for sample in samples:
+    return base, largest, count, total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def add_squares(samples: NDArray[np.float64], seen: Seen, squares: float) -> float:
+    """Add the squares of the deviations of some more samples of a surveyed window."""
+    base, _, count, total = seen
+    mean = total / max(count, 1)
+    for i in range(samples.size):
+        sample = samples[i]
         if math.isfinite(sample):
-            deviation = (sample - first) - mean
-            total += deviation * deviation
-    std = math.sqrt(total / count)
-    return first, mean, std if std > FLAT * largest else 0.0
+            deviation = (sample - base) - mean
+            squares += deviation * deviation
+    return squares
 
 
-# CUDA shares it for a window a thread. It takes all windows, for arrays handed over one window after another are counted up and down.
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def add_part(samples: NDArray[np.float64], seen: Seen, part: Part) -> Part:
+    """Count and add up some more samples of a segment."""
+    count, total = part
+    for i in range(samples.size):
+        sample = samples[i]
+        if math.isfinite(sample):
+            total += sample - seen[0]
+            count += 1
+    return count, total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def edges(segment: int, segments: int, size: int) -> tuple[int, int]:
+    """Return where a segment of a window begins and ends: it has one sample at least."""
+    start = segment * size // segments
+    return start, max(start + 1, (segment + 1) * size // segments)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def scale_of(seen: Seen, squares: float) -> tuple[float, float]:
+    """Return the mean of a window relative to its first finite sample, and the standard deviation: 0 for flat."""
+    _, largest, count, total = seen
+    std = math.sqrt(squares / max(count, 1))
+    return total / max(count, 1), std if std > FLAT * largest else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def symbol_of(part: Part, scale: tuple[float, float], margin: float, breakpoints: NDArray[np.float64]) -> int:
+    """Return the symbol of a segment."""
+    count, total = part
+    if count == 0:
+        return EMPTY
+    mean, std = scale
+    level = ((total / count - mean) / std if std > 0 else 0.0) + margin
+    symbol = 0
+    for breakpoint_ in breakpoints:
+        symbol += breakpoint_ <= level
+    return symbol
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def write(
-    values: NDArray[np.float64],
-    offsets: NDArray[np.int64],
-    breakpoints: NDArray[np.float64],
-    margin: float,
-    out: NDArray[np.uint8],
-    windows: tuple[int, int],
-) -> None:
-    """Fill out with the symbols of the windows from one to another, which is left out."""
-    segments = out.shape[1]
-    for window in range(windows[0], windows[1]):
-        samples = values[offsets[window] : offsets[window + 1]]
-        first, mean, std = _statistics(samples)
-        for segment in range(segments):
-            start = segment * samples.size // segments
-            end = max(start + 1, (segment + 1) * samples.size // segments)
-            count = 0
-            total = 0.0
-            for sample in samples[start:end]:
-                if math.isfinite(sample):
-                    total += sample - first
-                    count += 1
-            out[window, segment] = EMPTY
-            if count > 0:
-                level = ((total / count - mean) / std if std > 0 else 0.0) + margin
-                symbol = 0
-                for breakpoint_ in breakpoints:
-                    symbol += breakpoint_ <= level
-                out[window, segment] = symbol
-
-
 def words(
     values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: NDArray[np.float64], margin: float, out: NDArray[np.uint8]
 ) -> None:
     """Fill out, shape (n_windows, n_segments), with the symbols of the windows values[offsets[i]:offsets[i + 1]]."""
-    write(values, offsets, breakpoints, margin, out, (0, len(out)))
+    for window in range(out.shape[0]):
+        samples = values[offsets[window] : offsets[window + 1]]
+        seen = survey(samples, UNSEEN)
+        scale = scale_of(seen, add_squares(samples, seen, 0.0))
+        for segment in range(out.shape[1]):
+            start, end = edges(segment, out.shape[1], samples.size)
+            out[window, segment] = symbol_of(add_part(samples[start:end], seen, NO_PART), scale, margin, breakpoints)

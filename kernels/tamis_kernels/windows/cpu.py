@@ -1,4 +1,7 @@
-"""Figures of windows: two passes over each, the second from the cache."""
+"""Figures of windows: two passes over each, the second from the cache.
+
+CUDA shares the passes. What one has found is a tuple, with which it goes on where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,13 @@ from numba import njit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Seen = tuple[int, int, float, float, float]  # finite, NaN; sum, least, greatest
+Followed = tuple[
+    float, int, float, int, int, int
+]  # squares; length and value of the run in hand; in runs: at the least, greatest, elsewhere
+UNSEEN: Seen = (0, 0, 0.0, math.inf, -math.inf)
+UNFOLLOWED: Followed = (0.0, 0, math.nan, 0, 0, 0)
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def describe(
@@ -18,46 +28,56 @@ def describe(
 ) -> None:
     """Fill counts (finite, NaN, infinite; in runs at the least, the greatest, elsewhere) and figures (least, greatest, mean, deviation)."""
     for window in range(offsets.shape[0] - 1):
-        describe_one(values, offsets[window], offsets[window + 1], run, window, counts, figures)
+        samples = values[offsets[window] : offsets[window + 1]]
+        seen = survey(samples, UNSEEN)
+        tell(window, samples.size, run, seen, follow(samples, run, seen, UNFOLLOWED), counts, figures)
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
-def describe_one(
-    values: NDArray[np.floating[Any]],
-    first: int,
-    last: int,
-    run: int,
-    window: int,
-    counts: NDArray[np.int64],
-    figures: NDArray[np.float64],
-) -> None:
-    """Fill the column of a window."""
-    finite = nan = 0
-    total, least, greatest = 0.0, math.inf, -math.inf
-    for i in range(first, last):
-        sample = np.float64(values[i])
+def survey(samples: NDArray[np.floating[Any]], seen: Seen) -> Seen:
+    """Count and add up some more samples of a window."""
+    finite, nan, total, least, greatest = seen
+    for i in range(samples.size):
+        sample = np.float64(samples[i])
         if abs(sample) < math.inf:
             finite += 1
             total += sample
             least, greatest = min(least, sample), max(greatest, sample)
         else:
             nan += int(sample != sample)
-    counts[0, window], counts[1, window], counts[2, window] = finite, nan, last - first - finite - nan
-    if finite == 0:
-        return
-    mean = total / finite
-    squares, length, before = 0.0, 0, math.nan
-    for i in range(first, last):
-        sample = np.float64(values[i])
+    return finite, nan, total, least, greatest
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def follow(samples: NDArray[np.floating[Any]], run: int, seen: Seen, followed: Followed) -> Followed:
+    """Add up the squares of some more samples of a surveyed window, and follow its runs."""
+    finite, _, total, least, greatest = seen
+    mean = total / max(finite, 1)
+    squares, length, before, at_least, at_greatest, elsewhere = followed
+    for i in range(samples.size):
+        sample = np.float64(samples[i])
         if sample != before:
             if length >= run:
-                counts[3 if before == least else 4 if before == greatest else 5, window] += length
+                at_least += length if before == least else 0
+                at_greatest += length if before == greatest and before != least else 0
+                elsewhere += length if before != least and before != greatest else 0
             length = 0
         length += int(abs(sample) < math.inf)
         before = sample
         if abs(sample) < math.inf:
             squares += (sample - mean) * (sample - mean)
-    if length >= run:
-        counts[3 if before == least else 4 if before == greatest else 5, window] += length
-    figures[0, window], figures[1, window] = least + 0.0, greatest + 0.0
-    figures[2, window], figures[3, window] = mean, math.sqrt(squares / finite)
+    return squares, length, before, at_least, at_greatest, elsewhere
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def tell(window: int, size: int, run: int, seen: Seen, followed: Followed, counts: NDArray[np.int64], figures: NDArray[np.float64]) -> None:
+    """Fill the column of a window."""
+    finite, nan, total, least, greatest = seen
+    squares, length, before, at_least, at_greatest, elsewhere = followed
+    counts[0, window], counts[1, window], counts[2, window] = finite, nan, size - finite - nan
+    if finite > 0:
+        counts[3, window], counts[4, window], counts[5, window] = at_least, at_greatest, elsewhere
+        if length >= run:
+            counts[3 if before == least else 4 if before == greatest else 5, window] += length
+        figures[0, window], figures[1, window] = least + 0.0, greatest + 0.0
+        figures[2, window], figures[3, window] = total / finite, math.sqrt(squares / finite)

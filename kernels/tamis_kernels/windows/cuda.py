@@ -1,4 +1,7 @@
-"""Figures of windows in CUDA, a window a thread, by the function of the CPU: its sums run in the order of the samples."""
+"""Figures of windows in CUDA, a window a thread, by the functions of the CPU: its sums run in the order of the samples.
+
+The windows of a block pass shared memory, tile by tile. What fits one tile is read from global memory once for both passes.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, streamed, to_device, xp
-from tamis_kernels.windows.cpu import describe_one
+from tamis_kernels.cuda_tiles import bring
+from tamis_kernels.device import launch_blocks, streamed, to_device, xp
+from tamis_kernels.windows.cpu import UNFOLLOWED, UNSEEN, follow, survey, tell
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+i32 = np.int32
+
 WINDOW_BYTES = 88  # of the device that a window takes beside its samples
+THREADS = 32  # of a block: a warp, which waits for none but itself
+HELD = 64  # samples of a window at a time
+PITCH = HELD + 1
+TILE = THREADS * PITCH
 
 
 def describe(
@@ -23,7 +33,8 @@ def describe(
 
     def work(first: int, last: int, samples: Any) -> tuple[Any, Any]:
         found = xp.zeros((6, last - first), np.int64), xp.full((4, last - first), np.nan)
-        launch(describe_windows, last - first, samples, to_device(offsets[first : last + 1] - offsets[first]), run, *found)
+        bounds = to_device(offsets[first : last + 1] - offsets[first])
+        launch_blocks(describe_windows, -(-(last - first) // THREADS), THREADS, samples, bounds, run, *found)
         return found
 
     streamed(
@@ -37,6 +48,21 @@ def describe(
 @cuda.jit
 def describe_windows(values: Any, offsets: NDArray[np.int64], run: int, counts: NDArray[np.int64], figures: NDArray[np.float64]) -> None:
     """Describe a window a thread."""
-    window = cuda.grid(1)
+    tile = cuda.shared.array(TILE, values.dtype)
+    thread, window = cuda.threadIdx.x, cuda.grid(1)
+    size = offsets[window + 1] - offsets[window] if window < counts.shape[1] else 0
+    own, begin, seen = PITCH * thread, 0, UNSEEN
+    while cuda.syncthreads_or(i32(begin < size)):
+        bring(values, offsets, window, begin, tile, thread, PITCH, HELD)
+        cuda.syncthreads()
+        seen = survey(tile[own : own + max(0, min(HELD, size - begin))], seen)
+        begin += HELD
+    held, begin, followed = begin <= HELD, 0, UNFOLLOWED
+    while cuda.syncthreads_or(i32(begin < size)):
+        if not held:
+            bring(values, offsets, window, begin, tile, thread, PITCH, HELD)
+        cuda.syncthreads()
+        followed = follow(tile[own : own + max(0, min(HELD, size - begin))], run, seen, followed)
+        begin += HELD
     if window < counts.shape[1]:
-        describe_one(values, offsets[window], offsets[window + 1], run, window, counts, figures)
+        tell(window, size, run, seen, followed, counts, figures)

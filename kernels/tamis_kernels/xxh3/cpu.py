@@ -115,7 +115,7 @@ def long_hash(data: NDArray[np.uint8], start: np.uint64, size: int, sums: NDArra
         accumulate(sums, data, start + u64(STRIPE * stripe), 8 * place)
         if place == STRIPES_PER_BLOCK - 1:
             for lane in range(8):
-                sums[lane] = (sums[lane] ^ (sums[lane] >> u64(47)) ^ secret_word(128 + 8 * lane)) * PRIME32_1
+                sums[lane] = scrambled(sums[lane], lane)
     accumulate(sums, data, start + u64(size - STRIPE), 121)
     return merged(sums, 117, ~(u64(size) * PRIME64_2)), merged(sums, 11, u64(size) * PRIME64_1)
 
@@ -125,9 +125,20 @@ def accumulate(sums: NDArray[np.uint64], data: NDArray[np.uint8], start: np.uint
     """Add a stripe to the sums."""
     for lane in range(8):
         word = eight_bytes(data, start + u64(8 * lane))
-        key = word ^ secret_word(place + 8 * lane)
         sums[lane ^ 1] += word
-        sums[lane] += (key & LOW) * (key >> u64(32))
+        sums[lane] += product_of(word ^ secret_word(place + 8 * lane))
+
+
+@njit(cache=True, nogil=True)
+def product_of(key: np.uint64) -> np.uint64:
+    """Return the product of the two halves of a word."""
+    return (key & LOW) * (key >> u64(32))
+
+
+@njit(cache=True, nogil=True)
+def scrambled(total: np.uint64, lane: int) -> np.uint64:
+    """Return a sum after a block of stripes."""
+    return (total ^ (total >> u64(47)) ^ secret_word(128 + 8 * lane)) * PRIME32_1
 
 
 @njit(cache=True, nogil=True)
