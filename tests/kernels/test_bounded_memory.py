@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba.cuda.simulator.kernel import FakeCUDAKernel
 
-from tamis_kernels import ArgumentError, components, groups, hamming, jaccard
+from tamis_kernels import ArgumentError, components, fss, groups, hamming, jaccard, minhash, ngram_keys, ngrams, perceptual, png, viterbi
 from tamis_kernels.backend import simulated
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ class Held(np.ndarray[Any, Any]):
 def device_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Meter]]:
     """Let the device have so many bytes; or a third while it says that twenty times that is free, so that memory ends in the midst."""
     device = import_module("tamis_kernels.device")
-    for operation in ("components", "groups", "hamming", "jaccard"):
-        import_module(f"tamis_kernels.{operation}.cuda")
+    for module in (components, fss, groups, hamming, jaccard, minhash, ngram_keys, ngrams, perceptual, png, viterbi):
+        import_module(f"{module.__name__}.cuda")
 
     def make(size: int) -> Meter:
         made = Meter(device.xp, size if request.param == 1 else size // 3, request.param)
@@ -279,8 +279,85 @@ def test_what_is_joined_is_left_out_of_sides_beyond_the_memory(method: hamming.M
     assert_bounded(meter)
 
 
+@pytest.mark.parametrize("method", ["all", "index"])
+@pytest.mark.parametrize("joins", [False, True])
+def test_sides_leave_a_device_whose_memory_ends(joins: bool, method: hamming.Method, device_of: Callable[[int], Meter]) -> None:
+    meter = device_of(10**6)
+    found, expected, parent = np.arange(70), np.arange(70), np.arange(70)
+    search = hamming.pair_chunks(HASHES, 2, joined=parent if joins else None, chunk=20, method=method, backend="cuda")
+    for number, (left, right, _) in enumerate(search):
+        for joined in (found, parent):
+            components.union(joined, left, right, backend="cpu")
+        meter.size = meter.used + 60 if number == 0 else meter.size
+    components.union(expected, *hamming.pairs(HASHES, 2, backend="cpu")[:2], backend="cpu")
+    np.testing.assert_array_equal(components.roots(found, backend="cpu"), components.roots(expected, backend="cpu"))
+    assert meter.refused
+
+
+TOO_LARGE: dict[str, Callable[[], Any]] = {
+    "a key": lambda: groups.sort_by_key(KEYS["few"], backend="cuda"),
+    "a parent": lambda: components.roots(np.arange(9), backend="cuda"),
+    "a set": lambda: jaccard.sorted_sets(*ROWS["many"], backend="cuda"),
+    "a pair": lambda: jaccard.pairs(
+        np.arange(9, dtype=np.uint32), np.array([0, 9]), np.zeros(1, np.int64), np.zeros(1, np.int64), backend="cuda"
+    ),
+    "a hash": lambda: hamming.pairs(HASHES, 5, method="all", backend="cuda"),
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_where_no_single_item_has_room_the_memory_has_ended(name: str, device_of: Callable[[int], Meter]) -> None:
+    device_of(6)
+    with pytest.raises(MemoryError, match="bytes are too many"):
+        TOO_LARGE[name]()
+
+
 def test_distances_beyond_the_memory_are_counted(device_of: Callable[[int], Meter]) -> None:
     meter = device_of(2000)
     left, right = near_hashes(300, 4), near_hashes(301, 4)[:300]
     np.testing.assert_array_equal(hamming.distances(left, right, backend="cuda"), hamming.distances(left, right, backend="cpu"))
+    assert_bounded(meter)
+
+
+TEXTS = np.frombuffer(b"a fine sieve keeps what is clean and tells why the rest stays behind; " * 9, np.uint8)
+TEXT_OFFSETS = np.array([0, 0, 19, 60, 61, 100, 180, 181, 181, 240, 300, 333, 400, 444, 500, 555, TEXTS.size])
+TOKENS = np.arange(0, TEXTS.size + 1, 5)
+TOKEN_ROWS = np.array([0, 3, 3, 30, 31, 60, 100, TOKENS.size - 1])
+NUMBERS, NUMBER_ROWS = sets_of([5, 0, 90, 33, 1, 2, 70, 44, 51, 60] * 3)
+WORDS = spread(4 * 70, 10**6).reshape(-1, 4)
+SMALL = np.random.default_rng(5).integers(0, 256, (40, 256)).astype(np.uint8)
+FILTERED = np.random.default_rng(6).integers(0, 256, (60, 1 + 3 * 16)).astype(np.uint8)
+FILTERED[:, 0] = np.random.default_rng(7).permutation(60) % 5
+SERIES = 15 + np.cumsum(np.random.default_rng(8).normal(0, 0.2, 400))
+SERIES[100:230] = SERIES[100:230] * 1.8 + 32
+
+
+def grey(backend: BackendName) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    sums = np.zeros((8, 2, 3), np.uint32)
+    return png.gray(FILTERED.reshape(-1), (60, 16), depth=8, colour=2, sums=sums, backend=backend), sums
+
+
+OTHERS: dict[str, tuple[int, Callable[[BackendName], Any]]] = {
+    "fss": (9000, lambda backend: fss.signatures(NUMBERS, NUMBER_ROWS, num_perm=8, backend=backend)),
+    "fss of texts": (24_000, lambda backend: fss.text_signatures(TEXTS, TEXT_OFFSETS, num_perm=8, backend=backend)),
+    "fss of tokens": (9000, lambda backend: fss.token_signatures(TEXTS, TOKENS, TOKEN_ROWS, num_perm=8, backend=backend)),
+    "minhash": (4000, lambda backend: minhash.signatures(NUMBERS, NUMBER_ROWS, num_perm=8, backend=backend)),
+    "keys of n-grams": (18_000, lambda backend: ngram_keys.keys(TEXTS, TEXT_OFFSETS, ngram=5, backend=backend)),
+    "keys of tokens": (1500, lambda backend: ngram_keys.token_keys(TEXTS, TOKENS, backend=backend)),
+    "n-grams": (40_000, lambda backend: ngrams.hashes(TEXTS, TEXT_OFFSETS, unit="char", ngram=3, backend=backend)),
+    "turned hashes": (4000, lambda backend: perceptual.turned(WORDS, backend=backend)),
+    "parted hashes": (1500, lambda backend: perceptual.parted(WORDS, backend=backend)),
+    "pairs of pictures": (9000, lambda backend: perceptual.likeness(SMALL, SMALL[::-1].copy(), backend=backend)),
+    "a picture": (1500, grey),
+    "a series": (1500, lambda backend: viterbi.converted_spans(SERIES, np.ones(400, np.bool_), 1.8, 32.0, spread=0.2, backend=backend)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_inputs_beyond_the_memory_go_through(name: str, device_of: Callable[[int], Meter]) -> None:
+    size, call = OTHERS[name]
+    meter = device_of(size)
+    found, expected = (answer if isinstance(answer, tuple) else (answer,) for answer in (call("cuda"), call("cpu")))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
     assert_bounded(meter)

@@ -110,7 +110,8 @@ def _find(queries: HeldSide, index: HeldSide, search: Search, first: int, rows: 
 
     if index.whole:
         compare(0, there.masks, 0, 0, index.order.size)
-    elif index.host:
+    else:
+        assert index.host
         places = max(1, index.order.size)
         each = index.hashes[:1].nbytes + 8 * len(index.host.columns) + 16 + 4 * index.host.starts.size // places + 1
         for number, (begin, end) in enumerate(_reaches(queries.keys[first : first + rows], index.host.starts, search, first)):
