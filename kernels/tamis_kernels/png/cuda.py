@@ -79,9 +79,13 @@ def undo_chunk(lines: NDArray[np.uint8], row: int, step: int, first: int, last: 
     """Undo the filter of a part of a row; what lies left of it and above it is done."""
     kind, above, row_done = lines[row, 0], done[row], done[row + 1]
     for i in range(first, last):
-        left, up, corner = i32(0), i32(above[i]), i32(0)
+        left = up = corner = i32(0)
         if i >= step:
-            left, corner = i32(row_done[i - step]), i32(above[i - step])
+            left = i32(row_done[i - step])
+        if kind > SUB:  # what lies above may be another block's
+            up = i32(above[i])
+            if i >= step:
+                corner = i32(above[i - step])
         guess = i32(0)
         if kind == 1:
             guess = left
