@@ -48,6 +48,7 @@ __all__ = [
     "copy_to_device",
     "give_back",
     "in_batches",
+    "in_sized_batches",
     "launch",
     "launch_blocks",
     "mapped",
@@ -153,6 +154,11 @@ def in_batches(work: Callable[[int, int], None], items: int, most: int) -> None:
         There is none for a single item; CuPy's own error is one of these.
     """
     _halving(work, [*range(0, items, most), items])
+
+
+def in_sized_batches(work: Callable[[int, int], None], sizes: Sequence[int] | NDArray[np.int64]) -> None:
+    """Do what `in_batches` does, for batches of as many items as there is `room` for, or of one; `sizes` are those of `streamed`."""
+    _halving(work, _edges(sizes, room()))
 
 
 def _halving(work: Callable[[int, int], None], edges: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import types
 
-from tamis_kernels.hamming.layout import Search, Side
+from tamis_kernels.hamming.layout import Piece, Search
 from tamis_kernels.jpeg.header import Frame
 from tamis_kernels.jpeg.lane import Batch, Lane
 from tamis_kernels.sensor.layout import Rows
@@ -17,9 +17,9 @@ flags, scalar = types.boolean[::1], types.int64
 u32_table, u64_table = types.uint32[:, ::1], types.uint64[:, ::1]
 i32, i32_table, flag_table = types.int32[::1], types.int32[:, ::1], types.boolean[:, ::1]
 named: Any = types.NamedTuple
-side = named((u64_table, u64_table, i32, i32, i32, i32, i32, flags), Side)
+piece = named((u64_table, u64_table, i32, i32, i32, i32, i32, scalar, scalar), Piece)
 search = named((scalar, flag_table, types.int64[:, ::1], scalar, i32, scalar), Search)
-comparison = (side, side, search, scalar, i64, u64, i64)
+comparison = (piece, piece, search, scalar, scalar, scalar, u64, i32, i64)
 f32, f32_table, f64_table, i64_table = types.float32[::1], types.float32[:, ::1], types.float64[:, ::1], types.int64[:, ::1]
 number, flag, word = types.float64, types.boolean, types.uint64
 cube = types.int64[:, :, ::1]
@@ -46,13 +46,12 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("affine", "multiply", "f32"): (f32, f32, f32, f32),
     ("affine", "multiply", "f64"): (f64, f64, f64, f64),
     ("bands", "band_keys"): (u32_table, scalar, u64_table),
-    ("components", "climb"): (i64, i64),
-    ("components", "hook"): (i64, i64, i64),
+    ("components", "climb"): (i64, scalar, i64),
+    ("components", "hook"): (i64, scalar, i64, i64),
     ("fss", "sketch"): (u64, i64, u64, u32, u32, u32_table),
     ("hamming", "compare_buckets"): comparison,
     ("hamming", "compare_one_word"): comparison,
     ("hamming", "compare_two_words"): comparison,
-    ("hamming", "describe"): (side, side, search, scalar, u64, i64, i64, i32),
     ("hamming", "measure_rows"): (u64_table, u64_table, i32),
     ("histogram", "count_pixels"): (u8, scalar, scalar, i64),
     ("histogram", "count_values", "f32"): (f32, f64, scalar, i64),
@@ -92,7 +91,8 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("ranks", "place", "f32"): (f32, f64, flag, f32),
     ("ranks", "place", "f64"): (f64, f64, flag, f64),
     ("symbols", "write_words"): (f64, i64, f64, number, u8_table),
-    ("viterbi", "find_path"): (f64, flags, number, number, number, number, number, number, u8, f64),
+    ("viterbi", "find_ways"): (f64, flags, number, number, number, number, number, number, f64, u8),
+    ("viterbi", "follow"): (u8, u8),
     ("sensor", "hand_on", "f32"): (rows(f32), i64, i64, f64, i64, *states, f64_table, *states),
     ("sensor", "hand_on", "f64"): (rows(f64), i64, i64, f64, i64, *states, f64_table, *states),
     ("sensor", "identify"): (f64, scalar, scalar, number, number, u8),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, uint32
 
-from tamis_kernels.device import launch_blocks, to_device, to_host, xp
+from tamis_kernels.device import launch_blocks, streamed, to_device, xp
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.fss.cpu import splitmix64, tagged
 from tamis_kernels.minhash.cpu import image
@@ -19,6 +19,8 @@ from tamis_kernels.ngram_keys.cuda import keys_of, token_keys_of
 from tamis_kernels.ngrams.cuda import find_units, stream_texts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
 
 THREADS = 128
@@ -37,7 +39,12 @@ def signatures(
     out: NDArray[np.uint32],
 ) -> None:
     """Write the signature of each row into `out`, which comes filled with 0xFFFFFFFF."""
-    sketch_rows(to_device(hashes.astype(np.uint64, copy=False)), to_device(row_offsets), mixes, a, b, out)
+
+    def give(first: int, last: int) -> tuple[NDArray[Any], ...]:
+        some = hashes[row_offsets[first] : row_offsets[last]]
+        return some.astype(u64, copy=False), row_offsets[first : last + 1] - row_offsets[first]
+
+    stream_rows(8 * row_offsets, give, lambda elements: elements, mixes, a, b, out)
 
 
 def text_signatures(
@@ -71,16 +78,36 @@ def token_signatures(
     out: NDArray[np.uint32],
 ) -> None:
     """Write the signature of each row of tokens into `out`; their keys stay on the device."""
-    sketch_rows(token_keys_of(data, offsets), to_device(row_offsets), mixes, a, b, out)
+
+    def give(first: int, last: int) -> tuple[NDArray[Any], ...]:
+        start, stop = row_offsets[first], row_offsets[last]
+        bounds = offsets[start : stop + 1] - offsets[start]
+        return data[offsets[start] : offsets[stop]], bounds, row_offsets[first : last + 1] - start
+
+    stream_rows(offsets[row_offsets] + 16 * row_offsets, give, token_keys_of, mixes, a, b, out)
 
 
-def sketch_rows(
-    elements: Any, row_offsets: Any, mixes: NDArray[np.uint64], a: NDArray[np.uint32], b: NDArray[np.uint32], out: NDArray[np.uint32]
+def stream_rows(
+    sizes: NDArray[np.int64],
+    give: Callable[[int, int], Sequence[NDArray[Any]]],
+    elements_of: Callable[..., Any],
+    mixes: NDArray[np.uint64],
+    a: NDArray[np.uint32],
+    b: NDArray[np.uint32],
+    out: NDArray[np.uint32],
 ) -> None:
-    """Do what `signatures` does, for elements that are on the device."""
-    found = xp.empty(out.shape, u32)
-    sketch_into(elements, row_offsets, mixes, a, b, found)
-    to_host(found, out)
+    """Write the signatures of rows in batches.
+
+    `sizes` are bytes before each row, `give` returns what rows first … last - 1 need, where each begins last; `elements_of` makes elements
+    of the rest on the device.
+    """
+
+    def work(first: int, last: int, *there: Any) -> tuple[Any]:
+        found = xp.empty((last - first, out.shape[1]), u32)
+        sketch_into(elements_of(*there[:-1]), there[-1], mixes, a, b, found)
+        return (found,)
+
+    streamed(sizes + (out[:1].nbytes + 8) * np.arange(sizes.size), give, work, lambda first, last: (out[first:last],))
 
 
 def sketch_into(

@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections import Counter
 from itertools import combinations
 from math import comb
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tamis_kernels import components
 from tamis_kernels.backend import Backend, BackendName, implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.hamming.layout import ALL, LATER, LENGTH, RADIUS, SELF, Search, Side
+from tamis_kernels.hamming.layout import ALL, LATER, LENGTH, RADIUS, SELF, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,12 +132,12 @@ def pair_chunks(
     _check(hashes, entries, forms, joined, chunk)
     bands = _plan(limit, forms, len(hashes), len(entries), method)
     module = implementation("hamming", backend)
+    sets = [hashes] if against is None else [hashes, entries]
     for number in range(len(bands)):
         search = Search(limit, forms, bands, number, _masks(bands[number]), which)
-        probes = probes_of(limit, forms)
-        queries = _sorted(module, hashes, bands[number], probes, joined)
-        index = queries if against is None else _sorted(module, entries, bands[number], probes, joined)
-        yield from _steps(module, queries, index, search, joined, chunk)
+        sides = [module.sort_side(side, bands[number], probes_of(limit, forms), joined is not None) for side in sets]
+        yield from _steps(module, sides, search, joined, chunk)
+        del sides  # before those of the next band are made
 
 
 def pairs(
@@ -218,24 +218,14 @@ def probes_of(limit: int, forms: NDArray[np.bool_]) -> int:
     return next((probes for probes in probed if limit <= mean * probes - 5 * deviation * probes**0.5), probed[-1])
 
 
-def _sorted(module: ModuleType, hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, joined: NDArray[np.int64] | None) -> Side:
-    """Sort the hashes by the bits of a band."""
-    rows, buckets = len(hashes), 1 << int(band[LENGTH])
-    columns, order, keys = np.empty((probes, rows), np.uint64), np.empty(rows, np.int32), np.empty(rows, np.int32)
-    labels, beyond = (np.empty(0 if joined is None else rows, np.int32) for _ in range(2))
-    crowded = np.empty(0 if joined is None else buckets, np.bool_)
-    side = Side(hashes, columns, order, keys, np.zeros(buckets + 1, np.int32), labels, beyond, crowded)
-    module.sort_side(band, side)
-    return side
-
-
-def _steps(module: ModuleType, queries: Side, index: Side, search: Search, joined: NDArray[np.int64] | None, chunk: int) -> Iterator[Pairs]:
-    """Count the pairs that each row leads, then write them out, as many rows at a time as fit a chunk."""
+def _steps(module: ModuleType, sides: list[Any], search: Search, joined: NDArray[np.int64] | None, chunk: int) -> Iterator[Pairs]:
+    """Count the pairs that each row leads, then write them out, as many rows at a time as fit a chunk. A side is what the backend makes."""
+    queries, index = sides[0], sides[-1]
     first, rows, stale = 0, _FEWEST_ROWS, joined is not None
     while first < len(queries.order):
         if joined is not None and stale:
             roots = components.roots(joined)
-            for side in (queries,) if index is queries else (queries, index):
+            for side in sides:
                 module.label(roots, side)
         counts = np.zeros(min(rows, len(queries.order) - first), np.int64)
         module.count(queries, index, search, first, counts)

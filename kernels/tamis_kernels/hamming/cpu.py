@@ -10,7 +10,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from tamis_kernels.compiled import of_views
-from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, SELF, SHIFT, WORD, Search, Side
+from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, SELF, SHIFT, WORD, Search, Side, empty_side
 
 Columns = NDArray[np.uint64]
 
@@ -49,9 +49,15 @@ def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[
         out[row] = total
 
 
+def sort_side(hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, labelled: bool) -> Side:
+    """Return a side with the hashes sorted by the band's bits; where they are `labelled`, `label` has still to be called."""
+    side = empty_side(hashes, band, probes, labelled)
+    _sort(band, side)
+    return side
+
+
 @njit(cache=True, nogil=True)
-def sort_side(band: NDArray[np.int64], side: Side) -> None:
-    """Fill a side's columns, order, keys and starts: the rows sorted by the band's bits."""
+def _sort(band: NDArray[np.int64], side: Side) -> None:
     words, shift, full = side.hashes[:, band[WORD]], u64(band[SHIFT]), (1 << band[LENGTH]) - 1
     side.starts[:] = 0
     for row in range(words.size):
@@ -138,6 +144,28 @@ def _least(own: Columns, others: Columns, place: int, other: int, turned: bool) 
 
 
 @of_views
+def distance_of(hashes: NDArray[np.uint64], row: int, others: NDArray[np.uint64], partner: int, search: Search) -> int:
+    """Return the distance of two hashes, -1 where it is beyond the limit or an earlier band brings them together."""
+    least = u64(search.limit + 1)
+    for form in range(search.forms.shape[0]):
+        total = u64(0)
+        for word in range(hashes.shape[1]):
+            ones = _ones(hashes[row, word] ^ others[partner, word])
+            total += u64(64) - ones if search.forms[form, word] else ones
+        least = min(least, total)
+    if least > u64(search.limit):
+        return -1
+    for number in range(search.number):
+        band = search.bands[number]
+        differing = hashes[row, band[WORD]] ^ others[partner, band[WORD]]
+        differing = differing >> u64(band[SHIFT]) & (u64(1) << u64(band[LENGTH])) - u64(1)
+        turned = np.int64(_ones(differing))
+        if turned <= band[RADIUS] or (band[FOLDED] and band[LENGTH] - turned <= band[RADIUS]):
+            return -1
+    return int(np.int64(least))
+
+
+@of_views
 def measure(queries: Side, index: Side, search: Search, place: int, other: int) -> int:
     """Return the distance of two places that make a pair of this band, else -1."""
     row, partner = queries.order[place], index.order[other]
@@ -145,23 +173,7 @@ def measure(queries: Side, index: Side, search: Search, place: int, other: int) 
         return -1
     if queries.labels.size and queries.labels[place] == index.labels[other]:
         return -1
-    least = u64(search.limit + 1)
-    for form in range(search.forms.shape[0]):
-        total = u64(0)
-        for word in range(queries.hashes.shape[1]):
-            ones = _ones(queries.hashes[row, word] ^ index.hashes[partner, word])
-            total += u64(64) - ones if search.forms[form, word] else ones
-        least = min(least, total)
-    if least > u64(search.limit):
-        return -1
-    for number in range(search.number):
-        band = search.bands[number]
-        differing = queries.hashes[row, band[WORD]] ^ index.hashes[partner, band[WORD]]
-        differing = differing >> u64(band[SHIFT]) & (u64(1) << u64(band[LENGTH])) - u64(1)
-        turned = np.int64(_ones(differing))
-        if turned <= band[RADIUS] or (band[FOLDED] and band[LENGTH] - turned <= band[RADIUS]):
-            return -1
-    return int(np.int64(least))
+    return distance_of(queries.hashes, row, index.hashes, partner, search)
 
 
 @of_views

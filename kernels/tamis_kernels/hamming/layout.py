@@ -49,6 +49,36 @@ class Side(NamedTuple):
     crowded: NDArray[np.bool_]
 
 
+class Piece(NamedTuple):
+    """Places of a side on the device, in the order of a band's keys.
+
+    Attributes
+    ----------
+    hashes
+        uint64[n, words].
+    columns
+        uint64[probes, n]: the first words.
+    order, keys, labels
+        int32[n], as in a `Side`.
+    starts
+        int32[keys + 1]: where the bucket of each key from `low` on begins among these places.
+    beyond
+        int32[n]: the next of these places in another component, or n.
+    begin, low
+        The first place, and its key; 0 where all are here.
+    """
+
+    hashes: NDArray[np.uint64]
+    columns: NDArray[np.uint64]
+    order: NDArray[np.int32]
+    keys: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    beyond: NDArray[np.int32]
+    begin: int
+    low: int
+
+
 class Search(NamedTuple):
     """What is near, and where a band's search looks for it.
 
@@ -74,3 +104,12 @@ class Search(NamedTuple):
     number: int
     masks: NDArray[np.int32]
     which: int
+
+
+def empty_side(hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, labelled: bool) -> Side:
+    """Return a side whose arrays are to be filled; `labelled` says whether components will be known."""
+    rows, buckets = len(hashes), 1 << int(band[LENGTH])
+    columns, order, keys = np.empty((probes, rows), np.uint64), np.empty(rows, np.int32), np.empty(rows, np.int32)
+    labels, beyond = (np.empty(rows if labelled else 0, np.int32) for _ in range(2))
+    crowded = np.empty(buckets if labelled else 0, np.bool_)
+    return Side(hashes, columns, order, keys, np.zeros(buckets + 1, np.int32), labels, beyond, crowded)

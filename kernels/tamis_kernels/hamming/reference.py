@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, SELF, SHIFT, WORD, Search, Side
+from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, SELF, SHIFT, WORD, Search, Side, empty_side
 
 
 def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
@@ -13,8 +13,9 @@ def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[
     out[:] = np.bitwise_count(left ^ right).sum(axis=1)
 
 
-def sort_side(band: NDArray[np.int64], side: Side) -> None:
-    """Fill a side's columns, order, keys and starts: the rows sorted by the band's bits."""
+def sort_side(hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, labelled: bool) -> Side:
+    """Return a side with the hashes sorted by the band's bits; where they are `labelled`, `label` has still to be called."""
+    side = empty_side(hashes, band, probes, labelled)
     length = int(band[LENGTH])
     keys = [(int(word) >> int(band[SHIFT])) & (1 << length) - 1 for word in side.hashes[:, band[WORD]]]
     if band[FOLDED]:
@@ -23,6 +24,7 @@ def sort_side(band: NDArray[np.int64], side: Side) -> None:
     side.keys[:] = np.array(keys)[side.order]
     side.starts[:] = np.searchsorted(side.keys, np.arange(len(side.starts)))
     side.columns[:] = side.hashes[side.order, : len(side.columns)].T
+    return side
 
 
 def label(roots: NDArray[np.int64], side: Side) -> None:

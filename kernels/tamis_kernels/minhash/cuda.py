@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, uint32
 
-from tamis_kernels.device import launch_blocks, to_device, to_host
+from tamis_kernels.device import launch_blocks, streamed, to_device, to_host
 from tamis_kernels.minhash.cpu import HELD, fmix32, image
 from tamis_kernels.ngrams.cuda import find_units, hashes_of, stream_texts
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 THREADS = 32  # of four permutations each: 128 slots in one round
 SEGMENT = 4096
 TILE = 256
+ROW_BYTES = 48  # of the device that a row takes beside hashes and signature
 u32, u64 = np.uint32, np.uint64
 EMPTY = u32(0xFFFFFFFF)
 
@@ -34,9 +35,17 @@ def signatures(
     out: NDArray[np.uint32],
 ) -> None:
     """Lower row i of `out` to the least images of the row's hashes."""
-    found = to_device(out)
-    lower_into(to_device(hashes), row_offsets, a, b, found)
-    to_host(found, out)
+
+    def lowered(first: int, last: int, some: Any, found: Any) -> tuple[Any]:
+        lower_into(some, row_offsets[first : last + 1] - row_offsets[first], a, b, found)
+        return (found,)
+
+    streamed(
+        4 * row_offsets + (out[:1].nbytes + ROW_BYTES) * np.arange(row_offsets.size),
+        lambda first, last: (hashes[row_offsets[first] : row_offsets[last]], out[first:last]),
+        lowered,
+        lambda first, last: (out[first:last],),
+    )
 
 
 def text_signatures(

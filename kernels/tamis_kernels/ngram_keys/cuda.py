@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, to_device, to_host, xp
+from tamis_kernels.device import launch, streamed, xp
 from tamis_kernels.ngram_keys.cpu import bytes_key, chain
 from tamis_kernels.ngrams.cpu import WORD
-from tamis_kernels.ngrams.cuda import find_units, to_devices, units_of
+from tamis_kernels.ngrams.cuda import find_units, stream_grams, units_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,12 +30,21 @@ def keys(
     out: NDArray[np.uint64],
 ) -> None:
     """Write the key of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
-    to_host(keys_of(find_units(*to_devices(data, offsets, validity), unit), unit, ngram, to_device(row_offsets)), out)
+
+    def work(text: Any, bounds: Any, there: Any, gram_rows: Any) -> Any:
+        return keys_of(find_units(text, bounds, there, unit), unit, ngram, gram_rows)
+
+    stream_grams(data, offsets, validity, row_offsets, work, out)
 
 
 def token_keys(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
     """Write the key of each text as a whole."""
-    to_host(token_keys_of(data, offsets), out)
+    streamed(
+        offsets + 16 * np.arange(offsets.size),
+        lambda first, last: (data[offsets[first] : offsets[last]], offsets[first : last + 1] - offsets[first]),
+        lambda _first, _last, text, bounds: (token_keys_of(text, bounds),),
+        lambda first, last: (out[first:last],),
+    )
 
 
 def keys_of(units: Units, unit: int, ngram: int, gram_rows: Any) -> Any:
@@ -50,11 +59,10 @@ def keys_of(units: Units, unit: int, ngram: int, gram_rows: Any) -> Any:
     return out
 
 
-def token_keys_of(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Any:
-    """Return the key of each text as a whole, on the device."""
-    bounds = to_device(offsets)
-    out = xp.empty(offsets.size - 1, u64)
-    launch(key_spans, out.size, to_device(data), bounds[:-1], bounds[1:], out)
+def token_keys_of(text: Any, bounds: Any) -> Any:
+    """Return the key of each text as a whole, of texts on the device."""
+    out = xp.empty(bounds.size - 1, u64)
+    launch(key_spans, out.size, text, bounds[:-1], bounds[1:], out)
     return out
 
 

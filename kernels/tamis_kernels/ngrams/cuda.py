@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, row_of, streamed, to_device, to_host, xp
+from tamis_kernels.device import launch, row_of, streamed, xp
 from tamis_kernels.ngrams.cpu import BYTE, SPACE, WORD, next_character, wide_space, xxh32
 
 if TYPE_CHECKING:
@@ -62,7 +62,11 @@ def count(
     out: NDArray[np.int64],
 ) -> None:
     """Write the number of n-grams of each row into `out`."""
-    to_host(find_units(*to_devices(data, offsets, validity), unit).grams(ngram), out)
+
+    def work(text: Any, bounds: Any, there: Any, found: Any) -> None:
+        found[:] = find_units(text, bounds, there, unit).grams(ngram)
+
+    stream_texts(data, offsets, validity, work, out)
 
 
 def hashes(
@@ -75,8 +79,11 @@ def hashes(
     out: NDArray[np.uint32],
 ) -> None:
     """Write the hash of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
-    units = find_units(*to_devices(data, offsets, validity), unit)
-    to_host(hashes_of(units, unit, ngram, to_device(row_offsets)), out)
+
+    def work(text: Any, bounds: Any, there: Any, gram_rows: Any) -> Any:
+        return hashes_of(find_units(text, bounds, there, unit), unit, ngram, gram_rows)
+
+    stream_grams(data, offsets, validity, row_offsets, work, out)
 
 
 def stream_texts(
@@ -100,10 +107,24 @@ def texts(data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray
     return data[offsets[0] : offsets[-1]], offsets - offsets[0], validity
 
 
-def to_devices(data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_]) -> tuple[Any, Any, Any]:
-    """Move texts to the device."""
-    text, bounds, there = texts(data, offsets, validity)
-    return to_device(text), to_device(bounds), to_device(there)
+def stream_grams(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    validity: NDArray[np.bool_],
+    row_offsets: NDArray[np.int64],
+    work: Callable[[Any, Any, Any, Any], Any],
+    out: NDArray[Any],
+) -> None:
+    """Fill out with what `work(text, bounds, validity, gram_rows)` returns of each n-gram, for batches of texts on the device."""
+
+    def give(first: int, last: int) -> tuple[NDArray[Any], ...]:
+        return *texts(data, offsets[first : last + 1], validity[first:last]), row_offsets[first : last + 1] - row_offsets[first]
+
+    def take(first: int, last: int) -> tuple[NDArray[Any]]:
+        return (out[row_offsets[first] : row_offsets[last]],)
+
+    sizes = TEXT_BYTES * offsets + 2 * offsets.itemsize * np.arange(offsets.size)
+    streamed(sizes, give, lambda _first, _last, *there: (work(*there),), take, most=BATCH_BYTES)
 
 
 def find_units(text: Any, bounds: Any, validity: Any, unit: int) -> Units:

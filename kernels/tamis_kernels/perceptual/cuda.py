@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, int32, int64, uint64
 
-from tamis_kernels.device import in_batches, launch, launch_blocks, on_device, to_device, to_host, xp
+from tamis_kernels.device import in_batches, launch, launch_blocks, mapped, on_device, streamed, to_device, to_host, uniform, xp
 from tamis_kernels.perceptual import cpu
 from tamis_kernels.perceptual.blocks import BLOCKS, SMALLEST_SIDE, tables_of
 from tamis_kernels.perceptual.cpu import VARIANTS, part_rows, transpose_rows, turn_rows
@@ -205,9 +205,14 @@ def rank_of(values: NDArray[np.int64], own: int, size: int) -> int:
 
 def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np.float64]) -> None:
     """Write how alike pairs of small pictures are: the largest of the correlations of the wholes and of their halves."""
-    found = xp.empty(out.size, np.float64)
-    launch(correlate_pairs, out.size, to_device(left), to_device(right), found)
-    to_host(found, out)
+
+    def correlated(first: int, last: int, one: Any, other: Any) -> tuple[Any]:
+        found = xp.empty(last - first, np.float64)
+        launch(correlate_pairs, last - first, one, other, found)
+        return (found,)
+
+    sizes = uniform(out.size, 2 * left[:1].nbytes + 8)
+    streamed(sizes, lambda a, b: (left[a:b], right[a:b]), correlated, lambda a, b: (out[a:b],))
 
 
 def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
@@ -226,9 +231,12 @@ def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
 
 
 def _each(kernel: Any, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
-    found = xp.empty(out.shape, np.uint64)
-    launch(kernel, len(hashes), to_device(hashes), found)
-    to_host(found, out)
+    def made(some: Any) -> Any:
+        found = xp.empty((len(some), *out.shape[1:]), np.uint64)
+        launch(kernel, len(some), some, found)
+        return found
+
+    mapped(made, hashes, out)
 
 
 @cuda.jit

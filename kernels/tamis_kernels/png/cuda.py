@@ -2,6 +2,8 @@
 
 A row needs the row above it as far as it has come itself. So the threads of a block have a row each, and each is one chunk of bytes behind
 the thread above. A row whose filter looks at itself alone begins a run of rows that hangs on nothing above: each run has a block.
+
+A large picture passes the device in pieces of some rows; the last row of one stands above the first of the next.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import launch, launch_blocks, to_device, to_host, xp
+from tamis_kernels.device import in_batches, launch, launch_blocks, room, to_device, to_host, xp
 from tamis_kernels.png.cpu import luma, paeth
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 THREADS = 64  # rows under way
 CHUNK = 64  # bytes from barrier to barrier
+ROW_BYTES = 16  # of the device that a row takes beside its bytes
 SUB = 1  # the last filter that does not look up
 i32 = np.int32
 
@@ -35,21 +38,31 @@ def gray(
     """Fill out with the grey levels, or palette indices, of filtered lines; add colours to the sums of their cells."""
     step = max(1, depth * channels // 8)
     factor = 1 if indexed or depth >= 8 else 255 // ((1 << depth) - 1)
-    first = np.flatnonzero((lines[:, 0] <= SUB) | (np.arange(len(lines)) == 0))
-    runs = np.append(first, len(lines))
-    filtered = to_device(lines)
-    done = xp.empty((len(lines), lines.shape[1] - 1), np.uint8)
-    launch_blocks(undo, first.size, THREADS, filtered, to_device(runs), step, done)
-    levels, totals = xp.empty(out.shape, np.uint8), xp.array(sums)
-    launch(take_levels, out.size, done, depth, channels, factor, to_device(place), totals, levels)
-    to_host(levels, out)
+    size, totals = lines.shape[1] - 1, xp.array(sums)
+    above = xp.zeros(size, np.uint8)
+
+    def work(first: int, last: int) -> None:
+        nonlocal above
+        rows = last - first
+        begins = np.flatnonzero((lines[first:last, 0] <= SUB) | (np.arange(rows) == 0))
+        filtered, runs = to_device(lines[first:last]), to_device(np.append(begins, rows))
+        done, levels, lowest = (xp.empty(shape, np.uint8) for shape in ((rows + 1, size), (rows, out.shape[1]), size))
+        there = to_device(place + np.array([0, first * place[3], 0, 0]))
+        done[0] = above
+        launch_blocks(undo, begins.size, THREADS, filtered, runs, step, done)
+        launch(take_levels, levels.size, done[1:], depth, channels, factor, there, totals, levels)
+        to_host(levels, out[first:last])
+        lowest[:] = done[-1]
+        above = lowest
+
+    in_batches(work, len(lines), max(1, room() // (2 * lines.shape[1] + out.shape[1] + ROW_BYTES)))
     if sums.size:
         to_host(totals, sums)
 
 
 @cuda.jit
 def undo(lines: NDArray[np.uint8], runs: NDArray[np.int64], step: int, done: NDArray[np.uint8]) -> None:
-    """Undo the filters of a run of rows a block."""
+    """Undo the filters of a run of rows a block; the rows of `done` begin with the one above."""
     run, thread, size = cuda.blockIdx.x, cuda.threadIdx.x, done.shape[1]
     chunks = (size + CHUNK - 1) // CHUNK
     for top in range(runs[run], runs[run + 1], THREADS):
@@ -64,15 +77,15 @@ def undo(lines: NDArray[np.uint8], runs: NDArray[np.int64], step: int, done: NDA
 @cuda.jit(device=True)
 def undo_chunk(lines: NDArray[np.uint8], row: int, step: int, first: int, last: int, done: NDArray[np.uint8]) -> None:
     """Undo the filter of a part of a row; what lies left of it and above it is done."""
-    kind = lines[row, 0]
+    kind, above, row_done = lines[row, 0], done[row], done[row + 1]
     for i in range(first, last):
         left = up = corner = i32(0)
         if i >= step:
-            left = i32(done[row, i - step])
-        if row > 0 and kind > SUB:  # what lies above may be another block's
-            up = i32(done[row - 1, i])
+            left = i32(row_done[i - step])
+        if kind > SUB:  # what lies above may be another block's
+            up = i32(above[i])
             if i >= step:
-                corner = i32(done[row - 1, i - step])
+                corner = i32(above[i - step])
         guess = i32(0)
         if kind == 1:
             guess = left
@@ -82,7 +95,7 @@ def undo_chunk(lines: NDArray[np.uint8], row: int, step: int, first: int, last: 
             guess = (left + up) >> 1
         elif kind == 4:
             guess = paeth(left, up, corner)
-        done[row, i] = (i32(lines[row, 1 + i]) + guess) & 255
+        row_done[i] = (i32(lines[row, 1 + i]) + guess) & 255
 
 
 @cuda.jit

@@ -1,7 +1,8 @@
 """Viterbi's recursion in CUDA: a block has a series, all threads say what steps cost, and one goes from row to row.
 
 Floats are not associative, so that nothing but the CPU's order gives its bits: the chain of sums is one thread's, and its latency is the
-limit. What is independent of it, divisions and memory, is done by all threads, a tile at a time.
+limit. What is independent of it, divisions and memory, is done by all threads, a tile at a time. A long series passes the device in pieces,
+forward and back again: from piece to piece go three sums, then a state.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import cuda, float64, uint8
 
-from tamis_kernels.device import launch_blocks, to_device, to_host, xp
+from tamis_kernels.device import in_batches, launch_blocks, room, to_device, to_host, xp
 from tamis_kernels.viterbi.cpu import advance, step_cost
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 THREADS = 128
 TILE = 512
+ROW_BYTES = 12  # of the device that a row takes
 SAME, OUT, INTO, INSIDE, TOLD = range(5)
 
 
@@ -36,14 +38,32 @@ def converted_spans(
     """Fill `states`, return what the path saves."""
     if not value.size:
         return 0.0
-    found, saved = xp.empty(states.size, np.uint8), xp.zeros(1, np.float64)
-    launch_blocks(find_path, 1, THREADS, to_device(value), to_device(joined), scale, offset, spread, cap, log_scale, switch, found, saved)
-    to_host(found, states)
-    return float(saved[0])
+    most = max(1, room() // ROW_BYTES)
+    sums = xp.array(np.array([0.0, switch, 0.0]))  # of the likeliest paths to both states, and of the one that stays in the first
+
+    def go(first: int, last: int) -> None:
+        there, came = (to_device(value[first : last + 1]), to_device(joined[first : last + 1])), xp.empty(last - first, np.uint8)
+        launch_blocks(find_ways, 1, THREADS, *there, scale, offset, spread, cap, log_scale, switch, sums, came)
+        to_host(came, states[first + 1 : last + 1])
+
+    in_batches(go, value.size - 1, most)
+    found = np.empty(3)
+    to_host(sums, found)
+    state = xp.array(np.array([found[1] < found[0]], np.uint8))
+    states[0] = 0  # which came from nowhere
+
+    def come_back(first: int, last: int) -> None:
+        some = states[states.size - last : states.size - first]
+        path = xp.array(some)  # it is changed
+        launch_blocks(follow, 1, THREADS, path, state)
+        to_host(path, some)
+
+    in_batches(come_back, states.size, most)
+    return float(found[2] - min(found[0], found[1]))
 
 
 @cuda.jit
-def find_path(
+def find_ways(
     value: NDArray[np.float64],
     joined: NDArray[np.bool_],
     scale: float,
@@ -52,14 +72,14 @@ def find_path(
     cap: float,
     log_scale: float,
     switch: float,
-    states: NDArray[np.uint8],
-    saved: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    came_from: NDArray[np.uint8],
 ) -> None:
-    """Find the path of a series with one block."""
+    """Find with one block where each state of the rows behind the first comes from, and add up the costs."""
     costs = cuda.shared.array((5, TILE), float64)
     came = cuda.shared.array(TILE, uint8)
     thread, n = cuda.threadIdx.x, value.size
-    there, here, alone = 0.0, switch, 0.0
+    there, here, alone = sums[0], sums[1], sums[2]
     for first in range(1, n, TILE):
         size = min(TILE, n - first)
         for k in range(thread, size, THREADS):
@@ -72,24 +92,32 @@ def find_path(
                 there, here, came[k] = advance(there, here, same, costs[OUT, k], costs[INTO, k], costs[INSIDE, k], costs[TOLD, k], switch)
         cuda.syncthreads()
         for k in range(thread, size, THREADS):
-            states[first + k] = came[k]
-    state = uint8(here < there)
+            came_from[first - 1 + k] = came[k]
     if thread == 0:
-        saved[0] = alone - min(there, here)
-    for last in range(n, 0, -TILE):  # back again; the first row came from nowhere
+        sums[0], sums[1], sums[2] = there, here, alone
+
+
+@cuda.jit
+def follow(path: NDArray[np.uint8], last_state: NDArray[np.uint8]) -> None:
+    """Put with one block the state of each row in the place of where it comes from, and the state before the first row in `last_state`."""
+    came = cuda.shared.array(TILE, uint8)
+    thread, state = cuda.threadIdx.x, last_state[0]
+    for last in range(path.size, 0, -TILE):
         first = max(0, last - TILE)
         cuda.syncthreads()
         for k in range(thread, last - first, THREADS):
-            came[k] = states[first + k] if first + k else 0
+            came[k] = path[first + k]
         cuda.syncthreads()
         if thread == 0:
             for k in range(last - first - 1, -1, -1):
-                before = came[k] >> state & 1
+                before = uint8(came[k] >> state & 1)
                 came[k] = state
                 state = before
         cuda.syncthreads()
         for k in range(thread, last - first, THREADS):
-            states[first + k] = came[k]
+            path[first + k] = came[k]
+    if thread == 0:
+        last_state[0] = state
 
 
 @cuda.jit(device=True)
