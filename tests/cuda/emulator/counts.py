@@ -5,8 +5,8 @@ it most, and the accesses that its threads make at an instruction for the n-th t
 at once; others do no better.
 
 An instruction of PTX is one or several of a GPU, and each takes the time of one unit of a multiprocessor: `WORK` says how many cycles of a
-quarter of it, which issues one instruction a cycle. From the throughputs of compute capability 9.0 in the CUDA C++ Programming Guide (8.1), and the
-width of registers, which are 32 bits: what works on 64 is two or more.
+quarter of it, which issues one instruction a cycle. From the throughputs of compute capability 9.0 in the CUDA C++ Programming Guide (8.1),
+and the width of registers, which are 32 bits: what works on 64 is two or more.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from emulator import lowering as the
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emulator.ptx import Instruction
     from numpy.typing import NDArray
+
+    from emulator.ptx import Instruction
 
 TRACE, ROOM, COUNT, THREADS = 26, 27, 28, 29
 """Places in the machine: where accesses are written, how many there is room for, how many there are, and how many threads note them."""
@@ -36,7 +37,9 @@ FREE = {"ld.param", "cvta"}
 """What takes no instruction of its own."""
 
 
-def _units(issue: float, logic: float = 0, product: float = 0, either: float = 0, double: float = 0, special: float = 0) -> NDArray[np.float64]:
+def _units(
+    issue: float, logic: float = 0, product: float = 0, either: float = 0, double: float = 0, special: float = 0
+) -> NDArray[np.float64]:
     return np.array([issue, 2 * logic, 2 * product, 2 * either, 2 * double, 8 * special])
 
 
@@ -44,10 +47,12 @@ WORK = {
     "add.32": _units(1, either=1), "sub.32": _units(1, either=1), "add.64": _units(2, either=2), "sub.64": _units(2, either=2),
     "neg.64": _units(2, either=2), "abs.64": _units(4, logic=2, either=2), "abs.32": _units(1, logic=1),
     "min.64": _units(4, logic=4), "max.64": _units(4, logic=4), "setp.64": _units(2, logic=2),
-    "mul.lo.32": _units(1, product=1), "mad.lo.32": _units(1, product=1), "mul.wide.32": _units(1, product=2), "mul.hi.32": _units(1, product=2),
+    "mul.lo.32": _units(1, product=1), "mad.lo.32": _units(1, product=1), "mul.wide.32": _units(1, product=2),
+    "mul.hi.32": _units(1, product=2),
     "mul.lo.64": _units(4, product=5), "mad.lo.64": _units(4, product=5), "mul.hi.64": _units(8, product=8, either=4),
     "mul.lo.16": _units(1, product=1), "dp4a.32": _units(1, product=1), "dp2a.32": _units(1, product=1),
-    "popc.32": _units(1, special=1), "popc.64": _units(3, special=2, either=1), "clz.32": _units(1, special=1), "clz.64": _units(5, special=2, logic=3),
+    "popc.32": _units(1, special=1), "popc.64": _units(3, special=2, either=1),
+    "clz.32": _units(1, special=1), "clz.64": _units(5, special=2, logic=3),
     "div.32": _units(20, logic=6, product=6, special=2), "rem.32": _units(22, logic=7, product=7, special=2),
     "div.64": _units(70, logic=25, product=25, special=4), "rem.64": _units(75, logic=27, product=27, special=4),
     "div.f64": _units(25, logic=5, double=10, special=1), "sqrt.f64": _units(25, logic=5, double=10, special=1),
@@ -55,7 +60,7 @@ WORK = {
     **{f"{name}.f64": _units(1, double=1) for name in ("add", "sub", "mul", "fma", "setp")},
     **{f"{name}.f64": _units(4, logic=2, double=1) for name in ("min", "max")},
     **{f"{name}.f32": _units(1) for name in ("add", "sub", "mul", "fma")},
-    "cvt.f64": _units(1, special=1), "cvt.64": _units(1, either=1), "cvt.32": _units(1, either=1), "mov.32": _units(1, either=1), "mov.64": _units(1, either=1),
+    "cvt.f64": _units(1, special=1), **{f"{name}.{bits}": _units(1, either=1) for name in ("cvt", "mov") for bits in (32, 64)},
     "bra": _units(1), "bar": _units(1), "ret": _units(1), "ld": _units(1), "st": _units(1), "atom": _units(1), "red": _units(1),
 }  # fmt: skip
 """Cycles of each unit by name and width; what is not here is logic, of one instruction for 32 bits and two for 64."""
@@ -149,7 +154,13 @@ class Counter:
         self.found: dict[str, tuple[Costs, int, int]] = {}  # costs of a kernel, blocks counted, and blocks that ran
 
     def run(
-        self, plain: grid.Program, traced: grid.Program, blocks: Sequence[int], threads: Sequence[int], shared: int, arguments: Sequence[Any]
+        self,
+        plain: grid.Program,
+        traced: grid.Program,
+        blocks: Sequence[int],
+        threads: Sequence[int],
+        shared: int,
+        arguments: Sequence[Any],
     ) -> None:
         """Run all blocks of a launch."""
         fast = grid.Grid(plain, blocks, threads, shared, arguments, checked=False)

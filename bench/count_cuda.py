@@ -1,6 +1,6 @@
-"""Count what each CUDA kernel would cost a GPU, without one, and say what that bounds it to on an H200.
+"""What each CUDA kernel would cost a GPU, counted on its compiled code without one, and what that bounds it to on an H200.
 
-PYTHONPATH=tests/cuda:kernels .venv-cuda/bin/python tests/cuda/counting.py [operation …]
+make test-cuda && PYTHONPATH=tests/cuda:kernels .venv-cuda/bin/python bench/count_cuda.py [words of cases …]
 """
 
 from __future__ import annotations
@@ -16,8 +16,29 @@ from numba import cuda
 from numba.cuda import dispatcher
 
 from tamis_kernels import (
-    affine, bands, components, fss, groups, hamming, histogram, jaccard, jpeg, minhash, moments, ngram_keys, ngrams, perceptual, photos, png,
-    quality, quantiles, ranks, sensor, symbols, validity, viterbi, windows, xxh3, yeo_johnson,
+    affine,
+    bands,
+    components,
+    fss,
+    hamming,
+    histogram,
+    jaccard,
+    minhash,
+    moments,
+    ngram_keys,
+    ngrams,
+    perceptual,
+    photos,
+    png,
+    quality,
+    quantiles,
+    ranks,
+    sensor,
+    symbols,
+    viterbi,
+    windows,
+    xxh3,
+    yeo_johnson,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -29,6 +50,7 @@ QUARTERS = 4  # of a multiprocessor, each of which issues an instruction of a wa
 
 
 WARP = 32
+SEARCHED = 32_768  # hashes
 COLUMNS = ("cycles", "slots", "lanes", "requests", "sectors", "bytes", "turns", "atomics", "bound by", "items/s")
 """For an item of work: cycles of a quarter of a multiprocessor and instructions issued; the share of lanes at work; requests to global
 memory; sectors of 32 bytes in each; bytes of memory that blocks touch at least once; turns of shared memory; atomic operations."""
@@ -69,7 +91,9 @@ def cases() -> Iterator[Case]:
     for size in (64, 1024, 65_536):
         rows = np.arange(0, count + 1, size)
         yield Case(f"affine32, rows of {size}", lambda rows=rows: minhash.signatures(elements, rows, backend="cuda"), count, "elements")
-        yield Case(f"fss, rows of {size}", lambda rows=rows: fss.signatures(elements.astype(np.uint64), rows, backend="cuda"), count, "elements")
+        yield Case(
+            f"fss, rows of {size}", lambda rows=rows: fss.signatures(elements.astype(np.uint64), rows, backend="cuda"), count, "elements"
+        )
     words = np.array([f"w{i:x}" for i in range(20_000)])
     texts = [" ".join(words[generator.integers(0, words.size, 300)]).encode() for _ in range(2000)]
     data, offsets = np.frombuffer(b"".join(texts), np.uint8), np.cumsum([0, *map(len, texts)])
@@ -92,12 +116,24 @@ def cases() -> Iterator[Case]:
     for kind, those in (("float32", short), ("float64", values)):
         yield Case(f"exact moments, {kind}", lambda those=those: moments.accumulate(those, backend="cuda"), those.size, "values")
         yield Case(f"z-score, {kind}", lambda those=those: affine.transform(those, 20.0, 5.0, backend="cuda"), those.size, "values")
-        yield Case(f"three quantiles, {kind}", lambda those=those: quantiles.quantiles(those, [0.25, 0.5, 0.75], backend="cuda"), those.size, "values")
+        yield Case(
+            f"three quantiles, {kind}",
+            lambda those=those: quantiles.quantiles(those, [0.25, 0.5, 0.75], backend="cuda"),
+            those.size,
+            "values",
+        )
     yield Case("moments on a grid", lambda: moments.accumulate_fixed(values, low=-100.0, high=100.0, backend="cuda"), values.size, "values")
-    yield Case("places among 1,001 quantiles", lambda: ranks.transform(values, np.linspace(0, 40, 1001), backend="cuda"), values.size, "values")
+    yield Case(
+        "places among 1,001 quantiles", lambda: ranks.transform(values, np.linspace(0, 40, 1001), backend="cuda"), values.size, "values"
+    )
     yield Case("Yeo-Johnson", lambda: yeo_johnson.transform(values, 0.5, backend="cuda"), values.size, "values")
     yield Case("words of windows of 60", lambda: symbols.words(values.reshape(-1, 60), segments=12, backend="cuda"), values.size, "values")
-    yield Case("figures of windows of 60", lambda: windows.describe(values, np.arange(0, values.size + 1, 60), backend="cuda"), values.size, "values")
+    yield Case(
+        "figures of windows of 60",
+        lambda: windows.describe(values, np.arange(0, values.size + 1, 60), backend="cuda"),
+        values.size,
+        "values",
+    )
     yield Case("histogram of 100 bins", lambda: histogram.histogram(values, np.linspace(0, 40, 101), backend="cuda"), values.size, "values")
     pixels = generator.integers(0, 256, (count, 3), np.uint8)
     yield Case("bytes by value", lambda: histogram.byte_counts(pixels, backend="cuda"), pixels.size, "bytes")
@@ -117,20 +153,40 @@ def sensor_cases(generator: np.random.Generator) -> Iterator[Case]:
     )  # fmt: skip
     offsets = np.linspace(0, count, 105).astype(np.int64)
     for name, value in (("noise", noise), ("a slow signal", slow)):
-        yield Case(f"13 tests, series of {name}", lambda value=value: sensor.quality_of_groups(time, value, offsets, limits, backend="cuda"), count, "rows")
+        yield Case(
+            f"13 tests, series of {name}",
+            lambda value=value: sensor.quality_of_groups(time, value, offsets, limits, backend="cuda"),
+            count,
+            "rows",
+        )
     yield Case("Hampel, 21 rows", lambda: sensor.hampel(noise[:65_536], window=21, backend="cuda"), 65_536, "rows")
     for size in (16, 200, 4000):
         rows = np.arange(0, noise.nbytes // size * size + 1, size)
-        yield Case(f"digests of records of {size} bytes", lambda rows=rows: xxh3.hash128(noise.view(np.uint8), rows, backend="cuda"), int(rows[-1]), "bytes")
+        yield Case(
+            f"digests of records of {size} bytes",
+            lambda rows=rows: xxh3.hash128(noise.view(np.uint8), rows, backend="cuda"),
+            int(rows[-1]),
+            "bytes",
+        )
     value = 15 + np.cumsum(generator.normal(0, 0.2, 4096))
-    yield Case("converted spans", lambda: viterbi.converted_spans(value, np.ones(4096, np.bool_), 1.8, 32.0, spread=0.2, backend="cuda"), 4096, "rows")
+    yield Case(
+        "converted spans",
+        lambda: viterbi.converted_spans(value, np.ones(4096, np.bool_), 1.8, 32.0, spread=0.2, backend="cuda"),
+        4096,
+        "rows",
+    )
 
 
 def picture_cases(generator: np.random.Generator) -> Iterator[Case]:
     for words, limit in ((1, 3), (4, 31)):
-        hashes = generator.integers(0, 2**64 - 1, (8192, words), dtype=np.uint64)
+        hashes = generator.integers(0, 2**64 - 1, (SEARCHED, words), dtype=np.uint64)
         for method in ("all", "index"):
-            yield Case(f"pairs of {64 * words} bits, {method}", lambda hashes=hashes, limit=limit, method=method: hamming.pairs(hashes, limit, method=method, backend="cuda"), 8192 * 8191 // 2, "pairs")
+            yield Case(
+                f"pairs of {64 * words} bits, {method}",
+                lambda hashes=hashes, limit=limit, method=method: hamming.pairs(hashes, limit, method=method, backend="cuda"),
+                SEARCHED * (SEARCHED - 1) // 2,
+                "pairs",
+            )
     from PIL import Image
 
     height, width = 128, 192  # threads a file of their own: what a byte costs is the same in larger ones
