@@ -158,7 +158,7 @@ def in_batches(work: Callable[[int, int], None], items: int, most: int) -> None:
 
 def in_sized_batches(work: Callable[[int, int], None], sizes: Sequence[int] | NDArray[np.int64]) -> None:
     """Do what `in_batches` does, for batches of as many items as there is `room` for, or of one; `sizes` are those of `streamed`."""
-    _halving(work, _edges(sizes, room()))
+    _halving(work, edges(sizes, room()))
 
 
 def _halving(work: Callable[[int, int], None], edges: Sequence[int]) -> None:

@@ -110,7 +110,7 @@ def device_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
                     if hasattr(module, attribute):
                         monkeypatch.setattr(module, attribute, stand_in)
         if simulated():
-            monkeypatch.setattr(device, "_pinned", made.empty)  # which the simulator has instead of a copy on the device
+            monkeypatch.setattr(device, "pinned", made.empty)  # which the simulator has instead of a copy on the device
         gc.freeze()  # what is there already, which would be searched through each time
         monkeypatch.setattr(FakeCUDAKernel, "__call__", made.uncounted(FakeCUDAKernel.__call__))
         return made
