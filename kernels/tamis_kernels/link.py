@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ def copy_to_device(array: NDArray[Any]) -> Any:
     return sent(flat.size, lambda begin, end, target: copied(target, flat[begin:end])).view(array.dtype).reshape(array.shape)
 
 
-_resident: list[tuple[int, int, Any]] = []  # where a host's array begins and ends, and its bytes on the device
+_resident: dict[object, tuple[int, int, Any]] = {}  # where a host's array begins and ends, and its bytes on the device; of all threads
 
 
 def to_device(array: NDArray[Any]) -> Any:
@@ -123,7 +123,7 @@ def held(array: NDArray[Any]) -> Any:
     """Return an array that lies within a resident one as a part of it, else None."""
     if array.size and array.flags.c_contiguous:
         start = array.__array_interface__["data"][0]
-        for first, last, there in _resident:
+        for first, last, there in [*_resident.values()]:
             if first <= start and start + array.nbytes <= last:
                 return there[start - first : start - first + array.nbytes].view(array.dtype).reshape(array.shape)
     return None
@@ -133,15 +133,20 @@ def held(array: NDArray[Any]) -> Any:
 def resident(*arrays: NDArray[Any]) -> Iterator[None]:
     """Keep arrays on the device as long as the block lasts: what is called in it takes them, and parts of them, from there.
 
-    The arrays must be contiguous, and stay as they are.
+    The arrays must be contiguous, and stay as they are. One that the device has no memory for is not kept: it crosses the link in batches.
     """
-    for array in arrays:
-        start = array.__array_interface__["data"][0]
-        _resident.append((start, start + array.nbytes, copy_to_device(array.reshape(-1).view(np.uint8))))
+    kept: list[object] = []
     try:
+        for array in arrays:
+            start = array.__array_interface__["data"][0]
+            with suppress(MemoryError):
+                there = copy_to_device(array.reshape(-1).view(np.uint8))
+                kept.append(object())
+                _resident[kept[-1]] = start, start + array.nbytes, there
         yield
     finally:
-        del _resident[len(_resident) - len(arrays) :]
+        for one in kept:
+            del _resident[one]
 
 
 def to_host(array: Any, out: NDArray[Any]) -> None:

@@ -266,6 +266,24 @@ def test_resident_arrays_cross_the_link_once(card: Callable[[int], Card]) -> Non
 
 
 @pytest.mark.gpu
+def test_an_array_that_the_device_has_no_room_for_is_not_kept_there(card: Callable[[int], Card]) -> None:
+    from tamis_kernels.device import resident, to_device
+
+    made, small, large = card(1_000), np.arange(30.0), np.arange(300.0)
+    with resident(small, large):
+        with resident(small):
+            pass  # what another block keeps of the same array is its own
+        assert made.used == small.nbytes
+        with pytest.raises(MemoryError):
+            to_device(large)
+        np.testing.assert_array_equal(doubled(large, made), 2 * large)
+        copies = made.told.count("in")
+        np.testing.assert_array_equal(to_device(small), small)
+        assert made.told.count("in") == copies
+    assert made.used == 0
+
+
+@pytest.mark.gpu
 def test_kernels_take_resident_arrays_and_leave_them_as_they_are() -> None:
     from tamis_kernels.device import resident
 
