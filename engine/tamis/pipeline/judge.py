@@ -151,6 +151,8 @@ class Books:
         kept: NDArray[np.int64] | None,
         similarity: NDArray[np.float64] | None,
     ) -> None:
+        if not len(indices):
+            return
         order = np.argsort(indices, kind="stable")
         kept = np.full(len(indices), -1) if kept is None else kept
         similarity = np.full(len(indices), np.nan) if similarity is None else similarity
@@ -158,7 +160,8 @@ class Books:
         self._told.append(_Told(self._check.name, reason, severity, said, indices[order], kept[order], similarity[order]))
 
     def clusters(self, members: NDArray[np.int64], keepers: NDArray[np.int64], similarity: NDArray[np.float64]) -> None:
-        self._members.append(_Members(self._check.name, keepers, members, similarity))
+        if len(members):
+            self._members.append(_Members(self._check.name, keepers, members, similarity))
         self.count(clusters=len(np.unique(keepers)))
 
     def clustered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -225,6 +228,8 @@ class Books:
         frames = [findings.empty(), read_findings(findings_path(self._plan, shard, "amended"))]
         for told in self._told:
             start, stop = np.searchsorted(told.indices, [shard.first, shard.first + shard.records])
+            if start == stop:  # a check tells part by part, so that there may be more of these than shards
+                continue
             kept, similarity = pl.Series(told.kept[start:stop]), pl.Series(told.similarity[start:stop])
             frames.append(
                 pl.DataFrame({"index": told.indices[start:stop] - shard.first}).select(
