@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tamis.executors import Task
 from tamis.pipeline import amend, findings, spill
 from tamis.pipeline.evidence import evidence_path, findings_path, read_findings, write_findings
 from tamis.pipeline.files import whole, write_json, write_table
@@ -19,15 +20,16 @@ from tamis.pipeline.sets import read_sets
 from tamis.sets import ShingleSets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from tamis.checks.base import Amendment, Check, Rows, Severity
+    from tamis.checks.base import Amendment, Answer, Check, Rows, Severity, Work
+    from tamis.executors import Context, Loss, Outcome
     from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
-    from tamis.series.sorting import Columns
+    from tamis.series.sorting import Columns, Sorted
     from tamis.sources.schema import TableGroup
 
 _CLUSTER_ROWS = 1 << 16
@@ -66,18 +68,18 @@ class Books:
     What grows with the run: one byte a record, 24 bytes a rejection, a note or a member of a cluster, and details that differ by record.
     """
 
-    def __init__(self, plan: Plan, earlier: Sequence[Earlier] = ()) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, earlier: Sequence[Earlier], run: Callable[[Iterable[Task]], Iterator[Outcome]]) -> None:
+        self._plan, self._run = plan, run
         self._shelf = [
             spill.Held.of(shard.first, shard.records, evidence_path(plan, shard)) for shard in plan.shards if shard.kind != "problem"
         ]
         first = plan.records
-        for run in earlier:
-            for old in run.shards:
+        for before in earlier:
+            for old in before.shards:
                 if old.kind != "problem":
                     self._shelf.append(spill.Held.of(first, old.records, old.evidence))
                 first += old.records
-        self._alive = np.concatenate([np.ones(plan.records, bool), *(run.kept for run in earlier)])
+        self._alive = np.concatenate([np.ones(plan.records, bool), *(before.kept for before in earlier)])
         self._told: list[_Told] = []
         self._members: list[_Members] = []
         self._decisions: dict[str, list[str]] = {}
@@ -192,11 +194,22 @@ class Books:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def amend(self, table: Rows, records: Iterator[Columns], make: Callable[[int, int, Columns], Amendment]) -> None:
-        held = amend.Records(records)
-        for shard in self._plan.shards:
-            if shard.group == table.group.name:
-                self._alive[amend.write_amendments(self._plan, shard, self._check.name, held, make)] = False
+    def spread(self, work: Callable[[Work], Answer], arguments: Iterable[Work]) -> Iterator[Answer]:
+        tasks = [Task(_done, (place, work, argument)) for place, argument in enumerate(arguments)]
+        early: dict[int, Answer] = {}
+        place = 0
+        for outcome in self._run(tasks):
+            early[outcome.task.argument[0]] = outcome.value
+            while place in early:
+                yield early.pop(place)
+                place += 1
+
+    def amend(self, table: Rows, records: Sorted, make: Callable[[int, int, Columns], Amendment]) -> None:
+        shards = [shard for shard in self._plan.shards if shard.group == table.group.name]
+        for outcome in self._run(Task(amend.amend_shards, order) for order in amend.orders(self._check.name, shards, records, make)):
+            rejected, counts = outcome.value
+            self._alive[rejected] = False
+            self.count(**counts)
 
     def publish(self, frame: pl.DataFrame) -> None:
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -262,15 +275,24 @@ class Books:
 CLUSTER_SCHEMA: dict[str, pl.DataType] = {"check": pl.String(), "keeper": pl.Int64(), "index": pl.Int64(), "similarity": pl.Float64()}
 
 
-def judge(plan: Plan, earlier: Sequence[Earlier] = ()) -> None:
-    """Let every check judge in its order, unless they already have; what earlier runs kept stands above all."""
+def judge(plan: Plan, earlier: Sequence[Earlier], run: Callable[[Iterable[Task]], Iterator[Outcome]]) -> None:
+    """Let every check judge in its order, unless they already have; what earlier runs kept stands above all.
+
+    `run` sends tasks to the workers.
+    """
     if plan.state("judged", "counters.json").exists():
         return
-    books = Books(plan, earlier)
+    books = Books(plan, earlier, run)
     for check in plan.recipe.checks(backend=plan.backend):
         if check.has("judge"):
             books.hear(check)
     books.close()
+
+
+def _done(plan: Plan, argument: tuple[int, Callable[[Any], Any], Any], lost: Mapping[int, Loss], context: Context) -> Any:  # noqa: ARG001
+    """Do what a check spreads over the workers; what kills its workers ends the run with their words."""
+    _, work, one = argument
+    return work(one)
 
 
 def read_alive(state: Path, shard: Shard) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -21,15 +21,29 @@ import polars as pl
 
 from tamis.series.codes import Sensors
 from tamis.series.roles import NANOSECONDS, Roles, assign_roles, is_number, nanoseconds, sensor_names
-from tamis.series.sorting import RUN, SortedFile
+from tamis.series.sorting import RUN, Sorted, SortedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["NANOSECONDS", "Chunk", "Held", "Roles", "Series", "SeriesWriter", "assign_roles", "is_number", "nanoseconds", "sensor_names"]
+    from tamis.series.sorting import Columns
+
+__all__ = [
+    "NANOSECONDS",
+    "Chunk",
+    "Held",
+    "Roles",
+    "Series",
+    "SeriesWriter",
+    "Share",
+    "assign_roles",
+    "is_number",
+    "nanoseconds",
+    "sensor_names",
+]
 
 CHUNK = 1 << 16  # readings of a chunk
 RECORD = np.dtype([("series", np.int32), ("time", np.int64), ("key", np.int64), ("row", np.int64), ("back", np.uint8)])
@@ -81,12 +95,15 @@ class Series:
         The sensor's name; None for rows that name none, and for tables of one sensor.
     column
         The column of the values.
+    number
+        Its place among all series of the table, by sensor and column.
     readings
         How many there are, without those that have no time.
     """
 
     sensor: str | None
     column: str
+    number: int
     readings: int
     files: tuple[int, ...]
     start: int
@@ -109,6 +126,45 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Some of the series of a table as its writer leaves them; it can be sent to another process, and read there while the writer is open.
+
+    Attributes
+    ----------
+    series
+        Sensor, column, number and readings of each, as they lie on disk.
+    readings
+        What the writer was given of them, sorted.
+    """
+
+    series: tuple[tuple[str | None, str, int, int], ...]
+    readings: Sorted
+
+    @contextmanager
+    def open(self, folder: Path) -> Iterator[list[Series]]:
+        """Give the series, by number, from temporary files in a folder."""
+        with ExitStack() as stack:
+            yield _laid_out(self.readings.chunks(), self.series, folder, stack)
+
+
+def _laid_out(parts: Iterable[Columns], listed: Iterable[tuple[str | None, str, int, int]], folder: Path, stack: ExitStack) -> list[Series]:
+    """Write what is kept of sorted readings, a file for each field, without a name: it is gone with the stack."""
+    stored = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in STORED]  # noqa: SIM115
+    for records in parts:
+        for name, file in zip(STORED, stored, strict=True):
+            records[name].tofile(file)
+    for file in stored:
+        file.flush()
+    files = tuple(file.fileno() for file in stored)
+    found = []
+    start = 0
+    for sensor, column, number, readings in listed:
+        found.append(Series(sensor, column, number, readings, files, start))
+        start += readings
+    return sorted(found, key=lambda one: one.number)
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """The readings of a short series in memory, to be read as those of a `Series` are."""
 
@@ -127,7 +183,7 @@ class Held:
 class SeriesWriter:
     """Splits a table by sensor and column and sorts it by time, in bounded memory.
 
-    What grows with the table: 28 bytes a reading, twice, on disk; the names of the sensors and 16 bytes a series in memory.
+    What grows with the table: 28 bytes a reading, twice, on disk; the names of the sensors and 24 bytes a series in memory.
 
     Parameters
     ----------
@@ -146,6 +202,7 @@ class SeriesWriter:
         self._sensors = Sensors()
         self._source: str | None = None
         self._series: list[Series] | None = None
+        self._counts = np.zeros(0, np.int64)  # readings of each series, by its number in the order of coming up
         self._stack = ExitStack()
         self._folder = folder
         self._sorting = SortedFile(RECORD, ("series", "time", "key", "row"), folder / "series", run)
@@ -182,6 +239,9 @@ class SeriesWriter:
             self.timeless += len(timeless)
         moments = time.to_numpy()
         back = self._sensors.goes_back(codes, moments)
+        each = np.bincount(codes, minlength=len(self._counts))
+        each[: len(self._counts)] += self._counts
+        self._counts = each
         for place, key in enumerate(keys):
             series = codes * len(self.roles.values) + place
             self._sorting.add({"series": series, "time": moments, "key": key, "row": numbers, "back": back})
@@ -190,8 +250,21 @@ class SeriesWriter:
     def series(self) -> list[Series]:
         """Return all series by sensor and column; nothing may be added afterwards."""
         if self._series is None:
-            self._series = self._write_sorted()
+            self._series = _laid_out(self._sorting.chunks(), [listed for _, listed in self._listed()], self._folder, self._stack)
+            self._sorting.close()
         return self._series
+
+    def shares(self, most: int, least: int) -> Iterator[Share]:
+        """Yield all series in shares of about as many readings, at most so many, and of at least so many readings; nothing may be added."""
+        listed = self._listed()
+        size = max(least, -(-sum(one[3] for _, one in listed) // most))
+        readings = self._sorting.sorted()
+        start = taken = 0
+        for place, (code, one) in enumerate(listed, 1):
+            taken += one[3]
+            if taken >= size or place == len(listed):
+                yield Share(tuple(told for _, told in listed[start:place]), readings.between(listed[start][0], code + 1))
+                start, taken = place, 0
 
     def __enter__(self) -> Self:
         """Return the writer."""
@@ -202,29 +275,17 @@ class SeriesWriter:
         self._sorting.close()
         self._stack.close()
 
-    def _write_sorted(self) -> list[Series]:
-        """Write what is kept of the sorted readings, a file for each field, without a name: it is gone with the writer."""
-        ends: dict[int, int] = {}
-        end = 0
-        stored = [self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder)) for _ in STORED]  # noqa: SIM115
-        for records in self._sorting.chunks():
-            for name, file in zip(STORED, stored, strict=True):
-                records[name].tofile(file)
-            last = np.flatnonzero(np.diff(records["series"], append=-1))
-            ends.update(zip(records["series"][last].tolist(), (end + 1 + last).tolist(), strict=True))
-            end += len(records["series"])
-        for file in stored:
-            file.flush()
-        self._sorting.close()
-        files = tuple(file.fileno() for file in stored)
-        found = []
-        start = 0
-        for code, stop in ends.items():  # the codes rise
-            sensor, place = divmod(code, len(self.roles.values))
-            found.append(Series(self._sensors.names[sensor], self.roles.values[place], stop - start, files, start))
-            start = stop
-        order = {name: place for place, name in enumerate(self.roles.values)}
-        return sorted(found, key=lambda one: (one.sensor is not None, one.sensor or "", order[one.column]))
+    def _listed(self) -> list[tuple[int, tuple[str | None, str, int, int]]]:
+        """Return the code of each series that has readings, rising, with what `Share` tells of it."""
+        names, columns = self._sensors.names, self.roles.values
+        there = np.flatnonzero(self._counts).tolist()
+        by_name = sorted(there, key=lambda sensor: (names[sensor] is not None, names[sensor] or ""))
+        first = {sensor: place * len(columns) for place, sensor in enumerate(by_name)}
+        return [
+            (sensor * len(columns) + place, (names[sensor], column, first[sensor] + place, int(self._counts[sensor])))
+            for sensor in there
+            for place, column in enumerate(columns)
+        ]
 
     def _code(self, frame: pl.DataFrame, source: str | None) -> NDArray[np.int64]:
         """Return a number for each row's sensor."""
