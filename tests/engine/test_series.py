@@ -15,7 +15,7 @@ from tamis.errors import ColumnError, SourceError
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.readings import source_tables
 from tamis.recipe import Recipe
-from tamis.series import Roles, SeriesWriter, assign_roles, nanoseconds
+from tamis.series import Roles, SeriesWriter, assign_roles, nanoseconds, tally
 from tamis.series.sorting import SortedFile, lexical_order
 from tamis.sources.parsing import distinct
 from tamis.sources.schema import ColumnPlan, TableGroup
@@ -176,7 +176,8 @@ def test_times_of_every_kind_become_nanoseconds(column: pl.Series, expected: int
 
 
 def roles(frame: pl.DataFrame, **named: object) -> Roles | None:
-    return assign_roles(frame.schema, lambda columns: [part.select(columns) for part in (frame[:50], frame[50:])], **named)  # type: ignore[arg-type]
+    parts = (frame[:50], frame[50:])
+    return assign_roles(frame.schema, lambda columns: [tally([part], columns) for part in parts], **named)  # type: ignore[arg-type]
 
 
 def test_roles_are_told_by_types_names_and_numbers_of_values() -> None:
@@ -265,7 +266,7 @@ def test_every_kind_of_table_gives_the_same_series(tmp_path: Path, kind: str) ->
     (tmp_path / "source").mkdir()
     written(frame, tmp_path / "source", kind)
     with source_tables(tmp_path / "source") as ((one,), folder):
-        roles = assign_roles(one.schema, one.frames)
+        roles = assign_roles(one.schema, lambda columns: [tally(one.frames(columns), columns)])
         assert roles == ROLES
         with SeriesWriter(roles, folder, run=50) as writer:
             for batch in one.batches():

@@ -158,6 +158,13 @@ class Rows(Protocol):
     def batches(self, columns: Collection[str] | None = None) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
         """Numbers of living records, rising, and their rows, all columns or those named; a row that can no longer be read is left out."""
 
+    def parts(self) -> Sequence[Rows]:
+        """Return the same rows in parts of whole files, which can be sent to the workers."""
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """Record ids of the files that they come from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Amendment:

@@ -10,13 +10,12 @@ import numpy as np
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from tamis.checks.amending import BY_ROW, NAMES, NO_SERIES, READING, Amending, names_of
+from tamis.checks.amending import BY_ROW, NAMES, READING, Amending, names_of
 from tamis.checks.base import Check, Kind
 from tamis.checks.roles import SeriesOptions
-from tamis.qc import BITS, Action, Control, Grade, Method, Policy, Season, Summary, Thresholds, checked_rows, read_rows
-from tamis.series import SeriesWriter
+from tamis.checks.sorting import sorted_series
+from tamis.qc import Action, Control, Grade, Method, Policy, Season, Summary, Thresholds, checked_rows, read_rows
 from tamis.series.sorting import SortedFile
-from tamis_kernels.sensor import FAIL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +32,6 @@ Test = Literal[
     "jitter", "drift",
 ]  # fmt: skip
 Learnable = Literal["range", "spike", "rate", "flat", "gap", "jitter", "hampel"]
-
-MOST_SHARES, LEAST_READINGS = 256, 1 << 19  # what is tested as one: a share of a table, so many at most, of so many readings at least
 
 
 class Options(SeriesOptions):
@@ -138,53 +135,23 @@ class _Table:
 
     def control(self) -> pl.DataFrame:
         """Test all series, amend the rows, and return one row a series."""
-        options, group = self.options, self.table.group
-        with SortedFile(READING, BY_ROW, self.folder / "timeless") as timeless:
-            tested = self._tested(timeless)
-            names = pl.concat([pl.DataFrame(schema=NAMES), *(one.names for one in tested)])
-            counts = pl.concat([one.counts for one in tested] or [Summary().series().with_columns(limits=pl.lit(""))])
-            order = names["number"].arg_sort()
-            names[order].write_parquet(self.folder / "names")
-            schema = {column.name: column.dtype for column in group.columns}
-            amending = Amending(options.policy(), options.mark, options.flags, group.name, schema, self.roles, self.folder / "names")
-            self.case.amend(self.table, timeless.sorted().joined(one.readings for one in tested), amending)
+        options, policy, group = self.options, self.options.policy(), self.table.group
+        shares, timeless = sorted_series(self.case, self.table, self.roles, self.folder)
+        work = [
+            _Work(share, policy, self.roles.values, options.flags, self.folder, self.folder / f"tested-{place}")
+            for place, share in enumerate(shares)
+        ]
+        tested = list(self.case.spread(_test, work))
+        names = pl.concat([pl.DataFrame(schema=NAMES), *(one.names for one in tested)])
+        counts = pl.concat([one.counts for one in tested] or [Summary().series().with_columns(limits=pl.lit(""))])
+        order = names["number"].arg_sort()
+        names[order].write_parquet(self.folder / "names")
+        schema = {column.name: column.dtype for column in group.columns}
+        amending = Amending(policy, options.mark, options.flags, group.name, schema, self.roles, self.folder / "names")
+        self.case.amend(self.table, timeless.joined(one.readings for one in tested), amending)
         told = {name: int(counts[name].sum()) for name in ("readings", "suspect", "fail", "missing", "not_evaluated")}
         self.case.count(series=len(counts), **told)
         return counts[order].select(pl.lit(group.name).alias("table"), pl.all())
-
-    def _tested(self, by_row: SortedFile) -> list[_Tested]:
-        """Sort the readings and test all series in the workers; readings without a time go to a file of their own."""
-        with SeriesWriter(self.roles, self.folder) as writer:
-            for numbers, batch in self.table.batches():
-                timeless = writer.add(batch.frame, numbers, batch.source)
-                if len(timeless):
-                    self._timeless(batch.frame[np.searchsorted(numbers, timeless)], timeless, by_row)
-            policy, columns, flags = self.options.policy(), self.roles.values, self.options.flags
-            shares = enumerate(writer.shares(MOST_SHARES, LEAST_READINGS))
-            work = (_Work(one, policy, columns, flags, self.folder, self.folder / f"tested-{place}") for place, one in shares)
-            return list(self.case.spread(_test, work))
-
-    def _timeless(self, frame: pl.DataFrame, numbers: NDArray[np.int64], by_row: SortedFile) -> None:
-        """Enter readings of rows without a time: they were not evaluated."""
-        self.case.note(numbers, "no_time", "without a time, its readings were not evaluated")
-        for place, name in enumerate(self.roles.values):
-            value = frame[name].cast(pl.Float64).fill_null(math.nan).to_numpy()
-            gone = np.isnan(value)
-            missing = BITS["missing"] | BITS["missing"] << np.uint32(FAIL)
-            none = np.zeros(len(value), np.int64)
-            by_row.add(
-                {
-                    "row": numbers,
-                    "place": none + place,
-                    "series": none + NO_SERIES,
-                    "time": none,
-                    "value": value,
-                    "flag": np.where(gone, 9, 2),
-                    "bits": np.where(gone, missing, 0),
-                    "action": none,
-                    "filled": np.full(len(value), math.nan),
-                }
-            )
 
 
 @dataclass(frozen=True, slots=True)

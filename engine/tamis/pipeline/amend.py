@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,28 +30,59 @@ if TYPE_CHECKING:
     from tamis.sources.schema import TableGroup
 
 ROWS_AT_A_TIME = 1 << 16
-MOST_ORDERS = 256
+MOST_PARTS, LEAST_ROWS = 256, 1 << 18  # of a table, and of a part of it
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRows:
-    """The living rows of a table group: the `Rows` of a case."""
+    """The living rows of a table group: the `Rows` of a case.
+
+    Attributes
+    ----------
+    plan
+        Of the run, or of some files of the group.
+    group
+        The schema that they follow.
+    alive
+        Which records live, of those from number `first` on.
+    """
 
     plan: Plan
     group: TableGroup
     alive: NDArray[np.bool_]
+    first: int = 0
 
     @property
     def shards(self) -> list[Shard]:
         """The shards of the group, in order."""
         return [shard for shard in self.plan.shards if shard.group == self.group.name]
 
+    @property
+    def sources(self) -> list[str]:
+        return list(dict.fromkeys(shard.files[0].record for shard in self.shards))
+
+    def parts(self) -> list[SourceRows]:
+        shards = self.shards
+        least = max(LEAST_ROWS, -(-sum(shard.records for shard in shards) // MOST_PARTS))
+        parts: list[list[Shard]] = [[]]
+        for _, of_file in groupby(shards, key=lambda shard: shard.files[0].record):
+            if sum(shard.records for shard in parts[-1]) >= least:
+                parts.append([])
+            parts[-1].extend(of_file)
+        return [self._part(part) for part in parts if part]
+
+    def _part(self, shards: Sequence[Shard]) -> SourceRows:
+        first, stop = shards[0].first - self.first, shards[-1].first + shards[-1].records - self.first
+        staged = {shard.files[0].record: self.plan.staged[shard.files[0].record] for shard in shards}
+        plan = replace(self.plan, shards=tuple(shards), staged=staged, problems=(), notes={})
+        return SourceRows(plan, self.group, self.alive[first:stop], shards[0].first)
+
     def batches(self, columns: Collection[str] | None = None) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
         for shard in self.shards:
             with contextlib.suppress(Unavailable):  # apply reads the same rows and enters the loss in the ledger
                 for batch in read_batches(self.plan, shard, self.plan.batch_size or ROWS_AT_A_TIME, columns=columns):
                     numbers = batch.rows - shard.start + shard.first
-                    there = self.alive[numbers]
+                    there = self.alive[numbers - self.first]
                     batch.frame = batch.frame.filter(pl.Series(there))
                     batch.rows = batch.rows[there]
                     yield numbers[there], batch
@@ -68,7 +100,7 @@ class Order:
 
 def orders(check: str, shards: Sequence[Shard], told: Sorted, make: Callable[[int, int, Columns], Amendment]) -> Iterator[Order]:
     """Yield the work on all shards of a table, in parts of several shards where there are many: each opens all files."""
-    step = -(-len(shards) // MOST_ORDERS)
+    step = -(-len(shards) // MOST_PARTS)
     for start in range(0, len(shards), step):
         part = tuple(shards[start : start + step])
         yield Order(check, part, told.between(part[0].first, part[-1].first + part[-1].records), make)

@@ -89,18 +89,18 @@ class Sorted:
     ----------
     dtype, by
         The fields of a record, and those that are sorted by, of which no two records have the same.
-    step
-        Records that are read together.
     runs
         Where they lie.
+    step
+        Records that are read together.
     bounds
         The least first key and the one after the last, where not all that the runs hold is meant.
     """
 
     dtype: np.dtype[Any]
     by: tuple[str, ...]
-    step: int
-    runs: tuple[Run, ...]
+    runs: tuple[Run, ...] = ()
+    step: int = 2 * RUN
     bounds: tuple[int, int] | None = None
 
     def between(self, low: int, high: int) -> Sorted:
@@ -201,7 +201,7 @@ class SortedFile:
         """Return where the records lie, for others to read them until the file is removed; nothing may be added afterwards."""
         self._write_run()
         self._file.close()
-        return Sorted(self.dtype, self._by, 2 * self._run, tuple(self._runs))
+        return Sorted(self.dtype, self._by, tuple(self._runs), 2 * self._run)
 
     def close(self) -> None:
         """Remove the file."""
