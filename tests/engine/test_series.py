@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from tamis.pipeline.forms import form_of
 from tamis.pipeline.readings import source_tables
 from tamis.recipe import Recipe
 from tamis.series import Roles, SeriesWriter, assign_roles, nanoseconds, tally
-from tamis.series.sorting import SortedFile, lexical_order
+from tamis.series.sorting import Sorted, SortedFile, lexical_order
 from tamis.sources.parsing import distinct
 from tamis.sources.schema import ColumnPlan, TableGroup
 
@@ -103,6 +104,36 @@ def test_runs_of_many_blocks_come_back_in_order(tmp_path_factory: pytest.TempPat
             parts = list(file.chunks())
     got = [row for part in parts for row in zip(*(part[name].tolist() for name in ("key", "number", "half")), strict=True)]
     assert got == sorted((key, number, number / 2) for key, number in zip(keys.tolist(), numbers.tolist(), strict=True))
+
+
+@settings(max_examples=20)
+@given(
+    sizes=st.lists(st.integers(0, 200), min_size=1, max_size=4),
+    bounds=st.tuples(st.integers(-5, 5), st.integers(-5, 5)),
+    seed=st.integers(0, 99),
+)
+def test_a_range_of_keys_is_read_from_the_runs_of_several_files(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], bounds: tuple[int, int], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    keys = random.integers(-4, 4, sum(sizes))
+    low, high = sorted(bounds)
+    folder = tmp_path_factory.mktemp("sorted")
+    dtype = np.dtype([("key", np.int32), ("number", np.int64)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tamis.series.sorting.BLOCK", 4)
+        whole = Sorted(dtype, ("key", "number"), step=32)
+        stop = 0
+        for place, size in enumerate(sizes):
+            file = SortedFile(dtype, ("key", "number"), folder / str(place), 16)
+            file.add({"key": keys[stop : stop + size], "number": np.arange(stop, stop + size)})
+            stop += size
+            whole = whole.joined([file.sorted()])
+        part = pickle.loads(pickle.dumps(whole.between(low, high)))
+        got = [row for one in part.chunks() for row in zip(one["key"].tolist(), one["number"].tolist(), strict=True)]
+        again = sum(len(one["key"]) for one in whole.chunks())
+    assert got == sorted((key, number) for number, key in enumerate(keys.tolist()) if low <= key < high)
+    assert again == stop
 
 
 @given(texts=st.lists(st.one_of(st.none(), st.sampled_from(["", "a", "ä", "b"]))))
