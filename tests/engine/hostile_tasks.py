@@ -72,3 +72,8 @@ def slow_first(argument: tuple[int, Path | None]) -> int:
     if mark is not None:
         _die_the_first_time(mark)
     return place
+
+
+def process(setup: object, argument: object, lost: object, context: object) -> int:  # noqa: ARG001
+    """Return which process it is."""
+    return os.getpid()

@@ -74,12 +74,13 @@ class Books:
             spill.Held.of(shard.first, shard.records, evidence_path(plan, shard)) for shard in plan.shards if shard.kind != "problem"
         ]
         first = plan.records
+        self._alive = np.ones(first + sum(len(before.kept) for before in earlier), bool)
         for before in earlier:
+            self._alive[first : first + len(before.kept)] = before.kept
             for old in before.shards:
                 if old.kind != "problem":
                     self._shelf.append(spill.Held.of(first, old.records, old.evidence))
                 first += old.records
-        self._alive = np.concatenate([np.ones(plan.records, bool), *(before.kept for before in earlier)])
         self._told: list[_Told] = []
         self._members: list[_Members] = []
         self._decisions: dict[str, list[str]] = {}
