@@ -227,7 +227,13 @@ class Books:
         """Write verdicts, findings per shard, clusters and counters; the last file marks them whole."""
         plan = self._plan
         for shard in plan.shards:
-            write_findings(findings_path(plan, shard, "judged"), self._findings(shard))
+            judged, amended = findings_path(plan, shard, "judged"), findings_path(plan, shard, "amended")
+            told = list(self._told_of(shard))
+            if told or not amended.exists():
+                write_findings(judged, pl.concat([findings.empty(), read_findings(amended), *told]).sort("index", maintain_order=True))
+            else:
+                judged.parent.mkdir(parents=True, exist_ok=True)
+                amended.replace(judged)  # nothing is to be added, and it is in order
         table = pl.DataFrame(schema=CLUSTER_SCHEMA).to_arrow()
         write_table(plan.state("judged", "clusters.parquet"), self._cluster_tables(), table.schema)
         with whole(plan.state("judged", "alive.bin")) as temporary:
@@ -238,27 +244,24 @@ class Books:
     def _column(self, name: str) -> str:
         return f"{self._check.name}.{name}"
 
-    def _findings(self, shard: Shard) -> pl.DataFrame:
-        frames = [findings.empty(), read_findings(findings_path(self._plan, shard, "amended"))]
+    def _told_of(self, shard: Shard) -> Iterator[pl.DataFrame]:
+        """Yield what each check told of records of a shard."""
         for told in self._told:
             start, stop = np.searchsorted(told.indices, [shard.first, shard.first + shard.records])
             if start == stop:  # a check tells part by part, so that there may be more of these than shards
                 continue
             kept, similarity = pl.Series(told.kept[start:stop]), pl.Series(told.similarity[start:stop])
-            frames.append(
-                pl.DataFrame({"index": told.indices[start:stop] - shard.first}).select(
-                    "index",
-                    check=pl.lit(told.check),
-                    reason=pl.lit(told.reason),
-                    severity=pl.lit(told.severity),
-                    detail=pl.lit(told.detail) if isinstance(told.detail, str) else told.detail[start:stop],
-                    column=pl.lit(None, pl.String),
-                    value=pl.lit(None, pl.String),
-                    kept=kept.replace(-1, None),
-                    similarity=similarity.fill_nan(None),
-                )
+            yield pl.DataFrame({"index": told.indices[start:stop] - shard.first}).select(
+                "index",
+                check=pl.lit(told.check),
+                reason=pl.lit(told.reason),
+                severity=pl.lit(told.severity),
+                detail=pl.lit(told.detail) if isinstance(told.detail, str) else told.detail[start:stop],
+                column=pl.lit(None, pl.String),
+                value=pl.lit(None, pl.String),
+                kept=kept.replace(-1, None),
+                similarity=similarity.fill_nan(None),
             )
-        return pl.concat(frames).sort("index", maintain_order=True)
 
     def _cluster_tables(self) -> Iterator[pa.Table]:
         """Yield the members of clusters, check by check, a keeper's members together."""
