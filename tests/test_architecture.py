@@ -74,7 +74,7 @@ LAYERS = {
     "suspecting": {"errors", "series", "discovery", "readings"},
     "api": {"errors", "sizes", "recipe", "pipeline", "progress"},
     "doctor": {"api"},
-    "cli": {"errors", "sizes", "recipe", "pipeline", "progress", "api", "suspecting", "doctor", "sample"},
+    "cli": {"errors", "executors", "sizes", "recipe", "pipeline", "progress", "api", "suspecting", "doctor", "sample"},
     "__main__": {"cli"},
 }
 

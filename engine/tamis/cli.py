@@ -249,6 +249,9 @@ def _run(
     as_json: bool,
     dry_run: bool,
 ) -> None:
+    from tamis.executors import start_ahead
+
+    start_ahead("tamis.pipeline.observe")
     from tamis.api import cores
     from tamis.pipeline.run import Request, run
     from tamis.progress import make_progress

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,15 @@ import pyarrow as pa
 
 from tamis.errors import ColumnError
 from tamis.pipeline.readings import SourceTable, source_tables
-from tamis.series import Roles, assign_roles
+from tamis.series import Roles, assign_roles, tally
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from tamis.series.roles import Tally
 
 ROWS_AT_A_TIME = 1 << 16
 
@@ -70,7 +73,7 @@ def with_roles(tables: Sequence[Table], named: Mapping[str, Any], notes: list[st
     for table in tables:
         name = table.group.name if isinstance(table, SourceTable) else "table"
         try:
-            roles = assign_roles(table.schema, table.frames, **named)
+            roles = assign_roles(table.schema, partial(_tallies, table), **named)
         except ColumnError as error:
             if not several:
                 raise
@@ -87,6 +90,10 @@ def with_roles(tables: Sequence[Table], named: Mapping[str, Any], notes: list[st
             raise problem
         message = f"{_lacking(tables[0].schema)}; name them with time= and values="
         raise ColumnError(message)
+
+
+def _tallies(table: Table, columns: Collection[str]) -> list[Tally]:
+    return [tally(table.frames(columns), columns)]
 
 
 def _lacking(schema: Mapping[str, pl.DataType]) -> str:

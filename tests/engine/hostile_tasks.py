@@ -63,3 +63,17 @@ def told_by(setup: Any, argument: Sequence[str], lost: Mapping[int, Loss], conte
 
     time.sleep(0.2)  # so that one worker does not do it all
     return resolve().reason, [os.environ.get(name) for name in argument]
+
+
+def slow_first(argument: tuple[int, Path | None]) -> int:
+    """Return a number, the first ones last; die the first time where there is a place for a mark."""
+    place, mark = argument
+    time.sleep(0.3 if place == 0 else 0)
+    if mark is not None:
+        _die_the_first_time(mark)
+    return place
+
+
+def process(setup: object, argument: object, lost: object, context: object) -> int:  # noqa: ARG001
+    """Return which process it is."""
+    return os.getpid()

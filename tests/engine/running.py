@@ -57,7 +57,8 @@ def call(*words: object, cwd: Path | str = ".") -> subprocess.CompletedProcess[s
     """Run the command in this process, which need not import everything again, and return what it said."""
     out, err = io.StringIO(), io.StringIO()
     arguments = ["tamis", *map(str, words)]
-    with chdir(cwd), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", arguments):
+    ahead = patch("tamis.executors.start_ahead")  # a run with one job needs no worker
+    with chdir(cwd), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", arguments), ahead:
         try:
             main()
             status = 0

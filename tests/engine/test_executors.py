@@ -10,7 +10,7 @@ import hostile_tasks
 import pytest
 
 from tamis.errors import SourceError, WorkerError
-from tamis.executors import Limits, LocalExecutor, Task, visible
+from tamis.executors import Limits, LocalExecutor, Task, local, start_ahead, visible
 from tamis_kernels.backend import Backend
 
 if TYPE_CHECKING:
@@ -81,6 +81,32 @@ def test_each_worker_sees_a_gpu_of_its_own_and_has_its_share_of_threads(monkeypa
     assert {tuple(values) for _, values in told} == {("3", "4"), ("5", "4")}
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert visible(2) == ["0", "1"]
+
+
+def test_a_worker_that_was_started_ahead_takes_the_first_task() -> None:
+    start_ahead("hostile_tasks")
+    start_ahead("hostile_tasks")  # one is enough
+    (ahead,) = local._ahead
+    with LocalExecutor(1) as executor:
+        executor.setup({}, ROOMY)
+        assert [outcome.value for outcome in executor.map([Task(hostile_tasks.process, None)] * 2)] == [ahead.process.pid] * 2
+    assert not local._ahead
+
+
+def test_a_worker_that_was_started_ahead_for_nothing_ends_with_the_executor() -> None:
+    start_ahead()
+    (ahead,) = local._ahead
+    with LocalExecutor(1, threads=2) as executor:
+        assert [outcome.value for outcome in executor.map([Task(hostile_tasks.process, None)])] != [ahead.process.pid]
+    assert ahead.process.poll() is not None
+    assert not local._ahead
+
+
+def test_a_worker_that_was_started_ahead_and_died_is_replaced(executor: LocalExecutor) -> None:
+    start_ahead("no_such_module")
+    (ahead,) = local._ahead
+    assert ahead.process.wait(timeout=60) == 1
+    assert run(executor, {}, ROOMY) == {0: [0, 1, 2, 3], 4: [4, 5, 6, 7], 8: [8, 9, 10, 11]}
 
 
 def test_a_stop_finishes_what_is_in_hand(executor: LocalExecutor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ from tamis.errors import ColumnError, SourceError
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.readings import source_tables
 from tamis.recipe import Recipe
-from tamis.series import Roles, SeriesWriter, assign_roles, nanoseconds
-from tamis.series.sorting import SortedFile, lexical_order
+from tamis.series import Roles, SeriesWriter, assign_roles, nanoseconds, tally
+from tamis.series.sorting import Sorted, SortedFile, lexical_order
 from tamis.sources.parsing import distinct
 from tamis.sources.schema import ColumnPlan, TableGroup
 
@@ -105,6 +106,36 @@ def test_runs_of_many_blocks_come_back_in_order(tmp_path_factory: pytest.TempPat
     assert got == sorted((key, number, number / 2) for key, number in zip(keys.tolist(), numbers.tolist(), strict=True))
 
 
+@settings(max_examples=20)
+@given(
+    sizes=st.lists(st.integers(0, 200), min_size=1, max_size=4),
+    bounds=st.tuples(st.integers(-5, 5), st.integers(-5, 5)),
+    seed=st.integers(0, 99),
+)
+def test_a_range_of_keys_is_read_from_the_runs_of_several_files(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], bounds: tuple[int, int], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    keys = random.integers(-4, 4, sum(sizes))
+    low, high = sorted(bounds)
+    folder = tmp_path_factory.mktemp("sorted")
+    dtype = np.dtype([("key", np.int32), ("number", np.int64)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tamis.series.sorting.BLOCK", 4)
+        whole = Sorted(dtype, ("key", "number"), step=32)
+        stop = 0
+        for place, size in enumerate(sizes):
+            file = SortedFile(dtype, ("key", "number"), folder / str(place), 16)
+            file.add({"key": keys[stop : stop + size], "number": np.arange(stop, stop + size)})
+            stop += size
+            whole = whole.joined([file.sorted()])
+        part = pickle.loads(pickle.dumps(whole.between(low, high)))
+        got = [row for one in part.chunks() for row in zip(one["key"].tolist(), one["number"].tolist(), strict=True)]
+        again = sum(len(one["key"]) for one in whole.chunks())
+    assert got == sorted((key, number) for number, key in enumerate(keys.tolist()) if low <= key < high)
+    assert again == stop
+
+
 @given(texts=st.lists(st.one_of(st.none(), st.sampled_from(["", "a", "ä", "b"]))))
 def test_distinct_texts_come_in_the_order_in_which_they_come_up(texts: list[str | None]) -> None:
     few, places = distinct(pl.Series("x", texts, dtype=pl.String))
@@ -176,7 +207,8 @@ def test_times_of_every_kind_become_nanoseconds(column: pl.Series, expected: int
 
 
 def roles(frame: pl.DataFrame, **named: object) -> Roles | None:
-    return assign_roles(frame.schema, lambda columns: [part.select(columns) for part in (frame[:50], frame[50:])], **named)  # type: ignore[arg-type]
+    parts = (frame[:50], frame[50:])
+    return assign_roles(frame.schema, lambda columns: [tally([part], columns) for part in parts], **named)  # type: ignore[arg-type]
 
 
 def test_roles_are_told_by_types_names_and_numbers_of_values() -> None:
@@ -265,7 +297,7 @@ def test_every_kind_of_table_gives_the_same_series(tmp_path: Path, kind: str) ->
     (tmp_path / "source").mkdir()
     written(frame, tmp_path / "source", kind)
     with source_tables(tmp_path / "source") as ((one,), folder):
-        roles = assign_roles(one.schema, one.frames)
+        roles = assign_roles(one.schema, lambda columns: [tally(one.frames(columns), columns)])
         assert roles == ROLES
         with SeriesWriter(roles, folder, run=50) as writer:
             for batch in one.batches():

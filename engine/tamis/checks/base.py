@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.media import Inspection
-    from tamis.series.sorting import Columns
+    from tamis.series.sorting import Columns, Sorted
     from tamis.sources.schema import TableGroup
     from tamis_kernels.backend import BackendName
     from tamis_kernels.moments import Moments
 
+Work = TypeVar("Work")
+Answer = TypeVar("Answer")
 Kind = Literal["media", "table"]
 Severity = Literal["note", "reject"]
 
@@ -156,6 +158,13 @@ class Rows(Protocol):
     def batches(self, columns: Collection[str] | None = None) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
         """Numbers of living records, rising, and their rows, all columns or those named; a row that can no longer be read is left out."""
 
+    def parts(self) -> Sequence[Rows]:
+        """Return the same rows in parts of whole files, which can be sent to the workers."""
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """Record ids of the files that they come from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
@@ -168,10 +177,13 @@ class Amendment:
         such a value was not measured. All other columns are new.
     findings
         `index` numbers the record in the run; reason, severity, detail, column and value are those of `Finding`.
+    counts
+        Counters for the manifest, which add up.
     """
 
     columns: pl.DataFrame
     findings: pl.DataFrame
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Case(Protocol):
@@ -244,10 +256,16 @@ class Case(Protocol):
     def scratch(self) -> AbstractContextManager[Path]:
         """Give a folder for temporary files."""
 
-    def amend(self, table: Rows, records: Iterator[Columns], make: Callable[[int, int, Columns], Amendment]) -> None:
+    def spread(self, work: Callable[[Work], Answer], arguments: Iterable[Work]) -> Iterator[Answer]:
+        """Yield what a function of a module makes of each argument, in their order, from the workers.
+
+        A call whose worker dies is made again: what it leaves in a file must not hang on what is there.
+        """
+
+    def amend(self, table: Rows, records: Sorted, make: Callable[[int, int, Columns], Amendment]) -> None:
         """Amend the rows of a table: `make` is called with a number, how many records there are from it on, and what is told of these.
 
-        `records` are arrays by name, of which `row` has numbers of records, which rise; one record may be told of several times.
+        The first key of `records` is `row`, a number of a record; one record may be told of several times. `make` is sent to the workers.
         """
 
     def publish(self, frame: pl.DataFrame) -> None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from tamis.checks.base import CheckOptions, ColumnNames
-from tamis.series import Roles, assign_roles
+from tamis.series import Roles, assign_roles, tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tamis.checks.base import Case, Rows
+    from tamis.series.roles import Tally
 
 
 class SeriesOptions(CheckOptions):
@@ -30,21 +31,26 @@ class SeriesOptions(CheckOptions):
     def tables(self, case: Case, check: str) -> Iterator[tuple[Rows, Roles]]:
         """Yield the tables that have times and readings, with their columns; the manifest tells these, or what a table lacks."""
         for table in case.tables():
-            roles = self._roles(table)
+            roles = self._roles(case, table)
             if roles is None:
                 case.decide(table.group, f"{check}: passed over, there is no column of times, or none of numbers beside it")
                 continue
             case.decide(table.group, f"{check}: {roles}")
             yield table, roles
 
-    def _roles(self, table: Rows) -> Roles | None:
+    def _roles(self, case: Case, table: Rows) -> Roles | None:
         schema = {column.name: column.dtype for column in table.group.columns}
         if not {*self.time, *self.sensor, *self.columns} <= schema.keys():
             return None
         return assign_roles(
             schema,
-            lambda columns: (batch.frame for _, batch in table.batches(columns)),
+            lambda columns: case.spread(_tally, [(part, columns) for part in table.parts()]),
             time=next(iter(self.time), None),
             sensor=self.sensor or (None if self.by_sensor else ()),
             values=self.columns or None,
         )
+
+
+def _tally(argument: tuple[Rows, Collection[str]]) -> Tally:
+    part, columns = argument
+    return tally((batch.frame for _, batch in part.batches(columns)), columns)

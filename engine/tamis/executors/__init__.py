@@ -1,6 +1,6 @@
 """Where shards run. An executor decides only where; the pipeline decides what."""
 
-from tamis.executors.local import LocalExecutor, visible
+from tamis.executors.local import LocalExecutor, start_ahead, visible
 from tamis.executors.task import Context, Limits, Loss, Outcome, Task
 
-__all__ = ["Context", "Limits", "LocalExecutor", "Loss", "Outcome", "Task", "visible"]
+__all__ = ["Context", "Limits", "LocalExecutor", "Loss", "Outcome", "Task", "start_ahead", "visible"]

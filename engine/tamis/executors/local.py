@@ -37,7 +37,7 @@ _SILENT_DEATHS_ALLOWED = 3
 class _Worker:
     """One process, the task it runs, and the record it is at."""
 
-    def __init__(self, setup: bytes, threads: int, gpu: str | None) -> None:
+    def __init__(self, threads: int = 1, gpu: str | None = None, modules: Sequence[str] = ()) -> None:
         environment = dict(
             os.environ, NUMBA_NUM_THREADS=str(threads), POLARS_MAX_THREADS=str(threads), OMP_NUM_THREADS="1", TAMIS_WORKER="1"
         )
@@ -46,7 +46,7 @@ class _Worker:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tamis.executors.worker"],
+            [sys.executable, "-m", "tamis.executors.worker", *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if "TAMIS_DEBUG" not in os.environ else None,
@@ -60,7 +60,6 @@ class _Worker:
         self.task: Task | None = None
         self.record: int | None = None
         self.since = time.monotonic()
-        self.prepare(setup)
 
     def prepare(self, setup: bytes) -> None:
         self.inbox.write(HEADER.pack(len(setup)) + setup)
@@ -108,6 +107,15 @@ class _Worker:
                 stream.close()
 
 
+_ahead: list[_Worker] = []
+
+
+def start_ahead(*modules: str) -> None:
+    """Start the first worker of the next executor, which imports modules while this process does."""
+    if not _ahead:
+        _ahead.append(_Worker(modules=modules))
+
+
 class LocalExecutor:
     """Runs tasks in `jobs` worker processes.
 
@@ -135,10 +143,11 @@ class LocalExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop all workers."""
-        for worker in self._workers:
+        """Stop all workers, and one that was started ahead for nothing."""
+        for worker in (*self._workers, *_ahead):
             worker.kill()
         self._workers.clear()
+        _ahead.clear()
 
     def setup(self, value: Any, limits: Limits) -> None:
         """Hand `value` to every task from now on; `limits` is what one record may cost."""
@@ -179,15 +188,22 @@ class LocalExecutor:
             if idle is None:
                 if len(self._workers) == self._jobs:
                     return
-                taken = {worker.gpu for worker in self._workers}
-                idle = _Worker(self._setup, self._threads, next((gpu for gpu in self._gpus if gpu not in taken), None))
-                self._workers.append(idle)
+                idle = self._new_worker()
             task = waiting.popleft()
             try:
                 idle.start(task)
             except BrokenPipeError:
                 waiting.appendleft(task)
                 self._bury(idle)
+
+    def _new_worker(self) -> _Worker:
+        taken = {worker.gpu for worker in self._workers}
+        gpu = next((gpu for gpu in self._gpus if gpu not in taken), None)
+        worker = _ahead.pop() if _ahead and gpu is None and self._threads == 1 else _Worker(self._threads, gpu)
+        self._workers.append(worker)
+        with contextlib.suppress(BrokenPipeError):  # it has died, and its first task will tell
+            worker.prepare(self._setup)
+        return worker
 
     def _wait(self, busy: list[_Worker]) -> None:
         with selectors.DefaultSelector() as selector:

@@ -1,7 +1,8 @@
 """The worker process: takes pickled tasks from its standard input, answers on its standard output.
 
-It is started as `python -m tamis.executors.worker`, so that a user's script needs no `if __name__ == "__main__"`. It belongs to a session
-of its own (Ctrl-C reaches only the parent, which lets it finish) and leaves at once when the parent is gone.
+It is started as `python -m tamis.executors.worker MODULE...`, so that a user's script needs no `if __name__ == "__main__"`, and imports the
+modules before it looks for a task. It belongs to a session of its own (Ctrl-C reaches only the parent, which lets it finish) and leaves at
+once when the parent is gone.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import sys
 import threading
 import traceback
 from contextlib import nullcontext
+from importlib import import_module
 from typing import Any, BinaryIO
 
 from tamis.executors.task import Setup
-from tamis_kernels.backend import give_back, running
 
 HEADER = struct.Struct("<Q")
 
@@ -66,6 +67,10 @@ def main() -> None:
     """Serve tasks until the parent closes the pipe."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a C library prints must not enter the protocol
+    from tamis_kernels.backend import give_back, running  # not above: the parent imports this file before it starts a worker
+
+    for module in sys.argv[1:]:  # before there is a second thread, which would import them too
+        import_module(module)
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, inbox), daemon=True).start()
     setup = Setup(None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,71 +18,131 @@ from tamis.pipeline.rows import read_batches
 from tamis.sources.payload import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tamis.checks.base import Amendment, TableBatch
+    from tamis.executors import Context, Loss
     from tamis.pipeline.plan import Plan, Shard
-    from tamis.series.sorting import Columns
+    from tamis.series.sorting import Columns, Sorted
     from tamis.sources.schema import TableGroup
 
 ROWS_AT_A_TIME = 1 << 16
+MOST_PARTS, LEAST_ROWS = 256, 1 << 18  # of a table, and of a part of it
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRows:
-    """The living rows of a table group: the `Rows` of a case."""
+    """The living rows of a table group: the `Rows` of a case.
+
+    Attributes
+    ----------
+    plan
+        Of the run, or of some files of the group.
+    group
+        The schema that they follow.
+    alive
+        Which records live, of those from number `first` on.
+    """
 
     plan: Plan
     group: TableGroup
     alive: NDArray[np.bool_]
+    first: int = 0
 
     @property
     def shards(self) -> list[Shard]:
         """The shards of the group, in order."""
         return [shard for shard in self.plan.shards if shard.group == self.group.name]
 
+    @property
+    def sources(self) -> list[str]:
+        return list(dict.fromkeys(shard.files[0].record for shard in self.shards))
+
+    def parts(self) -> list[SourceRows]:
+        shards = self.shards
+        least = max(LEAST_ROWS, -(-sum(shard.records for shard in shards) // MOST_PARTS))
+        parts: list[list[Shard]] = [[]]
+        for _, of_file in groupby(shards, key=lambda shard: shard.files[0].record):
+            if sum(shard.records for shard in parts[-1]) >= least:
+                parts.append([])
+            parts[-1].extend(of_file)
+        return [self._part(part) for part in parts if part]
+
+    def _part(self, shards: Sequence[Shard]) -> SourceRows:
+        first, stop = shards[0].first - self.first, shards[-1].first + shards[-1].records - self.first
+        staged = {shard.files[0].record: self.plan.staged[shard.files[0].record] for shard in shards}
+        plan = replace(self.plan, shards=tuple(shards), staged=staged, problems=(), notes={})
+        return SourceRows(plan, self.group, self.alive[first:stop], shards[0].first)
+
     def batches(self, columns: Collection[str] | None = None) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
         for shard in self.shards:
             with contextlib.suppress(Unavailable):  # apply reads the same rows and enters the loss in the ledger
                 for batch in read_batches(self.plan, shard, self.plan.batch_size or ROWS_AT_A_TIME, columns=columns):
                     numbers = batch.rows - shard.start + shard.first
-                    there = self.alive[numbers]
+                    there = self.alive[numbers - self.first]
                     batch.frame = batch.frame.filter(pl.Series(there))
                     batch.rows = batch.rows[there]
                     yield numbers[there], batch
 
 
-def write_amendments(
-    plan: Plan, shard: Shard, check: str, records: Records, make: Callable[[int, int, Columns], Amendment]
-) -> NDArray[np.int64]:
-    """Write what a check makes of a shard, and return the numbers of the records that it rejects."""
-    columns: list[pl.DataFrame] = []
-    found: list[pl.DataFrame] = [findings.empty()]
-    stop = shard.first + shard.records
-    for first in range(shard.first, stop, ROWS_AT_A_TIME):
-        count = min(ROWS_AT_A_TIME, stop - first)
-        made = make(first, count, records.until(first + count))
-        columns.append(made.columns)
-        told = made.findings.with_columns(pl.col("index") - shard.first, pl.lit(check).alias("check"))
-        found.append(pl.concat([findings.empty(), told], how="diagonal_relaxed").select(list(findings.SCHEMA)))
-    if columns and columns[0].width:
-        tables = [frame.to_arrow() for frame in columns]
-        write_table(_path(plan, shard), tables, tables[0].schema)
-    noted = pl.concat(found).sort("index", maintain_order=True)
-    write_findings(findings_path(plan, shard, "amended"), noted)
-    return noted.filter(pl.col("severity") == "reject")["index"].unique().to_numpy() + shard.first
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Shards of a table in a row, what a check was told of their records, and how it makes amendments of it."""
+
+    check: str
+    shards: tuple[Shard, ...]
+    told: Sorted
+    make: Callable[[int, int, Columns], Amendment]
 
 
-class Records:
-    """Arrays by name, ordered by the one named `row`, that are taken a range of rows at a time."""
+def orders(check: str, shards: Sequence[Shard], told: Sorted, make: Callable[[int, int, Columns], Amendment]) -> Iterator[Order]:
+    """Yield the work on all shards of a table, in parts of several shards where there are many: each opens all files."""
+    step = -(-len(shards) // MOST_PARTS)
+    for start in range(0, len(shards), step):
+        part = tuple(shards[start : start + step])
+        yield Order(check, part, told.between(part[0].first, part[-1].first + part[-1].records), make)
 
-    def __init__(self, parts: Iterator[Columns]) -> None:
-        self._parts = parts
-        self._held = next(parts, None)
-        self._none = {name: column[:0] for name, column in (self._held or {"row": np.empty(0, np.int64)}).items()}
+
+def amend_shards(
+    plan: Plan,
+    order: Order,
+    lost: Mapping[int, Loss],  # noqa: ARG001 - what kills its workers ends the run with their words
+    context: Context,  # noqa: ARG001
+) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """Write what a check makes of some shards; return the numbers of the records that it rejects, and its counters."""
+    rejected = [np.empty(0, np.int64)]
+    counts: Counter[str] = Counter()
+    records = _Records(order.told)
+    for shard in order.shards:
+        columns: list[pl.DataFrame] = []
+        found: list[pl.DataFrame] = [findings.empty()]
+        stop = shard.first + shard.records
+        for first in range(shard.first, stop, ROWS_AT_A_TIME):
+            count = min(ROWS_AT_A_TIME, stop - first)
+            made = order.make(first, count, records.until(first + count))
+            columns.append(made.columns)
+            told = made.findings.with_columns(pl.col("index") - shard.first, pl.lit(order.check).alias("check"))
+            found.append(pl.concat([findings.empty(), told], how="diagonal_relaxed").select(list(findings.SCHEMA)))
+            counts.update(made.counts)
+        if columns and columns[0].width:
+            tables = [frame.to_arrow() for frame in columns]
+            write_table(_path(plan, shard), tables, tables[0].schema)
+        noted = pl.concat(found).sort("index", maintain_order=True)
+        write_findings(findings_path(plan, shard, "amended"), noted)
+        rejected.append(noted.filter(pl.col("severity") == "reject")["index"].unique().to_numpy() + shard.first)
+    return np.concatenate(rejected), dict(counts)
+
+
+class _Records:
+    """Records by row that are taken a range of rows at a time."""
+
+    def __init__(self, told: Sorted) -> None:
+        self._parts = told.chunks()
+        self._none: Columns = {name: np.empty(0, told.dtype[name]) for name in told.dtype.names or ()}
+        self._held = next(self._parts, None)
 
     def until(self, row: int) -> Columns:
         """Return all that is left before a row."""
@@ -126,4 +188,4 @@ def _path(plan: Plan, shard: Shard) -> Path:
     return plan.state("amended", f"{shard.name}.parquet")
 
 
-__all__ = ["Amended", "Records", "SourceRows", "write_amendments"]
+__all__ = ["Amended", "Order", "SourceRows", "amend_shards", "orders"]

@@ -62,16 +62,20 @@ class Earlier:
 
 def write_index(plan: Plan) -> None:
     """Leave what a later run needs to be judged against this one."""
-    kept, shards = [], []
-    for shard in plan.shards:
-        alive = read_alive(plan.state(), shard)
-        late = read_findings(findings_path(plan, shard, "applied")).filter(pl.col("severity") == "reject")["index"]
-        alive[late.to_numpy()] = False
-        kept.append(alive)
-        sources = [file.record for file in shard.files] or [one.record for one in plan.problems]
-        shards.append({"name": shard.name, "kind": shard.kind, "records": shard.records, "start": shard.start, "sources": sources})
-    with whole(plan.state("kept.bin")) as temporary:
-        temporary.write_bytes(np.packbits(np.concatenate(kept)).tobytes())
+    shards = []
+    rest = np.empty(0, bool)  # fewer than eight, as bits of whole bytes are written
+    with whole(plan.state("kept.bin")) as temporary, temporary.open("wb") as file:
+        for shard in plan.shards:
+            alive = read_alive(plan.state(), shard)
+            late = read_findings(findings_path(plan, shard, "applied")).filter(pl.col("severity") == "reject")["index"]
+            alive[late.to_numpy()] = False
+            kept = np.concatenate((rest, alive))
+            ready = len(kept) // 8 * 8
+            file.write(np.packbits(kept[:ready]).tobytes())
+            rest = kept[ready:]
+            sources = [one.record for one in shard.files] or [one.record for one in plan.problems]
+            shards.append({"name": shard.name, "kind": shard.kind, "records": shard.records, "start": shard.start, "sources": sources})
+        file.write(np.packbits(rest).tobytes())
     write_json(plan.state("index.json"), {"index": FORMAT, "recipe": _meaning(plan.recipe), "shards": shards})
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tamis.executors import Task
 from tamis.pipeline import amend, findings, spill
 from tamis.pipeline.evidence import evidence_path, findings_path, read_findings, write_findings
 from tamis.pipeline.files import whole, write_json, write_table
@@ -19,15 +20,16 @@ from tamis.pipeline.sets import read_sets
 from tamis.sets import ShingleSets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from tamis.checks.base import Amendment, Check, Rows, Severity
+    from tamis.checks.base import Amendment, Answer, Check, Rows, Severity, Work
+    from tamis.executors import Context, Loss, Outcome
     from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
-    from tamis.series.sorting import Columns
+    from tamis.series.sorting import Columns, Sorted
     from tamis.sources.schema import TableGroup
 
 _CLUSTER_ROWS = 1 << 16
@@ -66,18 +68,19 @@ class Books:
     What grows with the run: one byte a record, 24 bytes a rejection, a note or a member of a cluster, and details that differ by record.
     """
 
-    def __init__(self, plan: Plan, earlier: Sequence[Earlier] = ()) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, earlier: Sequence[Earlier], run: Callable[[Iterable[Task]], Iterator[Outcome]]) -> None:
+        self._plan, self._run = plan, run
         self._shelf = [
             spill.Held.of(shard.first, shard.records, evidence_path(plan, shard)) for shard in plan.shards if shard.kind != "problem"
         ]
         first = plan.records
-        for run in earlier:
-            for old in run.shards:
+        self._alive = np.ones(first + sum(len(before.kept) for before in earlier), bool)
+        for before in earlier:
+            self._alive[first : first + len(before.kept)] = before.kept
+            for old in before.shards:
                 if old.kind != "problem":
                     self._shelf.append(spill.Held.of(first, old.records, old.evidence))
                 first += old.records
-        self._alive = np.concatenate([np.ones(plan.records, bool), *(run.kept for run in earlier)])
         self._told: list[_Told] = []
         self._members: list[_Members] = []
         self._decisions: dict[str, list[str]] = {}
@@ -151,6 +154,8 @@ class Books:
         kept: NDArray[np.int64] | None,
         similarity: NDArray[np.float64] | None,
     ) -> None:
+        if not len(indices):
+            return
         order = np.argsort(indices, kind="stable")
         kept = np.full(len(indices), -1) if kept is None else kept
         similarity = np.full(len(indices), np.nan) if similarity is None else similarity
@@ -158,7 +163,8 @@ class Books:
         self._told.append(_Told(self._check.name, reason, severity, said, indices[order], kept[order], similarity[order]))
 
     def clusters(self, members: NDArray[np.int64], keepers: NDArray[np.int64], similarity: NDArray[np.float64]) -> None:
-        self._members.append(_Members(self._check.name, keepers, members, similarity))
+        if len(members):
+            self._members.append(_Members(self._check.name, keepers, members, similarity))
         self.count(clusters=len(np.unique(keepers)))
 
     def clustered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -189,11 +195,22 @@ class Books:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def amend(self, table: Rows, records: Iterator[Columns], make: Callable[[int, int, Columns], Amendment]) -> None:
-        held = amend.Records(records)
-        for shard in self._plan.shards:
-            if shard.group == table.group.name:
-                self._alive[amend.write_amendments(self._plan, shard, self._check.name, held, make)] = False
+    def spread(self, work: Callable[[Work], Answer], arguments: Iterable[Work]) -> Iterator[Answer]:
+        tasks = [Task(_done, (place, work, argument)) for place, argument in enumerate(arguments)]
+        early: dict[int, Answer] = {}
+        place = 0
+        for outcome in self._run(tasks):
+            early[outcome.task.argument[0]] = outcome.value
+            while place in early:
+                yield early.pop(place)
+                place += 1
+
+    def amend(self, table: Rows, records: Sorted, make: Callable[[int, int, Columns], Amendment]) -> None:
+        shards = [shard for shard in self._plan.shards if shard.group == table.group.name]
+        for outcome in self._run(Task(amend.amend_shards, order) for order in amend.orders(self._check.name, shards, records, make)):
+            rejected, counts = outcome.value
+            self._alive[rejected] = False
+            self.count(**counts)
 
     def publish(self, frame: pl.DataFrame) -> None:
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -210,7 +227,13 @@ class Books:
         """Write verdicts, findings per shard, clusters and counters; the last file marks them whole."""
         plan = self._plan
         for shard in plan.shards:
-            write_findings(findings_path(plan, shard, "judged"), self._findings(shard))
+            judged, amended = findings_path(plan, shard, "judged"), findings_path(plan, shard, "amended")
+            told = list(self._told_of(shard))
+            if told or not amended.exists():
+                write_findings(judged, pl.concat([findings.empty(), read_findings(amended), *told]).sort("index", maintain_order=True))
+            else:
+                judged.parent.mkdir(parents=True, exist_ok=True)
+                amended.replace(judged)  # nothing is to be added, and it is in order
         table = pl.DataFrame(schema=CLUSTER_SCHEMA).to_arrow()
         write_table(plan.state("judged", "clusters.parquet"), self._cluster_tables(), table.schema)
         with whole(plan.state("judged", "alive.bin")) as temporary:
@@ -221,25 +244,24 @@ class Books:
     def _column(self, name: str) -> str:
         return f"{self._check.name}.{name}"
 
-    def _findings(self, shard: Shard) -> pl.DataFrame:
-        frames = [findings.empty(), read_findings(findings_path(self._plan, shard, "amended"))]
+    def _told_of(self, shard: Shard) -> Iterator[pl.DataFrame]:
+        """Yield what each check told of records of a shard."""
         for told in self._told:
             start, stop = np.searchsorted(told.indices, [shard.first, shard.first + shard.records])
+            if start == stop:  # a check tells part by part, so that there may be more of these than shards
+                continue
             kept, similarity = pl.Series(told.kept[start:stop]), pl.Series(told.similarity[start:stop])
-            frames.append(
-                pl.DataFrame({"index": told.indices[start:stop] - shard.first}).select(
-                    "index",
-                    check=pl.lit(told.check),
-                    reason=pl.lit(told.reason),
-                    severity=pl.lit(told.severity),
-                    detail=pl.lit(told.detail) if isinstance(told.detail, str) else told.detail[start:stop],
-                    column=pl.lit(None, pl.String),
-                    value=pl.lit(None, pl.String),
-                    kept=kept.replace(-1, None),
-                    similarity=similarity.fill_nan(None),
-                )
+            yield pl.DataFrame({"index": told.indices[start:stop] - shard.first}).select(
+                "index",
+                check=pl.lit(told.check),
+                reason=pl.lit(told.reason),
+                severity=pl.lit(told.severity),
+                detail=pl.lit(told.detail) if isinstance(told.detail, str) else told.detail[start:stop],
+                column=pl.lit(None, pl.String),
+                value=pl.lit(None, pl.String),
+                kept=kept.replace(-1, None),
+                similarity=similarity.fill_nan(None),
             )
-        return pl.concat(frames).sort("index", maintain_order=True)
 
     def _cluster_tables(self) -> Iterator[pa.Table]:
         """Yield the members of clusters, check by check, a keeper's members together."""
@@ -257,15 +279,24 @@ class Books:
 CLUSTER_SCHEMA: dict[str, pl.DataType] = {"check": pl.String(), "keeper": pl.Int64(), "index": pl.Int64(), "similarity": pl.Float64()}
 
 
-def judge(plan: Plan, earlier: Sequence[Earlier] = ()) -> None:
-    """Let every check judge in its order, unless they already have; what earlier runs kept stands above all."""
+def judge(plan: Plan, earlier: Sequence[Earlier], run: Callable[[Iterable[Task]], Iterator[Outcome]]) -> None:
+    """Let every check judge in its order, unless they already have; what earlier runs kept stands above all.
+
+    `run` sends tasks to the workers.
+    """
     if plan.state("judged", "counters.json").exists():
         return
-    books = Books(plan, earlier)
+    books = Books(plan, earlier, run)
     for check in plan.recipe.checks(backend=plan.backend):
         if check.has("judge"):
             books.hear(check)
     books.close()
+
+
+def _done(plan: Plan, argument: tuple[int, Callable[[Any], Any], Any], lost: Mapping[int, Loss], context: Context) -> Any:  # noqa: ARG001
+    """Do what a check spreads over the workers; what kills its workers ends the run with their words."""
+    _, work, one = argument
+    return work(one)
 
 
 def read_alive(state: Path, shard: Shard) -> NDArray[np.bool_]:

@@ -138,7 +138,7 @@ class _Run:
             summaries = self._observe(plan)
         with self.clock.stage("judge"):
             self.progress.stage("judge", plan.records)
-            judge(plan, earlier)
+            judge(plan, earlier, self._map)
             self.progress.advance(plan.records)
             self._leave_if_stopped()
         give_back()

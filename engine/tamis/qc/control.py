@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -128,7 +130,7 @@ class Control:
     def __init__(self, series: Series, policy: Policy, stated: Thresholds, folder: Path, chunk: int | None = None) -> None:
         held = series.readings <= HELD
         self._series = Held(series.read()) if held else series
-        self._policy, self._path, self._chunk = policy, folder / "control", chunk or (max(64, series.readings) if held else CHUNK)
+        self._policy, self._folder, self._chunk = policy, folder, chunk or (max(64, series.readings) if held else CHUNK)
         self._sentinels = np.array(sorted(policy.sentinels), np.float64)
         readings = Readings(self._series, policy.sentinels)
         self.thresholds = stated.with_learnt(learn(readings, policy.learn - stated.tests(), policy.sigmas))
@@ -139,7 +141,7 @@ class Control:
 
     def readings(self) -> Iterator[Controlled]:
         """Yield all readings by time, with bits, flags and what is to be done."""
-        with _Scratch(self._path, self._series.readings) as scratch:
+        with _Scratch(self._folder, self._series.readings) as scratch:
             self._scan(scratch)
             self._look_around(scratch)
             self._finish_runs(scratch)
@@ -268,18 +270,18 @@ class _RestingScan:
 class _Scratch:
     """Bits and flags of a series: in memory, or in a file where it is long."""
 
-    def __init__(self, path: Path, readings: int) -> None:
+    def __init__(self, folder: Path, readings: int) -> None:
         self._held = (np.empty(readings, np.uint32), np.empty(readings, np.uint8)) if readings <= HELD else None
-        self._path, self._flags = path, 4 * readings  # where the flags begin
+        self._folder, self._flags = folder, 4 * readings  # where the flags begin
 
     def __enter__(self) -> Self:
-        self._file = -1 if self._held is not None else os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        self._stack = ExitStack()
+        if self._held is None:
+            self._file = self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder)).fileno()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._path.unlink()
+        self._stack.close()
 
     def put(self, start: int, bits: NDArray[np.uint32], flag: NDArray[np.uint8]) -> None:
         if self._held is not None:

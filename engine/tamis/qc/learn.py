@@ -48,7 +48,6 @@ LEARNABLE = ("range", "spike", "rate", "flat", "gap", "jitter", "hampel")
 MAD = 1.4826
 LEAST_READINGS = 24  # with fewer nothing is learnt
 HELD = 1 << 18  # readings of a series that stay in memory between passes
-FEW = 1 << 15  # values whose quantiles are found faster by a partition than by counting bits
 ROUNDING = 1e-9  # of the values' size: smaller changes are no steps
 QUARTILE, UPPER = 0.6744897501960817, 1.959963984540054  # of half-normal sizes: the median, and the 95th percentile
 MOST_POWER = 50.0  # beyond it no size is odd
@@ -123,9 +122,7 @@ def quantiles_of(readings: Readings, *columns: Column, at: Sequence[float] = (0.
 
 
 def _quantiles(values: NDArray[np.float64], at: Sequence[float]) -> list[float]:
-    if len(values) > FEW:
-        found: list[float] = quantiles.quantiles(values, at).tolist()
-        return found
+    """Return quantiles of what is in memory by a partition: as fast as counting bits at 2^18 values, and several times faster below."""
     there = values[~np.isnan(values)] + 0.0  # no negative zero
     if not len(there):
         return [math.nan] * len(at)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -20,19 +20,37 @@ import numpy as np
 import polars as pl
 
 from tamis.series.codes import Sensors
-from tamis.series.roles import NANOSECONDS, Roles, assign_roles, is_number, nanoseconds, sensor_names
-from tamis.series.sorting import RUN, SortedFile
+from tamis.series.roles import NANOSECONDS, Roles, assign_roles, is_number, nanoseconds, sensor_names, tally
+from tamis.series.sorting import RUN, Sorted, SortedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["NANOSECONDS", "Chunk", "Held", "Roles", "Series", "SeriesWriter", "assign_roles", "is_number", "nanoseconds", "sensor_names"]
+    from tamis.series.sorting import Columns
+
+__all__ = [
+    "NANOSECONDS",
+    "Chunk",
+    "Held",
+    "Roles",
+    "Series",
+    "SeriesWriter",
+    "Share",
+    "Written",
+    "assign_roles",
+    "is_number",
+    "nanoseconds",
+    "sensor_names",
+    "shares",
+    "tally",
+]
 
 CHUNK = 1 << 16  # readings of a chunk
 RECORD = np.dtype([("series", np.int32), ("time", np.int64), ("key", np.int64), ("row", np.int64), ("back", np.uint8)])
+BY_SERIES = ("series", "time", "key", "row")
 STORED = ("time", "key", "row", "back")
 NULL = np.int64((1 << 63) - 1)  # the key of no value: after all numbers and NaN
 
@@ -81,12 +99,15 @@ class Series:
         The sensor's name; None for rows that name none, and for tables of one sensor.
     column
         The column of the values.
+    number
+        Its place among all series of the table, by sensor and column.
     readings
         How many there are, without those that have no time.
     """
 
     sensor: str | None
     column: str
+    number: int
     readings: int
     files: tuple[int, ...]
     start: int
@@ -109,6 +130,97 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What a writer was given.
+
+    Attributes
+    ----------
+    counts
+        int64[sensors]: how many rows have a time, by the number of the sensor.
+    readings
+        All readings, sorted.
+    """
+
+    counts: NDArray[np.int64]
+    readings: Sorted
+
+
+Listed = tuple[str | None, str, int, int]  # of a series: sensor, column, number and readings
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Some of the series of a table; it can be sent to another process, and read there while the files of their writers are there.
+
+    Attributes
+    ----------
+    series
+        What they are, as they are sorted.
+    readings
+        Those of all of them, sorted.
+    """
+
+    series: tuple[Listed, ...]
+    readings: Sorted
+
+    @contextmanager
+    def open(self, folder: Path) -> Iterator[list[Series]]:
+        """Give the series, by number, from temporary files in a folder."""
+        with ExitStack() as stack:
+            yield _laid_out(self.readings.chunks(), self.series, folder, stack)
+
+
+def shares(columns: Sequence[str], names: Sequence[str | None], parts: Sequence[Written], most: int, least: int) -> Iterator[Share]:
+    """Yield all series of a table in shares of about as many readings, at most so many shares, and of at least so many readings each.
+
+    Parameters
+    ----------
+    columns, names
+        The columns of values, and the sensors by number.
+    parts
+        The table, by writers with the same roles and `names`; no file may be given to two of them.
+    """
+    listed = _listed(columns, names, sum((part.counts for part in parts), np.zeros(len(names), np.int64)))
+    size = max(least, -(-sum(one[3] for _, one in listed) // most))
+    readings = Sorted(RECORD, BY_SERIES).joined(part.readings for part in parts)
+    start = taken = 0
+    for place, (code, one) in enumerate(listed, 1):
+        taken += one[3]
+        if taken >= size or place == len(listed):
+            yield Share(tuple(told for _, told in listed[start:place]), readings.between(listed[start][0], code + 1))
+            start, taken = place, 0
+
+
+def _listed(columns: Sequence[str], names: Sequence[str | None], counts: NDArray[np.int64]) -> list[tuple[int, Listed]]:
+    """Return the series that have readings by their numbers as they are sorted, which come first."""
+    there = np.flatnonzero(counts).tolist()
+    by_name = sorted(there, key=lambda sensor: (names[sensor] is not None, names[sensor] or ""))
+    first = {sensor: place * len(columns) for place, sensor in enumerate(by_name)}
+    return [
+        (sensor * len(columns) + place, (names[sensor], column, first[sensor] + place, int(counts[sensor])))
+        for sensor in there
+        for place, column in enumerate(columns)
+    ]
+
+
+def _laid_out(parts: Iterable[Columns], listed: Iterable[Listed], folder: Path, stack: ExitStack) -> list[Series]:
+    """Write what is kept of sorted readings, a file for each field, without a name: it is gone with the stack."""
+    stored = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in STORED]  # noqa: SIM115
+    for records in parts:
+        for name, file in zip(STORED, stored, strict=True):
+            records[name].tofile(file)
+    for file in stored:
+        file.flush()
+    files = tuple(file.fileno() for file in stored)
+    found = []
+    start = 0
+    for sensor, column, number, readings in listed:
+        found.append(Series(sensor, column, number, readings, files, start))
+        start += readings
+    return sorted(found, key=lambda one: one.number)
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """The readings of a short series in memory, to be read as those of a `Series` are."""
 
@@ -127,7 +239,7 @@ class Held:
 class SeriesWriter:
     """Splits a table by sensor and column and sorts it by time, in bounded memory.
 
-    What grows with the table: 28 bytes a reading, twice, on disk; the names of the sensors and 16 bytes a series in memory.
+    What grows with the table: 28 bytes a reading, twice, on disk; the names of the sensors and 24 bytes a series in memory.
 
     Parameters
     ----------
@@ -137,18 +249,21 @@ class SeriesWriter:
         For temporary files, which are removed in the end.
     run
         Readings that are sorted at once.
+    names
+        Sensors that have numbers already, where several writers share a table.
     """
 
-    def __init__(self, roles: Roles, folder: Path, run: int = RUN) -> None:
+    def __init__(self, roles: Roles, folder: Path, run: int = RUN, names: Sequence[str | None] = ()) -> None:
         self.roles = roles
         self.timeless = 0
         self._next = 0
-        self._sensors = Sensors()
+        self._sensors = Sensors(names)
         self._source: str | None = None
         self._series: list[Series] | None = None
+        self._counts = np.zeros(len(names), np.int64)  # rows with a time of each sensor
         self._stack = ExitStack()
         self._folder = folder
-        self._sorting = SortedFile(RECORD, ("series", "time", "key", "row"), folder / "series", run)
+        self._sorting = SortedFile(RECORD, BY_SERIES, folder / "series", run)
 
     def add(self, frame: pl.DataFrame, rows: NDArray[np.int64] | None = None, source: str | None = None) -> NDArray[np.int64]:
         """Add some rows of the table, and return the numbers of those that have no time, which are in no series.
@@ -182,6 +297,9 @@ class SeriesWriter:
             self.timeless += len(timeless)
         moments = time.to_numpy()
         back = self._sensors.goes_back(codes, moments)
+        each = np.bincount(codes, minlength=len(self._counts))
+        each[: len(self._counts)] += self._counts
+        self._counts = each
         for place, key in enumerate(keys):
             series = codes * len(self.roles.values) + place
             self._sorting.add({"series": series, "time": moments, "key": key, "row": numbers, "back": back})
@@ -190,8 +308,14 @@ class SeriesWriter:
     def series(self) -> list[Series]:
         """Return all series by sensor and column; nothing may be added afterwards."""
         if self._series is None:
-            self._series = self._write_sorted()
+            listed = [one for _, one in _listed(self.roles.values, self._sensors.names, self._counts)]
+            self._series = _laid_out(self._sorting.chunks(), listed, self._folder, self._stack)
+            self._sorting.close()
         return self._series
+
+    def written(self) -> Written:
+        """Return what `shares` makes shares of; nothing may be added afterwards, and the files stay until the writer is closed."""
+        return Written(self._counts, self._sorting.sorted())
 
     def __enter__(self) -> Self:
         """Return the writer."""
@@ -201,30 +325,6 @@ class SeriesWriter:
         """Remove the files."""
         self._sorting.close()
         self._stack.close()
-
-    def _write_sorted(self) -> list[Series]:
-        """Write what is kept of the sorted readings, a file for each field, without a name: it is gone with the writer."""
-        ends: dict[int, int] = {}
-        end = 0
-        stored = [self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder)) for _ in STORED]  # noqa: SIM115
-        for records in self._sorting.chunks():
-            for name, file in zip(STORED, stored, strict=True):
-                records[name].tofile(file)
-            last = np.flatnonzero(np.diff(records["series"], append=-1))
-            ends.update(zip(records["series"][last].tolist(), (end + 1 + last).tolist(), strict=True))
-            end += len(records["series"])
-        for file in stored:
-            file.flush()
-        self._sorting.close()
-        files = tuple(file.fileno() for file in stored)
-        found = []
-        start = 0
-        for code, stop in ends.items():  # the codes rise
-            sensor, place = divmod(code, len(self.roles.values))
-            found.append(Series(self._sensors.names[sensor], self.roles.values[place], stop - start, files, start))
-            start = stop
-        order = {name: place for place, name in enumerate(self.roles.values)}
-        return sorted(found, key=lambda one: (one.sensor is not None, one.sensor or "", order[one.column]))
 
     def _code(self, frame: pl.DataFrame, source: str | None) -> NDArray[np.int64]:
         """Return a number for each row's sensor."""

@@ -13,7 +13,7 @@ from tamis.series.roles import sensor_names
 from tamis.sources.parsing import distinct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,15 +24,20 @@ NEVER = np.int64(-(1 << 63))
 class Sensors:
     """Numbers the sensors in the order in which they come up.
 
+    Parameters
+    ----------
+    names
+        Those that have numbers already.
+
     Attributes
     ----------
     names
         By number; None for rows that name no sensor.
     """
 
-    def __init__(self) -> None:
-        self.names: list[str | None] = []
-        self._known: dict[str | None, int] = {}
+    def __init__(self, names: Sequence[str | None] = ()) -> None:
+        self.names: list[str | None] = list(names)
+        self._known: dict[str | None, int] = {name: number for number, name in enumerate(names)}
         self._latest = np.empty(0, np.int64)  # by sensor
 
     def number(self, name: str | None) -> int:
@@ -51,19 +56,29 @@ class Sensors:
             They have more than 262,144 values.
         """
         names, places = distinct(sensor_names(frame, columns))
-        numbers = np.array([self.number(name) for name in names.to_list()], np.int64)
+        return np.asarray(self.add(names.to_list(), columns)[places])
+
+    def add(self, names: Iterable[str | None], columns: Sequence[str]) -> NDArray[np.int64]:
+        """Return the numbers of names.
+
+        Raises
+        ------
+        ColumnError
+            There are more than 262,144 of the columns.
+        """
+        numbers = np.array([self.number(name) for name in names], np.int64)
         if len(self.names) > MOST_NAMES:
             message = (
                 f"the columns {', '.join(columns)} have more than {MOST_NAMES} values, too many to name sensors: name the "
                 "columns that do, or none for a table of one sensor"
             )
             raise ColumnError(message)
-        return np.asarray(numbers[places])
+        return numbers
 
     def goes_back(self, numbers: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether each row has an earlier time than a row of its sensor above it, since `begin`."""
         if len(self._latest) < len(self.names):
-            self._latest = np.append(self._latest, np.full(len(self.names), NEVER))
+            self._latest = np.append(self._latest, np.full(len(self.names) - len(self._latest), NEVER))
         back = np.empty(len(time), np.bool_)
         _goes_back(numbers, time, self._latest, back)
         return back

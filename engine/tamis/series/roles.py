@@ -24,6 +24,8 @@ SENSOR_NAME = re.compile(
 )
 CHANNEL_NAME = re.compile(rf"^(?:channel|parameter|variable|quantity|measurand|analyte|pollutant){_END}", re.IGNORECASE)
 NO_SENSOR = re.compile(r"qual|flag|status|comment|remark|note|unit|label|class|description", re.IGNORECASE)
+Tally = tuple[int, dict[str, set[str | int | None]]]
+"""Rows, and the values of columns."""
 NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000}
 MOST_SENSORS = 1 << 16  # distinct values of a column that may yet name sensors where nobody said so
 MEAN_READINGS = 8  # rows for each of these values, at least
@@ -63,7 +65,7 @@ class Roles:
 
 def assign_roles(
     schema: Mapping[str, pl.DataType],
-    frames: Callable[[Collection[str]], Iterable[pl.DataFrame]],
+    tallies: Callable[[Collection[str]], Iterable[Tally]],
     *,
     time: str | None = None,
     sensor: str | Sequence[str] | None = None,
@@ -83,8 +85,8 @@ def assign_roles(
     ----------
     schema
         Columns and types.
-    frames
-        Gives some columns of all rows, in any parts; called only where a sensor column is to be found, and read no further than it takes.
+    tallies
+        Gives what `tally` says of some columns of all rows, in any parts; called only where a sensor column is to be found.
     time, sensor, values
         Columns that the caller names; an empty `sensor` for a table of one sensor.
 
@@ -109,7 +111,7 @@ def assign_roles(
     _check_types(schema, clock, values or ())
     taken = {clock, *(values or ())}
     if named is None:
-        named = _sensor({name: dtype for name, dtype in schema.items() if name not in taken}, frames)
+        named = _sensor({name: dtype for name, dtype in schema.items() if name not in taken}, tallies)
         by_file = not named
     chosen = tuple(values) if values is not None else _values({k: v for k, v in schema.items() if k not in {clock, *named}})
     return Roles(clock, named, chosen, by_file) if chosen else None
@@ -173,12 +175,11 @@ def _check_types(schema: Mapping[str, pl.DataType], time: str, values: Sequence[
             raise ColumnError(message)
 
 
-def _sensor(free: Mapping[str, pl.DataType], frames: Callable[[Collection[str]], Iterable[pl.DataFrame]]) -> tuple[str, ...]:
-    """Return the columns that name the sensor, by how many values they have."""
-    named = {name for name, dtype in free.items() if names_sensor(name, dtype) or names_channel(name, dtype)}
-    seen: dict[str, set[str | int | None]] = {name: set() for name, dtype in free.items() if isinstance(dtype, TEXT_TYPES) or name in named}
+def tally(frames: Iterable[pl.DataFrame], columns: Collection[str]) -> Tally:
+    """Return how many rows there are, and the values of each column; of none that has more than 65,536, nor are all rows counted then."""
+    seen: dict[str, set[str | int | None]] = {name: set() for name in columns}
     rows = 0
-    for frame in frames(tuple(seen)) if seen else ():
+    for frame in frames:
         rows += len(frame)
         for name in list(seen):
             seen[name].update(frame[name].unique().to_list())
@@ -186,6 +187,18 @@ def _sensor(free: Mapping[str, pl.DataType], frames: Callable[[Collection[str]],
                 del seen[name]
         if not seen:
             break
+    return rows, seen
+
+
+def _sensor(free: Mapping[str, pl.DataType], tallies: Callable[[Collection[str]], Iterable[Tally]]) -> tuple[str, ...]:
+    """Return the columns that name the sensor, by how many values they have."""
+    named = {name for name, dtype in free.items() if names_sensor(name, dtype) or names_channel(name, dtype)}
+    seen: dict[str, set[str | int | None]] = {name: set() for name, dtype in free.items() if isinstance(dtype, TEXT_TYPES) or name in named}
+    rows = 0
+    for count, values in tallies(tuple(seen)) if seen else ():
+        rows += count
+        seen = {name: known | values[name] for name, known in seen.items() if name in values}
+        seen = {name: known for name, known in seen.items() if len(known) <= MOST_SENSORS}
     few = [name for name in free if name in seen and len(seen[name]) * MEAN_READINGS <= rows]
     called = [name for name in few if name in named]
     others = [name for name in few if not NO_SENSOR.search(name)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from tamis_kernels.groups import sort_by_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -52,6 +54,102 @@ def lexical_order(keys: Sequence[NDArray[np.signedinteger[Any]]]) -> NDArray[np.
     return order
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Sorted records in a file, by blocks.
+
+    Attributes
+    ----------
+    path
+        The file, which may hold several runs.
+    block, records
+        Its first block in the file, and how many records it has.
+    firsts
+        int64[blocks, keys]: the keys of the first record of each block.
+    """
+
+    path: Path
+    block: int
+    records: int
+    firsts: NDArray[np.int64]
+
+    def between(self, low: int, high: int) -> Run:
+        """Return the blocks that may hold records whose first key is `low` or more and less than `high`."""
+        leading = self.firsts[:, 0]
+        start = max(0, int(np.searchsorted(leading, low)) - 1)
+        stop = max(start, int(np.searchsorted(leading, high)))
+        return Run(self.path, self.block + start, min(self.records, stop * BLOCK) - start * BLOCK, self.firsts[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Records of fixed width in the order of some of their fields: sorted runs in files. It can be sent to another process.
+
+    Attributes
+    ----------
+    dtype, by
+        The fields of a record, and those that are sorted by, of which no two records have the same.
+    runs
+        Where they lie.
+    step
+        Records that are read together.
+    bounds
+        The least first key and the one after the last, where not all that the runs hold is meant.
+    """
+
+    dtype: np.dtype[Any]
+    by: tuple[str, ...]
+    runs: tuple[Run, ...] = ()
+    step: int = 2 * RUN
+    bounds: tuple[int, int] | None = None
+
+    def between(self, low: int, high: int) -> Sorted:
+        """Return the records whose first key is `low` or more and less than `high`, which lie within the bounds that hold already."""
+        runs = (run.between(low, high) for run in self.runs)
+        return replace(self, runs=tuple(run for run in runs if run.records > 0), bounds=(low, high))
+
+    def joined(self, others: Iterable[Sorted]) -> Sorted:
+        """Return these records and others of the same kind as one."""
+        return replace(self, runs=(*self.runs, *(run for other in others for run in other.runs)))
+
+    def chunks(self) -> Iterator[Columns]:
+        """Yield all records in order by field, some at a time."""
+        if not self.runs:
+            return
+        with ExitStack() as stack:
+            paths = dict.fromkeys(run.path for run in self.runs)
+            files = {path: stack.enter_context(path.open("rb")).fileno() for path in paths}
+            for columns in self._merged([files[run.path] for run in self.runs]):
+                if self.bounds is None:
+                    yield columns
+                    continue
+                start, stop = np.searchsorted(columns[self.by[0]], self.bounds).tolist()
+                if start < stop:
+                    yield {name: column[start:stop] for name, column in columns.items()}
+
+    def _merged(self, files: Sequence[int]) -> Iterator[Columns]:
+        """Yield ranges of keys: all blocks that begin below a bound are read, and what is not below it waits for the next one."""
+        runs = np.repeat(np.arange(len(self.runs), dtype=np.int32), [len(run.firsts) for run in self.runs])
+        firsts = np.concatenate([run.firsts for run in self.runs])
+        order = lexical_order(list(np.ascontiguousarray(firsts.T)))
+        step = max(1, self.step // BLOCK)
+        block = _blocks(self.dtype)
+        read = np.zeros(len(self.runs), np.int64)  # blocks
+        left: list[Columns] = []
+        for start in range(0, len(order), step):
+            more = np.bincount(runs[order[start : start + step]], minlength=len(self.runs))
+            some = np.flatnonzero(more)
+            parts = [_read(files[run], block, self.runs[run], int(read[run]), int(more[run])) for run in some.tolist()]
+            read += more
+            columns = in_order(_joined([*left, *parts]), self.by)
+            if start + step >= len(order):
+                yield columns
+                return
+            count = _below([columns[name] for name in self.by], firsts[order[start + step]].tolist())
+            left = [{name: column[count:] for name, column in columns.items()}]
+            yield {name: column[:count] for name, column in columns.items()}
+
+
 class SortedFile:
     """Records of fixed width in the order of some of their fields, written in any order.
 
@@ -71,21 +169,20 @@ class SortedFile:
 
     def __init__(self, dtype: np.dtype[Any], by: Sequence[str], path: Path, run: int = RUN) -> None:
         self.dtype, self.path = dtype, path
-        self._by, self._run = list(by), run
+        self._by, self._run = tuple(by), run
         self._waiting: list[Columns] = []
         self._held = 0
-        self._runs: list[tuple[int, int]] = []  # first block, records
-        self._firsts: list[NDArray[np.int64]] = []  # of each run: the keys of the first records of its blocks
-        self._block = np.dtype([(name, self.dtype[name], BLOCK) for name in self._names])
+        self._runs: list[Run] = []
         self._size = 0  # blocks
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("w+b")
 
     def add(self, columns: Mapping[str, NDArray[Any]]) -> None:
         """Add some records, given by field."""
+        names = self.dtype.names or ()
         size = len(columns[self._by[0]])
         for start in range(0, size, self._run):
-            part = {name: columns[name][start : start + self._run].astype(self.dtype[name], copy=False) for name in self._names}
+            part = {name: columns[name][start : start + self._run].astype(self.dtype[name], copy=False) for name in names}
             self._waiting.append(part)
             self._held += len(part[self._by[0]])
             if self._held >= self._run:
@@ -93,14 +190,18 @@ class SortedFile:
 
     def chunks(self) -> Iterator[Columns]:
         """Yield all records in order by field, some at a time, once: the last part goes straight to the reader where it is the only one."""
-        if not self._runs:
-            whole = self._sorted(self._take())
-            if len(whole[self._by[0]]):
-                yield whole
+        if self._runs:
+            yield from self.sorted().chunks()
             return
+        whole = in_order(self._take(), self._by)
+        if len(whole[self._by[0]]):
+            yield whole
+
+    def sorted(self) -> Sorted:
+        """Return where the records lie, for others to read them until the file is removed; nothing may be added afterwards."""
         self._write_run()
-        self._file.flush()
-        yield from self._merged()
+        self._file.close()
+        return Sorted(self.dtype, self._by, tuple(self._runs), 2 * self._run)
 
     def close(self) -> None:
         """Remove the file."""
@@ -115,64 +216,40 @@ class SortedFile:
         """Remove the file."""
         self.close()
 
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return self.dtype.names or ()
-
     def _take(self) -> Columns:
-        parts = self._waiting or [{name: np.empty(0, self.dtype[name]) for name in self._names}]
+        parts = self._waiting or [{name: np.empty(0, self.dtype[name]) for name in self.dtype.names or ()}]
         self._waiting, self._held = [], 0
         return _joined(parts)
 
-    def _sorted(self, columns: Columns) -> Columns:
-        order = lexical_order(self._keys(columns))
-        return {name: column[order] for name, column in columns.items()}
-
-    def _keys(self, columns: Columns) -> list[NDArray[np.int64]]:
-        return [columns[name] for name in self._by]
-
     def _write_run(self) -> None:
-        columns = self._sorted(self._take())
+        columns = in_order(self._take(), self._by)
         count = len(columns[self._by[0]])
         if not count:
             return
-        blocks = np.zeros(-(-count // BLOCK), self._block)
+        blocks = np.zeros(-(-count // BLOCK), _blocks(self.dtype))
         whole = count // BLOCK
         for name, column in columns.items():
             blocks[name][:whole] = column[: whole * BLOCK].reshape(whole, BLOCK)
             blocks[name][whole:, : count - whole * BLOCK] = column[whole * BLOCK :]
         blocks.tofile(self._file)
-        self._firsts.append(np.stack([key[::BLOCK].astype(np.int64) for key in self._keys(columns)], axis=1))
-        self._runs.append((self._size, count))
+        firsts = np.stack([columns[name][::BLOCK].astype(np.int64) for name in self._by], axis=1)
+        self._runs.append(Run(self.path, self._size, count, firsts))
         self._size += len(blocks)
 
-    def _merged(self) -> Iterator[Columns]:
-        """Yield ranges of keys: all blocks that begin below a bound are read, and what is not below it waits for the next one."""
-        runs = np.repeat(np.arange(len(self._runs), dtype=np.int32), [len(firsts) for firsts in self._firsts])
-        firsts = np.concatenate(self._firsts)
-        self._firsts.clear()
-        order = lexical_order(list(np.ascontiguousarray(firsts.T)))
-        step = max(1, 2 * self._run // BLOCK)
-        read = np.zeros(len(self._runs), np.int64)  # blocks
-        left: list[Columns] = []
-        for start in range(0, len(order), step):
-            more = np.bincount(runs[order[start : start + step]], minlength=len(self._runs))
-            some = np.flatnonzero(more)
-            parts = [self._read(run, int(read[run]), int(more[run])) for run in some.tolist()]
-            read += more
-            columns = self._sorted(_joined([*left, *parts]))
-            if start + step >= len(order):
-                yield columns
-                return
-            count = _below(self._keys(columns), firsts[order[start + step]].tolist())
-            left = [{name: column[count:] for name, column in columns.items()}]
-            yield {name: column[:count] for name, column in columns.items()}
 
-    def _read(self, run: int, block: int, blocks: int) -> Columns:
-        start, records = self._runs[run]
-        raw = os.pread(self._file.fileno(), blocks * self._block.itemsize, (start + block) * self._block.itemsize)
-        found = np.frombuffer(raw, self._block)
-        return {name: found[name].reshape(-1)[: records - block * BLOCK] for name in self._names}
+def in_order(columns: Columns, by: Sequence[str]) -> Columns:
+    """Return records in the order of some of their fields."""
+    order = lexical_order([columns[name] for name in by])
+    return {name: column[order] for name, column in columns.items()}
+
+
+def _blocks(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype([(name, dtype[name], BLOCK) for name in dtype.names or ()])
+
+
+def _read(file: int, dtype: np.dtype[Any], run: Run, block: int, blocks: int) -> Columns:
+    found = np.frombuffer(os.pread(file, blocks * dtype.itemsize, (run.block + block) * dtype.itemsize), dtype)
+    return {name: found[name].reshape(-1)[: run.records - block * BLOCK] for name in dtype.names or ()}
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:

@@ -305,7 +305,8 @@ def whole_runs(bits: NDArray[np.uint32]) -> NDArray[np.uint32]:
     starts = np.flatnonzero((bits & np.uint32(RUN)) == 0)
     out = bits & ~np.uint32(RUN)
     if bits.size:
-        starts = np.union1d(starts, [0])
+        if not starts.size or starts[0]:
+            starts = np.concatenate(([0], starts))
         found = np.bitwise_or.reduceat(bits & grades, starts)
         out |= np.where(bits & missing, np.uint32(0), np.repeat(found, np.diff(starts, append=bits.size)))
     return out
