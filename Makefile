@@ -54,11 +54,12 @@ emulated: $(CUDA)/.installed  ## run the compiled kernels on the processor, with
 	PYTHONPATH=tests/cuda $(CUDA)/bin/python -m pytest -p emulator.install tests/cuda
 	PYTHONPATH=tests/cuda $(CUDA)/bin/python -m pytest -p emulator.install -m gpu tests/kernels
 
+# What the kernels' tests need beside the compilers is that of .venv, which comes behind.
 $(CUDA)/.installed: $(STAMP) tests/cuda/requirements.lock
 	test -x $(CUDA)/bin/python || $(PYTHON) -m venv $(CUDA)
 	$(CUDA)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/cuda/requirements.lock
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
-		"$$($(CUDA)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tests.pth"  # what the kernels' tests ask
+	$(BIN)/python -c 'import sysconfig; print(*{sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}, sep="\n")' > \
+		"$$($(CUDA)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tests.pth"
 	touch $@
 
 bench: install  ## all benchmarks against the limits and the peers that are installed

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from emulator import card, checks, grid
+from emulator import card, checks, grid, ptx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import cuda
@@ -345,3 +345,25 @@ def test_bits_that_numba_counts(kind: Any) -> None:
     device.launch_blocks(count_bits, 1, len(values), card.Array(values), card.Array(out))
     for value, found in zip(values.tolist(), out.tolist(), strict=True):
         assert found == [value.bit_count(), bits - value.bit_length(), int(f"{value:0{bits}b}"[::-1], 2), (value & -value).bit_length()]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "bar.sync 1;", "bar.warp.sync -1;", "barrier.sync 0, 32;", "membar.gl;", "activemask.b32 %r1;", "call.uni helper, ();",
+        "add.sat.s32 %r1, %r1, %r1;", "add.cc.u32 %r1, %r1, %r1;", "mul24.lo.u32 %r1, %r1, %r2;", "fma.rz.f32 %r1, %r1, %r1, %r1;",
+        "setp.eq.and.s32 %p1, %r1, %r2, %p2;", "cvt.rz.f32.f64 %r1, %rd1;", "cvt.f32.f16 %r1, %r2;", "bfi.b32 %r1, %r1, %r1, %r2, 5;",
+        "mov.u32 %r1, %laneid;", "mov.u64 %rd1, table;", "ld.global.v2.u32 {%r1, %r2}, [%rd1];", "atom.global.inc.u32 %r1, [%rd1], 5;",
+        "prmt.b32 %r1, %r1, %r1, %r2;", "prmt.b32.f4e %r1, %r1, %r1, 0;", "shf.l.clamp.b32 %r1, %r1, %r1, 5;", ".local .b8 room[8];",
+    ],
+)  # fmt: skip
+def test_lines_that_are_not_known_are_refused(line: str) -> None:
+    registers = ".reg .pred %p<9>;\n.reg .b32 %r<9>;\n.reg .b64 %rd<9>;\n"
+    with pytest.raises(NotImplementedError, match=r"known|understood"):
+        grid.translated("hand", f".visible .entry hand(\n)\n{{\n{registers}{line}\nret;\n}}")
+
+
+def test_registers_of_a_scope_have_a_width_of_their_own() -> None:
+    kernel = ptx.read("\n{\n.reg .b64 %t<9>;\n{\n.reg .b32 %t;\nmov.u32 %t, 1;\n}\nmov.u64 %t1, 1;\n}\n")
+    inner, outer = (one.operands[0] for one in kernel.body)
+    assert (kernel.registers[inner], kernel.registers["%t"], outer) == (32, 64, "%t1")
