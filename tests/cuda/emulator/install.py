@@ -45,8 +45,8 @@ class Seen(devicearray.DeviceNDArray):  # type: ignore[misc]  # untyped
 class Kernel:
     """A kernel that Numba has compiled for types, in place of its own."""
 
-    def __init__(self, py_func: Any, argtypes: tuple[Any, ...], **_: Any) -> None:
-        ptx, _ = cuda.compile_ptx(py_func, argtypes, cc=grid.ARCHITECTURE, device=False)
+    def __init__(self, py_func: Any, argtypes: tuple[Any, ...], *, fastmath: bool = False, **_: Any) -> None:
+        ptx, _ = cuda.compile_ptx(py_func, argtypes, cc=grid.ARCHITECTURE, device=False, fastmath=fastmath)
         self.key, self.types = (py_func.__module__.rpartition(".")[0], py_func.__name__), argtypes
         self.program = grid.translated(".".join(self.key), ptx, touch=checks.touch.address)
 
@@ -101,11 +101,12 @@ def unlike_signatures() -> list[str]:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail where all tests of the kernels ran, and were not all kernels."""
-    whole = [Path(one) for one in session.config.args] == [Path("tests/kernels")] and not session.config.option.keyword
+    option = session.config.option
+    whole = [Path(one) for one in session.config.args] == [Path("tests/kernels")] and not option.keyword and not option.collectonly
     found = unlike_signatures() if whole and exitstatus == 0 else []
     if found:
         session.exitstatus = 1
-        sys.stderr.write("\n".join(["", *found, ""]))
+        session.config.pluginmanager.get_plugin("terminalreporter").write("\n".join(["", *found, ""]), red=True)
 
 
 install()

@@ -69,7 +69,7 @@ class Lowering(Arithmetic):
             else:
                 self.blocks[-1].append(instruction)
                 self._guarded(instruction)
-        self.line("ret i32 -1")
+        self.line(f"ret i32 {ENDED}")
         body, self.lines = self.lines, []
         names = sorted(self.used)
         self.frame_size = 8 * len(names)
