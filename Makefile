@@ -7,7 +7,7 @@ CUDA   ?= .venv-cuda
 DEMO   ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types unit coverage test-cuda bench lock clean
+.PHONY: help install demo test check lint types unit coverage test-cuda compiled emulated bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,12 +45,21 @@ coverage: install  ## the kernels' tests and a whole run with the JIT off, CUDA 
 		--cov --cov-report=term-missing:skip-covered --cov-fail-under=99
 	NUMBA_DISABLE_JIT=1 NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/engine/test_backends.py -m gpu --quiet
 
-test-cuda: $(CUDA)/.installed  ## compile the CUDA kernels for sm_80 and sm_90, which needs no GPU (downloads 400 MB of compilers)
+test-cuda: emulated compiled  ## what of CUDA needs no GPU (downloads 400 MB of compilers)
+
+compiled: $(CUDA)/.installed  ## compile the CUDA kernels for sm_80 and sm_90, and see what they take of a GPU
 	$(CUDA)/bin/python -m pytest tests/cuda
 
-$(CUDA)/.installed: tests/cuda/requirements.lock
+emulated: $(CUDA)/.installed  ## run the compiled kernels on the processor, with every access and every race looked at
+	PYTHONPATH=tests/cuda $(CUDA)/bin/python -m pytest -p emulator.install tests/cuda
+	PYTHONPATH=tests/cuda $(CUDA)/bin/python -m pytest -p emulator.install -m gpu tests/kernels
+
+# What the kernels' tests need beside the compilers is that of .venv, which comes behind.
+$(CUDA)/.installed: $(STAMP) tests/cuda/requirements.lock
 	test -x $(CUDA)/bin/python || $(PYTHON) -m venv $(CUDA)
-	$(CUDA)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	$(CUDA)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/cuda/requirements.lock
+	$(BIN)/python -c 'import sysconfig; print(*{sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}, sep="\n")' > \
+		"$$($(CUDA)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tests.pth"
 	touch $@
 
 bench: install  ## all benchmarks against the limits and the peers that are installed

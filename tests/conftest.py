@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,12 +24,17 @@ def machine_code() -> Path:
 
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(machine_code()))  # read when Numba is imported
+if "numba" in sys.modules:  # by a plugin
+    sys.modules["numba"].config.reload_config()
 if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
     import simulator
 
     simulator.install()
 
-collect_ignore = [] if find_spec("numba_cuda") else ["cuda/test_compile.py"]  # the compilers come with `make test-cuda` alone
+# The compilers come with `make test-cuda` alone, and the emulator takes their place in a process of its own.
+emulated = "emulator.install" in sys.modules
+collect_ignore = [] if find_spec("numba_cuda") and not emulated else ["cuda/test_compile.py"]
+collect_ignore += [] if emulated else ["cuda/test_emulator.py", "cuda/test_emulator_arithmetic.py"]
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("small", deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))

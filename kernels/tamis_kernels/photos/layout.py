@@ -42,7 +42,8 @@ def seen_of(facts: NDArray[np.int64], apart: NDArray[np.bool_]) -> Seen:
     sides = facts[:, the.SIDES : the.SIDES + 8].reshape(-1, 4, 2) * seen[:, None, None]
     cells = sides[:, :, 0] * sides[:, :, 1]
     chroma = np.where(facts[:, the.COMPONENTS] == 3, cells[:, 1] + cells[:, 2], 0)
-    return Seen(np.ascontiguousarray(sides[:, 0]), facts[:, [the.HEIGHT, the.WIDTH]] * seen[:, None], cells[:, 0], chroma)
+    extents = facts[:, [the.HEIGHT, the.WIDTH]] * seen[:, None]  # columns end to end, which kernels would be compiled for once more
+    return Seen(np.ascontiguousarray(sides[:, 0]), np.ascontiguousarray(extents), cells[:, 0], chroma)
 
 
 def describe_by(

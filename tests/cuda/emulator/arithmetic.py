@@ -18,7 +18,9 @@ _FLOATING = {
     **{name: f"o{name}" for name in ("eq", "lt", "le", "gt", "ge")}, "ne": "one", "num": "ord", "nan": "uno",
     "equ": "ueq", "neu": "une", "ltu": "ult", "leu": "ule", "gtu": "ugt", "geu": "uge",
 }  # fmt: skip
-_PLAIN = {"add": "add", "sub": "sub", "and": "and", "or": "or", "xor": "xor"}
+_PLAIN = {"add", "sub", "and", "or", "xor"}
+_COUNTS = {"popc": "ctpop", "clz": "ctlz"}
+_TOWARDS = {"rni": "roundeven", "rzi": "trunc", "rmi": "floor", "rpi": "ceil"}
 
 
 class Arithmetic:
@@ -28,7 +30,6 @@ class Arithmetic:
         self.registers = registers
         self.lines: list[str] = []
         self.used: set[str] = set()
-        self.closed = False  # the line before ended its basic block
         self._numbers = count()
 
     def fresh(self, stem: str) -> str:
@@ -52,8 +53,11 @@ class Arithmetic:
 
     def type_of(self, register: str) -> str:
         """Return the type of a register's slot."""
-        prefix = prefix_of(register)
-        return "i1" if prefix == "%p" else f"i{self.registers[prefix]}"
+        bits = self.registers.get(register) or self.registers.get(prefix_of(register))
+        if bits is None:
+            message = f"this register of PTX is not known yet: {register}"
+            raise NotImplementedError(message)
+        return f"i{bits}"
 
     def get(self, operand: str, bits: int) -> str:
         """Return the low bits of a register or of a number, as an integer."""
@@ -84,14 +88,23 @@ class Arithmetic:
 
     def number(self, operand: str, bits: int) -> str:
         """Return a float."""
-        return self.value(f"bitcast i{bits} {{}} to {_FLOATS[bits]}", self.get(operand, bits))
+        return self.as_number(self.get(operand, bits), bits)
+
+    def as_number(self, value: str, bits: int) -> str:
+        """Return the float that an integer's bits are."""
+        return self.value(f"bitcast i{bits} {{}} to {_FLOATS[bits]}", value)
+
+    def sum(self, one: str, other: str, bits: int) -> str:
+        """Return the bits of a sum of floats, given their bits."""
+        result = self.value(f"fadd {_FLOATS[bits]} {{}}, {{}}", self.as_number(one, bits), self.as_number(other, bits))
+        return self.value(f"bitcast {_FLOATS[bits]} {{}} to i{bits}", result)
 
     def put_number(self, register: str, value: str, bits: int) -> None:
         """Write a float into a register."""
         self.put(register, self.value(f"bitcast {_FLOATS[bits]} {{}} to i{bits}", value), bits)
 
     def compute(self, instruction: Instruction) -> None:
-        """Write an instruction: all that are not known otherwise have the type of their operands at the end."""
+        """Write an instruction: all have the type of their operands at the end."""
         name, kind = instruction.opcode[0], instruction.opcode[-1]
         method = getattr(self, f"on_{name}", None)
         if method:
@@ -106,13 +119,15 @@ class Arithmetic:
     def _integer(self, instruction: Instruction, name: str, kind: str) -> None:
         bits, signed = (1, False) if kind == "pred" else (int(kind[1:]), kind[0] == "s")
         whole = f"i{bits}"
+        if len(instruction.opcode) > 2:  # such as .sat or .cc
+            self.unknown(instruction)
         target, *given = instruction.operands
         if name in ("shl", "shr"):
             self.put(target, self._shifted(name, given, bits, signed), bits, signed)
             return
         values = [self.get(one, bits) for one in given]
         if name in _PLAIN:
-            result = self.value(f"{_PLAIN[name]} {whole} {{}}, {{}}", *values)
+            result = self.value(f"{name} {whole} {{}}, {{}}", *values)
         elif name == "not":
             result = self.value(f"xor {whole} {{}}, -1", *values)
         elif name == "neg":
@@ -123,13 +138,11 @@ class Arithmetic:
             result = self.value(f"call {whole} @llvm.{'s' if signed else 'u'}{name}.{whole}({whole} {{}}, {whole} {{}})", *values)
         elif name in ("div", "rem"):
             result = self._divided(name, values, bits, signed)
-        elif name in ("popc", "clz", "brev"):
-            what = {"popc": "ctpop", "clz": "ctlz", "brev": "bitreverse"}[name]
+        elif name == "brev":
+            result = self.value(f"call {whole} @llvm.bitreverse.{whole}({whole} {{}})", *values)
+        elif name in _COUNTS:
             more = ", i1 false" if name == "clz" else ""
-            result = self.value(f"call {whole} @llvm.{what}.{whole}({whole} {{}}{more})", *values)
-            if name != "brev" and bits == 64:
-                self.put(target, self.value("trunc i64 {} to i32", result), 32)
-                return
+            result = self.value(f"call {whole} @llvm.{_COUNTS[name]}.{whole}({whole} {{}}{more})", *values)
         else:
             self.unknown(instruction)
         self.put(target, result, bits, signed)
@@ -165,19 +178,21 @@ class Arithmetic:
         if kind[0] == "f":
             self._floating(instruction, "mul", int(kind[1:]))
             return
-        value, bits = self._product(instruction.opcode[1], kind, *instruction.operands[1:3])
+        value, bits = self._product(instruction)
         self.put(instruction.operands[0], value, bits, kind[0] == "s")
 
     def on_mad(self, instruction: Instruction) -> None:
         """Multiply and add."""
-        kind = instruction.opcode[-1]
-        value, bits = self._product(instruction.opcode[1], kind, *instruction.operands[1:3])
+        value, bits = self._product(instruction)
         result = self.value(f"add i{bits} {{}}, {{}}", value, self.get(instruction.operands[3], bits))
-        self.put(instruction.operands[0], result, bits, kind[0] == "s")
+        self.put(instruction.operands[0], result, bits, instruction.opcode[-1][0] == "s")
 
-    def _product(self, part: str, kind: str, one: str, other: str) -> tuple[str, int]:
+    def _product(self, instruction: Instruction) -> tuple[str, int]:
+        part, kind = instruction.opcode[1], instruction.opcode[-1]
+        if part not in ("lo", "hi", "wide") or len(instruction.opcode) > 3:
+            self.unknown(instruction)
         bits, extend = int(kind[1:]), "sext" if kind[0] == "s" else "zext"
-        values = [self.get(operand, bits) for operand in (one, other)]
+        values = [self.get(operand, bits) for operand in instruction.operands[1:3]]
         if part == "lo":
             return self.value(f"mul i{bits} {{}}, {{}}", *values), bits
         wide = f"i{2 * bits}"
@@ -190,7 +205,7 @@ class Arithmetic:
         """Compare."""
         compare, kind = instruction.opcode[1], instruction.opcode[-1]
         target, *given = instruction.operands
-        if len(given) != 2:
+        if len(given) != 2 or len(instruction.opcode) > 3 or "|" in target:  # with another predicate, .ftz, or two results
             self.unknown(instruction)
         bits = int(kind[1:])
         if kind[0] == "f":
@@ -207,11 +222,25 @@ class Arithmetic:
         chosen = self.value(f"select i1 {{}}, i{bits} {{}}, i{bits} {{}}", self.get(condition, 1), self.get(yes, bits), self.get(no, bits))
         self.put(target, chosen, bits)
 
+    def on_bfind(self, instruction: Instruction) -> None:
+        """Return the place of the highest bit, or how far it is from the top; all ones where there is none."""
+        target, given = instruction.operands
+        kind, modifiers = instruction.opcode[-1], instruction.opcode[1:-1]
+        if kind[0] != "u" or modifiers not in ((), ("shiftamt",)):
+            self.unknown(instruction)
+        bits, number = int(kind[1:]), self.get(given, int(kind[1:]))
+        result = self.value(f"call i{bits} @llvm.ctlz.i{bits}(i{bits} {{}}, i1 false)", number)
+        if modifiers:
+            result = self.value(f"select i1 {{}}, i{bits} -1, i{bits} {{}}", self.value(f"icmp eq i{bits} {{}}, 0", number), result)
+        else:
+            result = self.value(f"sub i{bits} {bits - 1}, {{}}", result)
+        self.put(target, result, bits)
+
     def on_bfi(self, instruction: Instruction) -> None:
         """Put bits of one number into another."""
         target, source, base, place, length = instruction.operands
         bits = int(instruction.opcode[-1][1:])
-        if not (place.isdigit() and length.isdigit()):
+        if not (place.isdigit() and length.isdigit() and int(place) < bits):
             self.unknown(instruction)
         mask = (1 << int(length)) - 1 << int(place) & (1 << bits) - 1
         moved = self.value(f"shl i{bits} {{}}, {place}", self.get(source, bits))
@@ -227,7 +256,7 @@ class Arithmetic:
         whole = self.value("or i64 {}, {}", wide[0], self.value("shl i64 {}, 32", wide[1]))
         result = "0"
         for place in range(4):
-            chosen = int(selector, 0) >> 4 * place & 15
+            chosen = int(selector.rstrip("U"), 0) >> 4 * place & 15
             byte = self.value("trunc i64 {} to i8", self.value(f"lshr i64 {{}}, {8 * (chosen & 7)}", whole))
             if chosen & 8:
                 byte = self.value("ashr i8 {}, 7", byte)
@@ -273,15 +302,16 @@ class Arithmetic:
         if modifiers - {"rn"} and (name, modifiers) != ("rcp", {"approx", "ftz"}):
             self.unknown(instruction)
         values = [self.number(one, bits) for one in given]
-        call = f"call {kind} @llvm.{{}}.f{bits}({', '.join(f'{kind} {value}' for value in values)})"
         if name in ("add", "sub", "mul", "div"):
             result = self.value(f"f{name} {kind} {{}}, {{}}", *values)
-        elif name in ("fma", "sqrt", "copysign"):
-            result = self.value(call.format(name).replace("{", "{{")) if name != "copysign" else self._copysign(values, kind, bits)
+        elif name in ("fma", "sqrt"):
+            result = self._called(name, values, bits)
+        elif name == "copysign":  # the second number, with the sign of the first
+            result = self._called(name, values[::-1], bits)
+        elif name == "abs":
+            result = self._called("fabs", values, bits)
         elif name == "rcp":  # to 23 bits on a GPU, as the start of an iteration
             result = self.value(f"fdiv {kind} 1.0, {{}}", *values)
-        elif name == "abs":
-            result = self.value(call.format("fabs"))
         elif name == "neg":
             result = self.value(f"fneg {kind} {{}}", *values)
         elif name in ("min", "max"):
@@ -290,9 +320,10 @@ class Arithmetic:
             self.unknown(instruction)
         self.put_number(target, result, bits)
 
-    def _copysign(self, values: list[str], kind: str, bits: int) -> str:
-        """Return the second number with the sign of the first."""
-        return self.value(f"call {kind} @llvm.copysign.f{bits}({kind} {{}}, {kind} {{}})", values[1], values[0])
+    def _called(self, name: str, values: list[str], bits: int) -> str:
+        """Return what a function of LLVM makes of floats."""
+        kind = _FLOATS[bits]
+        return self.value(f"call {kind} @llvm.{name}.f{bits}({', '.join(f'{kind} {value}' for value in values)})")
 
     def _extreme(self, name: str, values: list[str], kind: str, bits: int) -> str:
         """Return the smaller or larger number, the other where one is NaN; -0 is smaller than 0."""
@@ -316,19 +347,22 @@ class Arithmetic:
         target, given = instruction.operands
         new, old = int(into[1:]), int(source[1:])
         match into[0], source[0], tuple(modifiers):
-            case "f", "f", ():
-                number = self.number(given, old)
-                self.put_number(target, number if new == old else self.value(f"fpext {_FLOATS[old]} {{}} to {_FLOATS[new]}", number), new)
-            case "f", "f", ("rn",):
+            case "f", "f", () if new > old:
+                self.put_number(target, self.value(f"fpext {_FLOATS[old]} {{}} to {_FLOATS[new]}", self.number(given, old)), new)
+            case "f", "f", ("rn",) if new < old:
                 self.put_number(target, self.value(f"fptrunc {_FLOATS[old]} {{}} to {_FLOATS[new]}", self.number(given, old)), new)
-            case "f", "f", ("sat",):
+            case "f", "f", ("sat",) if new == old:
                 self.put_number(target, self._saturated(self.number(given, old), _FLOATS[old]), new)
-            case "f", _, ("rn",):
-                how = "sitofp" if source[0] == "s" else "uitofp"
-                self.put_number(target, self.value(f"{how} i{old} {{}} to {_FLOATS[new]}", self.get(given, old)), new)
-            case _, "f", ("rzi",):
-                self.put(target, self._truncated(self.number(given, old), old, new, into[0] == "s"), new, into[0] == "s")
-            case _, _, ():
+            case "f", "f", (("rni" | "rzi" | "rmi" | "rpi") as how,) if new == old:
+                self.put_number(target, self._called(_TOWARDS[how], [self.number(given, old)], old), new)
+            case "f", "s" | "u", ("rn",):
+                number = self.value(f"{source[0]}itofp i{old} {{}} to {_FLOATS[new]}", self.get(given, old))
+                self.put_number(target, number, new)
+            case "s" | "u", "f", (("rni" | "rzi" | "rmi" | "rpi") as how,):
+                number = self.number(given, old)
+                whole = number if how == "rzi" else self._called(_TOWARDS[how], [number], old)
+                self.put(target, self._truncated(whole, old, new, into[0] == "s"), new, into[0] == "s")
+            case "s" | "u", "s" | "u", ():
                 self.put(target, self._resized(self.get(given, old), old, new, source[0] == "s"), new, into[0] == "s")
             case _:
                 self.unknown(instruction)

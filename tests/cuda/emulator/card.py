@@ -49,6 +49,8 @@ class Array:
         return lifted(getattr(ufunc, method))(*given, **options)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # such as NumPy's own protocols
+            raise AttributeError(name)
         found = getattr(self.host, name)
         if name in _FIGURES:
             return found
@@ -77,7 +79,7 @@ class Array:
     def __float__(self) -> float:
         return float(self.host)
 
-    def set(self, source: Any, stream: Any = None) -> None:
+    def set(self, source: Any, stream: Any = None) -> None:  # noqa: ARG002  # named as by CuPy
         """Copy an array of the host over this one, which it must be like."""
         assert isinstance(source, np.ndarray)
         assert (source.dtype, source.shape, source.flags.c_contiguous) == (self.host.dtype, self.host.shape, True)
@@ -131,7 +133,7 @@ for _name in _BINARY.split():
 for _name in _REFLECTED.split():
     setattr(Array, f"__r{_name}__", _operate(_name, reflected=True))
 for _name in ("neg", "invert", "abs"):
-    setattr(Array, f"__{_name}__", lambda one, how=getattr(operator, _name): lifted(how)(one))
+    setattr(Array, f"__{_name}__", lifted(getattr(operator, _name)))
 
 
 class Stream:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import carray, cfunc, njit, types
+from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]  # carray is not told of
 from numba.extending import intrinsic
 
-from emulator.lowering import ATOMIC, BLOCK, GRID_SIZE, READ, WRITE
+from emulator.lowering import ATOMIC, BLOCK, GRID_SIZE, READ
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WORDS = 40
-SPANS, SPAN_COUNT, SHADOWS, EPOCH, FAULT, ADDRESS, SITE, THREAD, OTHER, RACES = 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
+SPANS, SPAN_COUNT, SHADOWS, EPOCH, FAULT, ADDRESS, SITE, THREAD, OTHER = 16, 17, 18, 19, 20, 21, 22, 23, 24
 """Places in the machine, behind those of `lowering`: where the spans lie that may be touched, how many they are, and the shadows of their
-bytes; how many barriers the block has passed; what was wrong, at which address, instruction and thread, and which thread was there before;
-whether races are looked for."""
-OUTSIDE, RACE = 1, 2
-_KINDS = "read", "written", "changed atomically"
+bytes; how many barriers the block has passed; what was wrong, at which address, instruction and thread, and which was there before."""
+OUTSIDE, RACE, MISALIGNED = 1, 2, 3
 _SLOTS = 3  # of a byte: its last writer, and its last two readers
 
 
@@ -35,20 +33,21 @@ def spans_of(arrays: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
         else:
             spans.append([begin, begin + size])
     table = np.array(spans, np.int64).reshape(-1, 2)
-    return np.concatenate([table, (np.cumsum(table[:, 1] - table[:, 0]) - (table[:, 1] - table[:, 0]))[:, None]], axis=1)
+    sizes = table[:, 1] - table[:, 0]
+    return np.column_stack([table, np.cumsum(sizes) - sizes])
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def pointer(_context: Any, address: Any) -> Any:
+@intrinsic
+def pointer(_context: Any, _address: Any) -> Any:
     """Return an address as a pointer to words."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
-    return types.CPointer(types.int64)(types.int64), generate
+    return types.CPointer(types.int64)(types.int64), generate  # type: ignore[no-untyped-call]
 
 
-@njit  # type: ignore[untyped-decorator]
+@njit()
 def find(spans: NDArray[np.int64], begin: int, end: int) -> int:
     """Return the row of the span that holds all of an access, or -1."""
     low, high = 0, spans.shape[0]
@@ -61,7 +60,7 @@ def find(spans: NDArray[np.int64], begin: int, end: int) -> int:
     return low if low < spans.shape[0] and spans[low, 0] <= begin and end <= spans[low, 1] else -1
 
 
-@njit  # type: ignore[untyped-decorator]
+@njit()
 def side_by_side(one: int, other: int) -> bool:
     """Return whether nothing orders two accesses: by threads of two blocks, or of one block with no barrier between them.
 
@@ -72,9 +71,13 @@ def side_by_side(one: int, other: int) -> bool:
     return (one >> 12 == other >> 12) and (one >> 1 != other >> 1)
 
 
-@njit  # type: ignore[untyped-decorator]
+@njit()
 def collides(shadow: NDArray[np.int64], access: int, kind: int) -> int:
-    """Return an access before this one that this one must not go beside, or 0; note this one."""
+    """Return an access before this one that this one must not go beside, or 0; note this one.
+
+    Of threads that read, two are remembered: whoever writes is not both. A plain write is remembered rather than an atomic one of the
+    same thread after it.
+    """
     atomic = kind == ATOMIC
     writer = shadow[0]
     found = 0
@@ -88,39 +91,46 @@ def collides(shadow: NDArray[np.int64], access: int, kind: int) -> int:
     for slot in (1, 2):
         if side_by_side(shadow[slot], access):
             found = shadow[slot]
-    shadow[0] = access
+    if not (atomic and writer >> 1 == access >> 1):
+        shadow[0] = access
     return found
 
 
-@cfunc("int32(int64, int64, int32, int32, int32, int32)")  # type: ignore[untyped-decorator]
+@cfunc("int32(int64, int64, int32, int32, int32, int32)")
 def touch(address_of_machine: int, address: int, size: int, kind: int, site: int, thread: int) -> int:
-    """Return 0 where a thread may touch so many bytes at an address; else note why not."""
-    machine = carray(pointer(address_of_machine), WORDS)
+    """Return 0 where a thread may touch so many bytes at an address, a multiple of their number; else note why not."""
+    machine = carray(pointer(address_of_machine), WORDS)  # type: ignore[call-arg]  # Numba gives its context
     spans = carray(pointer(machine[SPANS]), (machine[SPAN_COUNT], 3))
     row = find(spans, address, address + size)
-    if row < 0:
-        machine[FAULT], machine[ADDRESS], machine[SITE], machine[THREAD] = OUTSIDE, address, site, thread
+    if row < 0 or address % size:
+        machine[FAULT] = OUTSIDE if row < 0 else MISALIGNED
+        machine[ADDRESS], machine[SITE], machine[THREAD] = address, site, thread
         return 1
-    if machine[RACES]:
-        block = machine[BLOCK] + machine[GRID_SIZE] * (machine[BLOCK + 1] + machine[GRID_SIZE + 1] * machine[BLOCK + 2])
-        access = (block + 1) << 34 | machine[EPOCH] << 12 | thread << 1 | np.int64(kind == ATOMIC)
-        first = spans[row, 2] + address - spans[row, 0]
-        shadows = carray(pointer(machine[SHADOWS] + 8 * _SLOTS * first), (size, _SLOTS))
-        for byte in range(size):
-            before = collides(shadows[byte], access, kind)
-            if before:
-                machine[FAULT], machine[ADDRESS], machine[SITE], machine[THREAD], machine[OTHER] = RACE, address, site, thread, before
-                return 1
+    block = machine[BLOCK] + machine[GRID_SIZE] * (machine[BLOCK + 1] + machine[GRID_SIZE + 1] * machine[BLOCK + 2])
+    access = (block + 1) << 34 | machine[EPOCH] << 12 | thread << 1 | np.int64(kind == ATOMIC)
+    first = spans[row, 2] + address - spans[row, 0]
+    shadows = carray(pointer(machine[SHADOWS] + 8 * _SLOTS * first), (size, _SLOTS))
+    for byte in range(size):
+        before = collides(shadows[byte], access, kind)
+        if before:
+            machine[FAULT], machine[ADDRESS], machine[SITE], machine[THREAD], machine[OTHER] = RACE, address, site, thread, before
+            return 1
     return 0
 
 
 def told(machine: NDArray[np.int64], sites: Sequence[Any], spans: NDArray[np.int64]) -> str:
     """Return what was wrong, in words."""
-    block = machine[BLOCK : BLOCK + 3].tolist()
-    who = f"thread {machine[THREAD]} of block {block}, at `{sites[machine[SITE]]}`"
+    address = int(machine[ADDRESS])
+    who = f"thread {machine[THREAD]} of block {machine[BLOCK : BLOCK + 3].tolist()}, at `{sites[machine[SITE]]}`"
+    if machine[FAULT] == MISALIGNED:
+        return f"{who}, touches an address that is no multiple of what it touches"
     if machine[FAULT] == OUTSIDE:
-        ends = spans[:, 1]
-        near = spans[min(int(np.searchsorted(ends, machine[ADDRESS])), len(spans) - 1)]
-        return f"{who}, leaves its arrays: {machine[ADDRESS] - near[0]} bytes behind the begin of one of {near[1] - near[0]}"
+        begin, end = min(spans[:, :2].tolist(), key=lambda span: max(span[0] - address, address - span[1]), default=(0, 0))
+        where = f"{address - end} bytes behind the end" if address >= end else f"{begin - address} bytes before the begin"
+        if begin <= address < end:
+            where = "across the end"
+        return f"{who}, leaves its arrays: {where} of one of {end - begin} bytes"
     other = int(machine[OTHER])
-    return f"{who}, touches what thread {other >> 1 & 0x7FF} of block {(other >> 34) - 1} touches, and nothing orders them"
+    number, x, y = (other >> 34) - 1, int(machine[GRID_SIZE]), int(machine[GRID_SIZE + 1])
+    block = [number % x, number // x % y, number // x // y]
+    return f"{who}, touches what thread {other >> 1 & 0x7FF} of block {block} touches, and nothing orders them"

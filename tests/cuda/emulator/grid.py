@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
 ARCHITECTURE = (9, 0)
 DIVERGED = -3
 UNWRITTEN = 0xA5  # what shared memory holds at first
-MOST_SHADOWED = 1 << 24  # bytes whose accesses are remembered, 24 bytes for each
+MOST_SHADOWED = 1 << 27  # bytes whose accesses are remembered: 24 bytes for each that is touched
 
 
 class KernelFault(AssertionError):
-    """A kernel did what a GPU would not forgive: an access outside its arrays, a race, or a barrier that only some threads reach."""
+    """A kernel did what a GPU does not forgive: an access outside its arrays or to an odd address, a race, a barrier that some miss."""
 
 
-class Entry(types.WrapperAddressProtocol):  # type: ignore[misc]  # untyped
+class Entry(types.WrapperAddressProtocol):
     """A kernel's function, for Numba to call."""
 
     def __init__(self, address: int) -> None:
@@ -52,14 +51,14 @@ class Program:
     entry: Entry
     frame_size: int
     shared_size: int
+    parameter_bytes: int
     sites: list[Any]
     blocks: list[Any]
     constants: list[NDArray[np.uint8]]
     code: Any = field(repr=False)  # lives as long
 
 
-@cache
-def target() -> Any:
+def processor() -> Any:
     """Return this processor, for LLVM."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -74,12 +73,21 @@ def translated(name: str, ptx: str, *, touch: int | None = None, visited: bool =
     text = lowering.write()
     module = llvm.parse_assembly(text + declarations(text))
     module.verify()
-    builder = llvm.create_pass_builder(target(), llvm.create_pipeline_tuning_options(speed_level=1))
+    builder = llvm.create_pass_builder(processor(), llvm.create_pipeline_tuning_options(speed_level=1))
     builder.getModulePassManager().run(module, builder)
-    engine = llvm.create_mcjit_compiler(module, llvm.Target.from_default_triple().create_target_machine(opt=1))
+    engine = llvm.create_mcjit_compiler(module, processor())
     engine.finalize_object()
-    entry = Entry(engine.get_function_address("kernel"))
-    return Program(name, entry, lowering.frame_size, kernel.shared_size, lowering.sites, lowering.blocks, [*constants.values()], engine)
+    return Program(
+        name=name,
+        entry=Entry(engine.get_function_address("kernel")),
+        frame_size=lowering.frame_size,
+        shared_size=kernel.shared_size,
+        parameter_bytes=lowering.parameter_bytes,
+        sites=lowering.sites,
+        blocks=lowering.blocks,
+        constants=[*constants.values()],
+        code=engine,
+    )
 
 
 def total(sizes: Sequence[int]) -> int:
@@ -87,25 +95,10 @@ def total(sizes: Sequence[int]) -> int:
     return int(np.prod(sizes))
 
 
-def type_of(value: Any) -> types.Type:
-    """Return the type that a kernel is compiled for, given an argument."""
-    if isinstance(value, np.ndarray):
-        layout = "C" if value.flags.c_contiguous else "F" if value.flags.f_contiguous else "A"
-        return types.Array(_scalar(value.dtype), value.ndim, layout)
-    if isinstance(value, tuple):
-        members = [type_of(one) for one in value]
-        return types.NamedTuple(members, type(value)) if hasattr(value, "_fields") else types.BaseTuple.from_types(members)
-    return _scalar(np.asarray(value).dtype)
-
-
-def _scalar(dtype: Any) -> types.Type:
-    return types.boolean if dtype == np.bool_ else getattr(types, dtype.name)
-
-
 def flattened(value: Any) -> Iterator[Any]:
     """Yield what a kernel gets for an argument: of an array object and parent, number and size of items, address, shape and strides."""
     if isinstance(value, np.ndarray):
-        address = value.__array_interface__["data"][0]
+        address = value.__array_interface__["data"][0] if value.size else 0
         yield from map(np.int64, (0, 0, value.size, value.itemsize, address, *value.shape, *value.strides))
     elif isinstance(value, tuple):
         for one in value:
@@ -128,22 +121,24 @@ def packed(values: Sequence[Any]) -> NDArray[np.uint8]:
     room = bytearray()
     for value in values:
         room += bytes(-len(room) % value.itemsize) + value.tobytes()
-    return np.frombuffer(bytes(room) or bytes(8), np.uint8).copy()
+    return np.frombuffer(bytearray(room), np.uint8)
 
 
-@njit  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def run_block(
-    kernel: Any, machine: NDArray[np.int64], frames: NDArray[np.int64], states: NDArray[np.int32], x: int, y: int, z: int, down: bool
+    kernel: Any, machine: NDArray[np.int64], frames: NDArray[np.int64], states: NDArray[np.int32], threads: tuple[int, ...], down: bool
 ) -> int:
     """Run one block, until all its threads have ended."""
     states[:] = 0
+    x, y, z = threads
     total = x * y * z
     machine[the.VOTES] = machine[checks.EPOCH] = 0
     while True:
-        waits = -1
+        waits = ended = 0
         for number in range(total):
             thread = total - 1 - number if down else number
             if states[thread] == the.ENDED:
+                ended += 1
                 continue
             frame = frames[thread].ctypes.data
             at = np.int32(thread % x), np.int32(thread // x % y), np.int32(thread // x // y)
@@ -151,12 +146,16 @@ def run_block(
             states[thread] = state
             if state == the.STRAYED:
                 return the.STRAYED
+            if state > 0 and waits > 0 and waits != state:
+                return DIVERGED
             if state > 0:
-                if waits != -1 and waits != state:  # noqa: PLR1714  # Numba knows no `in`
-                    return DIVERGED
                 waits = state
-        if waits < 0:
+            else:
+                ended += 1
+        if ended == total:
             return 0
+        if ended:
+            return DIVERGED
         machine[the.VOTE], machine[the.VOTES] = machine[the.VOTES], 0
         machine[checks.EPOCH] += 1
         down = not down
@@ -185,7 +184,8 @@ class Grid:
         self.program, self.blocks, self.threads = program, tuple(blocks), tuple(threads)
         count = total(self.threads)
         self.parameters = packed([one for argument in arguments for one in flattened(argument)])
-        self.shared = np.full(program.shared_size + dynamic + 16, UNWRITTEN, np.uint8)
+        assert self.parameters.size == program.parameter_bytes, f"{program.name}: arguments are not of the kernel's types"
+        self.shared = np.full(program.shared_size + dynamic, UNWRITTEN, np.uint8)
         self.states = np.zeros(count, np.int32)
         self.frames = np.zeros((count, max(1, program.frame_size // 8)), np.int64)
         self.machine = machine = np.zeros(checks.WORDS, np.int64)
@@ -197,18 +197,17 @@ class Grid:
         self.shared_shadows = np.zeros((0, 3), np.int64)
         if checked:
             given = [one for argument in arguments for one in arrays_of(argument)]
-            spans = checks.spans_of([self.shared[:-16], *program.constants, *given])
-            self.spans = np.ascontiguousarray(spans)
+            self.spans = spans = checks.spans_of([self.shared, *program.constants, *given])
             size = int((spans[:, 1] - spans[:, 0]).sum())
-            machine[checks.SPANS], machine[checks.SPAN_COUNT] = self.spans.ctypes.data, len(spans)
-            machine[checks.RACES] = size <= MOST_SHADOWED
-            self.shadows = np.zeros((size if size <= MOST_SHADOWED else 0, 3), np.int64)
+            assert size <= MOST_SHADOWED, f"{program.name}: {size} bytes are too many to look for races"
+            self.shadows = np.zeros((size, 3), np.int64)
+            machine[checks.SPANS], machine[checks.SPAN_COUNT] = spans.ctypes.data, len(spans)
             machine[checks.SHADOWS] = self.shadows.ctypes.data
-            if self.shared.size > 16:
+            if self.shared.size:
                 begin = self.shared.ctypes.data
                 row = spans[int(np.searchsorted(spans[:, 1], begin, side="right"))]
                 before = int(row[2] + begin - row[0])
-                self.shared_shadows = self.shadows[before : before + self.shared.size - 16]
+                self.shared_shadows = self.shadows[before : before + self.shared.size]
 
     def run(self, *, down: bool = False) -> None:
         """Run all blocks, from the last one on where `down`.
@@ -228,8 +227,9 @@ class Grid:
         self.machine[the.BLOCK : the.BLOCK + 3] = number % x, number // x % y, number // x // y
         self.shared[:] = UNWRITTEN
         self.shared_shadows[:] = 0  # no other block sees it
-        result = run_block(self.program.entry, self.machine, self.frames, self.states, *self.threads, down)
+        result = run_block(self.program.entry, self.machine, self.frames, self.states, self.threads, down)
         if result == DIVERGED:
-            raise KernelFault(f"{self.program.name}: block {number} waits at two barriers at once")
+            where = self.machine[the.BLOCK : the.BLOCK + 3].tolist()
+            raise KernelFault(f"{self.program.name}: block {where} has a barrier that only some of its threads reach")
         if result:
             raise KernelFault(f"{self.program.name}: {checks.told(self.machine, self.program.sites, self.spans)}")

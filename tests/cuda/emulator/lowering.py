@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 from emulator.arithmetic import Arithmetic, slot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from emulator.ptx import Instruction, Kernel
 
 PARAMETERS, SHARED, BLOCK_SIZE, GRID_SIZE, BLOCK, VOTE, VOTES, DYNAMIC, VISITS, PASSAGES = 0, 1, 2, 5, 8, 11, 12, 13, 14, 15
@@ -25,8 +23,11 @@ many of those there are. Others are those of `checks`."""
 READ, WRITE, ATOMIC = 0, 1, 2
 ENDED, STRAYED = -1, -2
 
-_SPECIAL = {"ntid": BLOCK_SIZE, "nctaid": GRID_SIZE, "ctaid": BLOCK}
-_ATOMIC = {"add": "add", "and": "and", "or": "or", "xor": "xor"}
+_SPECIAL = re.compile(r"%(tid|ntid|nctaid|ctaid)\.([xyz])|%dynamic_smem_size")
+_SIZES = {"ntid": BLOCK_SIZE, "nctaid": GRID_SIZE, "ctaid": BLOCK}
+_TYPE = re.compile(r"[bus](8|16|32|64)|f(32|64)|pred")
+_FOREIGN = {"v2", "v4", "f16", "f16x2", "bf16", "bf16x2"}
+_WAITS = {("bar", "sync"), ("barrier", "sync"), ("bar", "red", "or", "pred"), ("barrier", "red", "or", "pred")}
 
 
 class Lowering(Arithmetic):
@@ -56,6 +57,7 @@ class Lowering(Arithmetic):
         for name, size in kernel.parameters:
             self.offsets[name] = place = -(-place // size) * size
             place += size
+        self.parameter_bytes = place
 
     def write(self) -> str:
         """Return the whole function."""
@@ -67,36 +69,33 @@ class Lowering(Arithmetic):
             else:
                 self.blocks[-1].append(instruction)
                 self._guarded(instruction)
-        self.line("ret i32 -1")
+        self.line(f"ret i32 {ENDED}")
+        body, self.lines = self.lines, []
         names = sorted(self.used)
-        slots = [f"{slot(name)} = alloca {self.type_of(name)}" for name in names]
-        places = {name: 8 * number for number, name in enumerate(names)}
         self.frame_size = 8 * len(names)
-        saves = "".join(f"""
-save:
-  {self._moved(names, places, into_frame=True)}
-  ret i32 %barrier""" for _ in range(1) if self.barriers)  # fmt: skip
-        waits = " ".join(f"i32 {number}, label %resume{number}" for number in range(1, self.barriers + 1))
-        resumes = "".join(f"""
-resume{number}:
-  {self._moved(names, places, into_frame=False, tag=str(number))}
-  br label %after{number}""" for number in range(1, self.barriers + 1))  # fmt: skip
-        phis = ", ".join(f"[ {number}, %wait{number} ]" for number in range(1, self.barriers + 1))
-        saves = saves.replace("save:\n", f"save:\n  %barrier = phi i32 {phis}\n")
-        head = "define i32 @kernel(i64 %machine, i64 %frame, i32 %resume, i32 %thread, i32 %x, i32 %y, i32 %z) {\nentry:\n"
-        start = "\n".join(f"  {slot}" for slot in slots)
-        return f"{head}{start}\n  switch i32 %resume, label %body [ {waits} ]\n{resumes}{saves}\n" + "\n".join(self.lines) + "\n}\n"
+        self.lines.append("define i32 @kernel(i64 %machine, i64 %frame, i32 %resume, i32 %thread, i32 %x, i32 %y, i32 %z) {")
+        self.lines.append("entry:")
+        for name in names:
+            self.line(f"{slot(name)} = alloca {self.type_of(name)}")
+        barriers = range(1, self.barriers + 1)
+        self.line(f"switch i32 %resume, label %body [ {' '.join(f'i32 {number}, label %resume{number}' for number in barriers)} ]")
+        for number in barriers:
+            self.lines.append(f"resume{number}:")
+            self._copy_frame(names, out=False)
+            self.line(f"br label %after{number}")
+        if barriers:
+            self.lines.append("save:")
+            self.line(f"%barrier = phi i32 {', '.join(f'[ {number}, %wait{number} ]' for number in barriers)}")
+            self._copy_frame(names, out=True)
+            self.line("ret i32 %barrier")
+        return "\n".join([*self.lines, *body, "}\n"])
 
-    def _moved(self, names: Sequence[str], places: dict[str, int], *, into_frame: bool, tag: str = "s") -> str:
-        """Return lines that copy all registers between their slots and the frame."""
-        lines = []
+    def _copy_frame(self, names: list[str], *, out: bool) -> None:
+        """Copy all registers from the frame to their slots, or out to the frame."""
         for number, name in enumerate(names):
-            kind, stem = self.type_of(name), f"%{'s' if into_frame else 'l'}{tag}.{number}"
-            lines.append(f"{stem}.a = add i64 %frame, {places[name]}")
-            lines.append(f"{stem}.p = inttoptr i64 {stem}.a to ptr")
-            source, target = (slot(name), f"{stem}.p") if into_frame else (f"{stem}.p", slot(name))
-            lines += [f"{stem}.v = load {kind}, ptr {source}", f"store {kind} {stem}.v, ptr {target}"]
-        return "\n  ".join(lines)
+            kind, place = self.type_of(name), self.pointer(self.value("add i64 %frame, {}", str(8 * number)))
+            source, target = (slot(name), place) if out else (place, slot(name))
+            self.line(f"store {kind} {self.value(f'load {kind}, ptr {{}}', source)}, ptr {target}")
 
     def _begin_block(self, name: str) -> None:
         self.lines.append(f"{name}:")
@@ -120,22 +119,23 @@ resume{number}:
         self.line(f"br i1 {condition}, label %{then if wanted else other}, label %{other if wanted else then}")
         self.lines.append(f"{then}:")
         self._lower(instruction)
-        if not self.closed:
-            self.line(f"br label %{other}")
-        self.closed = False
+        self.line(f"br label %{other}")
         self._begin_block(other)
 
     def _lower(self, instruction: Instruction) -> None:
-        name = instruction.opcode[0]
-        if method := getattr(self, f"do_{name}", None):
+        name, *modifiers = instruction.opcode
+        if name in ("ret", "exit", "bra", "bar", "barrier"):
+            getattr(self, f"do_{name}")(instruction)
+        elif not modifiers or not _TYPE.fullmatch(modifiers[-1]) or _FOREIGN & {*modifiers}:
+            self.unknown(instruction)
+        elif method := getattr(self, f"do_{name}", None):
             method(instruction)
         else:
             self.compute(instruction)
 
-    def word(self, place: int, index: str = "0") -> str:
+    def word(self, place: int) -> str:
         """Return a pointer to a word of the machine."""
-        address = self.value("add i64 %machine, {}", str(8 * place))
-        return self.pointer(self.value("add i64 {}, {}", address, index) if index != "0" else address)
+        return self.pointer(self.value("add i64 %machine, {}", str(8 * place)))
 
     def pointer(self, address: str) -> str:
         """Return a pointer to an address."""
@@ -146,71 +146,70 @@ resume{number}:
     def do_bra(self, instruction: Instruction) -> None:
         """Jump."""
         self.line(f"br label %{_label(instruction.operands[0])}")
-        self._close(instruction)
+        self._begin_block(self.fresh("behind"))
 
-    def do_ret(self, instruction: Instruction) -> None:
+    def do_ret(self, _: Instruction) -> None:
         """End the thread."""
         self.line(f"ret i32 {ENDED}")
-        self._close(instruction)
+        self._begin_block(self.fresh("behind"))
 
     do_exit = do_ret
 
-    def _close(self, instruction: Instruction) -> None:
-        self.closed = bool(instruction.guard)
-        if not instruction.guard:
-            self._begin_block(self.fresh("behind"))
-
     def do_bar(self, instruction: Instruction) -> None:
         """Wait for all threads of the block; with a predicate, vote and learn what all have voted."""
+        operands, votes = instruction.operands, "red" in instruction.opcode
+        kind = tuple(one for one in instruction.opcode if one not in ("cta", "aligned", "all"))
+        if kind not in _WAITS or operands[votes:][:1] != ("0",) or len(operands) != (3 if votes else 1):
+            self.unknown(instruction)
         self.barriers += 1
-        number, votes = self.barriers, instruction.opcode[1] == "red"
+        number = self.barriers
         if votes:
-            if instruction.opcode[2:] != ("or", "pred"):
-                self.unknown(instruction)
-            vote = self.value("zext i1 {} to i64", self.get(instruction.operands[2], 1))
+            wide = self.value("zext i1 {} to i64", self.get(operands[2], 1))
             place = self.word(VOTES)
-            self.line(f"store i64 {self.value('or i64 {}, {}', vote, self.value('load i64, ptr {}', place))}, ptr {place}")
+            self.line(f"store i64 {self.value('or i64 {}, {}', wide, self.value('load i64, ptr {}', place))}, ptr {place}")
         self.line(f"br label %wait{number}")
         self.lines += [f"wait{number}:", "  br label %save"]
         self._begin_block(f"after{number}")
         if votes:
-            self.put(instruction.operands[0], self.value("icmp ne i64 {}, 0", self.value("load i64, ptr {}", self.word(VOTE))), 1)
+            self.put(operands[0], self.value("icmp ne i64 {}, 0", self.value("load i64, ptr {}", self.word(VOTE))), 1)
 
     do_barrier = do_bar
 
     # Memory
 
     def do_mov(self, instruction: Instruction) -> None:
-        """Copy a register, a number, an address, or two halves."""
+        """Copy a register, a number or an address, or put parts together, or take them apart."""
         target, source = instruction.operands
         bits = 1 if instruction.opcode[1] == "pred" else int(instruction.opcode[1][1:])
         if source.startswith("{"):
-            low, high = (self.get(one, bits // 2) for one in source.strip("{}").replace(" ", "").split(","))
-            half = f"i{bits // 2}"
-            above = self.value(f"shl i{bits} {{}}, {bits // 2}", self.value(f"zext {half} {{}} to i{bits}", high))
-            self.put(target, self.value(f"or i{bits} {{}}, {{}}", self.value(f"zext {half} {{}} to i{bits}", low), above), bits)
+            self.put(target, self._joined(_parts(source), bits), bits)
         elif target.startswith("{"):
-            whole = self.get(source, bits)
-            low, high = target.strip("{}").replace(" ", "").split(",")
-            self.put(low, self.value(f"trunc i{bits} {{}} to i{bits // 2}", whole), bits // 2)
-            shifted = self.value(f"lshr i{bits} {{}}, {bits // 2}", whole)
-            self.put(high, self.value(f"trunc i{bits} {{}} to i{bits // 2}", shifted), bits // 2)
-        elif re.match(r"[A-Za-z_$]", source):
-            self.put(target, self._address(source), 64)
-        elif (
-            source.startswith("%")
-            and ("." in source or source == "%dynamic_smem_size")
-            and source.split(".")[0][1:] in {*_SPECIAL, "tid", "dynamic_smem_size"}
-        ):
-            self.put(target, self._special(source), 32)
-        else:
+            whole, parts = self.get(source, bits), _parts(target)
+            narrow = bits // len(parts)
+            for place, part in enumerate(parts):
+                moved = self.value(f"lshr i{bits} {{}}, {narrow * place}", whole)
+                self.put(part, self.value(f"trunc i{bits} {{}} to i{narrow}", moved), narrow)
+        elif special := _SPECIAL.fullmatch(source):
+            self.put(target, self._special(special), 32)
+        elif source[0] in "%-" or source[0].isdigit():
             self.put(target, self.get(source, bits), bits)
+        else:
+            self.put(target, self._address(source), 64)
 
-    def _special(self, name: str) -> str:
-        kind, _, axis = name[1:].partition(".")
+    def _joined(self, parts: list[str], bits: int) -> str:
+        """Return a number made of parts, the lowest first."""
+        result, narrow = "0", bits // len(parts)
+        for place, part in enumerate(parts):
+            wide = self.value(f"zext i{narrow} {{}} to i{bits}", self.get(part, narrow))
+            result = self.value(f"or i{bits} {{}}, {{}}", result, self.value(f"shl i{bits} {{}}, {narrow * place}", wide))
+        return result
+
+    def _special(self, found: re.Match[str]) -> str:
+        """Return one of the numbers of a thread, its block or the grid."""
+        kind, axis = found.groups()
         if kind == "tid":
-            return self.value("add i32 %{}, 0", axis)
-        place = DYNAMIC if kind == "dynamic_smem_size" else _SPECIAL[kind] + "xyz".index(axis)
+            return f"%{axis}"
+        place = DYNAMIC if kind is None else _SIZES[kind] + "xyz".index(axis)
         return self.value("trunc i64 {} to i32", self.value("load i64, ptr {}", self.word(place)))
 
     def do_cvta(self, instruction: Instruction) -> None:
@@ -244,17 +243,19 @@ resume{number}:
         address = self.pointer(self._touched(instruction, place, bits // 8, ATOMIC))
         was = self.value(f"load i{bits}, ptr {{}}, align 1", address)
         given = [self.get(one, bits) for one in values]
-        if kind[0] == "f":
+        if kind[0] == "f" and how == "add":
+            new = self.sum(was, given[0], bits)
+        elif kind[0] == "f":
             self.unknown(instruction)
-        if how == "cas":
+        elif how == "cas":
             same = self.value(f"icmp eq i{bits} {{}}, {{}}", was, given[0])
             new = self.value(f"select i1 {{}}, i{bits} {{}}, i{bits} {{}}", same, given[1], was)
         elif how == "exch":
             new = given[0]
         elif how in ("min", "max"):
             new = self.value(f"call i{bits} @llvm.{kind[0]}{how}.i{bits}(i{bits} {{}}, i{bits} {{}})", was, given[0])
-        elif how in _ATOMIC:
-            new = self.value(f"{_ATOMIC[how]} i{bits} {{}}, {{}}", was, given[0])
+        elif how in ("add", "and", "or", "xor"):
+            new = self.value(f"{how} i{bits} {{}}, {{}}", was, given[0])
         else:
             self.unknown(instruction)
         self.line(f"store i{bits} {new}, ptr {address}, align 1")
@@ -271,14 +272,17 @@ resume{number}:
             base = self.value("add i64 {}, {}", base, str(self.kernel.shared[name]))
         elif name in self.constants:
             base = str(self.constants[name])
-        else:
+        elif name[0] == "%" or name.isdigit():
             base = self.get(name, 64)
+        else:
+            message = f"this name of PTX is not known: {name}"
+            raise NotImplementedError(message)
         return self.value("add i64 {}, {}", base, str(int(more or 0)))
 
     def _touched(self, instruction: Instruction, place: str, size: int, kind: int) -> str:
         """Return an address that the thread may touch; where it may not, the thread ends."""
         address = self._address(place)
-        if self.touch is None or "const" in instruction.opcode:
+        if self.touch is None:
             return address
         self.sites.append(instruction)
         arguments = f"i64 %machine, i64 {address}, i32 {size}, i32 {kind}, i32 {len(self.sites) - 1}, i32 %thread"
@@ -291,3 +295,7 @@ resume{number}:
 
 def _label(name: str) -> str:
     return name.replace("$", "L")
+
+
+def _parts(text: str) -> list[str]:
+    return text.strip("{} ").replace(" ", "").split(",")

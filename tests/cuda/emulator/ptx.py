@@ -8,9 +8,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-SIZES = {"pred": 8, "8": 8, "16": 16, "32": 32, "64": 64}
-"""Bits that a register of a class takes here."""
-
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
@@ -46,7 +43,7 @@ class Kernel:
     parameters
         Name and size in bytes of each, in order.
     registers
-        Class prefix, as `%rd`, and bits.
+        Class prefix, as `%rd`, or name of a register that has a scope of its own, and bits: 1 of a predicate.
     shared
         Name and offset of each array in shared memory; `shared_size` is where what the launch asks for begins.
     constants
@@ -65,8 +62,8 @@ class Kernel:
 
 _ARRAY = re.compile(r"\.(shared|const)\s+\.align (\d+) \.b8 ([\w$]+)\[(\d*)\](?:\s*=\s*\{([^}]*)\})?")
 _PARAMETER = re.compile(r"\.param \.[a-z](\d+) ([\w$]+)")
-_REGISTERS = re.compile(r"\.reg \.([a-z]+)(\d*)\s+(%[a-z]+)<(\d+)>")
-_REGISTER = re.compile(r"\.reg \.([a-z]+)(\d*)\s+(%[a-z]+\d*)\s*;")
+_REGISTERS = re.compile(r"\.reg \.[a-z]+(\d*)\s+(%[a-z]+)<\d+>")
+_REGISTER = re.compile(r"\.reg \.[a-z]+(\d*)\s+(%[a-z]+\d*)\s*;")
 _OPERANDS = re.compile(r"\{[^}]*\}|\[[^\]]*\]|[^,\s]+")
 
 
@@ -77,8 +74,8 @@ def read(text: str) -> Kernel:
     extern = []
     for space, align, name, size, values in _ARRAY.findall(head):
         if space == "const":
-            told = bytes(int(one) for one in values.split(",")) if values else b""
-            kernel.constants[name] = told.ljust(int(size), b"\0")  # zeros at the end are not written
+            start = bytes(int(one) for one in values.split(",")) if values else b""
+            kernel.constants[name] = start.ljust(int(size), b"\0")  # zeros at the end are not written
         elif size:
             kernel.shared[name] = -(-kernel.shared_size // int(align)) * int(align)
             kernel.shared_size = kernel.shared[name] + int(size)
@@ -93,9 +90,9 @@ def read(text: str) -> Kernel:
         if told == "{":
             inner.clear()
         elif found := _REGISTER.match(told):
-            kind, bits, name = found.groups()
+            bits, name = found.groups()
             inner[name] = f"{name}.{number}"
-            kernel.registers[prefix_of(name)] = SIZES[bits or kind]
+            kernel.registers[inner[name]] = int(bits or 1)
         elif told == "}":
             inner.clear()
         else:
@@ -110,13 +107,13 @@ def prefix_of(register: str) -> str:
 
 def _read_line(kernel: Kernel, line: str) -> None:
     if found := _REGISTERS.match(line):
-        kind, bits, prefix, _ = found.groups()
-        kernel.registers[prefix] = SIZES[bits or kind]
+        bits, prefix = found.groups()
+        kernel.registers[prefix] = int(bits or 1)
     elif found := re.match(r"([$\w]+):$", line):
         kernel.body.append(Instruction((), label=found[1]))
-    elif found := re.match(r"(?:@(!?%p\d+)\s+)?([a-z][\w.]*)\s*(.*);$", line):
+    elif found := re.match(r"(?:@(!?%p\d+)\s+)?([a-z][\w.:]*)\s*(.*);$", line):
         guard, opcode, rest = found.groups()
         kernel.body.append(Instruction(tuple(opcode.split(".")), tuple(_OPERANDS.findall(rest)), guard or ""))
-    elif line and not line.startswith((".loc", ".file", ".pragma")):
+    elif line and not line.startswith((".loc\t", ".loc ", ".file", ".pragma")):
         message = f"this line of PTX is not understood: {line}"
         raise NotImplementedError(message)
