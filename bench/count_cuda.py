@@ -66,20 +66,20 @@ class Case:
     unit: str
 
 
-_programs: dict[Any, tuple[grid.Program, grid.Program]] = {}
 counter = counts.Counter()
 
 
-def run(self: Any, arguments: tuple[Any, ...], configuration: Any) -> None:
-    """Take the place of a launch."""
-    types = tuple(self.typeof_pyval(one) for one in arguments)
-    if (self, types) not in _programs:
-        ptx, _ = cuda.compile_ptx(self.py_func, types, cc=grid.ARCHITECTURE, device=False)
-        name = f"{self.py_func.__module__.removeprefix('tamis_kernels.').partition('.')[0]}.{self.py_func.__name__}"
-        traced = grid.translated(name, ptx, touch=counts.trace.address, visited=True)
-        _programs[self, types] = grid.translated(name, ptx), traced
-    given = [install.lowered(one) for one in arguments]
-    counter.run(*_programs[self, types], configuration.griddim, configuration.blockdim, configuration.sharedmem, given)
+class Counted(install.Kernel):
+    """A kernel some of whose blocks are counted."""
+
+    def __init__(self, py_func: Any, argtypes: tuple[Any, ...], **options: Any) -> None:
+        ptx, _ = cuda.compile_ptx(py_func, argtypes, cc=grid.ARCHITECTURE, device=False, fastmath=options.get("fastmath", False))
+        name = f"{py_func.__module__.split('.')[1]}.{py_func.__name__}"
+        self.plain, self.traced = grid.translated(name, ptx), grid.translated(name, ptx, touch=counts.trace.address, visited=True)
+
+    def launch(self, arguments: tuple[Any, ...], blocks: tuple[int, ...], threads: tuple[int, ...], _stream: Any, shared: int) -> None:
+        """Run a grid."""
+        counter.run(self.plain, self.traced, blocks, threads, shared, [install.lowered(one) for one in arguments])
 
 
 def cases() -> Iterator[Case]:
@@ -221,7 +221,7 @@ def bounds(found: counts.Costs) -> dict[str, float]:
 def main() -> None:
     """Print a line for each kernel of each case, and what bounds the case."""
     wanted = sys.argv[1:]
-    dispatcher.CUDADispatcher.call = run
+    dispatcher._Kernel = Counted
     print(" ".join(f"{name:>11}" for name in COLUMNS), " kernel")
     for case in cases():
         if wanted and not any(word in case.name for word in wanted):

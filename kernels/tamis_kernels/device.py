@@ -3,8 +3,8 @@
 NVIDIA's compilers fuse a product with the sum that it goes into, which saves a rounding and so gives other bits than a processor. They
 leave alone what is asked for as a rounded product, so that is what `*` of floats becomes in CUDA kernels, shared scalar functions included.
 
-Indices are places from the begin: Numba asks of each whether it is negative, and so counts from the end, which is three to six instructions of
-the dozen that an element may take; no kernel has such indices, and one that had would leave its arrays in the tests of compiled kernels.
+Indices are places from the begin: Numba asks of each whether it is negative, and so counts from the end, which is three to six instructions
+of the dozen that an element may take. No kernel has such indices; one that had would leave its arrays in the tests of compiled kernels.
 
 Arrays are CuPy's, whose pool hands out memory without asking the driver each time; Numba's kernels take them as they are. In Numba's
 simulator, which has no device, NumPy's arrays stand for them.
@@ -80,8 +80,8 @@ def _round_products(kind: Any, name: str) -> None:  # pragma: no cover - the sim
 
 
 def _index_from_the_begin() -> None:  # pragma: no cover - the simulator indexes as Python does
-    arrayobj = importlib.import_module("numba.cuda.np.arrayobj")
-    arrayobj.fix_integer_index = lambda context, builder, kind, index, _size: context.cast(builder, index, kind, types.intp)
+    arrays = vars(importlib.import_module("numba.cuda.np.arrayobj"))
+    arrays["fix_integer_index"] = lambda context, builder, kind, index, _size: context.cast(builder, index, kind, types.intp)
 
 
 if not simulated():  # pragma: no cover

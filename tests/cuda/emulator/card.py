@@ -7,7 +7,9 @@ told not to wait; so does this.
 from __future__ import annotations
 
 import operator
+import threading
 from collections import defaultdict
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -94,7 +96,7 @@ class Array:
             target[...] = source
         else:
             target.reshape(-1).view(np.uint8)[:] = 0xA5
-            _late[stream].append(lambda: np.copyto(target, source))
+            _late[stream or _entered.streams[-1]].append(lambda: np.copyto(target, source))
         return target
 
 
@@ -142,15 +144,45 @@ class Stream:
     ptr = 0
 
     def __enter__(self) -> Stream:
+        _entered.streams.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        return None
+        _entered.streams.pop()
 
     def synchronize(self) -> None:
         """Wait."""
-        for arrive in _late.pop(self, []):
-            arrive()
+        self.record().synchronize()
+
+    def record(self) -> Event:
+        """Return what can be waited for until all is done that was asked for so far."""
+        return Event(self, [*_late[self]])
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A place in a stream, and the late copies before it."""
+
+    stream: Stream
+    copies: list[Callable[[], None]]
+
+    def synchronize(self) -> None:
+        """Wait."""
+        for arrive in self.copies:
+            if arrive in _late[self.stream]:
+                _late[self.stream].remove(arrive)
+                arrive()
+
+
+class Entered(threading.local):
+    """The streams that a thread has entered, the default one first."""
+
+    def __init__(self) -> None:
+        self.streams = [_DEFAULT]
+
+
+_DEFAULT = Stream()
+_entered = Entered()
 
 
 class Pool:
@@ -175,7 +207,7 @@ class Pool:
 def modules() -> dict[str, ModuleType]:
     """Return what is imported as CuPy."""
     cupy, cupyx = ModuleType("cupy"), ModuleType("cupyx")
-    pool, default = Pool(), Stream()
+    pool = Pool()
     for module in (cupy, cupyx):
         module.__spec__ = ModuleSpec(module.__name__, None)
     known: dict[str, Any] = {name: lifted(getattr(np, name)) for name in _FUNCTIONS.split()}
@@ -187,7 +219,7 @@ def modules() -> dict[str, ModuleType]:
     runtime = SimpleNamespace(
         getDeviceCount=lambda: 1, memGetInfo=lambda: (MEMORY, MEMORY), deviceSynchronize=lambda: None, CUDARuntimeError=RuntimeError
     )
-    known["cuda"] = SimpleNamespace(Stream=Stream, get_current_stream=lambda: default, runtime=runtime)
+    known["cuda"] = SimpleNamespace(Stream=Stream, get_current_stream=lambda: _entered.streams[-1], runtime=runtime)
     vars(cupy).update(known)
     vars(cupyx)["empty_pinned"] = lambda shape, dtype: np.empty(shape, dtype)
     return {"cupy": cupy, "cupyx": cupyx}

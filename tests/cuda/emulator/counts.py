@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import carray, cfunc
+from numba import carray, cfunc  # type: ignore[attr-defined]  # carray is not told of
 
 from emulator import checks, grid
 from emulator import lowering as the
@@ -104,10 +104,10 @@ class Costs:
         return self
 
 
-@cfunc("int32(int64, int64, int32, int32, int32, int32)")  # type: ignore[untyped-decorator]
+@cfunc("int32(int64, int64, int32, int32, int32, int32)")
 def trace(address_of_machine: int, address: int, size: int, kind: int, site: int, thread: int) -> int:
     """Note an access."""
-    machine = carray(checks.pointer(address_of_machine), checks.WORDS)
+    machine = carray(checks.pointer(address_of_machine), checks.WORDS)  # type: ignore[call-arg]  # Numba gives its context
     place = machine[COUNT]
     if thread >= machine[THREADS]:
         return 0
