@@ -106,7 +106,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     found = unlike_signatures() if whole and exitstatus == 0 else []
     if found:
         session.exitstatus = 1
-        session.config.pluginmanager.get_plugin("terminalreporter").write("\n".join(["", *found, ""]), red=True)
+        session.config.get_terminal_writer().write("\n".join(["", *found, ""]), red=True)
 
 
 install()
