@@ -202,6 +202,8 @@ def counted(one: grid.Grid, number: int) -> Costs:
 
 def _memory(accesses: NDArray[np.int64], one: grid.Grid) -> tuple[int, int, int, int, int, int]:
     """Return requests, lines, sectors, footprint, turns of shared memory and atomics of accesses in the order of threads."""
+    constant = np.array(["const" in site.opcode for site in one.program.sites], np.bool_)
+    accesses = accesses[~constant[accesses[:, 1] >> 12]]  # which have a cache of their own
     address, place, size = accesses[:, 0], accesses[:, 1], accesses[:, 2] >> 2
     begin = one.shared.ctypes.data
     inside = (address >= begin) & (address < begin + one.shared.size)
