@@ -44,7 +44,7 @@ def write_beyond(out: Any, distance: int) -> None:
 
 @pytest.mark.parametrize(
     ("distance", "where"),
-    [(3, "0 bytes behind the end"), (13, "40 bytes behind the end"), (-14, "4 bytes before the begin")],
+    [(3, "0 bytes behind the end"), (13, "40 bytes behind the end"), (-6, "4 bytes before the begin")],
 )
 def test_an_access_outside_its_array_is_told_with_kernel_thread_instruction_and_distance(distance: int, where: str) -> None:
     with pytest.raises(grid.KernelFault) as error:

@@ -284,8 +284,11 @@ def tell_stretches(
     s, thread = cuda.grid(1), cuda.threadIdx.x
     there = s < entry.shape[0]
     own = s if there else 0
-    values, counts, size = entry[own], entry_counts[own], cuts[own + 1] - cuts[own] if there else 0
-    runs, panes, opening, begin = runs_of(values, counts), panes_of(values, counts), counts[5], 0
+    values, counts, size, opening = entry[own], entry_counts[own], 0, i64(0)
+    runs, panes, begin = NO_RUNS, (i64(0), NEVER_YET, math.inf, -math.inf, False, math.inf, -math.inf), 0
+    if there:  # the others must not even look at what a thread of another block leaves there
+        size, opening = cuts[own + 1] - cuts[own], counts[5]
+        runs, panes = runs_of(values, counts), panes_of(values, counts)
     tile = Rows(times, readings, rows.valid[:0], rows.sentinels[:0])
     while cuda.syncthreads_or(i32(begin < size)):
         bring_rows(rows, cuts, s, begin, times, readings, thread)
