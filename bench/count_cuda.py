@@ -189,7 +189,7 @@ def picture_cases(generator: np.random.Generator) -> Iterator[Case]:
             )
     from PIL import Image
 
-    height, width = 128, 192  # threads a file of their own: what a byte costs is the same in larger ones
+    height, width = 384, 512
     y, x = np.mgrid[0:height, 0:width]
     files = []
     for number in range(32):

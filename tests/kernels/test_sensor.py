@@ -258,6 +258,14 @@ def test_hampel_agrees_on_rows_side_by_side_and_by_chunks_that_overlap(window: i
     np.testing.assert_array_equal(hampel(values[100 - half : 300 + half], window=window, backend=backend)[half : 200 + half], got[100:300])
 
 
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("window", [3, 9])
+def test_hampel_agrees_where_sums_and_distances_leave_the_range(window: int, backend: Any) -> None:
+    random = np.random.default_rng(window)
+    values = random.choice([1.7e308, -1.7e308, 1e308, 0.0, -0.0, 1.0, NAN, np.inf], size=300)
+    np.testing.assert_array_equal(hampel(values, window=window, backend=backend), hampel(values, window=window, backend="reference"))
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_hampel_finds_what_stands_out(backend: Any) -> None:
     values = np.array([1.0, 1.1, 0.9, 9.0, 1.0, 1.1, 0.9, NAN, 1.0])

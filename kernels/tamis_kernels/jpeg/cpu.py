@@ -124,11 +124,17 @@ def _begin_scan(data: NDArray[np.uint8], place: int, lane: Lane, facts: NDArray[
 @of_views
 def load(data: NDArray[np.uint8], lane: Lane, whole: bool) -> None:
     """Make the next restart interval ready, behind those before it if all is whole so far."""
-    state = lane.state
-    base = state[END_BIT] // 8 if whole else 0
-    size, state[STOPPED] = unstuff(data, state[BEGIN], lane.bytes[base:])
-    stop = base + size
+    base = lane.state[END_BIT] // 8 if whole else 0
+    size, stopped = unstuff(data, lane.state[BEGIN], lane.bytes[base:])
+    begin_interval(lane, base, size, stopped, whole)
+
+
+@of_views
+def begin_interval(lane: Lane, base: int, size: int, stopped: int, whole: bool) -> None:
+    """Begin an interval of so many bytes from `base` on, behind which the file goes on at `stopped`."""
+    state, stop = lane.state, base + size
     lane.bytes[stop : stop + 8] = 0
+    state[STOPPED] = stopped
     state[K] = state[SLOT] = state[TROUBLE] = 0
     state[BASE], state[BIT], state[END_BIT] = base, 8 * base, 8 * stop
     state[FIRST] = state[BLOCK] = state[AT] * state[SLOTS] if whole else 0
@@ -260,7 +266,7 @@ def leave(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) -> None
 
 @of_views
 def open_interval(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> bool:
-    """Go to the file's next restart interval; say whether there is one."""
+    """Go to the file's next restart interval, which is still to be loaded; say whether there is one."""
     state = lane.state
     if state[AT] == state[TOTAL]:
         place = next_scan(data, state[NEXT], lane.frame, facts)
@@ -274,7 +280,6 @@ def open_interval(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64],
         if not _begin_scan(data, place, lane, facts):
             note(facts, the.BAD_SCAN, place, -1)
             return False
-    load(data, lane, facts[the.FAULT] == the.NONE)
     return True
 
 
@@ -314,7 +319,9 @@ def _feed(
                 state[FILE] = IDLE
                 continue
         one = state[FILE]
-        if open_interval(data[offsets[one] : offsets[one + 1]], lane, facts[one], planes[4 * offsets[one] : 4 * offsets[one + 1]]):
+        file = data[offsets[one] : offsets[one + 1]]
+        if open_interval(file, lane, facts[one], planes[4 * offsets[one] : 4 * offsets[one + 1]]):
+            load(file, lane, facts[one, the.FAULT] == the.NONE)
             return coming
         state[FILE] = IDLE
 

@@ -16,7 +16,8 @@ from numba import cuda, int16
 
 from tamis_kernels.device import launch, launch_blocks, sent, side_by_side, to_device, to_host, xp
 from tamis_kernels.jpeg import layout as the
-from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, load, open_interval
+from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, open_interval
+from tamis_kernels.jpeg.cuda_unstuff import load_words
 from tamis_kernels.jpeg.group import ends, filling, pixels_of
 from tamis_kernels.jpeg.header import Frame, next_scan
 from tamis_kernels.jpeg.lane import (
@@ -89,7 +90,7 @@ def fetched(pictures: Any, begins: NDArray[np.int64], facts: NDArray[np.int64], 
 def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:
     """Walk files that all have a thread; return their pictures on the device, and where those of each begin."""
     count, offsets = len(files), ends(files)
-    data, bounds, told = sent(int(offsets[-1]), filling(files, offsets)), to_device(offsets), xp.zeros(facts.shape, np.int64)
+    data, bounds, told = _sent_in_words(files, offsets), to_device(offsets), xp.zeros(facts.shape, np.int64)
     frames = _frames(count)
     launch(read_headers, count, data, bounds, told, frames)
     to_host(told, facts)
@@ -123,6 +124,17 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) ->
         launch(find_seams, count, batch)
     to_host(told, facts)
     return pictures, begins
+
+
+def _sent_in_words(files: Sequence[bytes | memoryview], offsets: NDArray[np.int64]) -> Any:
+    """Return the files end to end on the device, as whole words, of which one lies behind the last byte."""
+    size, copy = int(offsets[-1]), filling(files, offsets)
+
+    def fill(begin: int, end: int, target: NDArray[np.uint8]) -> None:
+        if begin < size:
+            copy(begin, min(end, size), target[: min(end, size) - begin])
+
+    return sent(size // 4 * 4 + 8, fill)
 
 
 def _frames(count: int) -> Frame:
@@ -216,6 +228,7 @@ def open_scans(batch: Batch, keys: NDArray[np.uint64]) -> None:
         lane.state[FILE] = UNDER_WAY if begin_file(file, lane, facts) else IDLE
     if lane.state[FILE] == UNDER_WAY:
         if open_interval(file, lane, facts, picture):
+            load_words(batch, i, lane)
             keys[i] = key_of(lane.frame, tables_of(lane))
         else:
             lane.state[FILE] = IDLE
@@ -351,7 +364,7 @@ def walk_scans(batch: Batch, order: NDArray[np.int64]) -> None:
         leave(file, lane, facts)
         if lane.state[AT] == lane.state[TOTAL]:
             return
-        load(file, lane, facts[the.FAULT] == the.NONE)
+        load_words(batch, i, lane)
 
 
 @cuda.jit

@@ -41,7 +41,7 @@ THREADS = 128  # of a block of Hampel's identifier, which shares its values
 ALWAYS = 1 << RANGE | 1 << FLAT | 1 << ATTENUATED | 1 << SATURATED
 OF_TIME = 1 << GAP | 1 << DUPLICATE | 1 << REVERSED | 1 << JITTER | 1 << DRIFT
 CARRYING = 1 << FLAT | 1 << ATTENUATED
-i64, f64, u8, u32 = np.int64, np.float64, np.uint8, np.uint32
+i32, i64, f64, u8, u32 = np.int32, np.int64, np.float64, np.uint8, np.uint32
 
 
 def scan(
@@ -291,26 +291,41 @@ def test_rows(
 
 
 @cuda.jit(device=True)
+def away(value: float, centre: float, apart: bool) -> float:
+    """Return a value, or its distance from a centre."""
+    return float(abs(value - centre) if apart else value)
+
+
+@cuda.jit(device=True)
 def middle_of(tile: Any, first: int, window: int, there: int, centre: float, apart: bool) -> float:
     """Return the median of the values of a window that are there, or of their distances from its centre.
 
-    A value is the median if as many are smaller as it takes, which is counted: that needs no room, and no order.
+    A value is the median if as many are smaller as it takes. Each one that is not bounds what is tried next, so that few are tried; that
+    needs no room, and no order. Missing values are infinite; where none is left to be tried the median is a distance beyond all numbers.
     """
     lower, upper = (there - 1) // 2, there // 2
-    low: Any = 0.0
-    high: Any = 0.0
-    for i in range(first, first + window):
-        if tile[i] < math.inf:
-            one = abs(tile[i] - centre) if apart else tile[i]
-            below = upto = 0
-            for j in range(first, first + window):
-                other = abs(tile[j] - centre) if apart else tile[j]
-                there_too = tile[j] < math.inf
-                below += there_too and other < one
-                upto += there_too and other <= one
-            low = one if below <= lower < upto else low
-            high = one if below <= upper < upto else high
-    return float(low if lower == upper else (low + high) / 2)
+    low: Any = -math.inf
+    high: Any = math.inf
+    number = window // 2
+    for _ in range(window):
+        one, tried = math.inf, 0
+        while tried < window and not low < one < high:
+            one = away(tile[first + number], centre, apart)
+            number = number + 1 if number + 1 < window else 0
+            tried += 1
+        if not low < one < high:
+            return math.inf
+        below = upto = i32(0)
+        following = math.inf
+        for j in range(first, first + window):
+            other = away(tile[j], centre, apart)
+            below = i32(below + (other < one))
+            upto = i32(upto + (other <= one))
+            following = min(following, other) if other > one else following
+        if below <= lower < upto:
+            return float(one if lower == upper else (one + (one if upper < upto else following)) / 2)
+        low, high = (one, high) if upto <= lower else (low, one)
+    return math.inf
 
 
 @cuda.jit

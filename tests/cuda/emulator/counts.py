@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TRACE, ROOM, COUNT, THREADS = 26, 27, 28, 29
 """Places in the machine: where accesses are written, how many there is room for, how many there are, and how many threads note them."""
 WARP, SECTOR, LINE, BANKS = 32, 32, 128, 32
-MOST_ACCESSES, MOST_WARPS = 1 << 23, 4  # of a block, that are noted
+MOST_ACCESSES, MOST_WARPS = 1 << 24, 4  # of a block, that are noted
 UNITS = ("issue", "logic", "product", "either", "double", "special")
 """Units of a quarter of a multiprocessor, in the order of `WORK`. Additions go to the one for logic or to the one for products."""
 FREE = {"ld.param", "cvta"}

@@ -1,0 +1,77 @@
+"""Stuffed zeros taken out of a restart interval by words of four bytes.
+
+The threads of a warp are in files far apart, so that each access takes as many steps as there are threads. The CPU's loop, compiled for
+CUDA, made nine of them for a byte: counted by `bench/count_cuda.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import cuda
+
+from tamis_kernels.jpeg import layout as the
+from tamis_kernels.jpeg.cpu import begin_interval
+from tamis_kernels.jpeg.lane import BEGIN, END_BIT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tamis_kernels.jpeg.lane import Batch, Lane
+
+u32, u64 = np.uint32, np.uint64
+
+
+@cuda.jit(device=True)
+def load_words(batch: Batch, i: int, lane: Lane) -> None:
+    """Do for file i what `jpeg.cpu.load` does."""
+    whole = batch.facts[i, the.FAULT] == the.NONE
+    begin, base = batch.offsets[i], lane.state[END_BIT] // 8 if whole else 0
+    data, out, at = batch.data.view(np.uint32), batch.lanes.bytes.view(np.uint32), batch.byte_at[i] + base
+    size, stopped = unstuff_words(data, begin + lane.state[BEGIN], batch.offsets[i + 1], out, at)
+    begin_interval(lane, base, size, stopped - begin, whole)
+
+
+@cuda.jit(device=True)
+def unstuff_words(data: NDArray[np.uint32], place: int, end: int, out: NDArray[np.uint32], target: int) -> Any:
+    """Copy bytes from a place on, up to the next marker or the end, as `jpeg.lane.unstuff` does; places are of bytes in all words.
+
+    What is written is whole words, with the bytes that stand before the target and zeros behind the last one.
+    """
+    index, at = place >> 2, target >> 2
+    word, following = data[index], data[index + 1]
+    held = target & 3  # bytes of the next word to be written
+    kept = u64(out[at]) & ((u64(1) << u64(8 * held)) - u64(1))
+    first = target
+    stopped = end
+    while place < end:
+        if place >> 2 != index:
+            index = place >> 2
+            word, following = following, data[index + 1]
+        four = u32((u64(following) << u64(32) | u64(word)) >> u64(8 * (place & 3)) & u64(0xFFFFFFFF))
+        turned = u32(~four)  # in which 0xFF is 0
+        if place + 4 <= end and not (u32(turned - u32(0x01010101)) & four & u32(0x80808080)):
+            kept |= u64(four) << u64(8 * held)
+            target, place = target + 4, place + 4
+            out[at] = u32(kept & u64(0xFFFFFFFF))
+            kept, at = kept >> u64(32), at + 1
+            continue
+        byte, after = four & u32(0xFF), (four >> u32(8)) & u32(0xFF)
+        if byte == 0xFF:
+            if place + 1 >= end:
+                break
+            if after == 0xFF:  # fills up
+                place += 1
+                continue
+            if after != 0:
+                stopped = place
+                break
+            place += 1  # the zero behind it
+        kept |= u64(byte) << u64(8 * held)
+        target, place, held = target + 1, place + 1, held + 1
+        if held == 4:
+            out[at] = u32(kept)
+            kept, at, held = u64(0), at + 1, 0
+    out[at] = u32(kept)
+    return target - first, stopped
