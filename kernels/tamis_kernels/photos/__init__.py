@@ -61,8 +61,8 @@ def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None,
         The whole content of each, as for `jpeg.walk_many`.
     apart
         `apart(first, walks)` returns bool[n]: which of the files from number `first` on are walked alone, so that their pictures are
-        returned. It is called for some files at a time, on any thread, once or more, with their walks as they are without a picture.
-        None: no file is.
+        returned. It is called for some files at a time, on any thread, once or more, with their walks as they are without a picture; it
+        must not walk files on CUDA itself, whose threads wait for it. None: no file is.
     backend
         Where to run; see `tamis_kernels.backend`.
 
