@@ -6,7 +6,6 @@ NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1 python bench/bench_cuda.py --quick   
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 import tempfile
@@ -279,17 +278,11 @@ def bench_hamming(bench: Bench) -> None:
 
 
 def bench_pictures(bench: Bench) -> None:
-    from PIL import Image  # not a part of what the kernels need
+    from pictures import jpegs  # which needs Pillow, as the kernels do not
 
     generator = np.random.default_rng(6)
     height, width = (16, 24) if simulated() else (768, 1024)
-    y, x = np.mgrid[0:height, 0:width]
-    files = []
-    for number in range(2 if simulated() else 64):
-        levels = 128 + 60 * np.sin(x / (20 + number)) + 40 * np.sin(y / 13) + generator.normal(0, 6, (height, width))
-        target = io.BytesIO()
-        Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=80)
-        files.append(target.getvalue())
+    files = jpegs(generator, 2 if simulated() else 64, height, width)
     wanted = bench.sized(16_384, 2)
     files = (files * -(-wanted // len(files)))[:wanted]
     size = sum(map(len, files))

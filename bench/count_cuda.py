@@ -5,15 +5,16 @@ make test-cuda && PYTHONPATH=tests/cuda:kernels .venv-cuda/bin/python bench/coun
 
 from __future__ import annotations
 
-import io
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from bench_cuda import LIMITS, SECOND
 from emulator import counts, grid, install
 from numba import cuda
 from numba.cuda import dispatcher
+from pictures import jpegs
 
 from tamis_kernels import (
     affine,
@@ -39,7 +40,7 @@ from tamis_kernels import (
     windows,
     xxh3,
     yeo_johnson,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,9 +48,6 @@ if TYPE_CHECKING:
 MULTIPROCESSORS, CLOCK, BANDWIDTH = 132, 1.98e9, 4.3e12
 """Of an H200, and the bytes a second that a copy on it reads and writes together."""
 QUARTERS = 4  # of a multiprocessor, each of which issues an instruction of a warp in a cycle
-
-
-WARP = 32
 SEARCHED = 32_768  # hashes
 COLUMNS = ("cycles", "slots", "lanes", "requests", "sectors", "bytes", "turns", "atomics", "bound by", "items/s")
 """For an item of work: cycles of a quarter of a multiprocessor and instructions issued; the share of lanes at work; requests to global
@@ -142,20 +140,15 @@ def cases() -> Iterator[Case]:
 
 
 def sensor_cases(generator: np.random.Generator) -> Iterator[Case]:
-    count, second = 1 << 20, 10**9
+    count = 1 << 20
     noise = 20 + 2 * generator.standard_normal(count)
     slow = np.round(20 + 5 * np.sin(np.arange(count) / 3e5), 2)
-    time = np.arange(count) * second
-    limits = sensor.Limits(
-        sentinels=(-9999.0,), suspect_span=(10.0, 30.0), fail_span=(0.0, 40.0), spike=(5.0, 9.0), spike_differential=(5.0, 9.0),
-        rate=(5.0, 9.0), flat_tolerance=0.05, flat=(60 * second, 600 * second), attenuated=0.1, attenuated_window=3600 * second,
-        gap=10 * second, ordered=True, rails=(0.0, 40.0), period=second, jitter=second // 10, drift=second // 4,
-    )  # fmt: skip
+    time = np.arange(count) * SECOND
     offsets = np.linspace(0, count, 105).astype(np.int64)
     for name, value in (("noise", noise), ("a slow signal", slow)):
         yield Case(
             f"13 tests, series of {name}",
-            lambda value=value: sensor.quality_of_groups(time, value, offsets, limits, backend="cuda"),
+            lambda value=value: sensor.quality_of_groups(time, value, offsets, LIMITS, backend="cuda"),
             count,
             "rows",
         )
@@ -187,16 +180,7 @@ def picture_cases(generator: np.random.Generator) -> Iterator[Case]:
                 SEARCHED * (SEARCHED - 1) // 2,
                 "pairs",
             )
-    from PIL import Image
-
-    height, width = 384, 512
-    y, x = np.mgrid[0:height, 0:width]
-    files = []
-    for number in range(32):
-        levels = 128 + 60 * np.sin(x / (20 + number)) + 40 * np.sin(y / 13) + generator.normal(0, 6, (height, width))
-        target = io.BytesIO()
-        Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=80)
-        files.append(target.getvalue())
+    files = jpegs(generator, 32, 384, 512)
     yield Case("photos", lambda: photos.describe(files, backend="cuda"), sum(map(len, files)), "bytes")
     small = perceptual.pack(list(generator.integers(0, 256, (256, 47, 62)).astype(np.uint8)))
     yield Case("figures of quality, 47 x 62", lambda: quality.measure(*small, backend="cuda"), 256, "pictures")
@@ -234,7 +218,7 @@ def main() -> None:
             one = counter.costs(name)
             part, time = max(bounds(one).items(), key=lambda pair: pair[1])
             seconds += time
-            each = (one.cycles, one.slots, one.lanes / WARP / max(one.slots, 1e-9) * case.items, one.requests,
+            each = (one.cycles, one.slots, one.lanes / counts.WARP / max(one.slots, 1e-9) * case.items, one.requests,
                     one.sectors / max(one.requests, 1) * case.items, one.footprint * counts.SECTOR, one.shared, one.atomics)  # fmt: skip
             print(" ".join(f"{value / case.items:11.4g}" for value in each), f"{part:>11} {case.items / time:11.3g}  {name}")
         if seconds:

@@ -109,11 +109,8 @@ def trace(address_of_machine: int, address: int, size: int, kind: int, site: int
     """Note an access."""
     machine = carray(checks.pointer(address_of_machine), checks.WORDS)  # type: ignore[call-arg]  # Numba gives its context
     place = machine[COUNT]
-    if thread >= machine[THREADS]:
+    if thread >= machine[THREADS] or place == machine[ROOM]:
         return 0
-    if place == machine[ROOM]:
-        machine[checks.FAULT] = -1
-        return 1
     row = carray(checks.pointer(machine[TRACE] + 24 * place), 3)
     row[0], row[1], row[2] = address, np.int64(site) << 12 | thread, np.int64(size) << 2 | kind
     machine[COUNT] = place + 1
@@ -192,6 +189,10 @@ def counted(one: grid.Grid, number: int) -> Costs:
     machine[the.VISITS], machine[the.PASSAGES] = visits.ctypes.data, passages
     machine[TRACE], machine[ROOM], machine[COUNT], machine[THREADS] = accesses.ctypes.data, MOST_ACCESSES, 0, MOST_WARPS * WARP
     one.run_block(number)
+    if machine[COUNT] == MOST_ACCESSES:
+        raise grid.KernelFault(
+            f"{one.program.name}: a block makes more accesses than the {MOST_ACCESSES} there is room for: count less work"
+        )
     weights = np.array([sum(map(work, block), _units(0)) for block in one.program.blocks])
     warps = np.concatenate([visits, np.zeros((-total % WARP, passages), np.int64)]).reshape(-1, WARP, passages)
     units = warps.max(axis=1).sum(axis=0) @ weights
