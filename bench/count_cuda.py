@@ -1,6 +1,8 @@
 """What each CUDA kernel would cost a GPU, counted on its compiled code without one, and what that bounds it to on an H200.
 
 make test-cuda && PYTHONPATH=tests/cuda:kernels .venv-cuda/bin/python bench/count_cuda.py [words of cases …]
+
+Needs `nvdisasm`, of CUDA's toolkit or of the package `triton`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bench_cuda import LIMITS, SECOND
-from emulator import counts, grid, install
+from emulator import counts, grid, install, machine_code
 from numba import cuda
 from numba.cuda import dispatcher
 from pictures import jpegs
@@ -74,10 +76,11 @@ class Counted(install.Kernel):
         ptx, _ = cuda.compile_ptx(py_func, argtypes, cc=grid.ARCHITECTURE, device=False, fastmath=options.get("fastmath", False))
         name = f"{py_func.__module__.split('.')[1]}.{py_func.__name__}"
         self.plain, self.traced = grid.translated(name, ptx), grid.translated(name, ptx, touch=counts.trace.address, visited=True)
+        self.weights = machine_code.weights(machine_code.listing(ptx), self.traced.blocks)
 
     def launch(self, arguments: tuple[Any, ...], blocks: tuple[int, ...], threads: tuple[int, ...], _stream: Any, shared: int) -> None:
         """Run a grid."""
-        counter.run(self.plain, self.traced, blocks, threads, shared, [install.lowered(one) for one in arguments])
+        counter.run(self.plain, self.traced, blocks, threads, shared, [install.lowered(one) for one in arguments], self.weights)
 
 
 def cases() -> Iterator[Case]:

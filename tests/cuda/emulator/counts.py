@@ -4,9 +4,7 @@ Threads run one at a time here, so that a warp is put together afterwards: it pa
 it most, and the accesses that its threads make at an instruction for the n-th time are one. That is what warps do that part and meet again
 at once; others do no better.
 
-An instruction of PTX is one or several of a GPU, and each takes the time of one unit of a multiprocessor: `WORK` says how many cycles of a
-quarter of it, which issues one instruction a cycle. From the throughputs of compute capability 9.0 in the CUDA C++ Programming Guide (8.1),
-and the width of registers, which are 32 bits: what works on 64 is two or more.
+What instructions of the machine that is, and how long they keep the units of a multiprocessor busy, `machine_code` says.
 """
 
 from __future__ import annotations
@@ -25,45 +23,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from emulator.ptx import Instruction
-
 TRACE, ROOM, COUNT, THREADS = 26, 27, 28, 29
 """Places in the machine: where accesses are written, how many there is room for, how many there are, and how many threads note them."""
 WARP, SECTOR, LINE, BANKS = 32, 32, 128, 32
 MOST_ACCESSES, MOST_WARPS = 1 << 24, 4  # of a block, that are noted
-UNITS = ("issue", "logic", "product", "either", "double", "special")
-"""Units of a quarter of a multiprocessor, in the order of `WORK`. Additions go to the one for logic or to the one for products."""
-FREE = {"ld.param", "cvta"}
-"""What takes no instruction of its own."""
-
-
-def _units(
-    issue: float, logic: float = 0, product: float = 0, either: float = 0, double: float = 0, special: float = 0
-) -> NDArray[np.float64]:
-    return np.array([issue, 2 * logic, 2 * product, 2 * either, 2 * double, 8 * special])
-
-
-WORK = {
-    "add.32": _units(1, either=1), "sub.32": _units(1, either=1), "add.64": _units(2, either=2), "sub.64": _units(2, either=2),
-    "neg.64": _units(2, either=2), "abs.64": _units(4, logic=2, either=2), "abs.32": _units(1, logic=1),
-    "min.64": _units(4, logic=4), "max.64": _units(4, logic=4), "setp.64": _units(2, logic=2),
-    "mul.lo.32": _units(1, product=1), "mad.lo.32": _units(1, product=1), "mul.wide.32": _units(1, product=2),
-    "mul.hi.32": _units(1, product=2),
-    "mul.lo.64": _units(4, product=5), "mad.lo.64": _units(4, product=5), "mul.hi.64": _units(8, product=8, either=4),
-    "mul.lo.16": _units(1, product=1), "dp4a.32": _units(1, product=1), "dp2a.32": _units(1, product=1),
-    "popc.32": _units(1, special=1), "popc.64": _units(3, special=2, either=1),
-    "clz.32": _units(1, special=1), "clz.64": _units(5, special=2, logic=3),
-    "div.32": _units(20, logic=6, product=6, special=2), "rem.32": _units(22, logic=7, product=7, special=2),
-    "div.64": _units(70, logic=25, product=25, special=4), "rem.64": _units(75, logic=27, product=27, special=4),
-    "div.f64": _units(25, logic=5, double=10, special=1), "sqrt.f64": _units(25, logic=5, double=10, special=1),
-    "div.f32": _units(10, special=1), "sqrt.f32": _units(10, special=1), "rcp.f64": _units(1, special=1),
-    **{f"{name}.f64": _units(1, double=1) for name in ("add", "sub", "mul", "fma", "setp")},
-    **{f"{name}.f64": _units(4, logic=2, double=1) for name in ("min", "max")},
-    **{f"{name}.f32": _units(1) for name in ("add", "sub", "mul", "fma")},
-    "cvt.f64": _units(1, special=1), **{f"{name}.{bits}": _units(1, either=1) for name in ("cvt", "mov") for bits in (32, 64)},
-    "bra": _units(1), "bar": _units(1), "ret": _units(1), "ld": _units(1), "st": _units(1), "atom": _units(1), "red": _units(1),
-}  # fmt: skip
-"""Cycles of each unit by name and width; what is not here is logic, of one instruction for 32 bits and two for 64."""
 
 
 @dataclass(slots=True)
@@ -117,26 +80,6 @@ def trace(address_of_machine: int, address: int, size: int, kind: int, site: int
     return 0
 
 
-def work(instruction: Instruction) -> NDArray[np.float64]:
-    """Return how many cycles of each unit an instruction takes."""
-    name, *modifiers = instruction.opcode
-    if name in FREE or ".".join(instruction.opcode[:2]) in FREE:
-        return _units(0)
-    kind = modifiers[-1] if modifiers else ""
-    width = kind if kind[:1] == "f" else kind[1:]
-    if name == "cvt":
-        width = "f64" if "f64" in modifiers or "f32" in modifiers else width
-    part = f"{name}.{modifiers[0]}.{width}" if name in ("mul", "mad") and width[:1] != "f" else f"{name}.{width}"
-    known = WORK.get(part, WORK.get(name))
-    return known if known is not None else _units(2, logic=2) if width == "64" else _units(1, logic=1)
-
-
-def busiest(units: NDArray[np.float64]) -> float:
-    """Return the cycles that pass while all units have done their work, if they are never kept waiting."""
-    issue, logic, product, either, double, special = units
-    return float(max(issue, logic, product, (logic + product + either) / 2, double, special))
-
-
 class Counter:
     """Runs grids, and counts on some of their blocks.
 
@@ -158,8 +101,9 @@ class Counter:
         threads: Sequence[int],
         shared: int,
         arguments: Sequence[Any],
+        weights: NDArray[np.float64],
     ) -> None:
-        """Run all blocks of a launch."""
+        """Run all blocks of a launch; `weights` are the cycles of each unit that a warp takes for each basic block."""
         fast = grid.Grid(plain, blocks, threads, shared, arguments, checked=False)
         slow = grid.Grid(traced, blocks, threads, shared, arguments, checked=False)
         count = grid.total(blocks)
@@ -167,7 +111,7 @@ class Counter:
         found = Costs()
         for number in range(count):
             if number in chosen:
-                found += counted(slow, number)
+                found += counted(slow, number, weights)
             else:
                 fast.run_block(number)
         before, seen, all_blocks = self.found.get(plain.name, (Costs(), 0, 0))
@@ -180,7 +124,7 @@ class Counter:
         return Costs(*(getattr(found, one.name) * count / seen for one in fields(Costs)))
 
 
-def counted(one: grid.Grid, number: int) -> Costs:
+def counted(one: grid.Grid, number: int, weights: NDArray[np.float64]) -> Costs:
     """Run a block, and return what it costs."""
     total, passages = grid.total(one.threads), len(one.program.blocks)
     visits = np.zeros((total, passages), np.int64)
@@ -193,12 +137,11 @@ def counted(one: grid.Grid, number: int) -> Costs:
         raise grid.KernelFault(
             f"{one.program.name}: a block makes more accesses than the {MOST_ACCESSES} there is room for: count less work"
         )
-    weights = np.array([sum(map(work, block), _units(0)) for block in one.program.blocks])
     warps = np.concatenate([visits, np.zeros((-total % WARP, passages), np.int64)]).reshape(-1, WARP, passages)
     units = warps.max(axis=1).sum(axis=0) @ weights
     lanes = float((visits.sum(axis=0) @ weights)[0])
     more = max(1, len(warps) / MOST_WARPS)
-    return Costs(busiest(units), float(units[0]), lanes, *(more * found for found in _memory(accesses[: machine[COUNT]], one)))
+    return Costs(float(units.max()), float(units[0]), lanes, *(more * found for found in _memory(accesses[: machine[COUNT]], one)))
 
 
 def _memory(accesses: NDArray[np.int64], one: grid.Grid) -> tuple[int, int, int, int, int, int]:

@@ -23,12 +23,15 @@ class Instruction:
         The predicate that lets it run, with `!` before it where it must be false; empty where it always runs.
     label
         What can be jumped to here.
+    line
+        Where it stands in the text, from 1 on.
     """
 
     opcode: tuple[str, ...]
     operands: tuple[str, ...] = ()
     guard: str = ""
     label: str = ""
+    line: int = 0
 
     def __str__(self) -> str:
         return f"{'.'.join(self.opcode)} {', '.join(self.operands)}"
@@ -85,7 +88,7 @@ def read(text: str) -> Kernel:
     kernel.shared |= dict.fromkeys(extern, kernel.shared_size)
     kernel.parameters = [(name, int(bits) // 8) for bits, name in _PARAMETER.findall(head)]
     inner: dict[str, str] = {}  # registers of a scope in braces, which may hide others of the same name
-    for number, line in enumerate(body.splitlines()):
+    for number, line in enumerate(body.splitlines(), head.count("\n") + 3):
         told = line.split("//")[0].strip()
         if told == "{":
             inner.clear()
@@ -96,7 +99,7 @@ def read(text: str) -> Kernel:
         elif told == "}":
             inner.clear()
         else:
-            _read_line(kernel, re.sub(r"%[a-z]+\d*\b(?!\.)", lambda found: inner.get(found[0], found[0]), told))
+            _read_line(kernel, re.sub(r"%[a-z]+\d*\b(?!\.)", lambda found: inner.get(found[0], found[0]), told), number)
     return kernel
 
 
@@ -105,7 +108,7 @@ def prefix_of(register: str) -> str:
     return re.match(r"%[a-z]+", register)[0]  # type: ignore[index]  # all registers begin like this
 
 
-def _read_line(kernel: Kernel, line: str) -> None:
+def _read_line(kernel: Kernel, line: str, number: int) -> None:
     if found := _REGISTERS.match(line):
         bits, prefix = found.groups()
         kernel.registers[prefix] = int(bits or 1)
@@ -113,7 +116,7 @@ def _read_line(kernel: Kernel, line: str) -> None:
         kernel.body.append(Instruction((), label=found[1]))
     elif found := re.match(r"(?:@(!?%p\d+)\s+)?([a-z][\w.:]*)\s*(.*);$", line):
         guard, opcode, rest = found.groups()
-        kernel.body.append(Instruction(tuple(opcode.split(".")), tuple(_OPERANDS.findall(rest)), guard or ""))
+        kernel.body.append(Instruction(tuple(opcode.split(".")), tuple(_OPERANDS.findall(rest)), guard or "", line=number))
     elif line and not line.startswith((".loc\t", ".loc ", ".file", ".pragma")):
         message = f"this line of PTX is not understood: {line}"
         raise NotImplementedError(message)
