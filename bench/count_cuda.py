@@ -49,11 +49,11 @@ if TYPE_CHECKING:
 
 MULTIPROCESSORS, CLOCK, BANDWIDTH = 132, 1.98e9, 4.3e12
 """Of an H200, and the bytes a second that a copy on it reads and writes together."""
-QUARTERS = 4  # of a multiprocessor, each of which issues an instruction of a warp in a cycle
 SEARCHED = 32_768  # hashes
-COLUMNS = ("cycles", "slots", "lanes", "requests", "sectors", "bytes", "turns", "atomics", "bound by", "items/s")
-"""For an item of work: cycles of a quarter of a multiprocessor and instructions issued; the share of lanes at work; requests to global
-memory; sectors of 32 bytes in each; bytes of memory that blocks touch at least once; turns of shared memory; atomic operations."""
+COLUMNS = ("cycles", "alone", "slots", "lanes", "requests", "sectors", "bytes", "turns", "atomics", "bound by", "items/s")
+"""For an item of work: cycles of a quarter of a multiprocessor, by its units, and by what its warps wait for; instructions issued; the
+share of lanes at work; requests to global memory; sectors of 32 bytes in each; bytes of memory that blocks touch at least once; turns of
+shared memory; atomic operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class Counted(install.Kernel):
         ptx, _ = cuda.compile_ptx(py_func, argtypes, cc=grid.ARCHITECTURE, device=False, fastmath=options.get("fastmath", False))
         name = f"{py_func.__module__.split('.')[1]}.{py_func.__name__}"
         self.plain, self.traced = grid.translated(name, ptx), grid.translated(name, ptx, touch=counts.trace.address, visited=True)
-        self.weights = machine_code.weights(machine_code.listing(ptx), self.traced.blocks)
+        self.machine = machine_code.machine(ptx, self.traced.blocks)
 
     def launch(self, arguments: tuple[Any, ...], blocks: tuple[int, ...], threads: tuple[int, ...], _stream: Any, shared: int) -> None:
         """Run a grid."""
-        counter.run(self.plain, self.traced, blocks, threads, shared, [install.lowered(one) for one in arguments], self.weights)
+        counter.run(self.plain, self.traced, blocks, threads, shared, [install.lowered(one) for one in arguments], self.machine)
 
 
 def cases() -> Iterator[Case]:
@@ -198,7 +198,8 @@ def bounds(found: counts.Costs) -> dict[str, float]:
     """Return the seconds that each part of an H200 takes for the costs, were it busy all the time."""
     machine = MULTIPROCESSORS * CLOCK
     return {
-        "arithmetic": found.cycles / QUARTERS / machine,
+        "arithmetic": found.cycles / machine_code.QUARTERS / machine,
+        "waiting": found.alone / machine_code.QUARTERS / machine,
         "lines": found.lines / machine,
         "shared": found.shared / machine,
         "memory": found.footprint * counts.SECTOR / BANDWIDTH,
@@ -221,7 +222,7 @@ def main() -> None:
             one = counter.costs(name)
             part, time = max(bounds(one).items(), key=lambda pair: pair[1])
             seconds += time
-            each = (one.cycles, one.slots, one.lanes / counts.WARP / max(one.slots, 1e-9) * case.items, one.requests,
+            each = (one.cycles, one.alone, one.slots, one.lanes / machine_code.WARP / max(one.slots, 1e-9) * case.items, one.requests,
                     one.sectors / max(one.requests, 1) * case.items, one.footprint * counts.SECTOR, one.shared, one.atomics)  # fmt: skip
             print(" ".join(f"{value / case.items:11.4g}" for value in each), f"{part:>11} {case.items / time:11.3g}  {name}")
         if seconds:

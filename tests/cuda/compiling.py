@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from emulator.machine_code import linked, numbers
 from numba import cuda
 from numba.cuda import dispatcher
 from signatures import SIGNATURES
@@ -52,21 +53,13 @@ def kernels() -> dict[tuple[str, ...], Any]:
 
 def compiled(key: tuple[str, ...], kernel: Any, architecture: tuple[int, int]) -> Resources:
     """Compile one kernel for one architecture."""
-    from cuda.bindings import nvjitlink
-
     aim_at(architecture)
     ptx, _ = cuda.compile_ptx(kernel.py_func, SIGNATURES[key], cc=architecture, device=False)
     target = "sm_{}{}".format(*architecture)
-    linker = nvjitlink.create(2, [f"-arch={target}", "-Xptxas=-v"])
-    nvjitlink.add_data(linker, nvjitlink.InputType.PTX, ptx.encode(), len(ptx), "kernel.ptx")
-    nvjitlink.complete(linker)
-    log = bytearray(nvjitlink.get_info_log_size(linker))
-    nvjitlink.get_info_log(linker, log)
-    said = log.decode()
-    nvjitlink.destroy(linker)
-    stack, stores, loads = _numbers(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
+    _, said = linked(ptx, target)
+    stack, stores, loads = numbers(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
     shared = sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \w+\[(\d+)\]", ptx)))
-    (registers,) = _numbers(r"Used (\d+) registers", said)
+    (registers,) = numbers(r"Used (\d+) registers", said)
     return Resources(".".join(key), target, registers, shared, stack, stores + loads, len(re.findall(r"fma\.rn\.f", ptx)))
 
 
@@ -78,12 +71,6 @@ def aim_at(architecture: tuple[int, int]) -> None:
             for value in vars(module).values():
                 if isinstance(value, dispatcher.CUDADispatcher):
                     value.overloads.clear()
-
-
-def _numbers(pattern: str, text: str) -> list[int]:
-    found = re.search(pattern, text)
-    assert found, text
-    return [int(group) for group in found.groups()]
 
 
 def table() -> list[Resources]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from emulator import machine_code
 from emulator.lowering import Lowering
-from emulator.machine_code import CYCLES, UNITS, Step, routines, time_of, weights
+from emulator.machine_code import ALONE, CYCLES, UNITS, Machine, Step, routines, time_alone, time_of, weights
 from emulator.ptx import Instruction, read
 
 PTX = """\
@@ -88,7 +88,7 @@ def test_a_listing_is_cut_at_labels_and_branches_and_padding_is_left_out() -> No
     found = routines(text)
     assert list(found) == ["kernel"]
     assert [[one.name for one in part] for part in found["kernel"]] == [["S2R", "BRA"], ["LDG.E", "IMAD"], ["STG.E", "EXIT"]]
-    assert found["kernel"][1][1] == Step("IMAD", line_of("mad.lo"))
+    assert found["kernel"][1][1] == Step("IMAD", line_of("mad.lo"), control=7 << 5)
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,44 @@ def test_a_division_of_64_bits_is_counted_with_its_caller_and_one_that_is_hardly
     assert counted(inner.replace("s64", "rn_f64_full") + "\n" + listing(seldom, *rest)) == [0, 0, 2]
 
 
+def step(name: str, stall: int, raises: int = 7, needs: tuple[int, ...] = ()) -> Step:
+    return Step(name, 0, control=stall | raises << 5 | sum(1 << 11 + flag for flag in needs))
+
+
+def test_the_bits_behind_an_instruction_say_how_long_its_warp_waits_and_for_what() -> None:
+    text = """.text.kernel:
+        /*0000*/                   LDG.E.64 R4, desc[UR4][R4.64] ;                           /* 0x0000000404047981 */
+                                                                                             /* 0x000ea8000c1e1b00 */
+        /*0010*/                   IADD3 R8, P0, R4, R6, RZ ;                                /* 0x0000000604087210 */
+                                                                                             /* 0x004fca0007f1e0ff */
+"""
+    load, add = routines(text)["kernel"][0]
+    assert (load.stall, load.raises, load.needs) == (4, 2, [])
+    assert (add.stall, add.raises, add.needs) == (5, 7, [2])
+
+
+def test_a_warp_alone_waits_for_stalls_and_for_loads_whose_results_it_needs() -> None:
+    assert time_alone([step("IADD3", 4), step("IADD3", 1)], 0) == 5
+    waited = [step("LDG.E", 2, raises=0), step("IMAD", 4), step("IADD3", 5, needs=(0,))]
+    assert [time_alone(waited, place) for place in range(len(ALONE))] == [35 + 5, 600 + 5]
+    behind = [step("LDG.E", 2, raises=0), step("IMAD", 4)]  # another block needs it
+    assert time_alone(behind, 0) == 35
+    ahead = [step("IADD3", 5, needs=(0,)), step("LDG.E", 2, raises=0), *(step("IMAD", 4) for _ in range(10))]
+    assert time_alone(ahead, 0) == 5 + 2 + 40  # its time has passed when the next turn needs it
+    assert time_alone([step("POPC", 1, raises=1), step("IADD3", 2, needs=(1,))], 0) == 20 + 2
+
+
+@pytest.mark.parametrize(
+    ("registers", "threads", "shared", "warps"),
+    [(32, 128, 0, 16), (32, 1024, 0, 16), (33, 128, 0, 12), (128, 128, 0, 4), (255, 256, 0, 2), (32, 32, 0, 8), (32, 128, 50 << 10, 4),
+     (16, 100, 0, 16), (255, 1024, 0, 1)],
+)  # fmt: skip
+def test_registers_shared_memory_and_blocks_bound_the_warps_of_a_quarter(registers: int, threads: int, shared: int, warps: int) -> None:
+    assert Machine(np.zeros((1, 1)), registers).resident(threads, shared) == warps
+
+
 def test_weights_are_of_all_blocks_and_units() -> None:
-    assert np.shape(weights(listing(("ret", "EXIT")), blocks())) == (len(blocks()), len(UNITS))
+    assert np.shape(weights(listing(("ret", "EXIT")), blocks())) == (len(blocks()), len(UNITS) + len(ALONE))
 
 
 def test_where_there_is_no_disassembler_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,15 +17,18 @@ from numba import carray, cfunc  # type: ignore[attr-defined]  # carray is not t
 
 from emulator import checks, grid
 from emulator import lowering as the
+from emulator.machine_code import WARP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from emulator.machine_code import Machine
+
 TRACE, ROOM, COUNT, THREADS = 26, 27, 28, 29
 """Places in the machine: where accesses are written, how many there is room for, how many there are, and how many threads note them."""
-WARP, SECTOR, LINE, BANKS = 32, 32, 128, 32
+SECTOR, LINE, BANKS = 32, 128, 32
 MOST_ACCESSES, MOST_WARPS = 1 << 24, 4  # of a block, that are noted
 
 
@@ -37,6 +40,9 @@ class Costs:
     ----------
     cycles
         Of a quarter of a multiprocessor, by the busiest of its units.
+    alone
+        The same, if each warp took as long as by itself and as many as there is room for did so side by side. Of the sectors that are
+        touched, those of the footprint come from memory, others from the first-level cache.
     slots
         Instructions that warps issue.
     lanes
@@ -52,6 +58,7 @@ class Costs:
     """
 
     cycles: float = 0.0
+    alone: float = 0.0
     slots: float = 0.0
     lanes: float = 0.0
     requests: float = 0
@@ -101,9 +108,9 @@ class Counter:
         threads: Sequence[int],
         shared: int,
         arguments: Sequence[Any],
-        weights: NDArray[np.float64],
+        machine: Machine,
     ) -> None:
-        """Run all blocks of a launch; `weights` are the cycles of each unit that a warp takes for each basic block."""
+        """Run all blocks of a launch."""
         fast = grid.Grid(plain, blocks, threads, shared, arguments, checked=False)
         slow = grid.Grid(traced, blocks, threads, shared, arguments, checked=False)
         count = grid.total(blocks)
@@ -111,7 +118,7 @@ class Counter:
         found = Costs()
         for number in range(count):
             if number in chosen:
-                found += counted(slow, number, weights)
+                found += counted(slow, number, machine, shared)
             else:
                 fast.run_block(number)
         before, seen, all_blocks = self.found.get(plain.name, (Costs(), 0, 0))
@@ -124,7 +131,7 @@ class Counter:
         return Costs(*(getattr(found, one.name) * count / seen for one in fields(Costs)))
 
 
-def counted(one: grid.Grid, number: int, weights: NDArray[np.float64]) -> Costs:
+def counted(one: grid.Grid, number: int, code: Machine, shared: int) -> Costs:
     """Run a block, and return what it costs."""
     total, passages = grid.total(one.threads), len(one.program.blocks)
     visits = np.zeros((total, passages), np.int64)
@@ -138,10 +145,13 @@ def counted(one: grid.Grid, number: int, weights: NDArray[np.float64]) -> Costs:
             f"{one.program.name}: a block makes more accesses than the {MOST_ACCESSES} there is room for: count less work"
         )
     warps = np.concatenate([visits, np.zeros((-total % WARP, passages), np.int64)]).reshape(-1, WARP, passages)
-    units = warps.max(axis=1).sum(axis=0) @ weights
-    lanes = float((visits.sum(axis=0) @ weights)[0])
+    *units, near, far = warps.max(axis=1).sum(axis=0) @ code.weights
+    lanes = float((visits.sum(axis=0) @ code.weights)[0])
     more = max(1, len(warps) / MOST_WARPS)
-    return Costs(float(units.max()), float(units[0]), lanes, *(more * found for found in _memory(accesses[: machine[COUNT]], one)))
+    memory = [more * found for found in _memory(accesses[: machine[COUNT]], one)]
+    missed = memory[3] / max(1, memory[2])
+    alone = (near + missed * (far - near)) / code.resident(total, one.program.shared_size + shared)
+    return Costs(float(max(units)), float(alone), float(units[0]), lanes, *memory)
 
 
 def _memory(accesses: NDArray[np.int64], one: grid.Grid) -> tuple[int, int, int, int, int, int]:
