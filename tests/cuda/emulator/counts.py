@@ -41,8 +41,8 @@ class Costs:
     cycles
         Of a quarter of a multiprocessor, by the busiest of its units.
     alone
-        The same, if each warp took as long as by itself and as many as there is room for did so side by side. Of the sectors that are
-        touched, those of the footprint come from memory, others from the first-level cache.
+        The same, if each warp took as long as by itself and as many as there is room for did so side by side. A sector comes from memory
+        at the first instruction that touches it, and else from the first-level cache.
     slots
         Instructions that warps issue.
     lanes
@@ -145,17 +145,21 @@ def counted(one: grid.Grid, number: int, code: Machine, shared: int) -> Costs:
             f"{one.program.name}: a block makes more accesses than the {MOST_ACCESSES} there is room for: count less work"
         )
     warps = np.concatenate([visits, np.zeros((-total % WARP, passages), np.int64)]).reshape(-1, WARP, passages)
-    *units, near, far = warps.max(axis=1).sum(axis=0) @ code.weights
+    passed = warps.max(axis=1).sum(axis=0)
+    *units, near, far = (passed[:, None] * code.weights).T
     lanes = float((visits.sum(axis=0) @ code.weights)[0])
     more = max(1, len(warps) / MOST_WARPS)
-    memory = [more * found for found in _memory(accesses[: machine[COUNT]], one)]
-    missed = memory[3] / max(1, memory[2])
-    alone = (near + missed * (far - near)) / code.resident(total, one.program.shared_size + shared)
-    return Costs(float(max(units)), float(alone), float(units[0]), lanes, *memory)
+    *memory, missed = _memory(accesses[: machine[COUNT]], one)
+    alone = (near + missed * (far - near)).sum() / code.resident(total, one.program.shared_size + shared)
+    busy = [float(unit.sum()) for unit in units]
+    return Costs(max(busy), float(alone), busy[0], lanes, *(more * found for found in memory))
 
 
-def _memory(accesses: NDArray[np.int64], one: grid.Grid) -> tuple[int, int, int, int, int, int]:
-    """Return requests, lines, sectors, footprint, turns of shared memory and atomics of accesses in the order of threads."""
+def _memory(accesses: NDArray[np.int64], one: grid.Grid) -> tuple[int, int, int, int, int, int, NDArray[np.float64]]:
+    """Return requests, lines, sectors, footprint, turns of shared memory and atomics of accesses in the order of threads.
+
+    Last comes for each basic block the share of its sectors that no instruction before it has touched.
+    """
     constant = np.array(["const" in site.opcode for site in one.program.sites], np.bool_)
     accesses = accesses[~constant[accesses[:, 1] >> 12]]  # which have a cache of their own
     address, place, size = accesses[:, 0], accesses[:, 1], accesses[:, 2] >> 2
@@ -165,13 +169,23 @@ def _memory(accesses: NDArray[np.int64], one: grid.Grid) -> tuple[int, int, int,
     runs = np.flatnonzero(np.diff(place[order], prepend=-1))
     times = np.empty(len(accesses), np.int64)  # the how many-th a thread makes at this instruction
     times[order] = np.arange(len(accesses)) - np.repeat(runs, np.diff(np.append(runs, len(accesses))))
-    _, request = np.unique((place >> 12) << 40 | (place & 0xFFF) // WARP << 32 | times, return_inverse=True)
+    keys, request = np.unique((place >> 12) << 40 | (place & 0xFFF) // WARP << 32 | times, return_inverse=True)
     outer = ~inside
     sectors = _touched(request[outer], address[outer], size[outer], SECTOR)
     lines = _touched(request[outer], address[outer], size[outer], LINE)
     words = _touched(request[inside], address[inside] - begin, size[inside], 4)
     atomics = int(((accesses[:, 2] & 3) == the.ATOMIC)[outer].sum())
-    return len(np.unique(request[outer])), len(lines), len(sectors), len(np.unique(sectors[:, 1])), _most_in_a_bank(words), atomics
+    _, first = np.unique(sectors[:, 1], return_index=True)
+    count = len(one.program.sites)
+    touched, fresh = (np.bincount(keys[some] >> 40, minlength=count) for some in (sectors[:, 0], sectors[first, 0]))
+    missed = _by_block(fresh, one) / np.maximum(1, _by_block(touched, one))
+    return len(np.unique(request[outer])), len(lines), len(sectors), len(first), _most_in_a_bank(words), atomics, missed
+
+
+def _by_block(counts: NDArray[np.int64], one: grid.Grid) -> NDArray[np.float64]:
+    """Return what was counted at instructions that access memory by the basic blocks that they are in."""
+    home = {step.line: place for place, block in enumerate(one.program.blocks) for step in block}
+    return np.bincount([home[site.line] for site in one.program.sites], counts, minlength=len(one.program.blocks))
 
 
 def _touched(request: NDArray[np.int64], address: NDArray[np.int64], size: NDArray[np.int64], unit: int) -> NDArray[np.int64]:
