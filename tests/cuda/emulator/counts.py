@@ -185,7 +185,9 @@ def _memory(accesses: NDArray[np.int64], one: grid.Grid) -> tuple[int, int, int,
 def _by_block(counts: NDArray[np.int64], one: grid.Grid) -> NDArray[np.float64]:
     """Return what was counted at instructions that access memory by the basic blocks that they are in."""
     home = {step.line: place for place, block in enumerate(one.program.blocks) for step in block}
-    return np.bincount([home[site.line] for site in one.program.sites], counts, minlength=len(one.program.blocks))
+    found = np.zeros(len(one.program.blocks))
+    np.add.at(found, [home[site.line] for site in one.program.sites], counts)
+    return found
 
 
 def _touched(request: NDArray[np.int64], address: NDArray[np.int64], size: NDArray[np.int64], unit: int) -> NDArray[np.int64]:
