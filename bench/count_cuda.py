@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bench_cuda import LIMITS, SECOND
 from emulator import counts, grid, install
 from numba import cuda
 from numba.cuda import dispatcher
@@ -41,6 +40,7 @@ from tamis_kernels import (
     xxh3,
     yeo_johnson,
 )
+from tamis_kernels.cases import LIMITS, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
