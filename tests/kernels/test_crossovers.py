@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import config
 
 from tamis_kernels import backend, crossovers
 from tamis_kernels.crossovers import Measurement, Timing, least
@@ -242,17 +244,21 @@ def test_without_a_home_nothing_was_measured_and_nothing_can_be_kept(monkeypatch
         crossovers.save(FOUND)
 
 
+def nothing_installed(name: str) -> str:
+    raise metadata.PackageNotFoundError(name)
+
+
 def test_a_machine_is_told_by_its_gpu_driver_cpu_threads_and_tamis(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = SimpleNamespace(getDeviceProperties=lambda _number: {"name": b"NVIDIA H100"}, driverGetVersion=lambda: 13010)
     monkeypatch.setattr(importlib, "import_module", lambda _name: SimpleNamespace(cuda=SimpleNamespace(runtime=runtime)))
-    monkeypatch.setattr(crossovers.config, "ENABLE_CUDASIM", False)
+    monkeypatch.setattr(config, "ENABLE_CUDASIM", False)
     found = crossovers.machine()
     assert [*found] == [*HERE]
     assert (found["GPU"], found["driver"]) == ("NVIDIA H100", "for CUDA 13.01")
     assert all(found.values())
-    monkeypatch.setattr(crossovers.config, "ENABLE_CUDASIM", True)
+    monkeypatch.setattr(config, "ENABLE_CUDASIM", True)
     assert crossovers.machine()["GPU"] == "Numba's simulator"
-    monkeypatch.setattr(crossovers.metadata, "version", lambda _name: (_ for _ in ()).throw(crossovers.metadata.PackageNotFoundError))
+    monkeypatch.setattr(metadata, "version", nothing_installed)
     assert crossovers.machine()["tamis"] == "not installed"
 
 
