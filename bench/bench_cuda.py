@@ -48,7 +48,7 @@ from tamis_kernels import (
 )
 from tamis_kernels.backend import cuda_problem, resident, simulated
 from tamis_kernels.cases import LIMITS, SECOND
-from tamis_kernels.crossovers import Timing, least
+from tamis_kernels.crossovers import least
 from tamis_kernels.measure import equal
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ def crossovers(rows: Sequence[Row]) -> Iterator[str]:
     for case in dict.fromkeys(row.case for row in rows):
         lanes = {lane: [row for row in rows if (row.case, row.lane) == (case, lane)] for lane in (CUDA, CPU)}
         pairs = zip(lanes[CUDA], lanes[CPU], strict=True)
-        tried = [Timing(ours.work, median(ours.seconds), median(theirs.seconds)) for ours, theirs in pairs]
-        first, sizes = least(tried), ", ".join(f"{work:.3g}" for work in sorted(one.work for one in tried))
+        tried = [(ours.work, median(ours.seconds), median(theirs.seconds)) for ours, theirs in pairs]
+        first, sizes = least(tried), ", ".join(f"{work:.3g}" for work in sorted(work for work, _, _ in tried))
         said = "the CPU is faster" if first is None else f"CUDA is faster from {first:.3g} {lanes[CUDA][0].unit} on"
         yield f"crossover: {case}: {said} (of {sizes})"
 

@@ -79,7 +79,7 @@ def measured_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[C
     def measure(found: dict[str, float | None]) -> None:
         timings = {
             name: tuple(
-                crossovers.Timing(work, 1 if least is not None and work >= least else 3, 2) for work in sorted({1, least or 1, 10**9})
+                crossovers.Timing(work, 1 if least is not None and work >= least else 3, 2, 2) for work in sorted({1, least or 1, 10**9})
             )
             for name, least in found.items()
         }

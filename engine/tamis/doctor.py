@@ -43,7 +43,8 @@ def examine() -> dict[str, str]:
         "cores": f"{cores()} of {os.cpu_count()} usable",
         "memory": _memory(),
         "simd": ", ".join(flag for flag in _SIMD if flag in _flags()) or "none found",
-        "backend auto": backends["auto"],
+        "backend auto": backends["auto in a run"],
+        **({"auto in a call": backends["auto"]} if backends["auto"] != backends["auto in a run"] else {}),
         "backend cpu": backends["cpu"],
         "backend cuda": backends["cuda"],
     }
@@ -57,14 +58,14 @@ def examine() -> dict[str, str]:
 
 def measure_backends(say: Callable[[str], None]) -> dict[str, Any]:
     """Time kernels on GPU and CPU, let `auto` go by it from now on, and return what was found; the table is said line by line."""
-    from tamis_kernels import doctor
-    from tamis_kernels.measure import keep, measure
+    from tamis_kernels.measure import auto, keep, measure
 
     found = measure(say)
     file = str(keep(found))
     say(f"kept in {file}")
-    say(f"backend auto: {doctor()['auto']}")
-    return {"file": file, "crossovers": found.crossovers(), **found.to_json()}
+    say(auto())
+    crossovers = {"call": found.crossovers(run=False), "run": found.crossovers(run=True)}
+    return {"file": file, "crossovers": crossovers, **found.to_json()}
 
 
 def _cpuinfo(key: str) -> str:

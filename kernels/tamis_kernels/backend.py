@@ -127,23 +127,24 @@ def without_cuda() -> tuple[str, ...]:
 
 def _auto() -> Backend:
     problem = cuda_problem()
-    return Backend("cpu", f"auto: {problem}") if problem else measured()
+    return Backend("cpu", f"auto: {problem}") if problem else measured(run=False)
 
 
 @cache
-def measured() -> Backend:
-    """Return what `auto` is where CUDA can run: what was measured on this machine says; it is read once."""
+def measured(*, run: bool) -> Backend:
+    """Return what `auto` is where CUDA can run, for a call or a run: what was measured on this machine says; it is read once."""
     found = crossovers.load()
     if isinstance(found, str):
         return Backend("cpu", f"auto: {found}")
     stay = (*without_cuda(), *ROUNDED_OTHERWISE)
-    least = {name: size for name, size in found.crossovers().items() if folder_of(name) not in stay}
+    least = {name: size for name, size in found.crossovers(run=run).items() if folder_of(name) not in stay}
     source = f"auto: as measured on this machine on {found.day}"
+    other = "all threads of the CPU" if run else "a call on the CPU"
     if not least:
-        return Backend("cpu", f"{source}, the CPU is faster in all operations")
+        return Backend("cpu", f"{source}, CUDA is slower than {other} in all operations")
     told = ", ".join(f"{name} from {crossovers.size(size)} on" for name, size in sorted(least.items()))
     never = tuple(dict.fromkeys(name for name in (*found.timings, *stay) if name not in least))
-    return Backend("cuda", f"{source}, CUDA is faster in {told}; all else runs on the CPU", never, least=least)
+    return Backend("cuda", f"{source}, CUDA is faster than {other} in {told}; all else runs on the CPU", never, least=least)
 
 
 def _cuda() -> Backend:
@@ -198,6 +199,8 @@ def resolve_for_run(backend: BackendName | Backend = "auto", memory: int | None 
         As `resolve`.
     """
     chosen = resolve(backend)
+    if backend == "auto" and not _runs and not cuda_problem():
+        chosen = measured(run=True)
     if memory is not None and memory < LEAST_MEMORY:
         message = f"--gpu-memory {memory / 1e6:.0f}MB is too little: give {LEAST_MEMORY / 1e6:.0f}MB or more, or leave it out"
         raise ArgumentError(message)
@@ -267,7 +270,7 @@ def implementation(operation: str, backend: BackendName | Backend, work: float =
 
 
 def doctor() -> dict[str, str]:
-    """Return, per backend, whether it can run here; `auto` says which one it takes and why."""
-    chosen = resolve("auto")
+    """Return, per backend, whether it can run here; `auto` says which one it takes and why, in a call and in a run."""
     ready = f"ready, but for {', '.join(without_cuda())}" if without_cuda() else "ready"
-    return {"cpu": "ready", "cuda": cuda_problem() or ready, "auto": f"{chosen.name} ({chosen.reason})"}
+    call, run = (f"{chosen.name} ({chosen.reason})" for chosen in (resolve(), resolve_for_run()))
+    return {"cpu": "ready", "cuda": cuda_problem() or ready, "auto": call, "auto in a run": run}

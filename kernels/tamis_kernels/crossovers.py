@@ -31,18 +31,39 @@ MOST_KEPT = 16
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Bytes handed over to an operation, and the seconds that the median run took on either side."""
+    """What the median run of an operation took.
+
+    Attributes
+    ----------
+    work
+        Bytes handed over.
+    cuda, cpu
+        Seconds of a call on either side.
+    shared
+        Seconds a call while each thread of the CPU makes such calls by itself, as the workers of a run do: many operations have one thread.
+    """
 
     work: float
     cuda: float
     cpu: float
+    shared: float
+
+    def beside(self, *, run: bool) -> tuple[float, float, float]:
+        """Return the work, and the seconds of CUDA and of what it is compared with: a call, or a CPU that is busy on all threads."""
+        return self.work, self.cuda, min(self.cpu, self.shared) if run else self.cpu
 
 
-def least(timings: Iterable[Timing]) -> float | None:
-    """Return the smallest of the sizes tried that, as all larger ones, CUDA was faster with; None where there is none."""
-    timings = [*timings]
-    lost = max((one.work for one in timings if one.cuda >= one.cpu), default=-math.inf)
-    return min((one.work for one in timings if one.work > lost), default=None)
+def least(tried: Iterable[tuple[float, float, float]]) -> float | None:
+    """Return the smallest work from which on CUDA was faster, of all that was tried; None where it never was.
+
+    Parameters
+    ----------
+    tried
+        Work, and seconds on CUDA and on the CPU.
+    """
+    tried = [*tried]
+    lost = max((work for work, cuda, cpu in tried if cuda >= cpu), default=-math.inf)
+    return min((work for work, _, _ in tried if work > lost), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +84,10 @@ class Measurement:
     day: str
     timings: Mapping[str, tuple[Timing, ...]]
 
-    def crossovers(self) -> dict[str, float]:
-        """Return the bytes from which on CUDA is faster, of the operations that it is faster with."""
-        return {name: size for name, timings in self.timings.items() if (size := least(timings)) is not None}
+    def crossovers(self, *, run: bool) -> dict[str, float]:
+        """Return the bytes from which on CUDA is faster, of the operations that it is faster with: in a call alone, or in a run."""
+        found = {name: least(one.beside(run=run) for one in timings) for name, timings in self.timings.items()}
+        return {name: size for name, size in found.items() if size is not None}
 
     def to_json(self) -> dict[str, Any]:
         """Return what a file holds of it."""

@@ -8,6 +8,7 @@ Nothing is timed whose result is not that of the CPU to the bit. `backend="auto"
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numba import get_num_threads, set_num_threads
 
 from tamis_kernels import backend, crossovers
 from tamis_kernels.cases import CASES
@@ -37,6 +39,7 @@ FEW = (200, 800)
 RUNS = 5
 ENOUGH = 2.0
 """Seconds of both after which no further run is made."""
+WIDTH = 26
 LONGEST = 0.25
 """Seconds of a run of both after which no larger inputs are tried: they would take some eight times as long."""
 
@@ -72,8 +75,8 @@ def measure(
     sizes = sizes or (FEW if backend.simulated() else SIZES)
     here = crossovers.machine()
     say(", ".join(f"{name} {value}" for name, value in here.items()))
-    say("MB/s on CUDA / on the CPU, by the bytes handed over; from: the bytes from which on CUDA is faster")
-    say(f"{'operation':<26}{'from':>9}" + "".join(f"{size(one):>19}" for one in sizes))
+    say("MB/s on CUDA / in a call on the CPU / in calls on all its threads, by the bytes handed over; and from which on CUDA is faster")
+    say(f"{'operation':<26}{'in a call':>10}{'in a run':>10}" + "".join(f"{size(one):>{WIDTH}}" for one in sizes))
     timings = {}
     for name, make in cases.items():
         timings[name], alike = _tried(make, sizes, clock)
@@ -111,10 +114,19 @@ def _tried(make: Make, sizes: Sequence[int], clock: Clock) -> tuple[tuple[Timing
 
 
 def _timing(case: Case, clock: Clock) -> Timing:
-    """Time both in turns, so that a drift of the machine hits both alike."""
-    runs: list[list[float]] = []
-    while len(runs) < RUNS and sum(map(sum, runs)) < ENOUGH:
-        runs.append([_seconds(partial(case.call, backend=where), clock) for where in ("cuda", "cpu")])
+    """Time all in turns, so that a drift of the machine hits them alike."""
+    threads = get_num_threads()
+    on_cpu = partial(case.call, backend="cpu")
+    runs: list[tuple[float, float, float]] = []
+    with ThreadPoolExecutor(threads, initializer=set_num_threads, initargs=(1,)) as pool:
+
+        def side_by_side() -> None:
+            for done in [pool.submit(on_cpu) for _ in range(threads)]:
+                done.result()
+
+        while len(runs) < RUNS and sum(map(sum, runs)) < ENOUGH:
+            cuda, cpu = (_seconds(call, clock) for call in (partial(case.call, backend="cuda"), on_cpu))
+            runs.append((cuda, cpu, _seconds(side_by_side, clock) / threads))
     return Timing(case.work, *map(median, zip(*runs, strict=True)))
 
 
@@ -143,10 +155,20 @@ def _same_bits(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> boo
 
 def _row(name: str, timings: Sequence[Timing], *, alike: bool) -> str:
     if not alike:
-        return f"{name:<26}    never  CUDA gives other bits than the CPU"
-    first = least(timings)
-    rates = (f"{one.work / one.cuda / 1e6:.3g} / {one.work / one.cpu / 1e6:.3g}" for one in timings)
-    return f"{name:<26}{'never' if first is None else size(first):>9}" + "".join(f"  {rate:>17}" for rate in rates)
+        return f"{name:<26}{'never':>10}{'never':>10}  CUDA gives other bits than the CPU"
+    found = [least(one.beside(run=run) for one in timings) for run in (False, True)]
+    rates = (" / ".join(f"{one.work / seconds / 1e6:.3g}" for seconds in (one.cuda, one.cpu, one.shared)) for one in timings)
+    return (
+        f"{name:<26}"
+        + "".join(f"{'never' if one is None else size(one):>10}" for one in found)
+        + "".join(f"  {rate:>{WIDTH - 2}}" for rate in rates)
+    )
+
+
+def auto() -> str:
+    """Say what `auto` takes from now on."""
+    told = backend.doctor()
+    return f"backend auto in a call: {told['auto']}\nbackend auto in a run: {told['auto in a run']}"
 
 
 def main() -> None:
@@ -154,7 +176,7 @@ def main() -> None:
     try:
         found = measure(_print)
         _print(f"kept in {keep(found)}")
-        _print(f"backend auto: {backend.doctor()['auto']}")
+        _print(auto())
     except KernelError as error:
         sys.exit(f"tamis: {error}")
 

@@ -123,7 +123,7 @@ def test_a_run_on_cuda_leaves_the_same_bytes(corpus: Path, tmp_path: Path, measu
     assert runs["cuda"].manifest["backend"]["name"] == "cuda"
     reasons = {row["reason"] for row in runs["cuda"].manifest["counts"]["by_reason"]}
     assert reasons == {"exact_duplicate", "near_duplicate_text", "near_duplicate_picture", "truncated", "no_values"}
-    by = "auto: as measured on this machine on 2026-01-02, CUDA is faster in"
+    by = "auto: as measured on this machine on 2026-01-02, CUDA is faster than all threads of the CPU in"
     found = "fss.text_signatures from 1 B on, moments from 200 B on, photos from 30 kB on, sensor from 1 GB on, xxh3 from 100 B on"
     assert runs["auto"].manifest["backend"] == {"name": "cuda", "reason": f"{by} {found}; all else runs on the CPU"}
     one = told(tmp_path / "cpu")

@@ -203,16 +203,21 @@ def test_wrong_commands_are_one_line(tmp_path: Path, words: list[str], status: i
 
 
 def test_doctor_measures_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch, measured_here: Any) -> None:  # noqa: ARG001 - an empty cache
-    found = Measurement({"GPU": "A"}, "2026-01-02", {"moments": (Timing(80, 1.0, 2.0),)})
+    found = Measurement({"GPU": "A"}, "2026-01-02", {"moments": (Timing(80, 1.0, 2.0, 0.5),)})
     monkeypatch.setattr(crossovers, "machine", lambda: {"GPU": "A"})
     monkeypatch.setattr("tamis_kernels.measure.measure", lambda say: say("a table") or found)
-    assert json.loads(call("doctor", "--json").stdout)["backend auto"] == f"cpu (auto: {crossovers.NOTHING})"
+    before = json.loads(call("doctor", "--json").stdout)
+    assert (before["backend auto"], "auto in a call" in before) == (f"cpu (auto: {crossovers.NOTHING})", False)
+    by = "auto: as measured on this machine on 2026-01-02, CUDA is"
+    one = f"cuda ({by} faster than a call on the CPU in moments from 80 B on; all else runs on the CPU)"
+    run = f"cpu ({by} slower than all threads of the CPU in all operations)"
     told = call("doctor", "--measure").stdout.splitlines()
-    assert told[:2] == ["a table", f"kept in {crossovers.path()}"]
-    assert "cuda (auto: as measured on this machine on 2026-01-02, CUDA is faster in moments from 80 B on;" in told[2]
-    assert json.loads(call("doctor", "--json").stdout)["backend auto"] == told[2].removeprefix("backend auto: ")
+    assert told == ["a table", f"kept in {crossovers.path()}", f"backend auto in a call: {one}", f"backend auto in a run: {run}"]
+    after = json.loads(call("doctor", "--json").stdout)
+    assert (after["backend auto"], after["auto in a call"]) == (run, one)
     as_json = json.loads(call("doctor", "--measure", "--json").stdout)
-    assert as_json == {"file": str(crossovers.path()), "crossovers": {"moments": 80}} | json.loads(json.dumps(found.to_json()))
+    kept = {"file": str(crossovers.path()), "crossovers": {"call": {"moments": 80}, "run": {}}}
+    assert as_json == kept | json.loads(json.dumps(found.to_json()))
 
 
 def test_doctor_without_a_gpu_measures_nothing_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

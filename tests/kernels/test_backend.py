@@ -81,7 +81,12 @@ def test_auto_takes_the_cpu_and_says_why(monkeypatch: pytest.MonkeyPatch) -> Non
     assert backend.doctor()["cuda"] == "ready"
     monkeypatch.setattr(backend, "cuda_problem", lambda: "no card")
     assert backend.resolve("auto") == backend.Backend("cpu", "auto: no card")
-    assert backend.doctor() == {"cpu": "ready", "cuda": "no card", "auto": "cpu (auto: no card)"}
+    assert backend.doctor() == {
+        "cpu": "ready",
+        "cuda": "no card",
+        "auto": "cpu (auto: no card)",
+        "auto in a run": "cpu (auto: no card)",
+    }
 
 
 def test_cuda_asked_for_by_name_never_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:

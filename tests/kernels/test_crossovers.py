@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,8 +29,9 @@ if TYPE_CHECKING:
     MeasuredHere = Callable[[dict[str, float | None]], None]
 
 HERE = {"GPU": "A", "driver": "1", "CPU": "B", "threads": "2", "tamis": "0"}
-TIMINGS = st.lists(st.builds(Timing, st.integers(1, 50), st.integers(1, 3), st.integers(1, 3)), max_size=8)
-FOUND = Measurement(HERE, "2026-01-02", {"moments": (Timing(10, 2.0, 1.0), Timing(80, 0.5, 1.5)), "png": ()})
+TRIED = st.lists(st.tuples(st.integers(1, 50), st.integers(1, 3), st.integers(1, 3)), max_size=8)
+TIMINGS = st.lists(st.builds(Timing, st.integers(1, 50), *[st.integers(1, 3)] * 3), max_size=8)
+FOUND = Measurement(HERE, "2026-01-02", {"moments": (Timing(10, 2.0, 1.0, 1.0), Timing(80, 0.5, 1.5, 0.4)), "png": ()})
 
 
 @pytest.mark.parametrize(
@@ -43,28 +47,40 @@ FOUND = Measurement(HERE, "2026-01-02", {"moments": (Timing(10, 2.0, 1.0), Timin
     ids=["nothing tried", "never", "from the larger", "always", "lost between", "a tie is lost"],
 )
 def test_cuda_is_faster_from_the_smallest_size_on_above_which_it_never_loses(tried: list[tuple[int, int, int]], wanted: int | None) -> None:
-    assert least(Timing(*one) for one in tried) == wanted
+    assert least(tried) == wanted
 
 
-@given(TIMINGS)
-def test_at_no_size_tried_the_slower_one_is_taken_above_the_crossover(timings: list[Timing]) -> None:
-    first = least(timings)
-    assert all(one.cuda < one.cpu for one in timings if first is not None and one.work >= first)
-    below = [one for one in timings if first is None or one.work < first]
-    assert not below or any(one.cuda >= one.cpu for one in below if one.work == max(other.work for other in below))
+@given(TRIED)
+def test_above_the_crossover_cuda_never_lost_and_right_below_it_did(tried: list[tuple[int, int, int]]) -> None:
+    first = least(tried)
+    assert all(cuda < cpu for work, cuda, cpu in tried if first is not None and work >= first)
+    below = [one for one in tried if first is None or one[0] < first]
+    assert not below or any(cuda >= cpu for work, cuda, cpu in below if work == max(below)[0])
 
 
 @given(TIMINGS, st.integers(0, 60), st.integers(0, 60))
 def test_more_work_never_goes_back_to_the_cpu(timings: list[Timing], one: int, other: int) -> None:
     found = Measurement(HERE, "2026-01-02", {"moments": tuple(timings)})
-    chosen = backend.Backend("cuda", "a test", least=found.crossovers())
-    assert chosen.on_gpu("moments", min(one, other)) <= chosen.on_gpu("moments", max(one, other)) <= chosen.on_gpu("moments")
+    call, run = (backend.Backend("cuda", "a test", least=found.crossovers(run=run)) for run in (False, True))
+    for chosen in (call, run):
+        assert chosen.on_gpu("moments", min(one, other)) <= chosen.on_gpu("moments", max(one, other)) <= chosen.on_gpu("moments")
+    assert run.on_gpu("moments", one) <= call.on_gpu("moments", one)
 
 
 def test_without_a_measurement_auto_is_the_cpu_and_says_what_to_do(measured_here: MeasuredHere) -> None:  # noqa: ARG001 - an empty cache
     assert backend.resolve().name == backend.resolve_for_run().name == "cpu"
     assert backend.resolve().reason == f"auto: {crossovers.NOTHING}"
     assert "nothing was measured on this machine; run `tamis doctor --measure`" in backend.doctor()["auto"]
+
+
+def test_where_auto_is_the_cpu_no_cuda_module_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy, tamis_kernels.measure; from tamis_kernels import moments; "
+        "moments.accumulate(numpy.ones(3)); moments.accumulate(numpy.ones(3), backend='auto'); "
+        "sys.exit(any(name.startswith('tamis_kernels.') and ('cuda' in name or 'device' in name) for name in sys.modules))"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 
 def test_auto_decides_by_the_bytes_that_are_handed_over(measured_here: MeasuredHere) -> None:
@@ -77,8 +93,8 @@ def test_auto_decides_by_the_bytes_that_are_handed_over(measured_here: MeasuredH
     assert not any(chosen.on_gpu(name, 10**12) or chosen.on_gpu(name) for name in unmeasured)
     assert chosen.on_cpu == ("png", "ranks", "yeo_johnson")
     assert chosen.reason == (
-        "auto: as measured on this machine on 2026-01-02, CUDA is faster in moments from 8 kB on, moments.accumulate_fixed from 80 B on; "
-        "all else runs on the CPU"
+        "auto: as measured on this machine on 2026-01-02, CUDA is faster than a call on the CPU in moments from 8 kB on, "
+        "moments.accumulate_fixed from 80 B on; all else runs on the CPU"
     )
     assert backend.implementation("moments", "auto", 7999).__name__ == "tamis_kernels.moments.cpu"
     assert backend.implementation("png", "auto").__name__ == "tamis_kernels.png.cpu"
@@ -101,7 +117,7 @@ def test_a_run_takes_cuda_where_one_operation_wins_and_says_which(measured_here:
     chosen = backend.resolve_for_run("auto", 10**9)
     assert (chosen.name, chosen.memory, chosen.least) == ("cuda", 10**9, {"moments": 8000})
     assert chosen.on_cpu == ("png", "ranks", "yeo_johnson")
-    assert "CUDA is faster in moments from 8 kB on; all else runs on the CPU" in chosen.reason
+    assert "CUDA is faster than all threads of the CPU in moments from 8 kB on; all else runs on the CPU" in chosen.reason
     with backend.running(chosen):
         assert backend.resolve() is backend.resolve("cuda") is chosen
     monkeypatch.setattr(backend, "without_cuda", lambda: ("moments",))
@@ -109,10 +125,18 @@ def test_a_run_takes_cuda_where_one_operation_wins_and_says_which(measured_here:
     assert backend.resolve_for_run().name == "cpu"
 
 
+def test_a_run_compares_with_all_threads_of_the_cpu(measured_here: MeasuredHere) -> None:  # noqa: ARG001
+    crossovers.save(FOUND)
+    assert backend.resolve().on_gpu("moments", 80)
+    assert backend.resolve_for_run().reason.endswith("CUDA is slower than all threads of the CPU in all operations")
+    told = backend.doctor()
+    assert [told[name].split()[0] for name in ("auto", "auto in a run")] == ["cuda", "cpu"]
+
+
 def test_where_nothing_wins_a_run_is_the_cpus(measured_here: MeasuredHere) -> None:
     measured_here({"moments": None, "png": None, "yeo_johnson": 1})
     assert backend.resolve_for_run() == backend.Backend(
-        "cpu", "auto: as measured on this machine on 2026-01-02, the CPU is faster in all operations"
+        "cpu", "auto: as measured on this machine on 2026-01-02, CUDA is slower than all threads of the CPU in all operations"
     )
 
 
@@ -142,8 +166,8 @@ def test_a_file_gives_back_what_was_measured(measured_here: MeasuredHere) -> Non
     assert crossovers.load() == crossovers.NOTHING
     file = crossovers.save(FOUND)
     assert crossovers.load() == FOUND
-    assert FOUND.crossovers() == {"moments": 80}
-    later = Measurement(HERE, "2026-01-03", {"moments": (Timing(10, 1.0, 2.0),)})
+    assert (FOUND.crossovers(run=False), FOUND.crossovers(run=True)) == ({"moments": 80}, {})
+    later = Measurement(HERE, "2026-01-03", {"moments": (Timing(10, 1.0, 2.0, 2.0),)})
     crossovers.save(later)
     assert crossovers.load() == later
     assert len(json.loads(file.read_text())["measurements"]) == 1
@@ -185,9 +209,9 @@ def told(**changes: Any) -> bytes:
     [
         b"", b"{", b"[]", b"{}", b"\xff\xfe", b"null", b'{"measurements": 3}', b'{"measurements": [3]}', b'{"measurements": [{}]}',
         b"[" * 100_000, told(machine=3), told(timings=[]), told(timings={"moments": 3}), told(timings={"moments": [3]}),
-        told(timings={"moments": [[1, 2]]}), told(timings={"moments": [[1, 2, -1]]}), told(timings={"moments": [[1, 2, "3"]]}),
-        told(timings={"moments": [[1, 2, math.nan]]}), told(timings={"moments": [[math.inf, 2, 3]]}),
-        told(timings={"moments": [[True, 2, 3]]}),
+        told(timings={"moments": [[1, 2, 3]]}), told(timings={"moments": [[1, 2, 3, -1]]}), told(timings={"moments": [[1, 2, 3, "4"]]}),
+        told(timings={"moments": [[1, 2, 3, math.nan]]}), told(timings={"moments": [[math.inf, 2, 3, 4]]}),
+        told(timings={"moments": [[True, 2, 3, 4]]}),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_left_aside_with_a_line(measured_here: MeasuredHere, content: bytes) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import get_num_threads
 
 from backends import at_most
 from tamis_kernels import backend, crossovers, jpeg, measure, moments
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
     MeasuredHere = Callable[[dict[str, float | None]], None]
 
 HERE = {"GPU": "A", "driver": "1", "CPU": "B", "threads": "2", "tamis": "0"}
-FOUND = Measurement(HERE, "2026-01-02", {"moments": (Timing(80, 0.5, 1.5),)})
+FOUND = Measurement(HERE, "2026-01-02", {"moments": (Timing(80, 0.5, 1.5, 1.5),)})
 
 
-def stand_in(cuda: float, cpu: float) -> Callable[[], float]:
-    """Return a clock by which every run of CUDA takes so long, and every one of the CPU."""
-    return partial(next, accumulate(cycle((0.0, cuda, 0.0, cpu))))
+def stand_in(cuda: float, cpu: float, shared: float = 1.0) -> Callable[[], float]:
+    """Return a clock by which a call takes so long on CUDA, on the CPU, and on a CPU of which each thread makes such calls."""
+    return partial(next, accumulate(cycle((0.0, cuda, 0.0, cpu, 0.0, shared * get_num_threads()))))
 
 
 def case_of(*, right: bool = True) -> Callable[..., Case]:
@@ -43,15 +44,16 @@ def case_of(*, right: bool = True) -> Callable[..., Case]:
 def test_sizes_are_tried_until_a_run_takes_long(measured_here: MeasuredHere) -> None:  # noqa: ARG001
     lines: list[str] = []
     for cuda, cpu, sizes in ((0.01, 0.02, (100, 800, 6400)), (0.2, 0.1, (100,)), (0.01, 0.3, (100,)), (3.0, 3.0, (100,))):
-        found = measure.measure(lines.append, sizes=(100, 800, 6400), cases={"moments": case_of()}, clock=stand_in(cuda, cpu))
+        found = measure.measure(lines.append, sizes=(100, 800, 6400), cases={"moments": case_of()}, clock=stand_in(cuda, cpu, 0.015))
         assert [one.work for one in found.timings["moments"]] == [*sizes]
-        assert [(one.cuda, one.cpu) for one in found.timings["moments"]] == [pytest.approx((cuda, cpu))] * len(sizes)
-        assert found.crossovers() == ({"moments": 100} if cuda < cpu else {})
+        assert [(one.cuda, one.cpu, one.shared) for one in found.timings["moments"]] == [pytest.approx((cuda, cpu, 0.015))] * len(sizes)
+        assert found.crossovers(run=False) == ({"moments": 100} if cuda < cpu else {})
+        assert found.crossovers(run=True) == ({"moments": 100} if cuda < 0.015 else {})
         assert found.machine == HERE
     assert lines[0] == "GPU A, driver 1, CPU B, threads 2, tamis 0"
-    assert " ".join(lines[2].split()) == "operation from 100 B 800 B 6.4 kB"
-    assert " ".join(lines[3].split()) == "moments 100 B 0.01 / 0.005 0.08 / 0.04 0.64 / 0.32"
-    assert lines[7].split()[:2] == ["moments", "never"]
+    assert " ".join(lines[2].split()) == "operation in a call in a run 100 B 800 B 6.4 kB"
+    assert " ".join(lines[3].split()) == "moments 100 B 100 B 0.01 / 0.005 / 0.00667 0.08 / 0.04 / 0.0533 0.64 / 0.32 / 0.427"
+    assert lines[7].split()[:3] == ["moments", "never", "never"]
 
 
 def test_where_cuda_gives_other_bits_nothing_is_timed_and_auto_leaves_it(measured_here: MeasuredHere) -> None:  # noqa: ARG001
@@ -59,7 +61,7 @@ def test_where_cuda_gives_other_bits_nothing_is_timed_and_auto_leaves_it(measure
     cases = {"png": case_of(right=False), "moments": case_of()}
     found = measure.measure(lines.append, sizes=(100,), cases=cases, clock=stand_in(0.01, 0.02))
     assert found.timings["png"] == ()
-    assert " ".join(lines[3].split()) == "png never CUDA gives other bits than the CPU"
+    assert " ".join(lines[3].split()) == "png never never CUDA gives other bits than the CPU"
     with pytest.raises(KernelError, match=r"CUDA gave other bits than the CPU in png: .* Please report this"):
         measure.keep(found)
     assert [backend.resolve().on_gpu(name, 100) for name in ("png", "moments")] == [False, True]
@@ -85,7 +87,7 @@ def test_the_program_prints_keeps_and_tells(
     monkeypatch.setattr(measure, "measure", lambda say: say("a table") or FOUND)
     assert backend.resolve().name == "cpu"
     measure.main()
-    assert capsys.readouterr().out.splitlines() == ["a table", f"kept in {crossovers.path()}", f"backend auto: {backend.doctor()['auto']}"]
+    assert capsys.readouterr().out.splitlines() == ["a table", f"kept in {crossovers.path()}", *measure.auto().splitlines()]
     assert backend.resolve().name == "cuda"
 
 
@@ -156,8 +158,8 @@ def test_all_is_measured_kept_and_gone_by(measured_here: MeasuredHere, monkeypat
     found = measure.measure(lines.append, sizes=(90,), clock=stand_in(0.01, 0.02))
     measure.keep(found)
     assert len(lines) == 3 + len(CASES)
-    assert found.crossovers() == {name: CASES[name](np.random.default_rng(90), 90).work for name in CASES}
-    assert backend.resolve().least == found.crossovers()
+    assert found.crossovers(run=False) == {name: CASES[name](np.random.default_rng(90), 90).work for name in CASES}
+    assert backend.resolve().least == found.crossovers(run=False)
 
 
 @pytest.mark.gpu
