@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 REMEDY = "run `tamis doctor --measure`, or where the engine is not installed `python -m tamis_kernels.measure`"
 NOTHING = f"nothing was measured on this machine; {REMEDY}"
+MARGIN = 1.2
+"""How many times as fast CUDA must be: less is within the noise of a busy machine, and no reason to move a run."""
 MOST_KEPT = 16
 """Measurements that a file holds, the newest: a home may be that of several machines."""
 
@@ -49,8 +51,8 @@ class Timing:
     shared: float
 
     def beside(self, *, run: bool) -> tuple[float, float, float]:
-        """Return the work, and the seconds of CUDA and of what it is compared with: a call, or a CPU that is busy on all threads."""
-        return self.work, self.cuda, min(self.cpu, self.shared) if run else self.cpu
+        """Return the work, the seconds of CUDA with the margin, and those of a call on the CPU, or of one on a CPU in a run."""
+        return self.work, MARGIN * self.cuda, min(self.cpu, self.shared) if run else self.cpu
 
 
 def least(tried: Iterable[tuple[float, float, float]]) -> float | None:
@@ -208,6 +210,6 @@ def save(measured: Measurement) -> Path:
 def size(work: float) -> str:
     """Return bytes as a person reads them."""
     for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if work >= one:
+        if work >= 0.9995 * one:  # which three digits round to it
             return f"{work / one:.3g} {unit}"
     return f"{work:.3g} B"

@@ -37,7 +37,7 @@ SIZES = (16_000, 128_000, 1_000_000, 8_000_000, 64_000_000)
 FEW = (200, 800)
 """What the simulator gets through."""
 RUNS = 5
-ENOUGH = 2.0
+ENOUGH = 1.0
 """Seconds of both after which no further run is made."""
 WIDTH = 26
 LONGEST = 0.25
@@ -51,7 +51,7 @@ def measure(
     cases: Mapping[str, Make] = CASES,
     clock: Clock = perf_counter,
 ) -> Measurement:
-    """Time operations on both backends; it takes a minute or two, and some more where kernels are compiled first.
+    """Time operations on both backends; it takes a few minutes, many of them where kernels are compiled first.
 
     Parameters
     ----------
@@ -157,12 +157,16 @@ def _row(name: str, timings: Sequence[Timing], *, alike: bool) -> str:
     if not alike:
         return f"{name:<26}{'never':>10}{'never':>10}  CUDA gives other bits than the CPU"
     found = [least(one.beside(run=run) for one in timings) for run in (False, True)]
-    rates = (" / ".join(f"{one.work / seconds / 1e6:.3g}" for seconds in (one.cuda, one.cpu, one.shared)) for one in timings)
+    rates = (" / ".join(_rate(one.work / seconds) for seconds in (one.cuda, one.cpu, one.shared)) for one in timings)
     return (
         f"{name:<26}"
         + "".join(f"{'never' if one is None else size(one):>10}" for one in found)
         + "".join(f"  {rate:>{WIDTH - 2}}" for rate in rates)
     )
+
+
+def _rate(bytes_a_second: float) -> str:
+    return f"{bytes_a_second / 1e6:.3g}" if bytes_a_second < 1e9 else f"{bytes_a_second / 1e6:.0f}"
 
 
 def auto() -> str:

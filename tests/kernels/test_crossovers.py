@@ -50,6 +50,12 @@ def test_cuda_is_faster_from_the_smallest_size_on_above_which_it_never_loses(tri
     assert least(tried) == wanted
 
 
+@pytest.mark.parametrize(("cuda", "faster"), [(10.0, False), (8.4, False), (8.3, True)])
+def test_cuda_must_be_faster_by_more_than_noise(cuda: float, faster: bool) -> None:
+    found = Measurement(HERE, "2026-01-02", {"moments": (Timing(80, cuda, 10.0, 10.0),)})
+    assert (found.crossovers(run=False), found.crossovers(run=True)) == (({"moments": 80},) * 2 if faster else ({}, {}))
+
+
 @given(TRIED)
 def test_above_the_crossover_cuda_never_lost_and_right_below_it_did(tried: list[tuple[int, int, int]]) -> None:
     first = least(tried)
@@ -286,6 +292,8 @@ def test_a_machine_is_told_by_its_gpu_driver_cpu_threads_and_tamis(monkeypatch: 
     assert crossovers.machine()["tamis"] == "not installed"
 
 
-@pytest.mark.parametrize(("work", "wanted"), [(0, "0 B"), (999, "999 B"), (16_000, "16 kB"), (1_234_567, "1.23 MB"), (8e9, "8 GB")])
+@pytest.mark.parametrize(
+    ("work", "wanted"), [(0, "0 B"), (999, "999 B"), (999_996, "1 MB"), (16_000, "16 kB"), (1_234_567, "1.23 MB"), (8e9, "8 GB")]
+)
 def test_sizes_are_told_in_bytes(work: float, wanted: str) -> None:
     assert crossovers.size(work) == wanted

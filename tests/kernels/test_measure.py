@@ -53,6 +53,7 @@ def test_sizes_are_tried_until_a_run_takes_long(measured_here: MeasuredHere) -> 
     assert lines[0] == "GPU A, driver 1, CPU B, threads 2, tamis 0"
     assert " ".join(lines[2].split()) == "operation in a call in a run 100 B 800 B 6.4 kB"
     assert " ".join(lines[3].split()) == "moments 100 B 100 B 0.01 / 0.005 / 0.00667 0.08 / 0.04 / 0.0533 0.64 / 0.32 / 0.427"
+    assert measure._rate(2.345e10) == "23450"
     assert lines[7].split()[:3] == ["moments", "never", "never"]
 
 
