@@ -141,7 +141,7 @@ def measured(*, run: bool) -> Backend:
     source = f"auto: as measured on this machine on {found.day}"
     other = "all threads of the CPU" if run else "a call on the CPU"
     if not least:
-        return Backend("cpu", f"{source}, CUDA is slower than {other} in all operations")
+        return Backend("cpu", f"{source}, CUDA is no faster than {other} in all operations")
     told = ", ".join(f"{name} from {crossovers.size(size)} on" for name, size in sorted(least.items()))
     never = tuple(dict.fromkeys(name for name in (*found.timings, *stay) if name not in least))
     return Backend("cuda", f"{source}, CUDA is faster than {other} in {told}; all else runs on the CPU", never, least=least)

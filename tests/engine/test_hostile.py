@@ -210,7 +210,7 @@ def test_doctor_measures_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch, m
     assert (before["backend auto"], "auto in a call" in before) == (f"cpu (auto: {crossovers.NOTHING})", False)
     by = "auto: as measured on this machine on 2026-01-02, CUDA is"
     one = f"cuda ({by} faster than a call on the CPU in moments from 80 B on; all else runs on the CPU)"
-    run = f"cpu ({by} slower than all threads of the CPU in all operations)"
+    run = f"cpu ({by} no faster than all threads of the CPU in all operations)"
     told = call("doctor", "--measure").stdout.splitlines()
     assert told == ["a table", f"kept in {crossovers.path()}", f"backend auto in a call: {one}", f"backend auto in a run: {run}"]
     after = json.loads(call("doctor", "--json").stdout)

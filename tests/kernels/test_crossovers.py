@@ -134,7 +134,7 @@ def test_a_run_takes_cuda_where_one_operation_wins_and_says_which(measured_here:
 def test_a_run_compares_with_all_threads_of_the_cpu(measured_here: MeasuredHere) -> None:  # noqa: ARG001
     crossovers.save(FOUND)
     assert backend.resolve().on_gpu("moments", 80)
-    assert backend.resolve_for_run().reason.endswith("CUDA is slower than all threads of the CPU in all operations")
+    assert backend.resolve_for_run().reason.endswith("CUDA is no faster than all threads of the CPU in all operations")
     told = backend.doctor()
     assert [told[name].split()[0] for name in ("auto", "auto in a run")] == ["cuda", "cpu"]
 
@@ -142,7 +142,7 @@ def test_a_run_compares_with_all_threads_of_the_cpu(measured_here: MeasuredHere)
 def test_where_nothing_wins_a_run_is_the_cpus(measured_here: MeasuredHere) -> None:
     measured_here({"moments": None, "png": None, "yeo_johnson": 1})
     assert backend.resolve_for_run() == backend.Backend(
-        "cpu", "auto: as measured on this machine on 2026-01-02, CUDA is slower than all threads of the CPU in all operations"
+        "cpu", "auto: as measured on this machine on 2026-01-02, CUDA is no faster than all threads of the CPU in all operations"
     )
 
 
