@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -46,6 +47,9 @@ from tamis_kernels import (
     yeo_johnson,
 )
 from tamis_kernels.backend import cuda_problem, resident, simulated
+from tamis_kernels.cases import LIMITS, SECOND
+from tamis_kernels.crossovers import least
+from tamis_kernels.measure import equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -93,19 +97,6 @@ def link(report: Report) -> float:
     return rows["pinned to device"].rate * 1e9
 
 
-def equal(found: Any, wanted: Any, tolerance: float) -> bool:
-    """Say whether results are the same to the bit, or as near as logarithms of two libraries are."""
-    if isinstance(found, tuple | list):
-        return len(found) == len(wanted) and all(equal(*pair, tolerance) for pair in zip(found, wanted, strict=True))
-    if isinstance(found, dict):
-        return all(equal(found[name], wanted[name], tolerance) for name in wanted)
-    if isinstance(found, np.ndarray):
-        return bool(np.allclose(found, wanted, rtol=tolerance, atol=0) if tolerance else np.array_equal(found, wanted))
-    if is_dataclass(found):
-        return all(equal(getattr(found, one.name), getattr(wanted, one.name), tolerance) for one in fields(found))
-    return bool(found == wanted)
-
-
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What inputs of one size are compared by."""
@@ -133,11 +124,10 @@ def crossovers(rows: Sequence[Row]) -> Iterator[str]:
     """Yield for each case from which size on CUDA is faster, of those that were tried."""
     for case in dict.fromkeys(row.case for row in rows):
         lanes = {lane: [row for row in rows if (row.case, row.lane) == (case, lane)] for lane in (CUDA, CPU)}
-        tried = sorted((ours.work, ours.rate > theirs.rate) for ours, theirs in zip(lanes[CUDA], lanes[CPU], strict=True))
-        slower = [place for place, (_, faster) in enumerate(tried) if not faster]
-        first, unit = (slower[-1] + 1 if slower else 0), lanes[CUDA][0].unit
-        sizes = ", ".join(f"{work:.3g}" for work, _ in tried)
-        said = f"CUDA is faster from {tried[first][0]:.3g} {unit} on" if first < len(tried) else "the CPU is faster"
+        pairs = zip(lanes[CUDA], lanes[CPU], strict=True)
+        tried = [(ours.work, median(ours.seconds), median(theirs.seconds)) for ours, theirs in pairs]
+        first, sizes = least(tried), ", ".join(f"{work:.3g}" for work in sorted(work for work, _, _ in tried))
+        said = "the CPU is faster" if first is None else f"CUDA is faster from {first:.3g} {lanes[CUDA][0].unit} on"
         yield f"crossover: {case}: {said} (of {sizes})"
 
 
@@ -228,14 +218,6 @@ def bench_statistics(bench: Bench) -> None:
                   bytes_moved=pixels.size)  # fmt: skip
 
 
-SECOND = 10**9
-LIMITS = sensor.Limits(
-    sentinels=(-9999.0,), suspect_span=(10.0, 30.0), fail_span=(0.0, 40.0), spike=(5.0, 9.0), spike_differential=(5.0, 9.0),
-    rate=(5.0, 9.0), flat_tolerance=0.05, flat=(60 * SECOND, 600 * SECOND), attenuated=0.1, attenuated_window=3600 * SECOND,
-    gap=10 * SECOND, ordered=True, rails=(0.0, 40.0), period=SECOND, jitter=SECOND // 10, drift=SECOND // 4,
-)  # fmt: skip
-
-
 def bench_sensors(bench: Bench) -> None:
     """Many series, and one, of noise, and of a slow signal whose stretches hang on those before; then all that is asked of a batch."""
     generator = np.random.default_rng(7)
@@ -258,7 +240,7 @@ def bench_sensors(bench: Bench) -> None:
     offsets = np.linspace(0, count, max(2, count // 10_000)).astype(np.int64)
 
     def visit(backend: Any) -> Any:
-        with resident(backend, time, noise):
+        with resident(backend, time, noise, operations=("sensor", "moments", "xxh3")):
             bits, flags = sensor.quality_of_groups(time, noise, offsets, LIMITS, backend=backend)
             told = moments.accumulate(noise, backend=backend).to_dict()
             return bits, flags, json.dumps(told), xxh3.hash128(noise.view(np.uint8), np.arange(0, 8 * count + 1, 16), backend=backend)

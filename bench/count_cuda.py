@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bench_cuda import LIMITS, SECOND
 from emulator import counts, grid, install, machine_code
 from numba import cuda
 from numba.cuda import dispatcher
@@ -43,6 +42,7 @@ from tamis_kernels import (
     xxh3,
     yeo_johnson,
 )
+from tamis_kernels.cases import LIMITS, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -42,6 +42,9 @@ else
 fi
 "$python" -m pytest "${tests[@]}" -m gpu -q 2>&1 | tee "$out/tests.txt" || failed+=(tests)
 
+echo '== what backend auto goes by from now on'
+"$python" -m tamis_kernels.measure 2>&1 | tee "$out/auto.txt" || failed+=(measure)
+
 echo '== rates, and the size from which on CUDA is faster'
 rm -f "$out/cuda.jsonl"
 "$python" bench/bench_cuda.py --json "$out/cuda.jsonl" "${@:2}" 2>&1 | tee "$out/cuda.txt" || failed+=(bench)

@@ -7,9 +7,13 @@ import sys
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,6 +30,7 @@ def machine_code() -> Path:
 os.environ.setdefault("NUMBA_CACHE_DIR", str(machine_code()))  # read when Numba is imported
 if "numba" in sys.modules:  # by a plugin
     sys.modules["numba"].config.reload_config()
+os.environ["XDG_CACHE_HOME"] = str(ROOT / ".cache" / "nothing measured")  # what was measured on this machine is not asked
 if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
     import simulator
 
@@ -64,6 +69,29 @@ def one_job_runs_here(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
         for module in ("run", "readings"):
             monkeypatch.setattr(f"tamis.pipeline.{module}.LocalExecutor", executor)
+
+
+@pytest.fixture
+def measured_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[dict[str, float | None]], None]]:
+    """Return a function that lets a machine with a GPU have measured from which size on CUDA is faster; None: never, up to 1 GB."""
+    from tamis_kernels import backend, crossovers
+
+    def measure(found: dict[str, float | None]) -> None:
+        timings = {
+            name: tuple(
+                crossovers.Timing(work, 1 if least is not None and work >= least else 3, 2, 2) for work in sorted({1, least or 1, 10**9})
+            )
+            for name, least in found.items()
+        }
+        crossovers.save(crossovers.Measurement(crossovers.machine(), "2026-01-02", timings))
+        backend.measured.cache_clear()
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(backend, "cuda_problem", lambda: None)
+    monkeypatch.setattr(crossovers, "machine", lambda: {"GPU": "A", "driver": "1", "CPU": "B", "threads": "2", "tamis": "0"})
+    backend.measured.cache_clear()
+    yield measure
+    backend.measured.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -199,10 +199,18 @@ def sample_command(
 
 
 @app.command("doctor")
-def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor_command(
+    measure: Annotated[bool, typer.Option("--measure", help="Time every kernel on GPU and CPU; --backend auto then goes by it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Tell what is here: cores, SIMD, GPU, versions, and which backend auto takes and why."""
-    from tamis.doctor import examine
+    from tamis.doctor import examine, measure_backends
 
+    if measure:
+        found = measure_backends((lambda _line: None) if as_json else _print)
+        if as_json:
+            _print(json.dumps(found, indent=2))
+        return
     report = examine()
     if as_json:
         _print(json.dumps(report, indent=2))
@@ -295,6 +303,7 @@ def _summarise(manifest: dict[str, Any], out: Path) -> None:
 
 def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def main() -> None:

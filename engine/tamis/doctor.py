@@ -6,9 +6,13 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import tamis
 from tamis.api import cores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PACKAGES = (
     "numpy",
@@ -29,16 +33,18 @@ _SIMD = ("sse4_2", "avx2", "avx512f", "avx512bw", "avx512_vpopcntdq", "neon", "a
 def examine() -> dict[str, str]:
     """Return what is here, one line a thing."""
     from tamis_kernels import doctor
+    from tamis_kernels.crossovers import processor
 
     backends = doctor()
     report = {
         "tamis": tamis.__version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "processor": _cpuinfo("model name") or platform.processor() or "unknown",
+        "processor": processor(),
         "cores": f"{cores()} of {os.cpu_count()} usable",
         "memory": _memory(),
         "simd": ", ".join(flag for flag in _SIMD if flag in _flags()) or "none found",
-        "backend auto": backends["auto"],
+        "backend auto": backends["auto in a run"],
+        **({"auto in a call": backends["auto"]} if backends["auto"] != backends["auto in a run"] else {}),
         "backend cpu": backends["cpu"],
         "backend cuda": backends["cuda"],
     }
@@ -48,6 +54,18 @@ def examine() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             report[package] = "not installed"
     return report
+
+
+def measure_backends(say: Callable[[str], None]) -> dict[str, Any]:
+    """Time kernels on GPU and CPU, let `auto` go by it from now on, and return what was found; the table is said line by line."""
+    from tamis_kernels.measure import auto, keep, measure
+
+    found = measure(say)
+    file = str(keep(found))
+    say(f"kept in {file}")
+    say(auto())
+    crossovers = {"call": found.crossovers(run=False), "run": found.crossovers(run=True)}
+    return {"file": file, "crossovers": crossovers, **found.to_json()}
 
 
 def _cpuinfo(key: str) -> str:

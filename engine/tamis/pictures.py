@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -99,10 +99,13 @@ def _hashed(given: Iterable[Item], name: str, limits: Limits | None, backend: Ba
         seen = _inspected(some, limits, backend, pixels=name == "phash64")
         return seen, *hash_pictures(seen, name, backend)[:2]
 
-    on_gpu, cores = resolve(backend).name == "cuda", get_num_threads()
+    items, cores = iter(given), get_num_threads()
+    chosen = resolve(backend)
+    begun = list(islice(items, AT_A_TIME_ON_GPU)) if chosen.on_gpu("photos") else []
+    on_gpu = chosen.on_gpu("photos", sum(map(_size, begun)))
     threads, each, most = (1, cores, AT_A_TIME_ON_GPU) if on_gpu else (cores, 1, AT_A_TIME)
     waiting: deque[tuple[Sequence[Item], Future[Hashed]]] = deque()
-    items = iter(given)
+    items = chain(begun, items)
     with ThreadPoolExecutor(threads, initializer=set_num_threads, initargs=(each,)) as pool:
         while some := list(islice(items, most)):
             waiting.append((some, pool.submit(hashed, some)))
@@ -111,6 +114,14 @@ def _hashed(given: Iterable[Item], name: str, limits: Limits | None, backend: Ba
                 yield first, future.result()
         for first, future in waiting:
             yield first, future.result()
+
+
+def _size(item: Item) -> int:
+    """Return the bytes of a picture; 0 where it cannot be read, of which its row tells."""
+    try:
+        return len(item) if isinstance(item, bytes) else Path(item).stat().st_size
+    except (OSError, ValueError):
+        return 0
 
 
 def _inspected(some: Iterable[str | Path | bytes], limits: Limits | None, backend: BackendName, *, pixels: bool) -> list[Inspection]:

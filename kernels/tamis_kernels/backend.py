@@ -1,25 +1,28 @@
 """The one place that decides where a kernel runs.
 
-`auto` may choose; a backend asked for by name never falls back to another one.
+`auto` may choose, by what was measured on this machine (`tamis_kernels.crossovers`); a backend asked for by name never falls back to
+another one.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import sys
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from numba import config
 
+from tamis_kernels import crossovers
 from tamis_kernels.errors import ArgumentError, BackendUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import ModuleType
 
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
 BackendName = Literal["auto", "cpu", "cuda", "reference"]
 
 CUDA_INSTALL_LINE = "pip install 'tamis[cuda]'"
-UNMEASURED = "the CUDA kernels have not been measured on a GPU yet, so they run only where they are asked for"
 ROUNDED_OTHERWISE = ("ranks", "yeo_johnson")
 """Operations whose logarithms and exponentials are NVIDIA's : a run, whose answer is the same everywhere, leaves them to the CPU."""
 LEAST_MEMORY = 64_000_000
@@ -50,12 +52,27 @@ class Backend:
         Operations that run on the CPU all the same.
     memory
         Bytes of a device that may be taken; None for all.
+    least
+        Of each operation the bytes handed over from which on it runs on CUDA; what is not named runs on the CPU. None: all does, from the
+        first byte.
     """
 
     name: Literal["cpu", "cuda", "reference"]
     reason: str
     on_cpu: tuple[str, ...] = ()
     memory: int | None = None
+    least: Mapping[str, float] | None = field(default=None, hash=False)
+
+    def on_gpu(self, operation: str, work: float = math.inf) -> bool:
+        """Return whether an operation that so many bytes are handed over to runs on CUDA; see `implementation` for its name."""
+        if self.name != "cuda" or operation in self.on_cpu or folder_of(operation) in self.on_cpu:
+            return False
+        return self.least is None or (operation in self.least and work >= self.least[operation])
+
+
+def folder_of(operation: str) -> str:
+    """Return the folder of an operation, whose name may go on with a dot and a function's."""
+    return operation.partition(".")[0]
 
 
 def _asked_for(name: Literal["cpu", "cuda", "reference"]) -> Backend:
@@ -110,7 +127,24 @@ def without_cuda() -> tuple[str, ...]:
 
 def _auto() -> Backend:
     problem = cuda_problem()
-    return Backend("cpu", f"auto: {problem or UNMEASURED}")
+    return Backend("cpu", f"auto: {problem}") if problem else measured(run=False)
+
+
+@cache
+def measured(*, run: bool) -> Backend:
+    """Return what `auto` is where CUDA can run, for a call or a run: what was measured on this machine says; it is read once."""
+    found = crossovers.load()
+    if isinstance(found, str):
+        return Backend("cpu", f"auto: {found}")
+    stay = (*without_cuda(), *ROUNDED_OTHERWISE)
+    least = {name: size for name, size in found.crossovers(run=run).items() if folder_of(name) not in stay}
+    source = f"auto: as measured on this machine on {found.day}"
+    other = "all threads of the CPU" if run else "a call on the CPU"
+    if not least:
+        return Backend("cpu", f"{source}, CUDA is no faster than {other} in all operations")
+    told = ", ".join(f"{name} from {crossovers.size(size)} on" for name, size in sorted(least.items()))
+    never = tuple(dict.fromkeys(name for name in (*found.timings, *stay) if name not in least))
+    return Backend("cuda", f"{source}, CUDA is faster than {other} in {told}; all else runs on the CPU", never, least=least)
 
 
 def _cuda() -> Backend:
@@ -165,14 +199,16 @@ def resolve_for_run(backend: BackendName | Backend = "auto", memory: int | None 
         As `resolve`.
     """
     chosen = resolve(backend)
+    if backend == "auto" and not _runs and not cuda_problem():
+        chosen = measured(run=True)
     if memory is not None and memory < LEAST_MEMORY:
         message = f"--gpu-memory {memory / 1e6:.0f}MB is too little: give {LEAST_MEMORY / 1e6:.0f}MB or more, or leave it out"
         raise ArgumentError(message)
     if chosen.name != "cuda":
         return chosen
-    lacking = without_cuda()
+    lacking = [name for name in without_cuda() if name not in chosen.on_cpu]
     reason = f"{chosen.reason}; without CUDA kernels, and so on the CPU: {', '.join(lacking)}" if lacking else chosen.reason
-    return replace(chosen, reason=reason, on_cpu=(*lacking, *ROUNDED_OTHERWISE), memory=memory)
+    return replace(chosen, reason=reason, on_cpu=tuple(dict.fromkeys((*chosen.on_cpu, *lacking, *ROUNDED_OTHERWISE))), memory=memory)
 
 
 _runs: list[Backend] = []
@@ -188,12 +224,16 @@ def running(backend: Backend) -> Iterator[None]:
         _runs.pop()
 
 
-def resident(backend: BackendName | Backend, *arrays: NDArray[np.generic]) -> AbstractContextManager[None]:
-    """Keep arrays on the device while several operations look at them: they cross the link once. On the CPU there is nothing to keep.
+def resident(backend: BackendName | Backend, *arrays: NDArray[np.generic], operations: Sequence[str]) -> AbstractContextManager[None]:
+    """Keep arrays on the device while several operations look at them: they cross the link once.
 
-    The arrays must be contiguous, and stay as they are.
+    The arrays must be contiguous, and stay as they are. Nothing is kept where none of the operations would run on CUDA with them.
     """
-    return importlib.import_module("tamis_kernels.device").resident(*arrays) if resolve(backend).name == "cuda" else nullcontext()
+    chosen, size = resolve(backend), sum(array.nbytes for array in arrays)
+    if not any(chosen.on_gpu(one, size) for one in operations):
+        return nullcontext()
+    there: AbstractContextManager[None] = importlib.import_module("tamis_kernels.device").resident(*arrays)
+    return there
 
 
 def give_back() -> None:
@@ -202,26 +242,35 @@ def give_back() -> None:
         device.give_back()
 
 
-def implementation(operation: str, backend: BackendName | Backend) -> ModuleType:
+def implementation(operation: str, backend: BackendName | Backend, work: float = math.inf) -> ModuleType:
     """Import and return the module of an operation that runs on this backend.
+
+    Parameters
+    ----------
+    operation
+        The name of its folder; after a dot that of the function, where that is measured apart from the folder's main one.
+    backend
+        Where to run.
+    work
+        Bytes handed over, by which `auto` decides; what `tamis_kernels.cases` measures is told in the same bytes.
 
     Raises
     ------
     BackendUnavailableError
         As `resolve`; also where the operation has no kernels for that backend.
     """
-    chosen = resolve(backend)
-    name = "cpu" if operation in chosen.on_cpu else chosen.name
+    chosen, folder = resolve(backend), folder_of(operation)
+    name = "cpu" if chosen.name == "cuda" and not chosen.on_gpu(operation, work) else chosen.name
     if name == "cuda":
-        if operation in without_cuda():
-            message = f"{operation} has no CUDA kernel yet; call it with backend='cpu'"
+        if folder in without_cuda():
+            message = f"{folder} has no CUDA kernel yet; call it with backend='cpu'"
             raise BackendUnavailableError(message)
         importlib.import_module("tamis_kernels.device").bound(chosen.memory)
-    return importlib.import_module(f"tamis_kernels.{operation}.{name}")
+    return importlib.import_module(f"tamis_kernels.{folder}.{name}")
 
 
 def doctor() -> dict[str, str]:
-    """Return, per backend, whether it can run here; `auto` says which one it takes and why."""
-    chosen = resolve("auto")
+    """Return, per backend, whether it can run here; `auto` says which one it takes and why, in a call and in a run."""
     ready = f"ready, but for {', '.join(without_cuda())}" if without_cuda() else "ready"
-    return {"cpu": "ready", "cuda": cuda_problem() or ready, "auto": f"{chosen.name} ({chosen.reason})"}
+    call, run = (f"{chosen.name} ({chosen.reason})" for chosen in (resolve(), resolve_for_run()))
+    return {"cpu": "ready", "cuda": cuda_problem() or ready, "auto": call, "auto in a run": run}

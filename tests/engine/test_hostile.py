@@ -23,6 +23,8 @@ import tamis
 from tamis.errors import ColumnError, OutputError, SourceError
 from tamis.pipeline.folder import prepared
 from tamis.progress import Silent
+from tamis_kernels import backend, crossovers
+from tamis_kernels.crossovers import Measurement, Timing
 
 OUTSIDE = Path(__file__)
 
@@ -198,6 +200,32 @@ def test_wrong_commands_are_one_line(tmp_path: Path, words: list[str], status: i
     assert said in run.stderr
     assert "Traceback" not in run.stderr
     assert len(run.stderr.splitlines()) == 1
+
+
+def test_doctor_measures_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch, measured_here: Any) -> None:  # noqa: ARG001 - an empty cache
+    found = Measurement({"GPU": "A"}, "2026-01-02", {"moments": (Timing(80, 1.0, 2.0, 0.5),)})
+    monkeypatch.setattr(crossovers, "machine", lambda: {"GPU": "A"})
+    monkeypatch.setattr("tamis_kernels.measure.measure", lambda say: say("a table") or found)
+    before = json.loads(call("doctor", "--json").stdout)
+    assert (before["backend auto"], "auto in a call" in before) == (f"cpu (auto: {crossovers.NOTHING})", False)
+    by = "auto: as measured on this machine on 2026-01-02, CUDA is"
+    one = f"cuda ({by} faster than a call on the CPU in moments from 80 B on; all else runs on the CPU)"
+    run = f"cpu ({by} no faster than all threads of the CPU in all operations)"
+    told = call("doctor", "--measure").stdout.splitlines()
+    assert told == ["a table", f"kept in {crossovers.path()}", f"backend auto in a call: {one}", f"backend auto in a run: {run}"]
+    after = json.loads(call("doctor", "--json").stdout)
+    assert (after["backend auto"], after["auto in a call"]) == (run, one)
+    as_json = json.loads(call("doctor", "--measure", "--json").stdout)
+    kept = {"file": str(crossovers.path()), "crossovers": {"call": {"moments": 80}, "run": {}}}
+    assert as_json == kept | json.loads(json.dumps(found.to_json()))
+
+
+def test_doctor_without_a_gpu_measures_nothing_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "cuda_problem", lambda: f"no packages; install them with: {backend.CUDA_INSTALL_LINE}")
+    run = call("doctor", "--measure")
+    assert (run.returncode, run.stdout) == (2, "")
+    said = "tamis: there is nothing to measure: CUDA cannot run here: no packages; install them with: pip install 'tamis[cuda]'"
+    assert run.stderr.splitlines() == [said]
 
 
 def test_doctor_and_recipe_speak() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tamis_kernels import backend, moments
+from tamis_kernels import backend, crossovers, moments
 from tamis_kernels.errors import ArgumentError, BackendUnavailableError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_the_simulator_stands_for_a_device(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_auto_takes_the_cpu_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "cuda_problem", lambda: None)
-    assert backend.resolve("auto") == backend.Backend("cpu", f"auto: {backend.UNMEASURED}")
+    assert backend.resolve("auto") == backend.Backend("cpu", f"auto: {crossovers.NOTHING}")
     assert backend.resolve("cuda").name == "cuda"
     monkeypatch.setattr(backend, "without_cuda", lambda: ("moments",))
     assert backend.doctor()["cuda"] == "ready, but for moments"
@@ -81,7 +81,12 @@ def test_auto_takes_the_cpu_and_says_why(monkeypatch: pytest.MonkeyPatch) -> Non
     assert backend.doctor()["cuda"] == "ready"
     monkeypatch.setattr(backend, "cuda_problem", lambda: "no card")
     assert backend.resolve("auto") == backend.Backend("cpu", "auto: no card")
-    assert backend.doctor() == {"cpu": "ready", "cuda": "no card", "auto": "cpu (auto: no card)"}
+    assert backend.doctor() == {
+        "cpu": "ready",
+        "cuda": "no card",
+        "auto": "cpu (auto: no card)",
+        "auto in a run": "cpu (auto: no card)",
+    }
 
 
 def test_cuda_asked_for_by_name_never_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +128,7 @@ def test_while_a_run_is_on_auto_is_its_backend(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_on_the_cpu_nothing_is_kept_on_a_device() -> None:
-    with backend.resident("cpu", np.ones(3)):
+    with backend.resident("cpu", np.ones(3), operations=("moments",)):
         pass
     backend.give_back()
 
@@ -136,7 +141,7 @@ def test_kernels_of_a_run_keep_to_its_memory() -> None:
     backend.implementation("moments", chosen)
     assert device.room() <= 10**8
     values = np.arange(100.0)
-    with backend.resident(chosen, values):
+    with backend.resident(chosen, values, operations=("moments",)):
         assert moments.accumulate(values, backend=chosen) == moments.accumulate(values, backend="cpu")
     backend.implementation("moments", "cuda")
     assert device.room() > 10**8

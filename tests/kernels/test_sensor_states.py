@@ -94,7 +94,7 @@ def test_quality_statistics_and_hashes_of_a_batch_cross_the_link_once(monkeypatc
             xxh3.hash128(value.view(np.uint8), bounds, backend=backend),
         )
 
-    with resident("cuda", time, value, valid):
+    with resident("cuda", time, value, valid, operations=("sensor",)):
         got = visit("cuda")
     if simulated():
         assert sum(brought) < time.nbytes

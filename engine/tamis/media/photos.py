@@ -31,7 +31,8 @@ def see_jpegs(files: Sequence[bytes], backend: BackendName, *, pixels: bool) -> 
 
     None stays where somebody wants pixels, and on the CPU.
     """
-    if pixels or resolve(backend).name != "cuda":
+    size = sum(len(data) for data in files if begins_like_jpeg(data))
+    if pixels or not resolve(backend).on_gpu("photos", size):
         return [(walk, None) for walk in walk_jpegs(files)]
     return describe_jpegs(files, backend)
 

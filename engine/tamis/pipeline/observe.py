@@ -19,6 +19,7 @@ from tamis.pipeline.evidence import write_evidence
 from tamis.pipeline.plan import fingerprint
 from tamis.pipeline.rows import bad_rows, read_batches
 from tamis.sources.payload import PayloadReader, Unavailable
+from tamis_kernels.backend import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -148,7 +149,7 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
     unread: list[Finding] = [Finding(position, note.reason, "note", note.detail) for position, note in notes]
     read: list[Read] = []
     size = 0
-    if plan.backend == "cuda":  # which has a thread a file
+    if resolve(plan.backend).on_gpu("photos"):  # which has a thread a file
         most, most_bytes = plan.batch_size or shard.records, MEDIA_BYTES_ON_GPU
     else:
         most, most_bytes = plan.batch_size or MEDIA_BATCH, MEDIA_BYTES

@@ -131,7 +131,7 @@ def gather_shard(
                     probes = argument.probes.get((key, None if argument.first else part), {})
                     if probes:
                         values = _values(series)
-                        with resident(plan.backend, values):
+                        with resident(plan.backend, values, operations=("moments", "quantiles")):
                             add(total[key, part], {name: probe.ask(values, plan.backend) for name, probe in probes.items()})
     return total
 

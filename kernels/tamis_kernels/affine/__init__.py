@@ -105,7 +105,7 @@ def lookup(
         raise ArgumentError(message)
     if pixels.size:
         flat = np.ascontiguousarray(pixels).reshape(-1, channels)
-        implementation("affine", backend).lookup(flat, np.ascontiguousarray(tables), out.reshape(-1, channels))
+        implementation("affine.lookup", backend, flat.nbytes).lookup(flat, np.ascontiguousarray(tables), out.reshape(-1, channels))
     return out
 
 
@@ -136,7 +136,7 @@ def _apply(
         message = f"scale must not be 0 in {values.dtype}, got {scale!r}; use 1 for a constant column"
         raise ArgumentError(message)
     if values.size:
-        kernel = implementation("affine", backend)
+        kernel = implementation("affine", backend, values.nbytes)
         getattr(kernel, direction)(np.ascontiguousarray(values).reshape(-1), centres, scales, out.reshape(-1))
     return out
 

@@ -58,7 +58,7 @@ def keys(
         message = f"{bands} bands of {rows} rows need 1 or more of each and {bands * rows} slots; there are {signatures.shape[1]}"
         raise ArgumentError(message)
     out = np.empty((signatures.shape[0], bands), np.uint64)
-    implementation("bands", backend).keys(frozen(signatures), rows, out)
+    implementation("bands", backend, signatures.nbytes).keys(frozen(signatures), rows, out)
     return out
 
 

@@ -53,7 +53,7 @@ def union(
     if left.size and max(left.view(np.uint64).max(), right.view(np.uint64).max()) >= parent.size:  # a negative one is huge
         message = f"the edges must join members 0 … {parent.size - 1}, got {min(left.min(), right.min())} … {max(left.max(), right.max())}"
         raise ArgumentError(message)
-    implementation("components", backend).union(parent, frozen(left), frozen(right))
+    implementation("components", backend, left.nbytes + right.nbytes).union(parent, frozen(left), frozen(right))
 
 
 def roots(parent: NDArray[np.int64], *, backend: BackendName | Backend = "auto") -> NDArray[np.int64]:
@@ -66,7 +66,7 @@ def roots(parent: NDArray[np.int64], *, backend: BackendName | Backend = "auto")
     """
     _check_parent(parent)
     out = np.empty(parent.size, np.int64)
-    if not implementation("components", backend).roots(frozen(parent), out):
+    if not implementation("components.roots", backend, parent.nbytes).roots(frozen(parent), out):
         message = "parent must hold, for each member, a member with no higher index; start from numpy.arange(n)"
         raise ArgumentError(message)
     return out

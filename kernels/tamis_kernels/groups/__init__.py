@@ -52,7 +52,7 @@ def sort_by_key(
         raise ArgumentError(message)
     order = np.empty(keys.size, np.uint32)
     ordered = np.empty(keys.size, np.uint64)
-    groups = implementation("groups", backend).sort_by_key(frozen(keys), order, ordered)
+    groups = implementation("groups", backend, keys.nbytes).sort_by_key(frozen(keys), order, ordered)
     starts = np.full(groups + 1, keys.size, np.int64)
-    implementation("groups", backend).run_starts(frozen(ordered), starts[:groups])
+    implementation("groups", backend, keys.nbytes).run_starts(frozen(ordered), starts[:groups])
     return order, starts

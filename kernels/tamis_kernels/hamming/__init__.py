@@ -72,7 +72,7 @@ def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], *, backend: B
         message = f"left and right must have the same shape, got {left.shape} and {right.shape}"
         raise ArgumentError(message)
     out = np.zeros(len(left), np.int32)
-    implementation("hamming", backend).distances(left, right, out)
+    implementation("hamming.distances", backend, left.nbytes + right.nbytes).distances(left, right, out)
     return out
 
 
@@ -131,8 +131,8 @@ def pair_chunks(
     forms = np.zeros((1, hashes.shape[1]), np.bool_) if forms is None else np.ascontiguousarray(forms, np.bool_)
     _check(hashes, entries, forms, joined, chunk)
     bands = _plan(limit, forms, len(hashes), len(entries), method)
-    module = implementation("hamming", backend)
     sets = [hashes] if against is None else [hashes, entries]
+    module = implementation("hamming", backend, sum(side.nbytes for side in sets))
     for number in range(len(bands)):
         search = Search(limit, forms, bands, number, _masks(bands[number]), which)
         sides = [module.sort_side(side, bands[number], probes_of(limit, forms), joined is not None) for side in sets]

@@ -80,7 +80,7 @@ def histogram(values: NDArray[np.floating[Any]], edges: ArrayLike, *, backend: B
         message = f"edges must be two or more rising numbers, got {edges!r}"
         raise ArgumentError(message)
     counts = np.zeros(bounds.size + 2, np.int64)
-    implementation("histogram", backend).count(np.ascontiguousarray(values), bounds, counts)
+    implementation("histogram", backend, values.nbytes).count(np.ascontiguousarray(values), bounds, counts)
     below, above, nan = int(counts[0]), int(counts[-2]), int(counts[-1])
     return Histogram(bounds, counts[1:-2], below, above, nan)
 
@@ -109,5 +109,6 @@ def byte_counts(pixels: NDArray[np.uint8], *, backend: BackendName | Backend = "
         raise ArgumentError(message)
     counts = np.zeros((pixels.shape[-1], 256), np.int64)
     if pixels.size:
-        implementation("histogram", backend).count_bytes(np.ascontiguousarray(pixels).reshape(-1, pixels.shape[-1]), counts)
+        flat = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[-1])
+        implementation("histogram.byte_counts", backend, pixels.nbytes).count_bytes(flat, counts)
     return counts

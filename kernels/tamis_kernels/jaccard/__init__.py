@@ -47,7 +47,7 @@ def sorted_sets(
     work = np.array(hashes[row_offsets[0] : row_offsets[-1]])
     starts = row_offsets - row_offsets[0]
     sizes = np.empty(starts.size - 1, np.int64)
-    run = implementation("jaccard", backend)
+    run = implementation("jaccard.sorted_sets", backend, work.nbytes)
     run.sort_rows(work, starts, sizes)
     packed = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
     out = np.empty(int(packed[-1]), np.uint32)
@@ -93,7 +93,8 @@ def pairs(
         message = f"pairs must name rows 0 … {rows - 1}, got {min(left.min(), right.min())} … {max(left.max(), right.max())}"
         raise ArgumentError(message)
     out = np.empty(left.size, np.float64)
-    implementation("jaccard", backend).pairs(frozen(hashes), row_offsets, frozen(left), frozen(right), out)
+    size = hashes.nbytes + left.nbytes + right.nbytes
+    implementation("jaccard", backend, size).pairs(frozen(hashes), row_offsets, frozen(left), frozen(right), out)
     return out
 
 

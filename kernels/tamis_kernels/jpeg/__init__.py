@@ -134,7 +134,7 @@ def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Bac
     walks
         One for each file, in their order.
     """
-    module = implementation("jpeg", backend)
+    module = implementation("jpeg", backend, sum(map(len, files)))
     walks: list[Any] = [None] * len(files)
 
     def walk_some(first: int, last: int) -> None:

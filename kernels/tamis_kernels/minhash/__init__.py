@@ -17,7 +17,7 @@ import numpy as np
 
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.ngrams import Unit, check_whole, frozen, row_bounds, text_arguments
+from tamis_kernels.ngrams import Unit, check_whole, frozen, row_bounds, spanned, text_arguments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def signatures(
     row_offsets = row_bounds("row_offsets", row_offsets, hashes.size)
     a, b = permutations(num_perm, seed)
     out = np.full((row_offsets.size - 1, num_perm), EMPTY_SLOT, np.uint32)
-    implementation("minhash", backend).signatures(frozen(hashes), row_offsets, a, b, out)
+    implementation("minhash", backend, hashes.itemsize * spanned(row_offsets)).signatures(frozen(hashes), row_offsets, a, b, out)
     return out
 
 
@@ -103,7 +103,8 @@ def text_signatures(
     data, offsets, valid, code = text_arguments(data, offsets, validity, unit, ngram)
     a, b = permutations(num_perm, seed)
     out = np.full((offsets.size - 1, num_perm), EMPTY_SLOT, np.uint32)
-    implementation("minhash", backend).text_signatures(data, offsets, valid, code, ngram, a, b, out)
+    module = implementation("minhash.text_signatures", backend, spanned(offsets))
+    module.text_signatures(data, offsets, valid, code, ngram, a, b, out)
     return out
 
 

@@ -86,7 +86,7 @@ def accumulate(
         An argument has the wrong dtype or shape.
     """
     _check(values, keep, validity)
-    kernel = implementation("moments", backend)
+    kernel = implementation("moments", backend, _at_a_time(values, keep, validity))
     moments = Moments()
     for start in range(0, values.size, PIECE):
         state = _Tables()
@@ -117,7 +117,7 @@ def accumulate_columns(matrix: NDArray[np.floating[Any]], *, backend: BackendNam
     if matrix.flags.f_contiguous or not matrix.size:
         return [accumulate(matrix[:, j], backend=backend) for j in range(matrix.shape[1])]
     _check(matrix[:, 0], None)
-    kernel = implementation("moments", backend)
+    kernel = implementation("moments", backend, matrix.nbytes)
     moments = [Moments()] * matrix.shape[1]
     for start in range(0, len(matrix), PIECE):
         state = _Tables(matrix.shape[1])
@@ -196,7 +196,7 @@ def accumulate_fixed(
         message = f"low and high must be finite with low <= high, got {low!r} and {high!r}; without a range use accumulate"
         raise ArgumentError(message)
     grid = FixedGrid(low, high)
-    kernel = implementation("moments", backend)
+    kernel = implementation("moments.accumulate_fixed", backend, _at_a_time(values, keep, validity))
     moments = Moments()
     for start in range(0, values.size, PIECE):
         state = _Tables()
@@ -245,6 +245,16 @@ def _table_value(table: NDArray[np.int64], point: int) -> Fraction:
     return Fraction(sum(int(table[i]) << i for i in np.flatnonzero(table).tolist()), 1 << point)
 
 
+def _as_they_lie(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None, validity: Validity | None) -> bool:
+    """Return whether all values take part and lie side by side."""
+    return keep is None and validity is None and values.flags.c_contiguous
+
+
+def _at_a_time(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None, validity: Validity | None) -> int:
+    """Return how many bytes a kernel is handed at a time."""
+    return values.nbytes if _as_they_lie(values, keep, validity) else min(values.nbytes, COPIED * values.itemsize)
+
+
 def _contiguous(
     values: NDArray[np.floating[Any]],
     piece: slice,
@@ -253,7 +263,7 @@ def _contiguous(
     backend: BackendName | Backend,
 ) -> Iterator[NDArray[np.floating[Any]]]:
     """Yield the values of a piece that take part as contiguous arrays, with few copies; one may lie where the last one did."""
-    if keep is None and validity is None and values.flags.c_contiguous:
+    if _as_they_lie(values, keep, validity):
         yield values[piece]
         return
     held = np.empty(0 if validity is None else min(COPIED, values.size), values.dtype)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tamis_kernels.backend import implementation
-from tamis_kernels.ngrams import text_arguments
+from tamis_kernels.ngrams import spanned, text_arguments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,10 +60,10 @@ def keys(
     """
     data, offsets, valid, code = text_arguments(data, offsets, validity, unit, ngram)
     row_offsets = np.zeros(offsets.size, np.int64)
-    implementation("ngrams", backend).count(data, offsets, valid, code, ngram, row_offsets[1:])
+    implementation("ngrams", backend, spanned(offsets)).count(data, offsets, valid, code, ngram, row_offsets[1:])
     np.cumsum(row_offsets, out=row_offsets)
     out = np.empty(int(row_offsets[-1]), np.uint64)
-    implementation("ngram_keys", backend).keys(data, offsets, valid, code, ngram, row_offsets, out)
+    implementation("ngram_keys", backend, spanned(offsets)).keys(data, offsets, valid, code, ngram, row_offsets, out)
     return out, row_offsets
 
 
@@ -94,5 +94,5 @@ def token_keys(
     """
     data, offsets, _, _ = text_arguments(data, offsets, None, "byte", 1)
     out = np.empty(offsets.size - 1, np.uint64)
-    implementation("ngram_keys", backend).token_keys(data, offsets, out)
+    implementation("ngram_keys.token_keys", backend, spanned(offsets)).token_keys(data, offsets, out)
     return out

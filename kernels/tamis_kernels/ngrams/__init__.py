@@ -78,7 +78,7 @@ def hashes(
     xxHash32: Yann Collet, https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md.
     """
     data, offsets, valid, code = text_arguments(data, offsets, validity, unit, ngram)
-    run = implementation("ngrams", backend)
+    run = implementation("ngrams", backend, spanned(offsets))
     row_offsets = np.zeros(offsets.size, np.int64)
     run.count(data, offsets, valid, code, ngram, row_offsets[1:])
     np.cumsum(row_offsets, out=row_offsets)
@@ -121,6 +121,11 @@ def row_bounds(name: str, offsets: NDArray[np.int32] | NDArray[np.int64], size: 
         message = f"{name} must rise from 0 or more to at most {size}, the length of the buffer; got {wide[0]} … {wide[-1]}"
         raise ArgumentError(message)
     return frozen(wide)
+
+
+def spanned(offsets: NDArray[np.int64]) -> int:
+    """Return how many entries of a buffer lie in the rows that offsets tell: the buffer may be that of many more."""
+    return int(offsets[-1] - offsets[0])
 
 
 def check_whole(name: str, value: object, least: int, most: int) -> None:

@@ -90,7 +90,7 @@ def pdq(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendName |
     """
     pixels, scale = _levels(luma)
     out = np.zeros(4, np.uint64)
-    quality = implementation("perceptual", backend).hash_one(pixels, scale, *luma.shape, COSINES, out)
+    quality = implementation("perceptual.pdq", backend, pixels.nbytes).hash_one(pixels, scale, *luma.shape, COSINES, out)
     return out, int(quality)
 
 
@@ -117,7 +117,7 @@ def dihedral(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendN
     """
     pixels, scale = _levels(luma)
     out = np.zeros((8, 4), np.uint64)
-    quality = implementation("perceptual", backend).hash_dihedral(pixels, scale, *luma.shape, COSINES, out)
+    quality = implementation("perceptual.pdq", backend, pixels.nbytes).hash_dihedral(pixels, scale, *luma.shape, COSINES, out)
     return out, int(quality)
 
 
@@ -147,7 +147,7 @@ def turned(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto
     """
     hashes = _words(hashes, 4, 1)
     out = np.zeros((len(hashes), 8, hashes.shape[1]), np.uint64)
-    implementation("perceptual", backend).turn(hashes, out)
+    implementation("perceptual.turned", backend, hashes.nbytes).turn(hashes, out)
     return out
 
 
@@ -173,7 +173,7 @@ def parted(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto
         The hashes are not uint64[n, 4].
     """
     out = np.zeros(hashes.shape, np.uint64)
-    implementation("perceptual", backend).part(_words(hashes, 4), out)
+    implementation("perceptual.parted", backend, hashes.nbytes).part(_words(hashes, 4), out)
     return out
 
 
@@ -186,7 +186,7 @@ def transposed(parted: NDArray[np.uint64], *, backend: BackendName | Backend = "
         The hashes are not uint64[n, 4].
     """
     out = np.zeros(parted.shape, np.uint64)
-    implementation("perceptual", backend).transpose(_words(parted, 4), out)
+    implementation("perceptual.parted", backend, parted.nbytes).transpose(_words(parted, 4), out)
     return out
 
 
@@ -219,7 +219,7 @@ def phash64(pictures: NDArray[np.uint8], *, backend: BackendName | Backend = "au
         message = f"pictures must be uint8[n, 32, 32], got {pictures.dtype}{list(pictures.shape)}"
         raise ArgumentError(message)
     out = np.zeros(len(pictures), np.uint64)
-    implementation("perceptual", backend).hash_64(np.ascontiguousarray(pictures), _COSINES_32, out)
+    implementation("perceptual.phash64", backend, pictures.nbytes).hash_64(np.ascontiguousarray(pictures), _COSINES_32, out)
     return out
 
 
@@ -289,7 +289,7 @@ def describe(
     hashes = np.zeros((len(shapes), 4), np.uint64)
     qualities = np.zeros(len(shapes), np.uint8)
     small = np.zeros((len(shapes), 256), np.uint8)
-    module = implementation("perceptual", backend)
+    module = implementation("perceptual", backend, pixels.nbytes)
     shapes = np.ascontiguousarray(shapes, np.int64)
     extents = shapes if extents is None else np.ascontiguousarray(extents, np.int64)
     fits = extents.shape == shapes.shape and bool(((extents == shapes).all(1) | ((extents + 7) // 8 == shapes).all(1)).all())
@@ -327,7 +327,8 @@ def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8], *, backend: Back
         message = f"left and right must be uint8[pairs, 256], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
         raise ArgumentError(message)
     out = np.zeros(len(left))
-    implementation("perceptual", backend).correlate(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
+    module = implementation("perceptual.likeness", backend, left.nbytes + right.nbytes)
+    module.correlate(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
     return out
 
 

@@ -76,7 +76,7 @@ def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None,
     ArgumentError
         `apart` returns no bool[n].
     """
-    module = implementation("photos", backend)
+    module = implementation("photos", backend, sum(map(len, files)))
     count = len(files)
     walks: list[Any] = [None] * count
     facts, figures, seen = np.zeros((count, FACTS), np.int64), np.zeros((count, len(FIGURES)), np.int64), np.zeros(count, np.bool_)

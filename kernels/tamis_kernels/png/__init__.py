@@ -104,5 +104,5 @@ def gray(
             message = f"sums must be C-contiguous uint32 of shape {(*cells, 3)} or larger, got {sums.dtype} of {sums.shape}"
             raise ArgumentError(message)
     if out.size:
-        implementation("png", backend).gray(lines, depth, CHANNELS[colour], colour == 3, np.array(place, np.int64), sums, out)
+        implementation("png", backend, lines.nbytes).gray(lines, depth, CHANNELS[colour], colour == 3, np.array(place, np.int64), sums, out)
     return out

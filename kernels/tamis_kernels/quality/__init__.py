@@ -74,7 +74,7 @@ def measure(
     offsets = _offsets("pixels", pixels, shapes.prod(axis=1, dtype=np.int64))
     chroma_offsets = _offsets("chroma", chroma, chroma_sizes)
     figures = np.zeros((len(shapes), len(FIGURES)), np.int64)
-    implementation("quality", backend).measure_all(
+    implementation("quality", backend, pixels.nbytes).measure_all(
         np.ascontiguousarray(pixels),
         offsets,
         np.ascontiguousarray(shapes, np.int64),

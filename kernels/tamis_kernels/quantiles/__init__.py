@@ -138,7 +138,7 @@ class Selection:
             raise ArgumentError(message)
         prefixes = self.wanted()
         histogram = np.zeros((prefixes.size, 1 << self.digit), np.int64)
-        implementation("quantiles", backend).count(chunk, prefixes, self.width - self.known - self.digit, histogram)
+        implementation("quantiles", backend, chunk.nbytes).count(chunk, prefixes, self.width - self.known - self.digit, histogram)
         return histogram
 
     def advance(self, histogram: NDArray[np.int64]) -> Selection:
@@ -250,7 +250,7 @@ def quantiles(
             rows = np.searchsorted(prefixes, selection.wanted() >> np.uint64(bits))
             candidates = np.empty(int(histogram[rows, digits].sum()), remaining.dtype)
             shift = selection.width - selection.known
-            implementation("quantiles", backend).select(remaining, selection.wanted(), shift, candidates)
+            implementation("quantiles", backend, remaining.nbytes).select(remaining, selection.wanted(), shift, candidates)
             remaining = candidates
     return selection.values()
 

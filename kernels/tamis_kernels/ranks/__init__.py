@@ -66,5 +66,5 @@ def _apply(
         return np.full(values.shape, np.nan, values.dtype)
     flat = np.ascontiguousarray(values).reshape(-1)
     out = np.empty(flat.size, values.dtype)
-    getattr(implementation("ranks", backend), direction)(flat, points, normal, out)
+    getattr(implementation("ranks", backend, flat.nbytes), direction)(flat, points, normal, out)
     return out.reshape(values.shape)

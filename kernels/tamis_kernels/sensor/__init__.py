@@ -32,11 +32,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tamis_kernels.arrays import read_only
-from tamis_kernels.backend import implementation
+from tamis_kernels.backend import implementation, resolve
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.ngrams import row_bounds
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
     from tamis_kernels.backend import Backend, BackendName
@@ -178,7 +180,7 @@ class Scan:
 
     def __init__(self, limits: Limits, backend: BackendName | Backend = "auto") -> None:
         limits.check()
-        self._kernel = implementation("sensor", backend)
+        self._backend = resolve(backend)
         self._sentinels = np.array(limits.sentinels, np.float64)
         self._reals, self._wholes = limits.reals(), limits.wholes()
         self._values = np.full(21, math.inf)  # before, waiting, anchor, then least and largest of this pane and of eight before it
@@ -220,10 +222,13 @@ class Scan:
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
         given = self._given(time, value, valid)
         bits, flags = np.empty(time.size + 1, np.uint32), np.empty(time.size + 1, np.uint8)
-        settled = self._kernel.scan(*given, final, bits, flags)
+        settled = self._kernel(time, value).scan(*given, final, bits, flags)
         if settled < 0:
             raise _out_of_range("", time)
         return bits[:settled], flags[:settled]
+
+    def _kernel(self, time: NDArray[np.int64], value: NDArray[np.floating[Any]]) -> ModuleType:
+        return implementation("sensor", self._backend, time.nbytes + value.nbytes)
 
     def _given(self, time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None) -> list[NDArray[Any]]:
         """Check the rows and return what a kernel is given of them, of the limits and of the state."""
@@ -281,7 +286,7 @@ def quality_of_groups(
         message = f"offsets must go from 0 to {time.size}, the number of rows; got {bounds[0]} … {bounds[-1]}"
         raise ArgumentError(message)
     bits, flags = np.empty(time.size, np.uint32), np.empty(time.size, np.uint8)
-    wrong = scan._kernel.scan_groups(*given, bounds, bits, flags)
+    wrong = scan._kernel(time, value).scan_groups(*given, bounds, bits, flags)
     if wrong >= 0:
         raise _out_of_range(f" of series {wrong}", time[bounds[wrong] : bounds[wrong + 1]])
     return bits, flags
@@ -354,7 +359,7 @@ def hampel(
     _check(np.empty(value.shape, np.int64), value, None)
     flags = np.empty(value.size, np.uint8)
     given = read_only(value.astype(np.float64, copy=False))
-    implementation("sensor", backend).hampel(given, window, float(sigmas * MAD), float(floor), flags)
+    implementation("sensor.hampel", backend, given.nbytes).hampel(given, window, float(sigmas * MAD), float(floor), flags)
     return flags
 
 

@@ -105,7 +105,7 @@ def words(
         _check_offsets(offsets, windows.size)
     out = np.empty((offsets.size - 1, segments), np.uint8)
     values = np.ascontiguousarray(windows, np.float64).reshape(-1)
-    implementation("symbols", backend).words(values, offsets.astype(np.int64), BREAKPOINTS[alphabet], float(margin), out)
+    implementation("symbols", backend, values.nbytes).words(values, offsets.astype(np.int64), BREAKPOINTS[alphabet], float(margin), out)
     return out
 
 

@@ -56,7 +56,8 @@ def valid(
         message = f"out must be contiguous {values.dtype} of {values.size} values or more, got {out.dtype} of shape {out.shape}"
         raise ArgumentError(message)
     bitmap, offset = validity
-    found = implementation("validity", backend).compress(np.ascontiguousarray(values), np.ascontiguousarray(bitmap), offset, out)
+    module = implementation("validity", backend, values.nbytes)
+    found = module.compress(np.ascontiguousarray(values), np.ascontiguousarray(bitmap), offset, out)
     return out[:found]
 
 

@@ -81,5 +81,5 @@ def converted_spans(
     states = np.zeros(value.size, np.uint8)
     numbers = [float(one) for one in (scale, offset, spread, cap, math.log(abs(scale)), switch)]
     given = [read_only(value), read_only(joined)]
-    saved = implementation("viterbi", backend).converted_spans(*given, *numbers, states)
+    saved = implementation("viterbi", backend, value.nbytes).converted_spans(*given, *numbers, states)
     return states, float(saved)

@@ -84,5 +84,6 @@ def describe(
         message = f"run must be 2 or more, got {run}"
         raise ArgumentError(message)
     counts, figures = np.zeros((6, offsets.size - 1), np.int64), np.full((4, offsets.size - 1), np.nan)
-    implementation("windows", backend).describe(np.ascontiguousarray(values), np.ascontiguousarray(offsets), run, counts, figures)
+    module = implementation("windows", backend, values.nbytes)
+    module.describe(np.ascontiguousarray(values), np.ascontiguousarray(offsets), run, counts, figures)
     return Figures(*counts, *figures)

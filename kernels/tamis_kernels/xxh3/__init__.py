@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tamis_kernels.backend import implementation
-from tamis_kernels.ngrams import text_arguments
+from tamis_kernels.ngrams import spanned, text_arguments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,5 +48,5 @@ def hash128(
     """
     data, offsets, _, _ = text_arguments(data, offsets, None, "byte", 1)
     out = np.empty((offsets.size - 1, 2), np.uint64)
-    implementation("xxh3", backend).hash128(data, offsets, out)
+    implementation("xxh3", backend, spanned(offsets)).hash128(data, offsets, out)
     return out

@@ -40,7 +40,7 @@ def log_scale(values: NDArray[np.floating[Any]], *, backend: BackendName | Backe
     """
     flat = _flat(values)
     out = np.empty(flat.size)
-    implementation("yeo_johnson", backend).log_scale(flat, out)
+    implementation("yeo_johnson", backend, flat.nbytes).log_scale(flat, out)
     return out.reshape(values.shape)
 
 
@@ -48,7 +48,7 @@ def power(logs: NDArray[np.float64], lambda_: float, *, backend: BackendName | B
     """Return the power step of what `log_scale` gave; powers beyond float64 become infinite."""
     flat = _flat(logs)
     out = np.empty(flat.size)
-    implementation("yeo_johnson", backend).power(flat, lambda_, out)
+    implementation("yeo_johnson", backend, flat.nbytes).power(flat, lambda_, out)
     return out.reshape(logs.shape)
 
 
@@ -61,7 +61,7 @@ def inverse(values: NDArray[np.floating[Any]], lambda_: float, *, backend: Backe
     """Return the values whose transform is given, in float64; NaN for what is no transform of anything."""
     flat = _flat(values)
     out = np.empty(flat.size)
-    implementation("yeo_johnson", backend).inverse(flat, lambda_, out)
+    implementation("yeo_johnson", backend, flat.nbytes).inverse(flat, lambda_, out)
     return out.reshape(values.shape)
 
 
