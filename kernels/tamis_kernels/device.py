@@ -55,7 +55,6 @@ __all__ = [
     "on_device",
     "resident",
     "room",
-    "row_of",
     "sent",
     "side_by_side",
     "streamed",
@@ -129,7 +128,7 @@ def launch(kernel: Any, items: int, *arguments: Any) -> None:
         launch_blocks(kernel, -(-items // THREADS), THREADS, *arguments)
 
 
-def launch_blocks(kernel: Any, blocks: int, threads: int, *arguments: Any, shared: int = 0) -> None:
+def launch_blocks(kernel: Any, blocks: int | tuple[int, int], threads: int, *arguments: Any, shared: int = 0) -> None:
     """Run a kernel on CuPy's stream with so many blocks, each with some bytes of shared memory."""
     if simulated():
         kernel[blocks, threads, 0, shared](*arguments)
@@ -358,16 +357,3 @@ def _fly(work: Callable[[int, int], None], first: int, last: int, threads: int) 
             stream.synchronize()
             return False
     return True
-
-
-@cuda.jit(device=True)
-def row_of(offsets: NDArray[np.int64], place: int) -> int:
-    """Return the row that a place of a flat buffer belongs to: the last one that starts there or before, so that empty rows have none."""
-    low, high = 0, offsets.size - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if offsets[middle] <= place:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -56,7 +56,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
         sizes = {
             device: {"THREADS": 16, "BATCH": 4096},
-            fss_cuda: {"THREADS": 4, "TILE": 8},
+            fss_cuda: {"THREADS": 4, "DOUBLINGS": 2, "PLACES": 40, "ROW_PLACES": 9, "LONG": 30, "TILE": 8, "STRIP": 6, "LIST": 7},
             affine_cuda: {"THREADS": 16, "ITEMS": 40},
             histogram_cuda: {"THREADS": 8, "BLOCKS": 2, "MOST_HELD": 40},
             moments_cuda: {"STRIPS": 7},
@@ -74,7 +74,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
             jpeg_cuda: {"BATCH": 450_000, "GAP": 100, "THREADS": 2},
             jaccard_cuda: {"WARP": 2, "WARPS": 2},
-            minhash_cuda: {"THREADS": 4, "TILE": 8, "SEGMENT": 20},
+            minhash_cuda: {"THREADS": 4, "PLACES": 40, "TILE": 16},
         }
         for module, values in sizes.items():
             for name, value in values.items():

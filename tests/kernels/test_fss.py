@@ -84,6 +84,27 @@ def test_signatures_equal_the_reference(backend: BackendName, sizes: list[int], 
     np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("num_perm", [1, 12, 128, 300])
+@pytest.mark.parametrize("distinct", [2, 40, 2**63])  # of which few leave slots empty, whatever the length
+@pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
+def test_records_of_all_lengths_side_by_side_equal_the_reference(backend: BackendName, num_perm: int, distinct: int, dtype: Any) -> None:
+    sizes = [0, 0, 1, 2, 31, 32, 33, 0, 127, 128, 129, 255, 256, 257, 700, 8191, 8192, 8193, 0, 20_000, 0, 1, 0]  # a warp's, and parts
+    rows, num_perm = np.cumsum([0, *(at_most(size, 70) for size in sizes)]), at_most(num_perm, 30)
+    elements = np.random.default_rng(distinct).integers(0, distinct, rows[-1]).astype(dtype)
+    found, wanted = (signatures(elements, rows, num_perm=num_perm, backend=each) for each in (backend, "reference"))
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("size", [0, 1, 17, 64, 256, 9000])
+def test_many_records_of_one_length_equal_the_reference(backend: BackendName, size: int) -> None:
+    size, count = at_most(size, 35), at_most(100 if size < 9000 else 3, 10)
+    elements = np.random.default_rng(size).integers(0, 2**64, size * count, np.uint64)
+    found, wanted = (signatures(elements, np.arange(count + 1) * size, num_perm=32, backend=each) for each in (backend, "reference"))
+    np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("unit", UNITS)
 @given(rows=st.lists(st.one_of(st.binary(max_size=80), st.text(max_size=50).map(str.encode)), max_size=6), ngram=st.integers(1, 9))

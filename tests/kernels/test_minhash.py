@@ -107,6 +107,26 @@ def test_rows_longer_than_a_block_equal_the_reference(backend: BackendName, unit
     np.testing.assert_array_equal(found, text_signatures(data, offsets, unit=unit, ngram=7, num_perm=9, backend="reference"))
 
 
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("num_perm", [1, 128, 300])
+def test_rows_of_all_lengths_side_by_side_equal_the_reference(backend: BackendName, num_perm: int) -> None:
+    sizes = [0, 0, 1, 5, 7, 8, 9, 31, 32, 33, 0, 255, 256, 257, 1, 2039, 2040, 2041, 0, 2048, 5, 7000, 0, 0, 1, 0]  # of tiles and blocks
+    rows = np.cumsum([0, *(at_most(size, 90) for size in sizes)])
+    elements = np.random.default_rng(num_perm).integers(0, 2**32, rows[-1], np.uint32)
+    found, wanted = (signatures(elements, rows, num_perm=num_perm, backend=each) for each in (backend, "reference"))
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("size", [0, 1, 12, 24, 32, 33, 120])  # with what a row costs beside them, most divide what a block takes
+def test_many_short_rows_equal_the_reference(backend: BackendName, size: int) -> None:
+    count = at_most(400, 30)
+    elements = np.random.default_rng(size).integers(0, 2**32, size * count, np.uint32)
+    rows = np.arange(count + 1) * size
+    found, wanted = (signatures(elements, rows, num_perm=16, backend=each) for each in (backend, "reference"))
+    np.testing.assert_array_equal(found, wanted)
+
+
 @given(left=st.lists(st.integers(0, 2**32 - 1)), right=st.lists(st.integers(0, 2**32 - 1)), chance=st.randoms())
 def test_merging_gives_the_union_whatever_order_and_repeats(left: list[int], right: list[int], chance: Any) -> None:
     def signature(elements: list[int]) -> NDArray[np.uint32]:

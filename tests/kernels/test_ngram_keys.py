@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS, COMPILED
+from backends import BACKENDS, COMPILED, at_most
 from tamis_kernels import ArgumentError, ngrams
 from tamis_kernels.ngram_keys import keys, token_keys
 from tamis_kernels.ngram_keys.cpu import SCANNED
@@ -52,6 +52,17 @@ def test_keys_equal_the_reference(backend: BackendName, unit: Unit, rows: list[b
     data, offsets = arrow(rows)
     arguments: dict[str, Any] = {"validity": np.arange(len(rows)) != 1, "unit": unit, "ngram": ngram}
     found, wanted = (keys(data, offsets, backend=each, **arguments) for each in (backend, "reference"))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("unit", UNITS)
+def test_texts_are_told_apart_wherever_a_block_of_threads_ends(backend: BackendName, unit: Unit) -> None:
+    sizes = [0, 0, 255, 1, 0, 256, 257, 0, 0, *[3] * 200, 700, *[0] * 40, 5, 0]
+    text = "ab é  c\u3000d ".encode() * 60
+    data, offsets = arrow([text[i % 9 :][: at_most(size, 40)] for i, size in enumerate(sizes)])
+    found, wanted = (keys(data, offsets, unit=unit, ngram=3, backend=each) for each in (backend, "reference"))
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
 

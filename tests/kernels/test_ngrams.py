@@ -110,6 +110,17 @@ def test_hashes_equal_the_reference_on_tricky_texts(backend: BackendName, unit: 
     np.testing.assert_array_equal(found, want)
 
 
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("unit", UNITS)
+def test_texts_are_told_apart_wherever_a_block_of_threads_ends(backend: BackendName, unit: Unit) -> None:
+    sizes = [0, 0, 255, 1, 0, 256, 257, 0, 0, *[3] * 200, 700, *[0] * 40, 5, 0]
+    text = "ab é  c\u3000d ".encode() * 60
+    data, offsets = buffers([text[i % 9 :][: at_most(size, 40)] for i, size in enumerate(sizes)])
+    found, wanted = (hashes(data, offsets, unit=unit, ngram=3, backend=each) for each in (backend, "reference"))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("length", [*range(40), 63, 64, 65])
 def test_a_short_text_is_one_ngram_hashed_by_xxh32(backend: BackendName, length: int) -> None:

@@ -13,7 +13,7 @@ from tamis_kernels.device import launch, mapped, xp
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-u64 = np.uint64
+u32, u64 = np.uint32, np.uint64
 
 
 def keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
@@ -30,10 +30,12 @@ def keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> 
 @cuda.jit
 def band_keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
     """Write one key a thread."""
-    item = cuda.grid(1)
+    item, bands = u32(cuda.grid(1)), u32(out.shape[1])  # of 32 bits, as a batch has fewer keys: a quotient of 64 costs as much as two slots
     if item < out.size:
-        i, band = item // out.shape[1], item % out.shape[1]
-        key = splitmix64(u64(band))
-        for slot in range(band * rows, (band + 1) * rows):
-            key = splitmix64(key ^ u64(signatures[i, slot]))
-        out[i, band] = key
+        i = u32(item // bands)
+        band = u64(u32(item - u32(i * bands)))
+        key, slot, left = splitmix64(band), u64(band * u64(rows)), u32(rows)
+        while left > u32(0):
+            key = splitmix64(key ^ u64(signatures[u64(i), slot]))
+            slot, left = u64(slot + u64(1)), u32(left - u32(1))
+        out[u64(i), band] = key

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda, int64
 
+from tamis_kernels.cuda_rows import row_in_block
 from tamis_kernels.device import launch, streamed, xp
 from tamis_kernels.ngram_keys.cpu import bytes_key, chain
 from tamis_kernels.ngrams.cpu import WORD
@@ -80,8 +81,9 @@ def chain_words(
 ) -> None:
     """Key an n-gram of words a thread."""
     gram = cuda.grid(1)
+    row = row_in_block(gram_rows, out.size, cuda.shared.array(2, int64))
     if gram < out.size:
-        first, stop = units_of(rows, gram_rows, ngram, gram)
+        first, stop = units_of(rows, gram_rows, row, ngram, gram)
         key = u64(stop - first)
         for word in range(first, stop):
             key = chain(key, words[word])
@@ -100,6 +102,7 @@ def key_grams(
 ) -> None:
     """Key an n-gram of bytes or characters a thread."""
     gram = cuda.grid(1)
+    row = row_in_block(gram_rows, out.size, cuda.shared.array(2, int64))
     if gram < out.size:
-        first, stop = units_of(rows, gram_rows, ngram, gram)
+        first, stop = units_of(rows, gram_rows, row, ngram, gram)
         out[gram] = bytes_key(text, starts[first], ends[stop - 1])

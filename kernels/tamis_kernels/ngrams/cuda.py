@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda, int64
 
-from tamis_kernels.device import launch, row_of, streamed, xp
+from tamis_kernels.cuda_rows import row_in_block
+from tamis_kernels.device import launch, streamed, xp
 from tamis_kernels.ngrams.cpu import BYTE, SPACE, WORD, next_character, wide_space, xxh32
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def count(
 ) -> None:
     """Write the number of n-grams of each row into `out`."""
 
-    def work(text: Any, bounds: Any, there: Any, found: Any) -> None:
-        found[:] = find_units(text, bounds, there, unit).grams(ngram)
+    def work(text: Any, bounds: Any, there: Any) -> Any:
+        return find_units(text, bounds, there, unit).grams(ngram)
 
     stream_texts(data, offsets, validity, work, out)
 
@@ -87,19 +88,16 @@ def hashes(
 
 
 def stream_texts(
-    data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_], work: Callable[[Any, Any, Any, Any], None], out: Any
+    data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_], work: Callable[[Any, Any, Any], Any], out: Any
 ) -> None:
-    """Call `work(text, bounds, validity, found)` for batches of texts on the device, whose rows of `out` it changes."""
-
-    def give(first: int, last: int) -> tuple[NDArray[Any], ...]:
-        return *texts(data, offsets[first : last + 1], validity[first:last]), out[first:last]
-
-    def worked(_first: int, _last: int, text: Any, bounds: Any, there: Any, found: Any) -> tuple[Any]:
-        work(text, bounds, there, found)
-        return (found,)
-
-    rows = np.arange(offsets.size) * out[:1].nbytes
-    streamed(TEXT_BYTES * offsets + rows, give, worked, lambda first, last: (out[first:last],), most=BATCH_BYTES)
+    """Fill out with what `work(text, bounds, validity)` returns of each text, for batches of texts on the device."""
+    streamed(
+        TEXT_BYTES * offsets + np.arange(offsets.size) * out[:1].nbytes,
+        lambda first, last: texts(data, offsets[first : last + 1], validity[first:last]),
+        lambda _first, _last, *there: (work(*there),),
+        lambda first, last: (out[first:last],),
+        most=BATCH_BYTES,
+    )
 
 
 def texts(data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
@@ -163,8 +161,8 @@ def mark_units(
 ) -> None:
     """Mark the first and the last byte of each unit, a byte a thread."""
     at = cuda.grid(1)
+    row = row_in_block(offsets, text.size, cuda.shared.array(2, int64))
     if at < text.size:
-        row = row_of(offsets, at)
         start, stop = offsets[row], offsets[row + 1]
         if validity[row]:
             if unit == WORD:
@@ -210,9 +208,8 @@ def copy_words(
 
 
 @cuda.jit(device=True)
-def units_of(rows: NDArray[np.int64], gram_rows: NDArray[np.int64], ngram: int, gram: int) -> tuple[int, int]:
-    """Return the first unit of an n-gram, and the one behind its last."""
-    row = row_of(gram_rows, gram)
+def units_of(rows: NDArray[np.int64], gram_rows: NDArray[np.int64], row: int, ngram: int, gram: int) -> tuple[int, int]:
+    """Return the first unit of an n-gram of a row, and the one behind its last."""
     first = rows[row] + gram - gram_rows[row]
     return first, min(first + ngram, rows[row + 1])
 
@@ -229,6 +226,7 @@ def hash_grams(
 ) -> None:
     """Hash an n-gram a thread."""
     gram = cuda.grid(1)
+    row = row_in_block(gram_rows, out.size, cuda.shared.array(2, int64))
     if gram < out.size:
-        first, stop = units_of(rows, gram_rows, ngram, gram)
+        first, stop = units_of(rows, gram_rows, row, ngram, gram)
         out[gram] = xxh32(text, starts[first], ends[stop - 1])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, float64
 
-from tamis_kernels.device import FLIGHTS, in_batches, launch, launch_blocks, room, row_of, streamed, to_device, to_host, uniform, xp
+from tamis_kernels.cuda_rows import row_of
+from tamis_kernels.device import FLIGHTS, in_batches, launch, launch_blocks, room, streamed, to_device, to_host, uniform, xp
 from tamis_kernels.sensor import cuda_stretches
 from tamis_kernels.sensor.cuda_stretches import given, hand_on, is_code, look_ahead, reading, tell_stretches
 from tamis_kernels.sensor.layout import (

@@ -114,7 +114,8 @@ class Counter:
         fast = grid.Grid(plain, blocks, threads, shared, arguments, checked=False)
         slow = grid.Grid(traced, blocks, threads, shared, arguments, checked=False)
         count = grid.total(blocks)
-        chosen = set(np.linspace(0, count - 1, min(count, self.most)).round().astype(int).tolist())
+        most = min(count, self.most)
+        chosen = {(2 * part + 1) * count // (2 * most) for part in range(most)}  # amid equal parts: the last block often has less to do
         found = Costs()
         for number in range(count):
             if number in chosen:
