@@ -48,7 +48,7 @@ WORK = {
     "neg.64": _units(2, either=2), "abs.64": _units(4, logic=2, either=2), "abs.32": _units(1, logic=1),
     "min.64": _units(4, logic=4), "max.64": _units(4, logic=4), "setp.64": _units(2, logic=2),
     "mul.lo.32": _units(1, product=1), "mad.lo.32": _units(1, product=1), "mul.wide.32": _units(1, product=2),
-    "mul.hi.32": _units(1, product=2),
+    "mul.hi.32": _units(1, product=2), "mad.hi.32": _units(1, product=2), "mad.wide.32": _units(1, product=2),
     "mul.lo.64": _units(4, product=5), "mad.lo.64": _units(4, product=5), "mul.hi.64": _units(8, product=8, either=4),
     "mul.lo.16": _units(1, product=1), "dp4a.32": _units(1, product=1), "dp2a.32": _units(1, product=1),
     "popc.32": _units(1, special=1), "popc.64": _units(3, special=2, either=1),
