@@ -50,9 +50,9 @@ test-cuda: emulated compiled  ## what of CUDA needs no GPU (downloads 400 MB of 
 compiled: $(CUDA)/.installed  ## compile the CUDA kernels for sm_80 and sm_90, and see what they take of a GPU
 	$(CUDA)/bin/python -m pytest tests/cuda
 
-emulated: $(CUDA)/.installed  ## run the compiled kernels on the processor, with every access and every race looked at
-	PYTHONPATH=tests/cuda $(CUDA)/bin/python -m pytest -p emulator.install tests/cuda
+emulated: $(CUDA)/.installed  ## run the compiled kernels, and whole runs, on the processor, with every access and every race looked at
 	PYTHONPATH=tests/cuda $(CUDA)/bin/python -m pytest -p emulator.install -m gpu tests/kernels
+	PYTHONPATH=tests/cuda $(CUDA)/bin/python -m pytest -p emulator.install tests/cuda tests/engine/test_backends.py
 
 # What the kernels' tests need beside the compilers is that of .venv, which comes behind.
 $(CUDA)/.installed: $(STAMP) tests/cuda/requirements.lock

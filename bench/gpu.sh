@@ -6,7 +6,9 @@
 #
 # Needs numpy, numba, numba-cuda, cupy, pillow, xxhash, pytest and hypothesis; for whole runs what the engine needs. Tests that ask another
 # package what is right, as datasketch, fail where it is missing. All of them: pip install -e '.[cuda,dev]'
-# NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1 bash bench/gpu.sh FOLDER --quick shows that the script works, where there is no GPU.
+# Where there is no GPU, two calls show that the script works, the second with compiled kernels on the emulator of tests/cuda:
+#     NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1 bash bench/gpu.sh FOLDER --quick
+#     PYTHON=.venv-cuda/bin/python PYTHONPATH=$PWD/tests/cuda/emulated_gpu bash bench/gpu.sh FOLDER --quick
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -22,9 +24,13 @@ failed=()
     echo "commit $(git rev-parse HEAD)$(git diff --quiet HEAD || echo ', changed')  $(date -u +%FT%TZ)"
     nvidia-smi --query-gpu=name,memory.total,driver_version,clocks.max.sm,pcie.link.gen.max --format=csv
     "$python" - << 'EOF'
-import os, platform, re
+import os, platform, re, sys
 from importlib import metadata, util
+from tamis_kernels.backend import cuda_problem, simulated
 
+cuda_problem()  # finds out
+where = "in Numba's simulator: no figures" if simulated() else "on the emulator: no figures" if "emulator" in sys.modules else "on the GPU"
+print("kernels run", where)
 print(platform.platform(), platform.machine(), os.cpu_count(), "cores, python", platform.python_version())
 packages = {one.name.lower(): one.version for one in metadata.distributions()}
 print(*(f"{name} {version}" for name, version in sorted(packages.items()) if re.match("numpy|numba|llvm|cupy|cuda|nvidia|polars|pyarrow", name)))

@@ -39,7 +39,9 @@ if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
 # The compilers come with `make test-cuda` alone, and the emulator takes their place in a process of its own.
 emulated = "emulator.install" in sys.modules
 collect_ignore = [] if find_spec("numba_cuda") and not emulated else ["cuda/test_compile.py"]
-collect_ignore += [] if emulated else ["cuda/test_emulator.py", "cuda/test_emulator_arithmetic.py"]
+collect_ignore += (
+    [] if emulated else [f"cuda/test_{name}.py" for name in ("card", "counts", "emulated_runs", "emulator", "emulator_arithmetic")]
+)
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("small", deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))

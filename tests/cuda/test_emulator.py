@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from emulator import card, grid, install
+from emulator import card, grid, install, kept
 from numba import cuda, int64, uint8
 
 from tamis_kernels import device
+from tamis_kernels.affine import cuda as affine
+from tamis_kernels.bands import cuda as bands
+from tamis_kernels.jpeg import cuda as jpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -345,42 +348,6 @@ def test_arrays_have_the_types_that_numba_gives_those_of_cupy(array: NDArray[Any
     assert (told.layout, told.ndim, told.mutable, told.aligned) == (layout, array.ndim, True, True)
 
 
-def test_arrays_of_the_host_and_the_device_do_not_mix() -> None:
-    held, host = cp.asarray(np.arange(4)), np.arange(4)
-    mixtures: list[Callable[[], Any]] = [
-        lambda: held + host, lambda: host + held, lambda: np.add(host, held), lambda: held[host],
-        lambda: cp.where(held > 1, held, host), lambda: cp.concatenate([held, host]), lambda: held.searchsorted(host),
-    ]  # fmt: skip
-    for mixed in mixtures:
-        with pytest.raises(TypeError, match="Unsupported type"):
-            mixed()
-    wholes: list[Callable[[], Any]] = [lambda: np.asarray(held), lambda: np.array(held), lambda: np.concatenate([held, host])]
-    for whole in wholes:
-        with pytest.raises(TypeError, match="not allowed"):
-            whole()
-    assert isinstance(held.sum(), cp.ndarray)
-    assert isinstance(held + np.int64(1), cp.ndarray)
-    np.testing.assert_array_equal((1 - held).get(), 1 - host)
-
-
-def test_a_device_array_is_a_copy_of_what_the_host_has() -> None:
-    host = np.arange(4)
-    held = cp.asarray(host)
-    host[:] = 0
-    np.testing.assert_array_equal(held.get(), np.arange(4))
-
-
-def test_late_copies_arrive_when_their_stream_is_waited_for() -> None:
-    stream, other, held = cp.cuda.Stream(), cp.cuda.Stream(), cp.asarray(np.arange(4))
-    out = np.zeros(4, np.int64)
-    held.get(stream=stream, out=out, blocking=False)
-    held[...] = 0
-    other.synchronize()
-    assert (out != np.arange(4)).all()
-    stream.synchronize()
-    np.testing.assert_array_equal(out, np.arange(4))
-
-
 def test_launches_that_cuda_refuses_are_told() -> None:
     for blocks, threads in ((0, 1), (1, 2048), ((1, 1 << 16), 1)):
         with pytest.raises(AssertionError, match=r"CUDA|a block of"):
@@ -388,16 +355,40 @@ def test_launches_that_cuda_refuses_are_told() -> None:
 
 
 def test_kernels_that_differ_from_those_named_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from signatures import SIGNATURES
-
-    launched: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
-    for (package, name, *_), types in SIGNATURES.items():
-        launched.setdefault((f"tamis_kernels.{package}", name), set()).add(types)
+    launched = {key: {*types} for key, types in install.named().items()}
     monkeypatch.setattr(install, "launched", launched)
-    assert install.unlike_signatures() == []
+    assert install.never_launched() == []
     del launched["tamis_kernels.bands", "band_keys"]
-    launched["tamis_kernels.bands", "other"] = {(int64,)}
-    missing, other = install.unlike_signatures()
+    (missing,) = install.never_launched()
     assert missing.startswith("tamis_kernels.bands.band_keys")
     assert missing.endswith("is never launched")
-    assert other == "tamis_kernels.bands.other(int64,) is launched, but not in SIGNATURES"
+    with pytest.raises(AssertionError, match=r"tamis_kernels\.bands\.band_keys\(int64,\) is launched, but not in SIGNATURES"):
+        install.Kernel(bands.band_keys.py_func, (int64,))
+
+
+def test_what_is_kept_of_a_kernel_hangs_on_its_types_and_on_the_values_that_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from signatures import SIGNATURES
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    made = []
+
+    def translated(_function: Any, types: Any, *, fastmath: bool) -> dict[str, Any]:
+        made.append((types, fastmath))
+        return {}
+
+    monkeypatch.setattr(kept, "_translated", translated)
+    divide = affine.divide.py_func
+    for types in (SIGNATURES["affine", "divide", "f32"], SIGNATURES["affine", "divide", "f64"]) * 2:
+        kept.translation(divide, types, fastmath=False)
+    assert len(made) == len([*(tmp_path / "emulated").iterdir()]) == 2
+    monkeypatch.setattr(affine, "ITEMS", 3)
+    kept.translation(divide, SIGNATURES["affine", "divide", "f32"], fastmath=False)
+    assert len(made) == 3
+    for _ in range(2):
+        kept.translation(read_words.py_func, (), fastmath=False)  # a test's own
+    assert len(made) == 5
+    values = dict(kept.named(jpeg.walk_scans.py_func))
+    assert values["tamis_kernels.jpeg.cuda.walk_scans.THREADS"] == jpeg.THREADS
+    assert "tamis_kernels.jpeg.lane" in {name.rsplit(".", 2)[0] for name in values}  # of functions that it calls

@@ -61,7 +61,7 @@ def listing(*rows: tuple[str, str] | str) -> str:
 
 def blocks() -> list[list[Instruction]]:
     """Return the basic blocks of the PTX above: what comes first, what follows a branch, the loop, nothing, and the end."""
-    lowering = Lowering(read(PTX), None, {}, visited=True)
+    lowering = Lowering(read(PTX), visited=True)
     lowering.write()
     return lowering.blocks
 

@@ -2,24 +2,35 @@
 
 CuPy refuses to mix its arrays with NumPy's, gives arrays of no dimension where NumPy gives numbers, and copies to the host late where it is
 told not to wait; so does this.
+
+There are EMULATED_GPUS of it, one where the environment does not say, of which a process sees those that CUDA_VISIBLE_DEVICES names. Each
+says that it has 8 GiB free; memory ends before that where EMULATED_MEMORY names fewer bytes, as where another process takes it.
 """
 
 from __future__ import annotations
 
+import gc
 import operator
+import os
 import threading
+import weakref
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from importlib.machinery import ModuleSpec
+from itertools import takewhile
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emulator import journal
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MEMORY = 1 << 33
+MEMORY, STEP = 1 << 33, 512
+"""What there is, and what an array takes a multiple of."""
 _FUNCTIONS = (
     "append arange argsort ascontiguousarray bincount concatenate count_nonzero cumsum diff empty empty_like flatnonzero full "
     "maximum minimum ones searchsorted sort unique unpackbits where zeros zeros_like"
@@ -36,6 +47,7 @@ class Array:
 
     def __init__(self, host: Any) -> None:
         self.host = np.asarray(host)
+        _pool.hold(self.host)
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
@@ -186,38 +198,73 @@ _entered = Entered()
 
 
 class Pool:
-    """The memory that arrays come from, which never ends."""
+    """The memory that arrays come from."""
 
-    limit = 0
+    def __init__(self) -> None:
+        self.limit = 0
+        self._held: dict[int, tuple[int, Any]] = {}  # bytes of what is alive, and what tells of its end
+
+    def hold(self, host: Any) -> None:
+        """Count an array, or the one that it is a part of, for as long as it lives; where there is no room for it, it is refused."""
+        while isinstance(host.base, np.ndarray):
+            host = host.base
+        if id(host) in self._held:
+            return
+        size, room = -(-host.nbytes // STEP) * STEP, min(self.limit or MEMORY, int(os.environ.get("EMULATED_MEMORY", MEMORY)))
+        if self.used_bytes() + size > room:
+            gc.collect()  # as CuPy does
+        if (used := self.used_bytes()) + size > room:
+            journal.note("refused", size)
+            message = f"Out of memory allocating {size:,} bytes (allocated so far: {used:,} bytes, limit set to: {room:,} bytes)."
+            raise MemoryError(message)
+        self._held[id(host)] = size, weakref.ref(host, partial(self._end, id(host)))
+
+    def _end(self, key: int, _: object) -> None:
+        del self._held[key]
+
+    def used_bytes(self) -> int:
+        """Return what is alive."""
+        return sum(size for size, _ in list(self._held.values()))
 
     def set_limit(self, size: int) -> None:
         """Bound it."""
         self.limit = size
+        journal.note("bounded", size)
 
     def free_bytes(self) -> int:
         """Return what is held for later."""
         return 0
 
-    used_bytes = free_bytes
-
     def free_all_blocks(self) -> None:
         """Give it back."""
+
+
+_pool = Pool()
+
+
+def visible() -> list[str]:
+    """Return the devices that this process sees: of those that it is shown, all before the first that there is not."""
+    gpus = [str(number) for number in range(int(os.environ.get("EMULATED_GPUS", "1")))]
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return gpus if shown is None else [*takewhile(gpus.__contains__, shown.split(","))]
 
 
 def modules() -> dict[str, ModuleType]:
     """Return what is imported as CuPy."""
     cupy, cupyx = ModuleType("cupy"), ModuleType("cupyx")
-    pool = Pool()
     for module in (cupy, cupyx):
         module.__spec__ = ModuleSpec(module.__name__, None)
     known: dict[str, Any] = {name: lifted(getattr(np, name)) for name in _FUNCTIONS.split()}
     known |= {name: getattr(np, name) for name in ("uint8", "uint32", "uint64", "int32", "int64", "float32", "float64", "bool_")}
     known["array"] = lambda value, *given: Array(np.array(value.host if isinstance(value, Array) else value, *given))
     known["asarray"] = lambda value: value if isinstance(value, Array) else Array(np.array(value))
-    known["get_default_memory_pool"] = lambda: pool
+    known["get_default_memory_pool"] = lambda: _pool
     known["ndarray"] = Array
     runtime = SimpleNamespace(
-        getDeviceCount=lambda: 1, memGetInfo=lambda: (MEMORY, MEMORY), deviceSynchronize=lambda: None, CUDARuntimeError=RuntimeError
+        getDeviceCount=lambda: len(visible()),
+        memGetInfo=lambda: (MEMORY - _pool.used_bytes(), MEMORY),
+        deviceSynchronize=lambda: None,
+        CUDARuntimeError=RuntimeError,
     )
     known["cuda"] = SimpleNamespace(Stream=Stream, get_current_stream=lambda: _entered.streams[-1], runtime=runtime)
     vars(cupy).update(known)

@@ -96,7 +96,7 @@ class Counter:
         How many blocks of a grid are counted, spread over it.
     """
 
-    def __init__(self, blocks: int = 4) -> None:
+    def __init__(self, blocks: int = 8) -> None:
         self.most = blocks
         self.found: dict[str, tuple[Costs, int, int]] = {}  # costs of a kernel, blocks counted, and blocks that ran
 

@@ -45,17 +45,35 @@ class Entry(types.WrapperAddressProtocol):
 
 @dataclass(slots=True)
 class Program:
-    """A kernel as machine code of this processor."""
+    """A kernel as machine code of this processor.
+
+    Attributes
+    ----------
+    touch
+        Address of the function that is asked before each access, or none; see `lowering.Lowering`.
+    object_code
+        What LLVM has made of the function; it holds no address, and is the same in all processes.
+    """
 
     name: str
-    entry: Entry
+    touch: int | None
+    object_code: bytes
     frame_size: int
     shared_size: int
     parameter_bytes: int
     sites: list[Any]
     blocks: list[Any]
     constants: list[NDArray[np.uint8]]
-    code: Any = field(repr=False)  # lives as long
+    entry: Entry = field(init=False)
+    linked: Any = field(init=False, repr=False)  # the code lives as long
+    constants_at: NDArray[np.int64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.linked = llvm.create_mcjit_compiler(llvm.parse_assembly(""), processor())
+        self.linked.add_object_file(llvm.ObjectFileRef.from_data(self.object_code))
+        self.linked.finalize_object()
+        self.entry = Entry(self.linked.get_function_address("kernel"))
+        self.constants_at = np.array([one.ctypes.data for one in self.constants], np.int64)
 
 
 def processor() -> Any:
@@ -65,29 +83,30 @@ def processor() -> Any:
     return llvm.Target.from_default_triple().create_target_machine(opt=1)
 
 
-def translated(name: str, ptx: str, *, touch: int | None = None, visited: bool = False) -> Program:
-    """Return PTX as machine code; see `lowering.Lowering`."""
+def translation(ptx: str, *, touched: bool = False, visited: bool = False) -> dict[str, Any]:
+    """Return what a program is made of, but its name and the function that it asks: nothing of this process."""
     kernel = read(ptx)
-    constants = {key: np.frombuffer(value, np.uint8).copy() for key, value in kernel.constants.items()}
-    lowering = the.Lowering(kernel, touch, {key: value.ctypes.data for key, value in constants.items()}, visited=visited)
+    lowering = the.Lowering(kernel, touched=touched, visited=visited)
     text = lowering.write()
     module = llvm.parse_assembly(text + declarations(text))
     module.verify()
-    builder = llvm.create_pass_builder(processor(), llvm.create_pipeline_tuning_options(speed_level=1))
+    machine = processor()
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
     builder.getModulePassManager().run(module, builder)
-    engine = llvm.create_mcjit_compiler(module, processor())
-    engine.finalize_object()
-    return Program(
-        name=name,
-        entry=Entry(engine.get_function_address("kernel")),
-        frame_size=lowering.frame_size,
-        shared_size=kernel.shared_size,
-        parameter_bytes=lowering.parameter_bytes,
-        sites=lowering.sites,
-        blocks=lowering.blocks,
-        constants=[*constants.values()],
-        code=engine,
-    )
+    return {
+        "object_code": machine.emit_object(module),
+        "frame_size": lowering.frame_size,
+        "shared_size": kernel.shared_size,
+        "parameter_bytes": lowering.parameter_bytes,
+        "sites": lowering.sites,
+        "blocks": lowering.blocks,
+        "constants": [np.frombuffer(value, np.uint8).copy() for value in kernel.constants.values()],
+    }
+
+
+def translated(name: str, ptx: str, *, touch: int | None = None, visited: bool = False) -> Program:
+    """Return PTX as machine code, which asks a function before each access where there is one."""
+    return Program(name, touch, **translation(ptx, touched=touch is not None, visited=visited))
 
 
 def total(sizes: Sequence[int]) -> int:
@@ -182,6 +201,7 @@ class Grid:
         self, program: Program, blocks: Sequence[int], threads: Sequence[int], dynamic: int, arguments: Sequence[Any], *, checked: bool
     ) -> None:
         self.program, self.blocks, self.threads = program, tuple(blocks), tuple(threads)
+        self.arguments = arguments  # whose memory it works on
         count = total(self.threads)
         self.parameters = packed([one for argument in arguments for one in flattened(argument)])
         assert self.parameters.size == program.parameter_bytes, f"{program.name}: arguments are not of the kernel's types"
@@ -193,7 +213,8 @@ class Grid:
         machine[the.SHARED] = self.shared.ctypes.data
         machine[the.BLOCK_SIZE : the.BLOCK_SIZE + 3] = self.threads
         machine[the.GRID_SIZE : the.GRID_SIZE + 3] = self.blocks
-        machine[the.DYNAMIC] = dynamic
+        machine[the.DYNAMIC], machine[the.TOUCH] = dynamic, program.touch or 0
+        machine[the.CONSTANTS] = program.constants_at.ctypes.data
         self.shared_shadows = np.zeros((0, 3), np.int64)
         if checked:
             given = [one for argument in arguments for one in arrays_of(argument)]

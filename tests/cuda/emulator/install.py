@@ -3,12 +3,14 @@
 Whatever Numba and the kernels' launches do up to the driver is what they do on a GPU: arguments get their types, launches are refused or
 warned of, a kernel is compiled once for its types. The driver, and CuPy, are not there.
 
-Where all tests of the kernels pass, they must have launched each kernel that `signatures` names, for its types, and no other.
+A kernel of ours is launched for types that `signatures` names, or not at all, in whichever process; where all tests of the kernels pass,
+they must have launched each for all of them.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,12 +20,15 @@ from numba import cuda
 from numba.cuda import dispatcher
 from numba.cuda.api_util import prepare_shape_strides_dtype
 from numba.cuda.cudadrv import devicearray, driver, dummyarray
+from signatures import SIGNATURES
 
-from emulator import card, checks, grid
+from emulator import card, checks, grid, journal, kept
 
 if TYPE_CHECKING:
     import pytest
 
+STAND_IN = str(Path(__file__).parents[1] / "emulated_gpu")
+"""The folder whose `cupy.py` is this."""
 MOST_THREADS, MOST_SHARED = 1024, 48 * 1024
 """What a block may have on any GPU without asking for more."""
 launched: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
@@ -46,9 +51,11 @@ class Kernel:
     """A kernel that Numba has compiled for types, in place of its own."""
 
     def __init__(self, py_func: Any, argtypes: tuple[Any, ...], *, fastmath: bool = False, **_: Any) -> None:
-        ptx, _ = cuda.compile_ptx(py_func, argtypes, cc=grid.ARCHITECTURE, device=False, fastmath=fastmath)
         self.key, self.types = (py_func.__module__.rpartition(".")[0], py_func.__name__), argtypes
-        self.program = grid.translated(".".join(self.key), ptx, touch=checks.touch.address)
+        name = ".".join(self.key)
+        ours = py_func.__module__.startswith(f"{kept.OURS}.")
+        assert not ours or argtypes in named().get(self.key, ()), f"{name}{argtypes} is launched, but not in SIGNATURES"
+        self.program = grid.Program(name, checks.touch.address, **kept.translation(py_func, argtypes, fastmath=fastmath))
 
     def bind(self) -> None:
         """Load it, which there is no device for."""
@@ -61,9 +68,15 @@ class Kernel:
         assert max(blocks[1:]) < 1 << 16, f"{name}: more blocks than CUDA allows: {blocks}"
         assert 0 < grid.total(threads) <= MOST_THREADS, f"{name}: a block of {threads} threads"
         assert size <= MOST_SHARED, f"{name}: {size} bytes of shared memory a block"
-        launched.setdefault(self.key, set()).add(self.types)
+        if self.types not in launched.setdefault(self.key, set()):
+            launched[self.key].add(self.types)
+            journal.note("ran", name)
         given = [lowered(one) for one in arguments]
-        grid.Grid(self.program, blocks, threads, shared, given, checked=True).run(down=next(_launches) % 2 == 1)
+        try:
+            grid.Grid(self.program, blocks, threads, shared, given, checked=True).run(down=next(_launches) % 2 == 1)
+        except grid.KernelFault as fault:
+            journal.note("fault", fault)
+            raise
 
 
 def lowered(value: Any) -> Any:
@@ -76,26 +89,33 @@ def lowered(value: Any) -> Any:
 
 
 def install() -> None:
-    """Stand between Numba and the driver, and for CuPy."""
+    """Stand between Numba and the driver, and for CuPy, here and in the processes that this one starts."""
     sys.modules.update(card.modules())
+    if STAND_IN not in sys.path:
+        sys.path.append(STAND_IN)
     dispatcher._Kernel = Kernel
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=grid.ARCHITECTURE)
     driver._to_core_stream = lambda stream: stream
     cuda.as_cuda_array = lambda array, sync: Seen(array)  # noqa: ARG005  # named as by Numba
     cuda.external_stream = lambda pointer: pointer
+    journal.note("sees", ",".join(card.visible()))
 
 
-def unlike_signatures() -> list[str]:
-    """Return how the kernels that were launched differ from those that `signatures` names."""
-    from signatures import SIGNATURES
-
-    named: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
+@cache
+def named() -> dict[tuple[str, str], set[tuple[Any, ...]]]:
+    """Return the types that `signatures` names, by package and kernel."""
+    found: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
     for (package, name, *_), types in SIGNATURES.items():
-        named.setdefault((f"tamis_kernels.{package}", name), set()).add(types)
+        found.setdefault((f"{kept.OURS}.{package}", name), set()).add(types)
+    return found
+
+
+def never_launched() -> list[str]:
+    """Return the kernels, with types, that `signatures` names and nobody has launched."""
     return [
-        f"{'.'.join(key)}{types} {'is launched, but not in SIGNATURES' if types in launched.get(key, ()) else 'is never launched'}"
-        for key in sorted(named | launched)
-        for types in sorted(named.get(key, set()) ^ launched.get(key, set()), key=str)
+        f"{'.'.join(key)}{types} is never launched"
+        for key, known in sorted(named().items())
+        for types in sorted(known - launched.get(key, set()), key=str)
     ]
 
 
@@ -103,7 +123,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail where all tests of the kernels ran, and were not all kernels."""
     option = session.config.option
     whole = [Path(one) for one in session.config.args] == [Path("tests/kernels")] and not option.keyword and not option.collectonly
-    found = unlike_signatures() if whole and exitstatus == 0 else []
+    found = never_launched() if whole and exitstatus == 0 else []
     if found:
         session.exitstatus = 1
         session.config.get_terminal_writer().write("\n".join(["", *found, ""]), red=True)

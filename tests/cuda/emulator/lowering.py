@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from emulator.ptx import Instruction, Kernel
 
 PARAMETERS, SHARED, BLOCK_SIZE, GRID_SIZE, BLOCK, VOTE, VOTES, DYNAMIC, VISITS, PASSAGES = 0, 1, 2, 5, 8, 11, 12, 13, 14, 15
+CONSTANTS, TOUCH = 30, 31
 """Places in the machine: the addresses of parameters and shared memory; three numbers each of sizes and of the block; what was voted at the
 last barrier, and is at the next; the bytes of shared memory that the launch asked for; where visits of basic blocks are counted, and how
-many of those there are. Others are those of `checks`."""
+many of those there are; where the addresses of arrays in constant memory stand, and the address of the function that is asked before an
+access. So the code holds no address, and can be kept for other processes. Other places are those of `checks`."""
 READ, WRITE, ATOMIC = 0, 1, 2
 ENDED, STRAYED = -1, -2
 
@@ -37,18 +39,17 @@ class Lowering(Arithmetic):
     ----------
     kernel
         What is lowered.
-    touch
-        Address of a function `i32 (machine, address, bytes, kind, site, thread)` that is asked before each access outside the thread's
-        registers, and ends the thread where it does not return 0; None where nobody asks.
+    touched
+        Whether a function `i32 (machine, address, bytes, kind, site, thread)` is asked before each access outside the thread's registers,
+        and ends the thread where it does not return 0.
     visited
         Whether each thread counts how often it comes through each basic block.
-    constants
-        Address of each array in constant memory.
     """
 
-    def __init__(self, kernel: Kernel, touch: int | None, constants: dict[str, int], *, visited: bool = False) -> None:
+    def __init__(self, kernel: Kernel, *, touched: bool = False, visited: bool = False) -> None:
         super().__init__(kernel.registers)
-        self.kernel, self.touch, self.constants, self.visited = kernel, touch, constants, visited
+        self.kernel, self.touched, self.visited = kernel, touched, visited
+        self.constants = {name: place for place, name in enumerate(kernel.constants)}
         self.offsets: dict[str, int] = {}
         self.barriers = 0
         self.sites: list[Instruction] = []
@@ -271,7 +272,8 @@ class Lowering(Arithmetic):
             base = self.value("load i64, ptr {}", self.word(SHARED))
             base = self.value("add i64 {}, {}", base, str(self.kernel.shared[name]))
         elif name in self.constants:
-            base = str(self.constants[name])
+            table = self.value("load i64, ptr {}", self.word(CONSTANTS))
+            base = self.value("load i64, ptr {}", self.pointer(self.value("add i64 {}, {}", table, str(8 * self.constants[name]))))
         elif name[0] == "%" or name.isdigit():
             base = self.get(name, 64)
         else:
@@ -282,11 +284,12 @@ class Lowering(Arithmetic):
     def _touched(self, instruction: Instruction, place: str, size: int, kind: int) -> str:
         """Return an address that the thread may touch; where it may not, the thread ends."""
         address = self._address(place)
-        if self.touch is None:
+        if not self.touched:
             return address
         self.sites.append(instruction)
         arguments = f"i64 %machine, i64 {address}, i32 {size}, i32 {kind}, i32 {len(self.sites) - 1}, i32 %thread"
-        answer = self.value(f"call i32 {{}}({arguments})", self.pointer(str(self.touch)))
+        function = self.pointer(self.value("load i64, ptr {}", self.word(TOUCH)))
+        answer = self.value(f"call i32 {{}}({arguments})", function)
         right, wrong = self.fresh("right"), self.fresh("wrong")
         self.line(f"br i1 {self.value('icmp eq i32 {}, 0', answer)}, label %{right}, label %{wrong}")
         self.lines += [f"{wrong}:", f"  ret i32 {STRAYED}", f"{right}:"]
