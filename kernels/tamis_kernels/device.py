@@ -18,6 +18,7 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
+from fractions import Fraction
 from functools import cache, partial
 from itertools import cycle, pairwise
 from threading import get_ident
@@ -46,6 +47,7 @@ BATCH = 1 << 26
 __all__ = [
     "bound",
     "copy_to_device",
+    "fused",
     "give_back",
     "in_batches",
     "in_sized_batches",
@@ -90,6 +92,19 @@ if not simulated():  # pragma: no cover
     _round_products(types.float32, "llvm.nvvm.mul.rn.f")
     os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small inputs are no mistake
     config.reload_config()  # type: ignore[no-untyped-call]
+
+
+@cuda.jit(device=True)
+def _fused(first: float, second: float, addend: float) -> float:  # pragma: no cover - the simulator rounds twice
+    return float(cuda.fma(first, second, addend))
+
+
+def _exactly(first: float, second: float, addend: float) -> float:
+    return float(Fraction(first) * Fraction(second) + Fraction(addend))
+
+
+fused = _exactly if simulated() else _fused
+"""Return a product and a sum of finite float64 that are rounded once, for a kernel that asks for it."""
 
 
 def on_device(array: Any) -> Any:

@@ -43,6 +43,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         from tamis_kernels.jpeg import cuda as jpeg_cuda
         from tamis_kernels.minhash import cuda as minhash_cuda
         from tamis_kernels.moments import cuda as moments_cuda
+        from tamis_kernels.moments import cuda_limbs
         from tamis_kernels.perceptual import cuda as perceptual_cuda
         from tamis_kernels.png import cuda as png_cuda
         from tamis_kernels.quality import cuda as quality_cuda
@@ -59,7 +60,8 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             fss_cuda: {"THREADS": 4, "TILE": 8},
             affine_cuda: {"THREADS": 16, "ITEMS": 40},
             histogram_cuda: {"THREADS": 8, "BLOCKS": 2, "MOST_HELD": 40},
-            moments_cuda: {"STRIPS": 7},
+            moments_cuda: {"STRIPS": 7, "THREADS": 4},
+            cuda_limbs: {"LANES": 2},
             perceptual_cuda: {"THREADS": 16, "SMALL_THREADS": 8, "PICTURES": 2},
             png_cuda: {"THREADS": 3, "CHUNK": 5},
             quality_cuda: {"PICTURES": 2, "THREADS": 12},

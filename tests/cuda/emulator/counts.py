@@ -57,7 +57,7 @@ WORK = {
     "div.64": _units(70, logic=25, product=25, special=4), "rem.64": _units(75, logic=27, product=27, special=4),
     "div.f64": _units(25, logic=5, double=10, special=1), "sqrt.f64": _units(25, logic=5, double=10, special=1),
     "div.f32": _units(10, special=1), "sqrt.f32": _units(10, special=1), "rcp.f64": _units(1, special=1),
-    **{f"{name}.f64": _units(1, double=1) for name in ("add", "sub", "mul", "fma", "setp")},
+    **{f"{name}.f64": _units(1, double=1) for name in ("add", "sub", "mul", "fma", "setp")}, "selp.f64": _units(2, logic=2),
     **{f"{name}.f64": _units(4, logic=2, double=1) for name in ("min", "max")},
     **{f"{name}.f32": _units(1) for name in ("add", "sub", "mul", "fma")},
     "cvt.f64": _units(1, special=1), **{f"{name}.{bits}": _units(1, either=1) for name in ("cvt", "mov") for bits in (32, 64)},
@@ -117,10 +117,16 @@ def trace(address_of_machine: int, address: int, size: int, kind: int, site: int
     return 0
 
 
+def _renames(operands: Sequence[str]) -> bool:
+    """Return whether a copy is of one kind of register to another: a GPU's have no kinds, and so nothing is to be done."""
+    kinds = {one.rstrip("0123456789") for one in operands}
+    return kinds in ({"%rd", "%fd"}, {"%r", "%f"})
+
+
 def work(instruction: Instruction) -> NDArray[np.float64]:
     """Return how many cycles of each unit an instruction takes."""
     name, *modifiers = instruction.opcode
-    if name in FREE or ".".join(instruction.opcode[:2]) in FREE:
+    if name in FREE or ".".join(instruction.opcode[:2]) in FREE or (name == "mov" and _renames(instruction.operands)):
         return _units(0)
     kind = modifiers[-1] if modifiers else ""
     width = kind if kind[:1] == "f" else kind[1:]
