@@ -380,7 +380,7 @@ def row_of(offsets: NDArray[np.int64], place: int) -> int:
     """Return the row that a place of a flat buffer belongs to: the last one that starts there or before, so that empty rows have none."""
     low, high = 0, offsets.size - 1
     while low < high:
-        middle = (low + high + 1) // 2
+        middle = (low + high + 1) >> 1
         if offsets[middle] <= place:
             low = middle
         else:

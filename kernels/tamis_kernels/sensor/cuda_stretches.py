@@ -40,9 +40,10 @@ NEVER_YET = i64(-1 << 63)  # the end of a pane that the next row looks at, and t
 @cuda.jit(device=True)
 def is_code(rows: Rows, here: float) -> bool:
     """Return whether a value stands for a missing one."""
-    found = False
-    for code in rows.sentinels:
-        found |= here == code
+    found, place = False, 0
+    while place < rows.sentinels.size:
+        found |= here == rows.sentinels[place]
+        place += 1
     return found
 
 
@@ -82,7 +83,8 @@ def follow_runs(rows: Rows, first: int, last: int, reals: Any, wholes: Any, runs
     """Follow runs of like values over some rows; tell of them where there are `bits`."""
     tolerance, suspect, fail = reals[10], min(wholes[0], wholes[1]), wholes[1]
     anchor, start, active, begun = runs
-    for k in range(first, last):
+    k = first
+    while k < last:
         here = reading(rows, k)
         if here != here:
             if bits is not None and active:
@@ -93,6 +95,7 @@ def follow_runs(rows: Rows, first: int, last: int, reals: Any, wholes: Any, runs
                 bits[k] |= RUN | (u32(LONG_STUCK if elapsed >= fail else STUCK) if elapsed >= suspect else NONE)
         else:
             anchor, start, active, begun = here, rows.time[k], True, begun + 1
+        k += 1
     return anchor, start, active, begun
 
 
@@ -122,7 +125,8 @@ def follow_panes(rows: Rows, first: int, last: int, reals: Any, wholes: Any, val
     """Follow the panes of a window over some rows, and tell of those in which the signal is weak where there are `bits`."""
     width = max(wholes[2] // PANES, 1)
     pane, end, low, high, ready, least, largest = panes
-    for k in range(first, last):
+    k = first
+    while k < last:
         now = rows.time[k]
         if now >= end:
             moved = now // width - pane
@@ -140,6 +144,7 @@ def follow_panes(rows: Rows, first: int, last: int, reals: Any, wholes: Any, val
             least, largest = min(least, here), max(largest, here)
             if bits is not None and ready and max(largest, high) - min(least, low) < reals[11]:
                 bits[k] |= WEAK
+        k += 1
     return pane, end, low, high, ready, least, largest
 
 
@@ -185,12 +190,14 @@ def look_ahead(
         bring_rows(rows, cuts, s, begin, times, readings, thread)
         cuda.syncthreads()
         first, last = PITCH * thread, PITCH * thread + max(0, min(HELD, size - begin))
-        for k in range(first, last):
+        k = first
+        while k < last:
             here = math.nan if is_code(rows, readings[k]) else readings[k]
             readings[k] = here
             head = here if head != head else head
             if here == here:
                 least, largest = min(least, here), max(largest, here)
+            k += 1
         if wholes[7] & 1 << FLAT:
             runs = follow_runs(tile, first, last, reals, wholes, runs, None)
         if wholes[7] & 1 << ATTENUATED:
@@ -294,9 +301,11 @@ def tell_stretches(
         bring_rows(rows, cuts, s, begin, times, readings, thread)
         cuda.syncthreads()
         first, last = PITCH * thread, PITCH * thread + max(0, min(HELD, size - begin))
-        for k in range(first, last):
+        k = first
+        while k < last:
             readings[k] = math.nan if is_code(rows, readings[k]) else readings[k]
             found[k] = NONE
+            k += 1
         if wholes[7] & 1 << FLAT:
             runs = follow_runs(tile, first, last, reals, wholes, runs, found)
         if wholes[7] & 1 << ATTENUATED:
