@@ -5,8 +5,11 @@ PYTHONPATH=kernels .venv-cuda/bin/python tests/cuda/compiling.py writes the tabl
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from compiling import ARCHITECTURES, compiled, kernels, table
+from compiling import ARCHITECTURES, aim_at, compiled, kernels, table
+from numba import cuda, int64
 from signatures import SIGNATURES
 
 KERNELS = kernels()
@@ -32,3 +35,15 @@ def test_a_kernel_takes_what_the_table_says_and_spills_nothing(key: tuple[str, .
     assert found in table()
     assert (found.stack_bytes, found.spilled_bytes) == (0, 0)
     assert found.fused == ASKED.get(key[:2], 0) or key[0] in LOGARITHMS
+
+
+def add_places(out: Any, start: int, stop: int) -> None:
+    for i in range(start, stop):
+        if out[i]:
+            out[i] = 0
+
+
+def test_a_loop_counts_without_selections() -> None:
+    aim_at(ARCHITECTURES[-1])
+    ptx, _ = cuda.compile_ptx(add_places, (int64[::1], int64, int64), cc=ARCHITECTURES[-1], device=False)
+    assert "selp" not in ptx
