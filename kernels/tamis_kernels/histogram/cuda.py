@@ -55,7 +55,7 @@ def count_values(values: Any, edges: NDArray[np.float64], held: int, counts: NDA
             place = i32(place + half) if edges[i32(place + half) - 1] <= value else place
             left = i32(left - half)
         place = i32(place + (edges[place] <= value))
-        tally(table, held, counts, bin_of(value, place, edges.size, edges[edges.size - 1]))
+        tally(table, held, counts, bin_of(value, int(place), edges.size, edges[edges.size - 1]))
     hand_over(table, held, counts)
 
 
