@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numba import cuda
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
-
-u64 = np.uint64
 
 MATES = 8
 """Threads that bring their rows together; a block has a multiple of them."""
@@ -35,9 +33,9 @@ def bring(values: Any, offsets: NDArray[np.int64], row: int, begin: int, tile: A
         if fetched < offsets.size - 1:
             start = offsets[fetched] + begin
             size = min(most, offsets[fetched + 1] - start) - mate
-            source, place = u64(start + mate), u64(pitch * (thread - mate + other) + mate)
+            source, place = start + mate, pitch * (thread - mate + other) + mate
             for part in range(0, most, STRIDE):
                 if part < size:
                     for i in range(part, part + STRIDE, MATES):
                         if i < size:
-                            tile[u64(place + u64(i))] = values[u64(source + u64(i))]
+                            tile[place + i] = values[source + i]

@@ -6,6 +6,9 @@ leave alone what is asked for as a rounded product, so that is what `*` of float
 Indices are places from the begin: Numba asks of each whether it is negative, and so counts from the end, which is three to six instructions
 of the dozen that an element may take. No kernel has such indices; one that had would leave its arrays in the tests of compiled kernels.
 
+Loops count without a branch: Numba steps on where there is a next place alone, which becomes three selections an element. What has no
+next place is asked for none.
+
 Arrays are CuPy's, whose pool hands out memory without asking the driver each time; Numba's kernels take them as they are. In Numba's
 simulator, which has no device, NumPy's arrays stand for them.
 """
@@ -18,6 +21,7 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
+from fractions import Fraction
 from functools import cache, partial
 from itertools import cycle, pairwise
 from threading import get_ident
@@ -46,6 +50,7 @@ BATCH = 1 << 26
 __all__ = [
     "bound",
     "copy_to_device",
+    "fused",
     "give_back",
     "in_batches",
     "in_sized_batches",
@@ -83,12 +88,43 @@ def _index_from_the_begin() -> None:  # pragma: no cover - the simulator indexes
     arrays["fix_integer_index"] = lambda context, builder, kind, index, _size: context.cast(builder, index, kind, types.intp)
 
 
+def _count_without_a_branch() -> None:  # pragma: no cover - the simulator counts as Python does
+    from numba.cuda.core.imputils import RefType, iternext_impl
+    from numba.cuda.cpython.rangeobj import registry
+
+    @iternext_impl(RefType.BORROWED)
+    def following(context: Any, builder: Any, signature: Any, arguments: Any, result: Any) -> None:
+        state = context.make_helper(builder, signature.args[0], value=arguments[0])
+        count, value = builder.load(state.count), builder.load(state.iter)
+        result.set_valid(builder.icmp_signed(">", count, count.type(0)))
+        result.yield_(value)
+        builder.store(builder.sub(count, count.type(1)), state.count)
+        builder.store(builder.add(value, state.step), state.iter)
+
+    for kind in (types.range_iter32_type, types.range_iter64_type):
+        registry.lower("iternext", kind)(following)
+
+
 if not simulated():  # pragma: no cover
     _index_from_the_begin()
+    _count_without_a_branch()
     _round_products(types.float64, "llvm.nvvm.mul.rn.d")
     _round_products(types.float32, "llvm.nvvm.mul.rn.f")
     os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small inputs are no mistake
     config.reload_config()  # type: ignore[no-untyped-call]
+
+
+@cuda.jit(device=True)
+def _fused(first: float, second: float, addend: float) -> float:  # pragma: no cover - the simulator rounds twice
+    return float(cuda.fma(first, second, addend))
+
+
+def _exactly(first: float, second: float, addend: float) -> float:
+    return float(Fraction(first) * Fraction(second) + Fraction(addend))
+
+
+fused = _exactly if simulated() else _fused
+"""Return a product and a sum of finite float64 that are rounded once, for a kernel that asks for it."""
 
 
 def on_device(array: Any) -> Any:

@@ -43,6 +43,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         from tamis_kernels.jpeg import cuda as jpeg_cuda
         from tamis_kernels.minhash import cuda as minhash_cuda
         from tamis_kernels.moments import cuda as moments_cuda
+        from tamis_kernels.moments import cuda_limbs
         from tamis_kernels.perceptual import cuda as perceptual_cuda
         from tamis_kernels.png import cuda as png_cuda
         from tamis_kernels.quality import cuda as quality_cuda
@@ -59,7 +60,8 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             fss_cuda: {"THREADS": 4, "DOUBLINGS": 2, "PLACES": 40, "ROW_PLACES": 9, "LONG": 30, "TILE": 8, "STRIP": 6, "LIST": 7},
             affine_cuda: {"THREADS": 16, "ITEMS": 40},
             histogram_cuda: {"THREADS": 8, "BLOCKS": 2, "MOST_HELD": 40},
-            moments_cuda: {"STRIPS": 7},
+            moments_cuda: {"STRIPS": 7, "THREADS": 4},
+            cuda_limbs: {"LANES": 2},
             perceptual_cuda: {"THREADS": 16, "SMALL_THREADS": 8, "PICTURES": 2},
             png_cuda: {"THREADS": 3, "CHUNK": 5},
             quality_cuda: {"PICTURES": 2, "THREADS": 12},
@@ -69,7 +71,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             windows_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
             symbols_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
             xxh3_cuda: {"THREADS": 4, "RECORDS": 2, "NEAR": 90},
-            sensor_cuda: {"STRETCH": 6, "THREADS": 4},
+            sensor_cuda: {"STRETCH": 6, "THREADS": 4, "LAPS": 3},
             cuda_stretches: {"MATES": 2, "THREADS": 4, "HELD": 4, "PITCH": 5},
             hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
             jpeg_cuda: {"BATCH": 450_000, "GAP": 100, "THREADS": 2},

@@ -360,3 +360,15 @@ def test_times_that_keep_their_distance_from_the_grid_are_all_told(offset: int, 
     times = [0, *(row * SECOND + offset for row in range(1, 40))]
     found, _ = run([0.0] * 40, Limits(period=SECOND, drift=0), backend, times)
     assert [("drift" in one) for one in found] == [False] + [offset == 1] * 39
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("period", [1000, 1001, SECOND, 3 * SECOND + 7, 2**40 + 1])
+def test_drift_is_the_same_about_halves_of_near_and_far_periods(period: int, backend: Any) -> None:
+    counts = [0, 1, 2, 1000, 2**20 + 1, 2**31 - 1, 2**40, 2**47 - 1, 2**48 - 1, 2**48, 2**49 + 1]
+    bases = [0, period // 2, period // 2 + 1, period]
+    times = sorted({0, *(n * period + base + near for n in counts for base in bases for near in range(-3, 4))})
+    times = [one for one in times if 0 <= one < 2**61]
+    for drift in (0, 1, 2, period // 2 - 2, period // 2 - 1, period // 2):
+        got = [run([0.0] * len(times), Limits(period=period, drift=drift), one, times)[0] for one in (backend, "reference")]
+        assert got[0] == got[1]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 THREADS = 256
 BLOCKS = 1024
 MOST_HELD = 8192  # counters of 4 bytes
-i64, u32 = np.int64, np.uint32
+i32, i64, u32 = np.int32, np.int64, np.uint32
 
 
 def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
@@ -49,13 +49,13 @@ def count_values(values: Any, edges: NDArray[np.float64], held: int, counts: NDA
     table = cuda.shared.array(0, uint32)
     clear(table, held)
     for i in range(cuda.grid(1), values.size, cuda.gridsize(1)):
-        value, place, left = np.float64(values[i]), 0, edges.size
+        value, place, left = np.float64(values[i]), i32(0), i32(edges.size)
         while left > 1:
-            half = left >> 1
-            place += half if edges[place + half - 1] <= value else 0
-            left -= half
-        place += edges[place] <= value
-        tally(table, held, counts, bin_of(value, place, edges.size, edges[edges.size - 1]))
+            half = i32(left >> 1)
+            place = i32(place + half) if edges[i32(place + half) - 1] <= value else place
+            left = i32(left - half)
+        place = i32(place + (edges[place] <= value))
+        tally(table, held, counts, bin_of(value, int(place), edges.size, edges[edges.size - 1]))
     hand_over(table, held, counts)
 
 

@@ -1,29 +1,57 @@
-"""Exact accumulation in CUDA: each thread keeps sum and squares of its column as limbs of 32 bits, in integers, for a window of exponents.
+"""Exact accumulation in CUDA: each thread keeps limbs of the sum and of the sum of squares of its column, for a window of exponents.
 
-A value whose lowest bit lies within 32 places of the thread's window is shifted to it and cut into limbs, three of the value and six of
-its square. One that lies elsewhere moves the window: what was held goes to the tables by atomic additions. All arithmetic is on integers,
-which add up to the same in any order.
+A value in the window is added to the limbs without a branch. One that lies elsewhere goes to the tables alone, by atomic additions; where
+all that a thread asked for at a time did so, the window moves. Zeros, NaN and infinities are told apart there too. In the end the threads
+of a block add up what they hold, and one of them hands it to the tables.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda, int64
 
-from tamis_kernels.device import launch, streamed, to_device, to_host, uniform
-from tamis_kernels.moments.cpu import FINITE, NAN, NEGATIVE, OUTSIDE, POSITIVE
+from tamis_kernels.device import launch_blocks, streamed, to_device, to_host, uniform
+from tamis_kernels.moments.cpu import FINITE, OUTSIDE
+from tamis_kernels.moments.cuda_limbs import (
+    LONG_FIELDS,
+    LONG_SPAN,
+    LOWEST_LONG,
+    LOWEST_SHORT,
+    MAGNITUDE,
+    MOST,
+    SHORT_FIELDS,
+    SHORT_SPAN,
+    add_alone,
+    add_halves,
+    add_long,
+    add_short,
+    bits_of,
+    fold,
+    key_of,
+    note,
+    noted,
+    put_long,
+    put_short,
+    scale_of,
+    widen,
+    window_around,
+    within,
+    within_short,
+)
 from tamis_kernels.moments.grids import LOW_32, ROUNDER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STRIPS = 1 << 17  # threads, each of which goes through one column
-WINDOW = 32
-MAGNITUDE = 0x7FFFFFFFFFFFFFFF
-i64, u64, f64 = np.int64, np.uint64, np.float64
-HIGHEST, LOWEST = i64(MAGNITUDE), i64(-MAGNITUDE - 1)  # as the least and the greatest they change nothing
+THREADS = 256  # of a block
+STRIPS = 1 << 16  # threads, each of which goes through one column: 512 for each multiprocessor of an H200
+ABREAST = 4  # values that a thread asks for at a time
+HALVES_LONG, HALVES_SHORT, TOTALS = 10, 6, 3  # that a block adds up
+NO_LONG, NO_SHORT, UNSEEN = (0, 0, 0, 0, 0), (0, 0, 0), (0, 0, 0)  # NaN and infinities are seen
+i32, i64, f32, f64 = np.int32, np.int64, np.float32, np.float64
 
 
 def accumulate(
@@ -46,11 +74,13 @@ def accumulate_columns(
 ) -> None:
     """Add each column of a row-major matrix to its row of the tables, counts and extremes."""
     rows, columns = matrix.shape
+    kernel, halves = (sum_short, HALVES_SHORT) if matrix.itemsize == 4 else (sum_long, HALVES_LONG)
     tables = to_device(sums), to_device(squares), to_device(counts), to_device(_keys(extremes))
 
     def add(_first: int, _last: int, part: Any) -> tuple[()]:
-        strips = max(1, min(len(part), STRIPS // columns))
-        launch(add_strip, strips * columns, part, strips, *tables)
+        strips = max(1, min(len(part), STRIPS // columns), -(-len(part) // MOST))
+        blocks, shared = -(-strips * columns // THREADS), 8 * (halves + 2) * THREADS
+        launch_blocks(kernel, blocks, THREADS, part.reshape(-1), columns, strips, *tables, shared=shared)
         return ()
 
     streamed(uniform(rows, matrix.itemsize * columns), lambda first, last: (matrix[first:last],), add)
@@ -74,7 +104,8 @@ def accumulate_fixed(
 
     def add(_first: int, _last: int, part: Any) -> tuple[()]:
         strips = min(part.size, STRIPS)
-        launch(add_steps, strips, part, strips, low, high, offset, scale, *tables)
+        shared = 8 * (TOTALS + 2) * THREADS
+        launch_blocks(add_steps, -(-strips // THREADS), THREADS, part, strips, low, high, offset, scale, *tables, shared=shared)
         return ()
 
     streamed(uniform(values.size, values.itemsize), lambda first, last: (values[first:last],), add)
@@ -96,113 +127,165 @@ def _set(keys: Any, extremes: NDArray[np.float64]) -> None:
 
 
 @cuda.jit(device=True)
-def key_of(pattern: int) -> Any:
-    """Return an integer that orders like the float64 of a pattern."""
-    return i64(pattern ^ ((pattern >> 63) & MAGNITUDE))
+def abreast(values: Any, first: int, stride: int, full: int) -> Any:
+    """Return values of a strip, and zeros, which lie in no window, in place of those beyond the end; there are none where first < full."""
+    if first < full:
+        return values[first], values[first + stride], values[first + 2 * stride], values[first + 3 * stride]
+    here = there = further = furthest = values.dtype.type(0)
+    if first < values.size:
+        here = values[first]
+    if first + stride < values.size:
+        there = values[first + stride]
+    if first + 2 * stride < values.size:
+        further = values[first + 2 * stride]
+    return here, there, further, furthest
 
 
 @cuda.jit(device=True)
-def class_of(pattern: int) -> int:
-    """Return what a value is counted as: finite, not a number, infinite."""
-    size = pattern & MAGNITUDE
-    if size < 0x7FF0000000000000:
-        return FINITE
-    if size > 0x7FF0000000000000:
-        return NAN
-    return POSITIVE if pattern > 0 else NEGATIVE
+def look_again(
+    values: Any, first: int, stride: int, inside: Any, sums: Any, squares: Any, column: int, seen: Any, least: Any, greatest: Any
+) -> Any:
+    """Add values that lie in no window to the tables, the range or what is no number; say how many are numbers, and the last of them."""
+    many, place = 0, first
+    newest = f64(0.0)
+    for number in range(ABREAST):
+        if place < values.size and not inside[number]:
+            here = values[place]
+            if abs(here) < math.inf:
+                least, greatest = min(least, here), max(greatest, here)
+                if here != 0:
+                    add_alone(sums, squares, column, f64(here))
+                    many, newest = many + 1, f64(here)
+            else:
+                seen = noted(here, seen)
+        place += stride
+    return many, newest, seen, least, greatest
+
+
+@cuda.jit(device=True)
+def close(
+    tile: Any, many: int, sums: Any, squares: Any, keys: Any, columns: int, column: int, window: int, lowest: int, least: int, greatest: int
+) -> None:
+    """Add what the threads of a block have put to the tables, at once for those with the first one's window of a sole column."""
+    first, thread, threads = many * cuda.blockDim.x, cuda.threadIdx.x, cuda.blockDim.x
+    if thread == 0:
+        tile[first] = window
+    cuda.syncthreads()
+    if columns > 1 or window != tile[first]:
+        add_halves(sums, squares, column, window, lowest, tile, many)
+        for number in range(many):
+            tile[number * threads + thread] = 0
+    cuda.syncthreads()
+    if columns > 1:
+        widen(keys[column], least, greatest)
+    else:
+        fold(tile, many, least, greatest)
+        if thread == 0:
+            add_halves(sums, squares, column, window, lowest, tile, many)
+            widen(keys[column], tile[first], tile[first + threads])
+
+
+@cuda.jit(device=True)
+def take_long(held: Any, here: Any, window: int, scale: float) -> Any:
+    """Add a value to limbs and range if it lies in the window, and say whether it does."""
+    limbs, least, greatest = held
+    inside = within(here, window)
+    least = here if inside and here < least else least
+    greatest = here if inside and here > greatest else greatest
+    return (add_long(limbs, (here if inside else 0.0) * scale), least, greatest), inside
 
 
 @cuda.jit
-def add_strip(
-    matrix: Any,
+def sum_long(
+    values: NDArray[np.float64],
+    columns: int,
     strips: int,
     sums: NDArray[np.int64],
     squares: NDArray[np.int64],
     counts: NDArray[np.int64],
     keys: NDArray[np.int64],
 ) -> None:
-    """Add one of `strips` parts of a column a thread; neighbouring threads read neighbouring values."""
-    item = cuda.grid(1)
-    rows, columns = matrix.shape
-    if item >= strips * columns:
-        return
-    base: Any = -1
+    """Add one of `strips` parts of a column of float64 a thread; neighbouring threads read neighbouring values."""
+    tile = cuda.shared.array(0, int64)
+    item, stride = cuda.grid(1), strips * columns
     column = item % columns
-    finite = held = nan = positive = negative = 0
-    least, greatest = HIGHEST, LOWEST
-    v0 = v1 = v2 = s0 = s1 = s2 = s3 = s4 = s5 = i64(0)
-    for row in range(item // columns, rows, strips):
-        pattern = f64(f64(matrix[row, column]) + 0.0).view(i64)  # -0.0 + 0.0 is 0.0
-        kind = class_of(pattern)
-        nan += kind == NAN
-        positive += kind == POSITIVE
-        negative += kind == NEGATIVE
-        if kind == FINITE:
-            finite += 1
-            least, greatest = min(least, key_of(pattern)), max(greatest, key_of(pattern))
-            exponent = (pattern >> 52) & 0x7FF
-            mantissa = u64(pattern & ((1 << 52) - 1)) | (u64(exponent > 0) << u64(52))
-            place = exponent - 1 if exponent > 0 else 0
-            if mantissa:
-                if base < 0 or place < base or place >= base + WINDOW or held == 1 << 30:
-                    hand_over(sums, squares, column, base, v0, v1, v2, s0, s1, s2, s3, s4, s5)
-                    v0 = v1 = v2 = s0 = s1 = s2 = s3 = s4 = s5 = i64(0)
-                    base, held = max(0, place - WINDOW // 2), 0
-                held += 1
-                shift = u64(place - base)
-                sign = i64(-1) if pattern < 0 else i64(1)
-                low, high = shifted(mantissa, shift)
-                v0 += sign * i64(low & u64(LOW_32))
-                v1 += sign * i64(low >> u64(32))
-                v2 += sign * i64(high)
-                # The square has 106 bits: halves of 26 and 27 bits make products of at most 54.
-                upper, lower = mantissa >> u64(27), mantissa & u64((1 << 27) - 1)
-                cross, below, above = upper * lower, lower * lower, (upper * upper) << u64(54)
-                middle = below + (cross << u64(28))
-                bottom = middle + above
-                top = ((upper * upper) >> u64(10)) + (cross >> u64(36)) + u64(middle < below) + u64(bottom < above)
-                t0, t1 = shifted(bottom, u64(2) * shift)
-                t2, t3 = shifted(top, u64(2) * shift)
-                t2 |= t1
-                s0 += i64(t0 & u64(LOW_32))
-                s1 += i64(t0 >> u64(32))
-                s2 += i64(t2 & u64(LOW_32))
-                s3 += i64(t2 >> u64(32))
-                s4 += i64(t3 & u64(LOW_32))
-                s5 += i64(t3 >> u64(32))
-    hand_over(sums, squares, column, base, v0, v1, v2, s0, s1, s2, s3, s4, s5)
-    note(counts[column], keys[column], finite, nan, positive, negative, 0, least, greatest)
+    if item < columns:
+        cuda.atomic.add(counts, (column, FINITE), values.size // columns)
+    window = window_around(values[column], LONG_FIELDS, LONG_SPAN)
+    limbs, many, seen, scale = NO_LONG, 0, UNSEEN, scale_of(window)
+    least, greatest = f64(math.inf), f64(-math.inf)
+    place, full = item if item < stride else values.size, values.size - (ABREAST - 1) * stride
+    while place < values.size:
+        first, second, third, fourth = abreast(values, place, stride, full)
+        held, one = take_long((limbs, least, greatest), first, window, scale)
+        held, two = take_long(held, second, window, scale)
+        held, three = take_long(held, third, window, scale)
+        (limbs, least, greatest), four = take_long(held, fourth, window, scale)
+        many += ABREAST
+        if not (one & two & three & four):
+            inside = one, two, three, four
+            found = look_again(values, place, stride, inside, sums, squares, column, seen, least, greatest)
+            strangers, newest, seen, least, greatest = found
+            if strangers == ABREAST:
+                put_long(tile, limbs, many)
+                add_halves(sums, squares, column, window, LOWEST_LONG, tile, HALVES_LONG)
+                limbs, many, window = NO_LONG, 0, window_around(newest, LONG_FIELDS, LONG_SPAN)
+                scale = scale_of(window)
+        place += ABREAST * stride
+    note(counts[column], seen)
+    put_long(tile, limbs, many)
+    close(tile, HALVES_LONG, sums, squares, keys, columns, column, window, LOWEST_LONG, key_of(least), key_of(greatest))
 
 
 @cuda.jit(device=True)
-def shifted(value: np.uint64, shift: np.uint64) -> tuple[np.uint64, np.uint64]:
-    """Return the lower and the upper word of a value shifted by less than 64 places."""
-    return value << shift, (value >> u64(1)) >> (u64(63) - shift)
+def take_short(held: Any, here: Any, window: int, scale: float) -> Any:
+    """Add a value to limbs and range if it lies in the window, and say whether it does."""
+    limbs, least, greatest = held
+    inside = within_short(here, window)
+    seen = here if inside else f32(math.nan)  # which changes no range
+    return (add_short(limbs, f64(here if inside else f32(0.0)) * scale), min(least, seen), max(greatest, seen)), inside
 
 
-@cuda.jit(device=True)
-def hand_over(
-    sums: Any, squares: Any, column: int, base: int, v0: int, v1: int, v2: int, s0: int, s1: int, s2: int, s3: int, s4: int, s5: int
+@cuda.jit
+def sum_short(
+    values: NDArray[np.float32],
+    columns: int,
+    strips: int,
+    sums: NDArray[np.int64],
+    squares: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    keys: NDArray[np.int64],
 ) -> None:
-    """Add what a thread holds to the tables."""
-    if base >= 0:
-        for number, amount in enumerate((v0, v1, v2)):
-            cuda.atomic.add(sums, (column, base + 32 * number), amount)
-        for number, amount in enumerate((s0, s1, s2, s3, s4, s5)):
-            if amount:
-                cuda.atomic.add(squares, (column, 2 * base + 32 * number), amount)
-
-
-@cuda.jit(device=True)
-def note(counts: Any, keys: Any, finite: int, nan: int, positive: int, negative: int, outside: int, least: int, greatest: int) -> None:
-    """Add what a thread has counted, and widen the range."""
-    cuda.atomic.add(counts, FINITE, finite)
-    cuda.atomic.add(counts, NAN, nan)
-    cuda.atomic.add(counts, POSITIVE, positive)
-    cuda.atomic.add(counts, NEGATIVE, negative)
-    cuda.atomic.add(counts, OUTSIDE, outside)
-    cuda.atomic.min(keys, 0, least)
-    cuda.atomic.max(keys, 1, greatest)
+    """Add one of `strips` parts of a column of float32 a thread likewise."""
+    tile = cuda.shared.array(0, int64)
+    item, stride = cuda.grid(1), strips * columns
+    column = item % columns
+    if item < columns:
+        cuda.atomic.add(counts, (column, FINITE), values.size // columns)
+    window = window_around(f64(values[column]), SHORT_FIELDS, SHORT_SPAN)
+    limbs, many, seen, scale = NO_SHORT, 0, UNSEEN, scale_of(window)
+    least, greatest = f32(math.inf), f32(-math.inf)
+    place, full = item if item < stride else values.size, values.size - (ABREAST - 1) * stride
+    while place < values.size:
+        first, second, third, fourth = abreast(values, place, stride, full)
+        held, one = take_short((limbs, least, greatest), first, window, scale)
+        held, two = take_short(held, second, window, scale)
+        held, three = take_short(held, third, window, scale)
+        (limbs, least, greatest), four = take_short(held, fourth, window, scale)
+        many += ABREAST
+        if not (one & two & three & four):
+            inside = one, two, three, four
+            found = look_again(values, place, stride, inside, sums, squares, column, seen, least, greatest)
+            strangers, newest, seen, least, greatest = found
+            if strangers == ABREAST:
+                put_short(tile, limbs, many)
+                add_halves(sums, squares, column, window, LOWEST_SHORT, tile, HALVES_SHORT)
+                limbs, many, window = NO_SHORT, 0, window_around(newest, SHORT_FIELDS, SHORT_SPAN)
+                scale = scale_of(window)
+        place += ABREAST * stride
+    note(counts[column], seen)
+    put_short(tile, limbs, many)
+    close(tile, HALVES_SHORT, sums, squares, keys, columns, column, window, LOWEST_SHORT, key_of(f64(least)), key_of(f64(greatest)))
 
 
 @cuda.jit
@@ -218,31 +301,34 @@ def add_steps(
     keys: NDArray[np.int64],
 ) -> None:
     """Add one of `strips` parts of the values a thread, as steps of a grid."""
-    item = cuda.grid(1)
-    if item >= strips:
-        return
-    zero = f64(ROUNDER).view(i64)
-    finite = nan = positive = negative = outside = 0
-    least, greatest = HIGHEST, LOWEST
+    tile = cuda.shared.array(0, int64)
+    item, threads = cuda.grid(1), cuda.blockDim.x
+    beyond, seen = 0, UNSEEN
+    least, greatest = f64(math.inf), f64(-math.inf)
     total = lower = upper = i64(0)
-    for i in range(item, values.size, strips):
-        value = f64(f64(values[i]) + 0.0)
-        pattern = value.view(i64)
-        kind = class_of(pattern)
-        nan += kind == NAN
-        positive += kind == POSITIVE
-        negative += kind == NEGATIVE
-        if kind == FINITE and (value < low or value > high):
-            outside += 1
-        elif kind == FINITE:
-            finite += 1
-            least, greatest = min(least, key_of(pattern)), max(greatest, key_of(pattern))
-            steps = f64((value - offset) * scale + ROUNDER).view(i64) - zero
+    if item == 0:
+        cuda.atomic.add(counts, FINITE, values.size)
+    for i in range(item if item < strips else values.size, values.size, strips):
+        value = f64(values[i])
+        if low <= value <= high:
+            least, greatest = value if value < least else least, value if value > greatest else greatest
+            steps = i64(i32(bits_of((value - offset) * scale + ROUNDER) - bits_of(ROUNDER)))
             square = steps * steps
             total += steps
             lower += square & LOW_32
             upper += square >> 32
-    cuda.atomic.add(totals, 0, total)
-    cuda.atomic.add(totals, 1, lower)
-    cuda.atomic.add(totals, 2, upper)
-    note(counts, keys, finite, nan, positive, negative, outside, least, greatest)
+        elif abs(value) < math.inf:
+            beyond += 1
+        else:
+            seen = noted(value, seen)
+    note(counts, seen)
+    if beyond:
+        cuda.atomic.add(counts, FINITE, -beyond)
+        cuda.atomic.add(counts, OUTSIDE, beyond)
+    for number, amount in ((0, total), (1, lower), (2, upper)):
+        tile[number * threads + cuda.threadIdx.x] = amount
+    fold(tile, TOTALS, key_of(least), key_of(greatest))
+    if cuda.threadIdx.x == 0:
+        for number in range(TOTALS):
+            cuda.atomic.add(totals, number, tile[number * threads])
+        widen(keys, tile[TOTALS * threads], tile[(TOTALS + 1) * threads])

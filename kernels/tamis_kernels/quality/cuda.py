@@ -24,7 +24,7 @@ COPIES = 4  # of the counts: equal cells side by side would wait for one another
 COUNTS = (COPIES, 257)  # copies of one level lie in different banks
 NOTES = (9, THREADS + 1)  # what each thread has found, nine figures at a time
 PARTS = 8  # of the threads' numbers, which are joined at the same time
-i32, i64, u64 = np.int32, np.int64, np.uint64
+i32, i64 = np.int32, np.int64
 
 CELLS, TOTAL, SQUARES, ENTROPY, DARKEST, P1 = (FIGURES.index(name) for name in ("cells", "total", "squares", "entropy", "darkest", "p1"))
 BRIGHTEST, MODE, NEAR, BLACK, WHITE = (FIGURES.index(name) for name in ("brightest", "mode_cells", "near_cells", "black", "white"))
@@ -111,11 +111,11 @@ def measure_pictures(
 def joined(notes: NDArray[np.int64], thread: int, rows: int, sums: int) -> Any:
     """Return, to a thread for each row, what all noted in it: the sum in the first few rows, else the largest, of numbers from 0 on."""
     cuda.syncthreads()
-    for part in range(u64(thread), u64(PARTS * rows), u64(THREADS)):
-        row = u64(part // u64(PARTS))
-        notes[row, part % u64(PARTS)] = joined_part(notes, row, u64(part % u64(PARTS)), THREADS, PARTS, row < sums)
+    for part in range(thread, PARTS * rows, THREADS):
+        row = part // PARTS
+        notes[row, part % PARTS] = joined_part(notes, row, part % PARTS, THREADS, PARTS, row < sums)
     cuda.syncthreads()
-    return joined_part(notes, u64(thread), u64(0), PARTS, 1, thread < sums) if thread < rows else i64(0)
+    return joined_part(notes, thread, 0, PARTS, 1, thread < sums) if thread < rows else i64(0)
 
 
 @cuda.jit(device=True)
@@ -123,7 +123,7 @@ def joined_part(notes: NDArray[np.int64], row: np.uint64, first: np.uint64, last
     """Return the sum, or else the largest, of some numbers of a row."""
     total: Any = i64(0)
     largest: Any = i64(0)
-    for place in range(first, u64(last), u64(step)):
+    for place in range(first, last, step):
         noted = notes[row, place]
         total, largest = total + noted, max(largest, noted)
     return total if adds else largest
@@ -133,7 +133,7 @@ def joined_part(notes: NDArray[np.int64], row: np.uint64, first: np.uint64, last
 def measure_chroma(colour: NDArray[np.uint8], notes: NDArray[np.int64], thread: int, out: NDArray[np.int64]) -> None:
     """Write the figures of chroma."""
     total, largest = i64(0), i64(0)
-    for place in range(u64(thread), u64(colour.size), u64(THREADS)):
+    for place in range(thread, colour.size, THREADS):
         away = i64(abs(i32(i32(colour[place]) - NEUTRAL)))
         total, largest = total + away, max(largest, away)
     notes[0, thread], notes[1, thread] = total, largest
@@ -155,7 +155,7 @@ def measure_cells(
     out: NDArray[np.int64],
 ) -> None:
     """Count the levels; write steps, pairs and how wide the bars are."""
-    for entry in range(u64(thread), u64(256), u64(THREADS)):
+    for entry in range(thread, 256, THREADS):
         for copy in range(COPIES):
             counts[copy, entry] = 0
     cuda.syncthreads()
@@ -165,7 +165,7 @@ def measure_cells(
     top = bottom = left = right = i32(0)
     row, column = i32(thread // width), i32(thread % width)
     rows, columns = i32(THREADS // width), i32(THREADS % width)  # that a thread goes on by
-    for place in range(u64(thread), u64(picture.size), u64(THREADS)):
+    for place in range(thread, picture.size, THREADS):
         level = i32(picture[place])
         cuda.atomic.add(counts, (thread % COPIES, level), 1)
         if abs(i32(level - first)) > BAR_TOLERANCE:
@@ -194,23 +194,23 @@ def measure_cells(
 @cuda.jit(device=True)
 def squared_step(picture: NDArray[np.uint8], place: np.uint64, level: np.int32, lag: int, there: bool) -> Any:
     """Return the square of the step from a cell to another, 0 where there is none."""
-    step = i32(i32(picture[u64(place + u64(lag))]) - level) if there else i32(0)
+    step = i32(i32(picture[place + lag]) - level) if there else i32(0)
     return i64(step) * i64(step)
 
 
 @cuda.jit(device=True)
 def add_up(counts: NDArray[np.int32], thread: int) -> None:
     """Make of the counts how many cells have a level or one below it, in the first row."""
-    for level in range(u64(thread), u64(256), u64(THREADS)):  # unsigned places need no test
+    for level in range(thread, 256, THREADS):
         total = counts[0, level]
         for copy in range(1, COPIES):
             total += counts[copy, level]
         counts[0, level] = total
     cuda.syncthreads()
     for power in range(8):
-        here, there, reach = u64(power % 2), u64(1 - power % 2), u64(1 << power)
-        for level in range(u64(thread), u64(256), u64(THREADS)):
-            counts[there, level] = counts[here, level] + (counts[here, u64(level - reach)] if level >= reach else 0)
+        here, there, reach = power % 2, 1 - power % 2, 1 << power
+        for level in range(thread, 256, THREADS):
+            counts[there, level] = counts[here, level] + (counts[here, level - reach] if level >= reach else 0)
         cuda.syncthreads()
 
 
@@ -251,5 +251,5 @@ def strays_behind(picture: NDArray[np.uint8], height: int, width: int, side: int
     level = i64(picture[last if side % 2 else 0])
     for cell in range(thread, cells, THREADS):
         place = behind * line_step + cell * cell_step
-        strays += abs(i64(picture[u64(last - place if side % 2 else place)]) - level) > BAR_TOLERANCE
+        strays += abs(i64(picture[last - place if side % 2 else place]) - level) > BAR_TOLERANCE
     return strays

@@ -13,8 +13,8 @@ from tamis_kernels.quantiles.cpu import bits_of, key_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ITEMS = 16  # values a thread, one beside the other
-u64 = np.uint64
+ITEMS = 16  # values a thread
+i32, i64, u64 = np.int32, np.int64, np.uint64
 
 
 def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, histogram: NDArray[np.int64]) -> None:
@@ -64,14 +64,12 @@ def ordered(pattern: Any, sign: np.uint64) -> Any:
 @cuda.jit(device=True)
 def row_of_prefix(prefixes: NDArray[np.uint64], prefix: np.uint64) -> int:
     """Return where a prefix stands among the ascending ones, or -1."""
-    low, high = 0, prefixes.size
-    while low < high:
-        middle = (low + high) // 2
-        if prefixes[middle] < prefix:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < prefixes.size and prefixes[low] == prefix else -1
+    place, left = i32(0), i32(prefixes.size)
+    while left > 1:
+        half = i32(left >> 1)
+        place = i32(place + half) if prefixes[place + half] <= prefix else place
+        left = i32(left - half)
+    return int(place) if left and prefixes[place] == prefix else -1
 
 
 @cuda.jit
@@ -79,10 +77,11 @@ def count_digits(
     bits: Any, infinity: np.uint64, sign: np.uint64, prefixes: NDArray[np.uint64], shift: int, digit: int, histogram: NDArray[np.int64]
 ) -> None:
     """Count the digits of ITEMS values a thread."""
-    first = cuda.grid(1) * ITEMS
+    threads = cuda.blockDim.x
+    first = i64(cuda.blockIdx.x) * threads * ITEMS + cuda.threadIdx.x  # neighbouring threads read neighbouring values
     at: Any = -1
     place, many = at, 0
-    for i in range(first, min(bits.size, first + ITEMS)):
+    for i in range(first, min(bits.size, first + ITEMS * threads), threads):
         following = ordered(bits[i], sign) >> u64(shift)
         number = (u64(bits[i]) & (sign - u64(1))) <= infinity
         row = row_of_prefix(prefixes, following >> u64(digit)) if number else -1

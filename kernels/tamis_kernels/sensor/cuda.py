@@ -29,7 +29,7 @@ from tamis_kernels.sensor.layout import (
     SPIKE,
     Rows,
 )
-from tamis_kernels.sensor.verdicts import drift_bits, flag_of, hampel_flag, rail_bits, rate_bits, span_bits, spike_bits, step_bits
+from tamis_kernels.sensor.verdicts import flag_of, hampel_flag, periodic_bits, rail_bits, rate_bits, span_bits, spike_bits, step_bits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,11 +38,14 @@ STRETCH = 256  # rows of a thread, where a state is carried
 ROW_BYTES = 28  # of the device that a row takes: 17 come in, 5 go back, and its share of the states of a stretch
 SERIES_BYTES = 1024  # that a series takes beside its rows
 LATEST = 1 << 62
-THREADS = 128  # of a block of Hampel's identifier, which shares its values
-ALWAYS = 1 << RANGE | 1 << FLAT | 1 << ATTENUATED | 1 << SATURATED
-OF_TIME = 1 << GAP | 1 << DUPLICATE | 1 << REVERSED | 1 << JITTER | 1 << DRIFT
-CARRYING = 1 << FLAT | 1 << ATTENUATED
+THREADS = 128  # of a block that shares its values
+LAPS = 8  # rows a thread, of which one is as far from the next as a block has threads
 i32, i64, f64, u8, u32 = np.int32, np.int64, np.float64, np.uint8, np.uint32
+ALWAYS = u32(1 << RANGE | 1 << FLAT | 1 << ATTENUATED | 1 << SATURATED)
+OF_TIME = u32(1 << GAP | 1 << DUPLICATE | 1 << REVERSED | 1 << JITTER | 1 << DRIFT)
+SPIKING, RATING, SATURATING, DRIFTING = u32(1 << SPIKE), u32(1 << RATE), u32(1 << SATURATED), u32(1 << DRIFT)
+FEW = 2.0**48  # periods
+CARRYING = 1 << FLAT | 1 << ATTENUATED
 
 
 def scan(
@@ -215,7 +218,9 @@ def _test(
     The first `skip` rows of a series and the last `rest` are there as neighbours alone. `values` and `counts` have a state a series.
     """
     limits, bounds, firsts = to_device(wholes), to_device(offsets), to_device(np.ascontiguousarray(counts[:, 5]))
-    launch(test_rows, rows.time.size, rows, bounds, firsts, skip, rest, reals, limits, bits, flags)
+    if rows.time.size:
+        blocks, shared = -(-rows.time.size // (THREADS * LAPS)), 8 * (THREADS * LAPS + 2)
+        launch_blocks(test_rows, blocks, THREADS, rows, bounds, firsts, skip, rest, reals, limits, bits, flags, shared=shared)
     if not int(wholes[7]) & CARRYING or not bits.size:
         return None
     starts, stops = offsets[:-1] + skip, np.maximum(offsets[1:] - rest, offsets[:-1] + skip)
@@ -258,37 +263,80 @@ def test_rows(
     bits: NDArray[np.uint32],
     flags: NDArray[np.uint8],
 ) -> None:
-    """Make the tests that need a row and its neighbours alone, a row a thread."""
-    k = cuda.grid(1)
-    if k >= rows.time.size:
-        return
-    series = row_of(offsets, k)
-    begin, end = offsets[series], offsets[series + 1]
-    if k < begin + skip or k >= end - rest:
-        return
-    mask, opening, now = wholes[7], k == begin, rows.time[k]
-    earlier = now - 1 if opening else rows.time[k - 1]
-    before = math.nan if opening else reading(rows, k - 1)
-    after = math.nan if k + 1 == end else reading(rows, k + 1)
-    here: Any = given(rows, k)
-    code = is_code(rows, here)
-    here = math.nan if code else here
-    found = u32(CODE if code else NONE) | u32(span_bits(here, reals[0], reals[1], reals[2], reals[3]))
-    if mask & 1 << SPIKE:
-        found |= u32(spike_bits(before, here, after, reals[4], reals[5], reals[6], reals[7]))
-    if mask & 1 << RATE:
-        found |= u32(rate_bits(before, here, earlier, now, reals[8], reals[9]))
-    if mask & 1 << SATURATED:
-        found |= u32(rail_bits(before, here, after, reals[12], reals[13]))
-    if not opening:
-        found |= u32(step_bits(now - earlier, wholes[3], wholes[4], wholes[5])) & u32(mask)
-    if mask & 1 << DRIFT and wholes[4] > 0:
-        found |= u32(drift_bits(now - firsts[series], wholes[4], wholes[6]))
-    left, right = before == before, after == after
-    told = (mask & ALWAYS) != 0 or ((mask & OF_TIME) != 0 and not opening)
-    told |= ((mask & 1 << SPIKE) != 0 and left and right) or ((mask & 1 << RATE) != 0 and left and now > earlier)
-    bits[k - skip] = u32(found)
-    flags[k - skip] = flag_of(u32(found), u8(1) if told else u8(2))
+    """Make the tests that need a row and its neighbours alone, some rows a thread; a block's readings lie in shared memory."""
+    tile = cuda.shared.array(0, float64)  # the reading of row `origin + i` at i + 1
+    thread, origin = cuda.threadIdx.x, i64(cuda.blockIdx.x) * (THREADS * LAPS)
+    codes = bring_readings(rows, origin, tile)
+    cuda.syncthreads()
+    mask, gap, nominal, jitter, drift, limits = u32(wholes[7]), wholes[3], wholes[4], wholes[5], wholes[6], unpacked(reals)
+    begin, end, start, frequency = i64(0), i64(-1), i64(0), 1.0 / float(max(nominal, 1))
+    for lap in range(LAPS):
+        place = lap * THREADS + thread
+        k = origin + place
+        if k >= rows.time.size:
+            break
+        if k >= end:
+            series = row_of(offsets, k)
+            begin, end, start = offsets[series], offsets[series + 1], firsts[series]
+        if begin + skip <= k < end - rest:
+            opening, now = k == begin, rows.time[k]
+            earlier = now - 1 if opening else rows.time[k - 1]
+            before = math.nan if opening else tile[place]
+            after = math.nan if k + 1 == end else tile[place + 2]
+            found, told = judged(mask, limits, before, tile[place + 1], after, earlier, now)
+            found = u32(found | (CODE if u32(codes >> u32(lap)) & u32(1) else NONE))
+            if not opening:
+                found |= u32(u32(step_bits(now - earlier, gap, nominal, jitter)) & mask)
+                told |= (mask & OF_TIME) != 0
+            if mask & DRIFTING and nominal > 0:
+                since = now - start
+                periods = f64(since) * frequency
+                # Of so few, a product tells the nearest whole number as well as a quotient does: both are less than a half from it.
+                periods = periods if periods < FEW else f64(since) / f64(nominal)
+                found |= u32(periodic_bits(since, periods, nominal, drift))
+            bits[k - skip] = found
+            flags[k - skip] = flag_of(found, u8(1) if told else u8(2))
+
+
+@cuda.jit(device=True)
+def bring_readings(rows: Rows, origin: int, tile: Any) -> Any:
+    """Copy the readings of a block's rows, and of the one on either side, to a tile; tell which of the thread's own are sentinels."""
+    thread, codes = cuda.threadIdx.x, NONE
+    for lap in range(LAPS):
+        place = lap * THREADS + thread
+        if origin + place < rows.time.size:
+            here = given(rows, origin + place)
+            code = is_code(rows, here)
+            codes |= u32(1 << lap) if code else NONE
+            tile[place + 1] = math.nan if code else here
+    if thread == 0 and origin > 0:
+        tile[0] = reading(rows, origin - 1)
+    if thread == THREADS - 1 and origin + LAPS * THREADS < rows.time.size:
+        tile[LAPS * THREADS + 1] = reading(rows, origin + LAPS * THREADS)
+    return codes
+
+
+@cuda.jit(device=True)
+def unpacked(reals: NDArray[np.float64]) -> Any:
+    """Return the limits of `range`, `spike`, `rate` and `saturated`, each of which is read once."""
+    span, spike = (reals[0], reals[1], reals[2], reals[3]), (reals[4], reals[5], reals[6], reals[7])
+    return span, spike, (reals[8], reals[9]), (reals[12], reals[13])
+
+
+@cuda.jit(device=True)
+def judged(mask: Any, limits: Any, before: float, here: float, after: float, earlier: int, now: int) -> Any:
+    """Return the bits of the tests of a reading and its neighbours, and whether any of them was made."""
+    span, spike, rate, rails = limits
+    found, told = u32(span_bits(here, span[0], span[1], span[2], span[3])), (mask & ALWAYS) != 0
+    if mask & SPIKING:
+        found |= u32(spike_bits(before, here, after, spike[0], spike[1], spike[2], spike[3]))
+        told |= before == before and after == after
+    if mask & RATING:
+        found |= u32(rate_bits(before, here, earlier, now, rate[0], rate[1]))
+        told |= before == before and now > earlier
+    if mask & SATURATING:
+        found |= u32(rail_bits(before, here, after, rails[0], rails[1]))
+    return found, told
 
 
 @cuda.jit(device=True)

@@ -15,7 +15,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import cuda, float64, int64, uint32
+from numba import cuda, float64, int32, int64, uint32
 
 from tamis_kernels.cuda_tiles import MATES
 from tamis_kernels.sensor.layout import ATTENUATED, FLAT, LONG_STUCK, NONE, PANES, RUN, STUCK, WEAK, Rows
@@ -24,12 +24,12 @@ from tamis_kernels.sensor.verdicts import flag_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-i32, i64, f64, u8, u32, u64 = np.int32, np.int64, np.float64, np.uint8, np.uint32, np.uint64
+i32, i64, f64, u8, u32 = np.int32, np.int64, np.float64, np.uint8, np.uint32
 
 THREADS = 32  # of a block: a warp, which waits for none but itself
 HELD = 16  # rows of a stretch at a time
 PITCH = HELD + 1
-TILE = THREADS * PITCH
+TILE, BOUNDS = THREADS * PITCH, THREADS + 1
 Runs = tuple[float, int, bool, int]  # value and time of the first row of the run in hand, whether there is one; how many have begun
 Panes = tuple[int, int, float, float, bool, float, float]
 """The pane in hand and its end; the least and largest value of those before it, and whether they tell; those of the pane in hand."""
@@ -41,8 +41,8 @@ NEVER_YET = i64(-1 << 63)  # the end of a pane that the next row looks at, and t
 def is_code(rows: Rows, here: float) -> bool:
     """Return whether a value stands for a missing one."""
     found = False
-    for code in rows.sentinels:
-        found |= here == code
+    for place in range(rows.sentinels.size):
+        found |= here == rows.sentinels[place]
     return found
 
 
@@ -60,21 +60,32 @@ def reading(rows: Rows, k: int) -> float:
 
 
 @cuda.jit(device=True)
-def bring_rows(rows: Rows, cuts: NDArray[np.int64], stretch: int, begin: int, times: Any, readings: Any, thread: int) -> None:
+def note_bounds(cuts: NDArray[np.int64], bounds: Any) -> int:
+    """Write where the stretches of a block begin and end, as places from the begin of the first, which is returned; there are no more."""
+    first, last, thread = cuda.blockIdx.x * THREADS, cuts.size - 1, cuda.threadIdx.x
+    base = cuts[first]
+    bounds[thread] = i32(cuts[min(first + thread, last)] - base)
+    if thread == 0:
+        bounds[THREADS] = i32(cuts[min(first + THREADS, last)] - base)
+    return int(base)
+
+
+@cuda.jit(device=True)
+def bring_rows(rows: Rows, base: int, bounds: Any, begin: int, times: Any, readings: Any) -> None:
     """Copy some rows, from the given one on, of a thread's and its mates' stretches to `PITCH * thread` and theirs.
 
-    `stretch` is the thread's own; in place of those beyond the last comes the last. A barrier must stand before it, and another one behind.
+    A barrier must stand before it, and another one behind.
     """
+    thread = cuda.threadIdx.x
     mate = thread % MATES
     for other in range(MATES):
-        fetched = min(stretch - mate + other, cuts.size - 2)
-        start = cuts[fetched] + begin
-        size = min(HELD, cuts[fetched + 1] - start) - mate
-        source, place = u64(start + mate), u64(PITCH * (thread - mate + other) + mate)
+        owner = thread - mate + other
+        start, place = i32(bounds[owner] + begin + mate), PITCH * owner + mate
+        size = min(i32(bounds[owner + 1] - start), i32(HELD - mate))
         for i in range(0, HELD, MATES):
             if i < size:
-                times[u64(place + u64(i))] = rows.time[u64(source + u64(i))]
-                readings[u64(place + u64(i))] = given(rows, u64(source + u64(i)))
+                times[place + i] = rows.time[base + start + i]
+                readings[place + i] = reading(rows, base + start + i)
 
 
 @cuda.jit(device=True)
@@ -168,7 +179,8 @@ def look_ahead(
     """Follow a stretch a thread as if the series began there; note its state then, and its first, least and largest value."""
     times = cuda.shared.array(TILE, int64)  # a line each: the simulator tells arrays apart by their lines
     readings = cuda.shared.array(TILE, float64)
-    s, thread = cuda.grid(1), cuda.threadIdx.x
+    bounds = cuda.shared.array(BOUNDS, int32)
+    s, thread, base = cuda.grid(1), cuda.threadIdx.x, note_bounds(cuts, bounds)
     there = s < summary.shape[0]
     own = s if there else 0
     values, counts, size, before = left[own], left_counts[own], 0, i64(0)
@@ -182,12 +194,11 @@ def look_ahead(
     largest: Any = -math.inf
     tile = Rows(times, readings, rows.valid[:0], rows.sentinels[:0])
     while cuda.syncthreads_or(i32(begin < size)):
-        bring_rows(rows, cuts, s, begin, times, readings, thread)
+        bring_rows(rows, base, bounds, begin, times, readings)
         cuda.syncthreads()
         first, last = PITCH * thread, PITCH * thread + max(0, min(HELD, size - begin))
         for k in range(first, last):
-            here = math.nan if is_code(rows, readings[k]) else readings[k]
-            readings[k] = here
+            here = readings[k]
             head = here if head != head else head
             if here == here:
                 least, largest = min(least, here), max(largest, here)
@@ -280,8 +291,9 @@ def tell_stretches(
     """Follow a stretch a thread from its true state, and tell what is found; the state in which it ends is left."""
     times = cuda.shared.array(TILE, int64)  # a line each: the simulator tells arrays apart by their lines
     readings = cuda.shared.array(TILE, float64)
+    bounds = cuda.shared.array(BOUNDS, int32)
     found = cuda.shared.array(TILE, uint32)
-    s, thread = cuda.grid(1), cuda.threadIdx.x
+    s, thread, base = cuda.grid(1), cuda.threadIdx.x, note_bounds(cuts, bounds)
     there = s < entry.shape[0]
     own = s if there else 0
     values, counts, size, opening = entry[own], entry_counts[own], 0, i64(0)
@@ -291,18 +303,17 @@ def tell_stretches(
         runs, panes = runs_of(values, counts), panes_of(values, counts)
     tile = Rows(times, readings, rows.valid[:0], rows.sentinels[:0])
     while cuda.syncthreads_or(i32(begin < size)):
-        bring_rows(rows, cuts, s, begin, times, readings, thread)
+        bring_rows(rows, base, bounds, begin, times, readings)
         cuda.syncthreads()
         first, last = PITCH * thread, PITCH * thread + max(0, min(HELD, size - begin))
         for k in range(first, last):
-            readings[k] = math.nan if is_code(rows, readings[k]) else readings[k]
             found[k] = NONE
         if wholes[7] & 1 << FLAT:
             runs = follow_runs(tile, first, last, reals, wholes, runs, found)
         if wholes[7] & 1 << ATTENUATED:
             panes = follow_panes(tile, first, last, reals, wholes, values, opening, panes, found)
         cuda.syncthreads()
-        tell_rows(cuts, s, begin, found, thread, skip, bits, flags)
+        tell_rows(base - skip, bounds, begin, found, bits, flags)
         begin += HELD
     if there:
         keep_runs(runs, values, counts)
@@ -310,25 +321,15 @@ def tell_stretches(
 
 
 @cuda.jit(device=True)
-def tell_rows(
-    cuts: NDArray[np.int64],
-    stretch: int,
-    begin: int,
-    found: Any,
-    thread: int,
-    skip: int,
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
-) -> None:
+def tell_rows(base: int, bounds: Any, begin: int, found: Any, bits: NDArray[np.uint32], flags: NDArray[np.uint8]) -> None:
     """Add what was found to the bits of rows that `bring_rows` brought, and flag them."""
+    thread = cuda.threadIdx.x
     mate = thread % MATES
     for other in range(MATES):
-        fetched = stretch - mate + other
-        if fetched < cuts.size - 1:
-            start = cuts[fetched] + begin
-            size = min(HELD, cuts[fetched + 1] - start) - mate
-            target, place = u64(start + mate - skip), u64(PITCH * (thread - mate + other) + mate)
-            for i in range(0, HELD, MATES):
-                if i < size and found[u64(place + u64(i))]:
-                    told = u32(bits[u64(target + u64(i))] | found[u64(place + u64(i))])
-                    bits[u64(target + u64(i))], flags[u64(target + u64(i))] = told, flag_of(told, u8(1))
+        owner = thread - mate + other
+        start, place = i32(bounds[owner] + begin + mate), PITCH * owner + mate
+        size = min(i32(bounds[owner + 1] - start), i32(HELD - mate))
+        for i in range(0, HELD, MATES):
+            if i < size and found[place + i]:
+                told = u32(bits[base + start + i] | found[place + i])
+                bits[base + start + i], flags[base + start + i] = told, flag_of(told, u8(1))

@@ -70,18 +70,23 @@ def rail_bits(before: float, here: float, after: float, low: float, high: float)
 @njit(cache=True, nogil=True)
 def step_bits(step: int, gap: int, nominal: int, jitter: int) -> np.uint32:
     """Return the bits of `gap`, `duplicate`, `reversed` and `jitter`."""
-    bit = LATE if step > gap else NONE
-    bit |= TWICE if step == 0 else NONE
-    bit |= BACK if step < 0 else NONE
-    bit |= UNEVEN if (step > 0) & (step <= gap) & (abs(step - nominal) > jitter) else NONE
-    return np.uint32(bit)
+    bit = UNEVEN if abs(step - nominal) > jitter else NONE
+    bit = LATE if step > gap else bit  # a gap is not negative
+    bit = TWICE if step == 0 else bit
+    return np.uint32(BACK if step < 0 else bit)
 
 
 @njit(cache=True, nogil=True)
 def drift_bits(since: int, nominal: int, drift: int) -> np.uint32:
     """Return the bit of `drift`; `since` is the time since the first row."""
+    return periodic_bits(since, float(since) / float(nominal), nominal, drift)
+
+
+@njit(cache=True, nogil=True)
+def periodic_bits(since: int, periods: float, nominal: int, drift: int) -> np.uint32:
+    """Return the bit of `drift` for a time since the first row that is so many periods."""
     # The whole number of periods may be off by one at a half, where the distance is the same from either side.
-    rest = abs(since - np.int64(float(since) / float(nominal) + 0.5) * nominal)
+    rest = abs(since - np.int64(periods + 0.5) * nominal)
     distance = rest if rest < nominal - rest else nominal - rest
     return OFF_GRID if (since > 0) & (distance > drift) else NONE
 

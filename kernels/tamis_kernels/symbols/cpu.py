@@ -85,8 +85,8 @@ def symbol_of(part: Part, scale: tuple[float, float], margin: float, breakpoints
     mean, std = scale
     level = ((total / count - mean) / std if std > 0 else 0.0) + margin
     symbol = 0
-    for breakpoint_ in breakpoints:
-        symbol += breakpoint_ <= level
+    for i in range(breakpoints.size):
+        symbol += breakpoints[i] <= level
     return symbol
 
 
