@@ -149,6 +149,7 @@ class Counter:
     def __init__(self, blocks: int = 4) -> None:
         self.most = blocks
         self.found: dict[str, tuple[Costs, int, int]] = {}  # costs of a kernel, blocks counted, and blocks that ran
+        self.longest: dict[str, float] = {}  # instructions that a warp of a kernel issues one after another, over its launches
 
     def run(
         self,
@@ -164,14 +165,17 @@ class Counter:
         slow = grid.Grid(traced, blocks, threads, shared, arguments, checked=False)
         count = grid.total(blocks)
         chosen = set(np.linspace(0, count - 1, min(count, self.most)).round().astype(int).tolist())
-        found = Costs()
+        found, longest = Costs(), 0.0
         for number in range(count):
             if number in chosen:
-                found += counted(slow, number)
+                costs, most = counted(slow, number)
+                found += costs
+                longest = max(longest, most)
             else:
                 fast.run_block(number)
         before, seen, all_blocks = self.found.get(plain.name, (Costs(), 0, 0))
         before += found
+        self.longest[plain.name] = self.longest.get(plain.name, 0.0) + longest
         self.found[plain.name] = before, seen + len(chosen), all_blocks + count
 
     def costs(self, name: str) -> Costs:
@@ -180,8 +184,8 @@ class Counter:
         return Costs(*(getattr(found, one.name) * count / seen for one in fields(Costs)))
 
 
-def counted(one: grid.Grid, number: int) -> Costs:
-    """Run a block, and return what it costs."""
+def counted(one: grid.Grid, number: int) -> tuple[Costs, float]:
+    """Run a block; return what it costs, and how many instructions that warp of it issues that issues the most."""
     total, passages = grid.total(one.threads), len(one.program.blocks)
     visits = np.zeros((total, passages), np.int64)
     accesses = np.empty((MOST_ACCESSES, 3), np.int64)
@@ -195,10 +199,12 @@ def counted(one: grid.Grid, number: int) -> Costs:
         )
     weights = np.array([sum(map(work, block), _units(0)) for block in one.program.blocks])
     warps = np.concatenate([visits, np.zeros((-total % WARP, passages), np.int64)]).reshape(-1, WARP, passages)
-    units = warps.max(axis=1).sum(axis=0) @ weights
+    each = warps.max(axis=1) @ weights
+    units = each.sum(axis=0)
     lanes = float((visits.sum(axis=0) @ weights)[0])
     more = max(1, len(warps) / MOST_WARPS)
-    return Costs(busiest(units), float(units[0]), lanes, *(more * found for found in _memory(accesses[: machine[COUNT]], one)))
+    memory = (more * found for found in _memory(accesses[: machine[COUNT]], one))
+    return Costs(busiest(units), float(units[0]), lanes, *memory), float(each[:, 0].max())
 
 
 def _memory(accesses: NDArray[np.int64], one: grid.Grid) -> tuple[int, int, int, int, int, int]:
