@@ -252,8 +252,13 @@ def conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], faul
 @of_views
 def judge_seam(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
     """Enter the seam of a whole scan, if it has one."""
+    enter_seam(data, lane, facts, find_seam(lane, planes))
+
+
+@of_views
+def enter_seam(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], seam: int) -> None:
+    """Enter a seam, unless it is `NOTHING`."""
     state = lane.state
-    seam = find_seam(lane, planes)
     if seam != NOTHING:
         place = place_of(data, state[SCAN_BEGIN], lane.starts[seam * state[SLOTS]] // 8)
         note(facts, the.SEAM, place, state[BEFORE] + seam)

@@ -19,6 +19,7 @@ from tamis_kernels.device import launch, launch_blocks, sent, side_by_side, to_d
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, open_interval
 from tamis_kernels.jpeg.cuda_lane import TABLES, TO_JUDGE, TOGETHER, UNDER_WAY, frame_of, lane_of, pass_alone, spans_of, tables_of, u64
+from tamis_kernels.jpeg.cuda_seam import ROWS, find_seams_together
 from tamis_kernels.jpeg.cuda_together import MATES, PIECE, walk_together
 from tamis_kernels.jpeg.cuda_unstuff import load_words
 from tamis_kernels.jpeg.group import ends, filling, pixels_of
@@ -77,7 +78,8 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) ->
     blocks, pixels, sides, mcus = _rooms(facts)
     together = _walked_together(np.diff(offsets), mcus, facts[:, the.INTERVAL])
     begins, starts, jumps, rooms = (
-        np.concatenate([[0], np.cumsum(sizes)]) for sizes in (pixels, blocks + 16, pixels + 2 * sides, ROOM * (sides + 1))
+        np.concatenate([[0], np.cumsum(sizes)])
+        for sizes in (pixels, blocks + 16, pixels + 2 * sides, ROOM * (sides + 1) * np.where(together, ROWS, 1))
     )
     bytes_at = (offsets + 3) // 4 * 4 + SLACK * np.arange(count + 1)  # whole words, which a window takes
     pictures = xp.empty(int(begins[-1]), np.uint8)
@@ -92,7 +94,6 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) ->
         xp.zeros((count, 4), np.int64),
         xp.empty(int(jumps[-1]), np.int32),
         xp.empty(int(rooms[-1]), np.int64),
-        xp.zeros((count, 5), np.int64),
     )
     batch = Batch(data, bounds, told, lanes, pictures, *map(to_device, (begins, bytes_at, starts, jumps, rooms)))
     keys, long, chosen = xp.empty(count, np.uint64), to_device(np.flatnonzero(together)), to_device(together)
@@ -104,6 +105,8 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) ->
             launch_blocks(walk_together, len(long), MATES, batch, long, PIECE)
         order = xp.argsort(keys)
         launch_blocks(walk_scans, -(-count // THREADS), THREADS, batch, order)
+        if len(long):
+            launch_blocks(find_seams_together, len(long), ROWS, batch, long)
         launch(find_seams, count, batch)
     to_host(told, facts)
     return pictures, begins

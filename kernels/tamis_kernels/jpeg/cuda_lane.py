@@ -66,7 +66,6 @@ def lane_of(batch: Batch, i: int, lookup: NDArray[np.int16]) -> Lane:
         lanes.last[i],
         lanes.jumps[batch.jump_at[i] : batch.jump_at[i + 1]],
         lanes.room[batch.room_at[i] : batch.room_at[i + 1]],
-        lanes.sums[i],
     )
 
 
