@@ -153,8 +153,9 @@ def _rooms(facts: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
 
 def _walked_together(sizes: NDArray[np.int64], mcus: NDArray[np.int64], interval: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which files blocks of threads walk: long ones whose restart intervals are not short."""
-    long: NDArray[np.bool_] = sizes >= max(LEAST, int(sizes.sum()) // SHARE)
-    return long & (mcus > 0) & ((interval == 0) | (sizes * interval >= LEAST_INTERVAL * mcus))
+    long = sizes >= max(LEAST, int(sizes.sum()) // SHARE)
+    chosen: NDArray[np.bool_] = long & (mcus > 0) & ((interval == 0) | (sizes * interval >= LEAST_INTERVAL * mcus))
+    return chosen
 
 
 @cuda.jit

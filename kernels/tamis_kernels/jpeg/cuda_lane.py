@@ -109,7 +109,7 @@ def pass_symbols(
     apart, so that a load takes as many steps as there are threads, and the CPU's eight for a symbol would be all that the walk did.
     """
     starts, bases, lookup, codes = lane.starts, lane.bases, lane.frame.lookup, lane.frame.codes
-    bit, slot, k, fault = mark >> MARK_BIT, mark >> MARK_SLOT & 15, mark & 63, np.int64(the.NONE)
+    bit, slot, k, fault = mark >> MARK_BIT, mark >> MARK_SLOT & 15, mark & 63, signed(the.NONE)
     base = bases[2 * slot + (k > 0)]
     at, held = begin + (bit >> 5), 32 - (bit & 31)
     window = word_at(words, at) << u64(64 - held)
@@ -126,7 +126,7 @@ def pass_symbols(
                 fault = -entry
                 if sure:
                     break
-                entry = np.int64(1 | 1 << END)
+                entry = 1 | 1 << END
             entry &= PASSED
             after = k + (entry >> COUNT & 63)
         length = entry & 31

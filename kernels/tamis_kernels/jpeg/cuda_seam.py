@@ -11,7 +11,7 @@ from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.cpu import enter_seam, leave
 from tamis_kernels.jpeg.cuda_lane import TO_JUDGE, UNDER_WAY, lane_of, spans_of
 from tamis_kernels.jpeg.header import ACROSS, DOWN, HIGH, NOTHING, ORIGIN, WIDE
-from tamis_kernels.jpeg.lane import COLUMNS, FILE, PARTS, SLOTS, STEP, TOTAL, Batch, Lane
+from tamis_kernels.jpeg.lane import COLUMNS, FILE, PARTS, SLOTS, STEP, TOTAL, Batch, Lane, signed
 from tamis_kernels.jpeg.seam import best_of, measure, suspects
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def find_seams_together(batch: Batch, files: NDArray[np.int64]) -> None:
     places[thread], scores[thread] = find_in_rows(lane, picture, thread)
     cuda.syncthreads()
     if thread == 0:
-        found, most = np.int64(NOTHING), np.int64(0)
+        found, most = signed(NOTHING), signed(0)
         for other in range(ROWS):
             first = scores[other] == most and places[other] < found
             if places[other] != NOTHING and (scores[other] > most or first):
@@ -48,7 +48,7 @@ def find_in_rows(lane: Lane, planes: NDArray[np.uint8], thread: int) -> Any:
     """Do what `find_seam` does with every `ROWS`-th row; return the MCU or `NOTHING`, and the score. Some barriers stand in it."""
     state = lane.state
     columns, rows, share = state[COLUMNS], state[TOTAL] // state[COLUMNS], lane.room.size // ROWS
-    found, most = np.int64(NOTHING), np.int64(the.SEAM_SCORE - 1)
+    found, most = signed(NOTHING), signed(the.SEAM_SCORE - 1)
     if min(columns, rows) < the.LEAST_SIDE:
         return found, most
     suspected, sizes, own = lane.room[:rows], lane.room[rows : 2 * rows], lane.room[thread * share : (thread + 1) * share]

@@ -53,6 +53,7 @@ from tamis_kernels.jpeg.lane import (
     K,
     Lane,
     finish,
+    signed,
 )
 from tamis_kernels.jpeg.tables import MOST_BITS, WIDTH
 
@@ -87,10 +88,10 @@ def walk_together(batch: Batch, files: NDArray[np.int64], piece: int) -> None:
         load_together(batch, i, lane, sums)
         pass_together(lane, words, begin, slots, piece, marks, sums)
         cuda.syncthreads()
-        fault = np.int64(the.NONE)
+        fault = signed(the.NONE)
         if thread == 0:
             fault = pass_alone(lane, words, begin)
-            fault = fault if fault else np.int64(finish(lane))
+            fault = fault if fault else signed(finish(lane))
         cuda.syncthreads()
         good = level_together(lane, sums)
         draw_together(lane, picture, good)
@@ -154,7 +155,7 @@ def level_together(lane: Lane, sums: NDArray[np.int64]) -> Any:
     """Find the DC term of each block as the CPU does; return how many MCUs come before the first term that cannot be, to all threads."""
     thread, state, order = np.int64(cuda.threadIdx.x), lane.state, lane.order
     mcus, slots, first = passed(state), state[SLOTS], state[FIRST]
-    good = mcus
+    good: Any = mcus
     for part in range(4):
         before = np.int64(0)
         for turn in range(0, mcus if has_part(lane, part) else 0, sums.size):

@@ -14,7 +14,7 @@ from numba import cuda
 
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.cpu import begin_interval
-from tamis_kernels.jpeg.lane import BEGIN, END_BIT
+from tamis_kernels.jpeg.lane import BEGIN, END_BIT, signed
 
 PART = 32  # bytes of a file that a thread takes at a time
 MARKED = 1 << 40  # more than a file's bytes
@@ -103,7 +103,7 @@ def load_together(batch: Batch, i: int, lane: Lane, sums: NDArray[np.int64]) -> 
     """Do for file i what `jpeg.cpu.load` does, by all threads of the block. A barrier must stand before it, and one stands behind."""
     thread, whole = np.int64(cuda.threadIdx.x), batch.facts[i, the.FAULT] == the.NONE
     begin, end = batch.offsets[i], batch.offsets[i + 1]
-    base, first, size = lane.state[END_BIT] // 8 if whole else np.int64(0), begin + lane.state[BEGIN], np.int64(0)
+    base, first, size = lane.state[END_BIT] // 8 if whole else signed(0), begin + lane.state[BEGIN], signed(0)
     turn, done, out = first, False, lane.bytes[base:]
     while not done:
         at = turn + thread * PART
