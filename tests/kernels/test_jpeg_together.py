@@ -17,6 +17,8 @@ from damage import HELD_OUT, KINDS, damaged, photo
 from jpegs import FAULTY, ODD, changed, drawn, in_scans, packed, picture, pictures, segment, told
 from tamis_kernels import jpeg, photos
 from tamis_kernels.backend import simulated
+from tamis_kernels.jpeg.lane import BIT, END_BIT
+from tamis_kernels.jpeg.tables import MOST_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,6 +147,24 @@ def test_pieces_that_never_fall_into_step() -> None:
     for piece in (8, 31, 64):
         assert same(walked_together(files, piece), files)
     assert [walk.fault for walk in jpeg.walk_many([even, colours], backend="cpu")] == ["none", "none"]
+
+
+def test_one_thread_alone_passes_no_more_than_the_last_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of files that are whole; the simulator can tell, for it calls functions of the device by their names."""
+    module: Any = import_module("tamis_kernels.jpeg.cuda_together")
+    left, passing = [], module.pass_alone
+
+    def pass_alone(lane: Any, *rest: Any) -> Any:
+        left.append(int(lane.state[END_BIT] - lane.state[BIT]))
+        return passing(lane, *rest)
+
+    monkeypatch.setattr(module, "pass_alone", pass_alone)
+    files = [noise("RGB", 2), noise("RGB", 0, 30), noise("CMYK"), noise("L")]
+    found = walked_together(files, 300)
+    assert [walk.fault for walk in found] == ["none"] * 4
+    assert same(found, files)
+    assert max(left, default=0) < 300 + 2 * MOST_BITS
+    assert bool(left) == simulated()
 
 
 def test_files_in_company_take_either_way() -> None:
