@@ -37,7 +37,7 @@ FILE_BYTES, BYTE_FACTOR = 1 << 17, 6  # what a file takes there, and each of its
 GAP = 1 << 19  # bytes that cross the link in the time that it takes to start a copy
 THREADS = 128
 LEAST = 1 << 17  # bytes of a file that a block walks: up to there a thread takes 13 ms, at some 10 MB/s
-SHARE = 2048  # blocks walk some 20 GB/s, as that many threads: what alone takes longer than all files so, is walked by a block
+SHARE = 2048  # threads that walk 20 GB/s, a quarter of what blocks do at best: who alone takes longer than all files so, is a block's
 LEAST_INTERVAL = 1 << 12  # bytes between restart markers, of which fewer leave a block's threads without work
 
 
