@@ -53,7 +53,7 @@ SEARCHED = 32_768  # hashes
 COLUMNS = ("cycles", "alone", "slots", "lanes", "requests", "sectors", "bytes", "turns", "atomics", "bound by", "items/s")
 """For an item of work: cycles of a quarter of a multiprocessor, by its units, and by what its warps wait for; instructions issued; the
 share of lanes at work; requests to global memory; sectors of 32 bytes in each; bytes of memory that blocks touch at least once; turns of
-shared memory; atomic operations."""
+shared memory; atomic operations. Below: how long the longest warps of all kernels take by themselves, which is the least for a launch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +185,8 @@ def picture_cases(generator: np.random.Generator) -> Iterator[Case]:
             )
     files = jpegs(generator, 32, 384, 512)
     yield Case("photos", lambda: photos.describe(files, backend="cuda"), sum(map(len, files)), "bytes")
+    large = jpegs(generator, 1, 600, 900, quality=90)
+    yield Case("a large photo", lambda: photos.describe(large, backend="cuda"), sum(map(len, large)), "bytes")
     small = perceptual.pack(list(generator.integers(0, 256, (256, 47, 62)).astype(np.uint8)))
     yield Case("figures of quality, 47 x 62", lambda: quality.measure(*small, backend="cuda"), 256, "pictures")
     squares = generator.integers(0, 256, (512, 32, 32)).astype(np.uint8)
@@ -215,6 +217,7 @@ def main() -> None:
         if wanted and not any(word in case.name for word in wanted):
             continue
         counter.found.clear()
+        counter.longest.clear()
         case.call()
         print(f"\n{case.name}", flush=True)
         seconds = 0.0
@@ -227,6 +230,7 @@ def main() -> None:
             print(" ".join(f"{value / case.items:11.4g}" for value in each), f"{part:>11} {case.items / time:11.3g}  {name}")
         if seconds:
             print(f"at best {case.items / seconds:.3g} {case.unit} a second on an H200", flush=True)
+            print("longest warps:", ", ".join(f"{name} {most / CLOCK * 1e6:.3g} us" for name, most in counter.longest.items()), flush=True)
 
 
 if __name__ == "__main__":

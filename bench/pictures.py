@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image
 
 
-def jpegs(generator: np.random.Generator, count: int, height: int, width: int) -> list[bytes]:
+def jpegs(generator: np.random.Generator, count: int, height: int, width: int, quality: int = 80) -> list[bytes]:
     """Return files of pictures with structure and noise."""
     y, x = np.mgrid[0:height, 0:width]
     files = []
     for number in range(count):
         levels = 128 + 60 * np.sin(x / (20 + number)) + 40 * np.sin(y / 13) + generator.normal(0, 6, (height, width))
         target = BytesIO()
-        Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=80)
+        Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=quality)
         files.append(target.getvalue())
     return files

@@ -26,7 +26,7 @@ cube = types.int64[:, :, ::1]
 frames = named(
     (cube, cube, types.uint8[:, :, ::1], flag_table, types.int64[:, :, :, ::1], types.int16[:, ::1], i32_table, cube, cube), Frame
 )
-lanes = named((i64_table, frames, u8, i64, i32, u64_table, cube, i64_table, i32, i64, i64_table), Lane)
+lanes = named((i64_table, frames, u8, i64, i32, u64_table, cube, i64_table, i32, i64), Lane)
 walking = named((u8, i64, i64_table, lanes, u8, i64, i64, i64, i64, i64), Batch)
 u8_table = types.uint8[:, ::1]
 weighing = (i64_table, i64_table, i32_table, types.int32[:, :, ::1], i32_table)
@@ -61,9 +61,11 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("histogram", "count_values", "f64"): (f64, f64, scalar, i64),
     ("jaccard", "similarities"): (u32, i64, i64, i64, f64),
     ("jpeg", "find_seams"): (walking,),
-    ("jpeg", "open_scans"): (walking, u64),
+    ("jpeg", "find_seams_together"): (walking, i64),
+    ("jpeg", "open_scans"): (walking, u64, flags),
     ("jpeg", "read_headers"): (u8, i64, i64_table, frames),
     ("jpeg", "walk_scans"): (walking, i64),
+    ("jpeg", "walk_together"): (walking, i64, scalar),
     ("minhash", "lower"): (u32, i64, u32, u32, u32_table),
     ("moments", "add_steps", "f32"): (f32, scalar, number, number, number, number, i64, i64, i64),
     ("moments", "add_steps", "f64"): (f64, scalar, number, number, number, number, i64, i64, i64),

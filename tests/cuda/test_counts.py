@@ -58,7 +58,7 @@ def machine(made: grid.Program) -> machine_code.Machine:
 def costs(body: str, threads: int = WARP, size: int = 1 << 16) -> counts.Costs:
     """Return what one block of a kernel costs beyond the three instructions that all have: its number, its array and its end."""
     made = program(body)
-    found = counts.counted(grid.Grid(made, (1, 1, 1), (threads, 1, 1), 0, [aligned(size)], checked=False), 0, machine(made), 0)
+    found, _ = counts.counted(grid.Grid(made, (1, 1, 1), (threads, 1, 1), 0, [aligned(size)], checked=False), 0, machine(made), 0)
     found.slots -= 3 * -(-threads // WARP)
     found.lanes -= 3 * threads
     return found
@@ -247,7 +247,8 @@ def test_constants_are_not_global_memory_and_numbas_kernels_are_counted_as_those
     text, _ = cuda.compile_ptx(look_up.py_func, (float64[::1],), cc=grid.ARCHITECTURE, device=False)
     made = grid.translated("look_up", text, touch=counts.trace.address, visited=True)
     out = aligned(8 * WARP).view(np.float64)
-    found = counts.counted(grid.Grid(made, (1, 1, 1), (WARP, 1, 1), 0, [out], checked=False), 0, machine(made), 0)
+    found, longest = counts.counted(grid.Grid(made, (1, 1, 1), (WARP, 1, 1), 0, [out], checked=False), 0, machine(made), 0)
     np.testing.assert_array_equal(out, TABLE[:WARP])
     assert any(one.opcode[:2] == ("ld", "const") for one in ptx.read(text).body)
     assert (found.requests, found.lines, found.sectors, found.footprint) == (2, 4, 16, 8)  # a load and a store of 256 bytes
+    assert longest == pytest.approx(found.alone * machine(made).resident(WARP, made.shared_size))  # for there is one warp

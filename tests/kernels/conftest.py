@@ -41,6 +41,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         from tamis_kernels.histogram import cuda as histogram_cuda
         from tamis_kernels.jaccard import cuda as jaccard_cuda
         from tamis_kernels.jpeg import cuda as jpeg_cuda
+        from tamis_kernels.jpeg import cuda_seam, cuda_together
         from tamis_kernels.minhash import cuda as minhash_cuda
         from tamis_kernels.moments import cuda as moments_cuda
         from tamis_kernels.moments import cuda_limbs
@@ -74,7 +75,9 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             sensor_cuda: {"STRETCH": 6, "THREADS": 4, "LAPS": 3},
             cuda_stretches: {"MATES": 2, "THREADS": 4, "HELD": 4, "PITCH": 5},
             hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
-            jpeg_cuda: {"BATCH": 450_000, "GAP": 100, "THREADS": 2},
+            jpeg_cuda: {"BATCH": 450_000, "GAP": 100, "THREADS": 2, "MATES": 4, "ROWS": 3},
+            cuda_together: {"MATES": 4},
+            cuda_seam: {"ROWS": 3},
             jaccard_cuda: {"WARP": 2, "WARPS": 2},
             minhash_cuda: {"THREADS": 4, "PLACES": 40, "TILE": 16},
         }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,65 +12,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backends import CUDA, at_most
+from jpegs import FAULTY, ODD, changed, in_scans, picture, pictures, scan_start, segment, told
 from tamis_kernels import jpeg, threads
 from tamis_kernels.jpeg import group, layout
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 BackendName = Literal["reference", "cpu", "cuda"]
 BACKENDS: tuple[BackendName, ...] = ("reference", "cpu")
 DEVICES = (*BACKENDS, CUDA)
-SIZES = [(1, 1), (8, 8), (9, 17), (40, 33)]
-
-
-@cache
-def picture(
-    width: int, height: int, mode: str = "RGB", quality: int = 75, subsampling: int = 2, restart: int = 0, optimize: int = 0
-) -> bytes:
-    rng = np.random.default_rng([width, height, quality])
-    y, x = np.mgrid[0:height, 0:width]
-    levels = 128 + 60 * np.sin(x / 7)[..., None] + y[..., None] + rng.normal(0, 20, (height, width, 4))
-    image = Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8), "CMYK").convert(mode)
-    target = io.BytesIO()
-    options = {"subsampling": subsampling} if mode == "RGB" else {}
-    image.save(target, "JPEG", quality=quality, optimize=bool(optimize), restart_marker_blocks=restart, **options)
-    return target.getvalue()
-
-
-@cache
-def pictures() -> tuple[bytes, ...]:
-    """Return whole files of every kind that Pillow writes and the walk knows."""
-    found = []
-    for width, height in SIZES:
-        for quality in (5, 75, 100):
-            for restart in (0, 3):
-                for optimize in (0, 1):
-                    found += [
-                        picture(width, height, "L", quality, 0, restart, optimize),
-                        picture(width, height, "CMYK", quality, 0, restart, optimize),
-                    ]
-                    found += [picture(width, height, "RGB", quality, sub, restart, optimize) for sub in (0, 1, 2)]
-    return tuple(found)
-
-
-def told(walk: jpeg.Walk) -> list[object]:
-    """Return all that a walk tells, to be compared."""
-    fields = [name for name in jpeg.Walk._fields if name != "values"]
-    return [*((name, getattr(walk, name)) for name in fields), [plane.tolist() for plane in walk.planes]]
-
-
-def segment(marker: int, body: bytes) -> bytes:
-    return bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2) + body
-
-
-def replaced(data: bytes, old: bytes, new: bytes) -> bytes:
-    assert data.count(old) == 1
-    return data.replace(old, new)
-
-
-def scan_start(data: bytes) -> int:
-    return jpeg.walk(data, backend="reference").scan
 
 
 @pytest.mark.parametrize("backend", DEVICES)
@@ -148,73 +95,12 @@ def test_cpu_and_reference_tell_the_same_of_broken_files(files: list[bytes]) -> 
     assert [told(walk) for walk in own] == [told(walk) for walk in defined]
 
 
-def changed(rng: np.random.Generator) -> bytes:
-    """As `broken`, from a seed."""
-    data = bytearray(pictures()[int(rng.integers(len(pictures())))])
-    least = 2 if rng.random() < 0.4 else bytes(data).index(b"\xff\xda") + 8
-    for _ in range(int(rng.integers(1, 4))):
-        place = int(rng.integers(min(least, len(data) - 1), len(data)))
-        match int(rng.integers(5)):
-            case 0:
-                data[place] = int(rng.integers(256))
-            case 1:
-                data[place] ^= 1 << int(rng.integers(8))
-            case 2:
-                del data[place : place + int(rng.integers(1, 30))]
-            case 3:
-                data[place:place] = rng.bytes(int(rng.integers(1, 9)))
-            case _:
-                del data[max(place, 9) :]
-    return bytes(data)
-
-
 def test_cpu_and_reference_tell_the_same_of_many_broken_files() -> None:
     rng = np.random.default_rng(1)
     files = [changed(rng) for _ in range(at_most(1_000, 300))]
     own, defined = (jpeg.walk_many(files, backend=backend) for backend in BACKENDS)
     assert [told(walk) for walk in own] == [told(walk) for walk in defined]
     assert len({walk.fault for walk in own}) >= 14
-
-
-def at_scan(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    start = scan_start(data)
-    return data[:start] + change(data[start:])
-
-
-def first(data: bytes, segments: bytes) -> bytes:
-    return data[:2] + segments + data[2:]
-
-
-ODD: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
-    "a lone 0xFF ends the file": ("truncated", lambda data: data[:-1]),
-    "0xFF ends the header": ("truncated", lambda _: b"\xff\xd8\xff"),
-    "a marker ends the file": ("truncated", lambda _: b"\xff\xd8\xff\xe0"),
-    "TEM and RST in the header": ("none", lambda data: first(data, b"\xff\x01\xff\xd3")),
-    "fill bytes in the scan": ("none", lambda data: at_scan(data, lambda scan: scan[:-2] + b"\xff\xff" + scan[-2:])),
-    "fill bytes before data left over": ("leftover_data", lambda data: data[:-2] + b"\xff\xff\x00\x55\x55" + data[-2:]),
-    "a restart marker too many": ("unexpected_marker", lambda data: data[:-2] + b"\xff\xd3" + data[-2:]),
-    "a short restart interval": ("bad_segment", lambda data: first(data, segment(0xDD, b"\x01"))),
-    "quantisers of 16 bits": ("none", lambda data: first(data, segment(0xDB, b"\x13" + b"\x01\x02" * 64))),
-    "a zero quantiser of 16 bits": ("bad_quantisation_table", lambda data: first(data, segment(0xDB, b"\x13" + b"\x00\x00" * 64))),
-    "quantisers number 5": ("bad_quantisation_table", lambda data: first(data, segment(0xDB, b"\x05" + b"\x01" * 64))),
-    "codes of class 2": ("bad_huffman_table", lambda data: first(data, segment(0xC4, b"\x20" + bytes(16)))),
-    "too many codes": ("bad_huffman_table", lambda data: first(data, segment(0xC4, b"\x00" + b"\xff" * 16 + bytes(9)))),
-    "no codes at all": ("none", lambda data: first(data, segment(0xC4, b"\x13" + bytes(16)))),
-    "twelve bits": ("unsupported", lambda data: replaced(data, b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c")),
-    "a short frame": ("bad_frame", lambda data: first(data, segment(0xC0, b"\x08"))),
-    "two frames": ("bad_frame", lambda data: at_scan(data, lambda scan: scan[:-2] + segment(0xC0, bytes(15)) + scan[-2:])),
-    "five components": ("bad_frame", lambda data: first(data, segment(0xC0, b"\x08\x00\x08\x00\x08\x05" + bytes(15)))),
-    "a component twice": ("bad_frame", lambda data: first(data, segment(0xC0, b"\x08\x00\x08\x00\x08\x02" + b"\x01\x11\x00" * 2))),
-    "no sampling": ("bad_frame", lambda data: first(data, segment(0xC0, b"\x08\x00\x08\x00\x08\x01\x01\x01\x00"))),
-    "a scan before the frame": ("bad_scan", lambda data: first(data, segment(0xDA, b"\x01\x01\x00\x00\x3f\x00"))),
-    "a scan of another component": ("bad_scan", lambda data: replaced(data, b"\x03\x01\x00\x02\x11", b"\x03\x07\x00\x02\x11")),
-    "a scan of one component twice": ("bad_scan", lambda data: replaced(data, b"\x03\x01\x00\x02\x11", b"\x03\x01\x00\x01\x11")),
-    "a scan of unknown codes": ("bad_scan", lambda data: replaced(data, b"\x03\x01\x00\x02\x11", b"\x03\x01\x20\x02\x11")),
-    "a scan of an unknown table": ("bad_scan", lambda data: replaced(data, b"\x01\x22\x00\x02\x11", b"\x01\x22\x03\x02\x11")),
-    "more than ten blocks": ("bad_scan", lambda data: replaced(data, b"\x01\x22\x00\x02\x11", b"\x01\x44\x00\x02\x11")),
-    "another scan of all": ("bad_scan", lambda data: at_scan(data, lambda scan: scan[:-2] + data[scan_start(data) - 14 : -2] + scan[-2:])),
-    "nothing but zeros": ("missing_data", lambda data: at_scan(data, lambda scan: bytes(9) + scan[-2:])),
-}
 
 
 @pytest.mark.parametrize("backend", DEVICES)
@@ -229,19 +115,12 @@ def test_odd_headers_and_ends(name: str, backend: BackendName) -> None:
 
 @pytest.mark.parametrize("backend", DEVICES)
 def test_a_picture_in_scans_of_one_component_each(backend: BackendName) -> None:
-    """Three grey pictures, coded apart, become the components of one: each scan is walked by itself."""
-    greys = [picture(40, 33, "L", quality, restart=4) for quality in (75, 75, 75)]
-    whole = jpeg.walk(greys[0], backend=backend)
-    frame = segment(0xC0, b"\x08" + (33).to_bytes(2) + (40).to_bytes(2) + b"\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00")
-    head = greys[0][: greys[0].index(b"\xff\xc0")] + frame
-    rest = greys[0][greys[0].index(b"\xff\xc0") + 13 : scan_start(greys[0]) - 10]
-    body = greys[0][scan_start(greys[0]) : -2]
-    scans = b"".join(segment(0xDA, bytes([1, number, 0, 0, 63, 0])) + body for number in (1, 2, 3))
-    walk = jpeg.walk(head + rest + scans + b"\xff\xd9", backend=backend)
+    grey = picture(40, 33, "L", restart=4)
+    whole, walk = jpeg.walk(grey, backend=backend), jpeg.walk(in_scans(grey, 3), backend=backend)
     assert (walk.fault, walk.mcus) == ("none", 3 * whole.mcus)
     for plane in walk.planes:
         np.testing.assert_array_equal(plane, whole.planes[0])
-    missing = jpeg.walk(head + rest + scans[: len(scans) // 3] + b"\xff\xd9", backend=backend)
+    missing = jpeg.walk(in_scans(grey, 1), backend=backend)
     assert missing.fault == "missing_component"
 
 
@@ -275,24 +154,6 @@ def test_files_on_their_way_to_a_device_lie_end_to_end(monkeypatch: pytest.Monke
             target = np.zeros(min(piece, whole.size - begin), np.uint8)
             fill(begin, begin + target.size, target)
             np.testing.assert_array_equal(target, whole[begin : begin + target.size])
-
-
-FAULTY: dict[str, Callable[[bytes], bytes]] = {
-    "not_jpeg": lambda data: b"\x89PNG" + data,
-    "truncated": lambda data: data[:-1],
-    "bad_segment": lambda data: data[:2] + b"\xff\xe5\x00\x01" + data[2:],
-    "bad_quantisation_table": lambda data: data[:2] + segment(0xDB, b"\x00" + bytes(64)) + data[2:],
-    "bad_huffman_table": lambda data: data[:2] + segment(0xC4, b"\x00\x03" + bytes(15) + b"abc") + data[2:],
-    "bad_frame": lambda data: replaced(data, b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x09"),
-    "bad_scan": lambda data: data[: scan_start(data) - 2] + b"\x3e" + data[scan_start(data) - 1 :],
-    "leftover_data": lambda data: data[:-2] + b"\x55\x55" + data[-2:],
-    "missing_data": lambda data: data[: scan_start(data) + 60] + data[-2:],
-    "restart_order": lambda data: replaced(data, b"\xff\xd1", b"\xff\xd5"),
-    "unexpected_marker": lambda data: data[:2] + data,
-    "missing_component": lambda data: data[:2] + b"\xff\xd9",
-    "too_few_bytes": lambda data: replaced(data, (33).to_bytes(2) + (40).to_bytes(2), b"\xff\xff\xff\xff"),
-    "unsupported": lambda data: replaced(data, b"\xff\xc0\x00\x11\x08", b"\xff\xc2\x00\x11\x08"),
-}
 
 
 @pytest.mark.parametrize("backend", DEVICES)

@@ -11,66 +11,8 @@ import pytest
 from PIL import Image
 
 from backends import CUDA
+from jpegs import drawn, told
 from tamis_kernels import jpeg
-
-
-def told(walk: jpeg.Walk) -> list[object]:
-    """Return all that a walk tells, to be compared."""
-    fields = [name for name in jpeg.Walk._fields if name != "values"]
-    return [*((name, getattr(walk, name)) for name in fields), [plane.tolist() for plane in walk.planes]]
-
-
-def segment(marker: int, body: bytes) -> bytes:
-    return bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2) + body
-
-
-AC = {0x00: "0", 0x01: "10", 0xE2: "110", 0x02: "111000000000"}  # the last one is longer than the lookup sees
-
-
-def drawn(columns: int, rows: int, shift_at: int = -1, shift: int = 0, down: int = 1, step: int = 0) -> bytes:
-    """Encode a gradient with some noise in blocks of few coefficients; from one MCU on the level is off by `shift`.
-
-    With restart markers each `step` MCUs, the level is off to the end of their interval.
-    """
-    bits: list[str] = []
-    last, data, total = 0, b"", columns * rows
-    stop = min(total, (shift_at // step + 1) * step) if step else total
-    for mcu in range(total):
-        if step and mcu and mcu % step == 0:
-            data += packed(bits) + bytes([0xFF, 0xD0 + (mcu // step - 1) % 8])
-            bits, last = [], 0
-        for block in range(down):
-            y, x = divmod(mcu, columns)
-            level = (
-                x + 2 * (y * down + block) - columns + (7919 * (2 * mcu + block)) % 11 - 5 + (shift if 0 <= shift_at <= mcu < stop else 0)
-            )
-            difference, last = level - last, level
-            size = abs(difference).bit_length()
-            bits.append("111000000000" if size == 1 else f"{size:04b}")  # sizes 0 and 2 to 11, and 1 by a long code
-            bits.append(f"{difference if difference > 0 else difference + (1 << size) - 1:0{size}b}" if size else "")
-            if mcu % 3 == 0:
-                bits += [AC[0x01], "1", AC[0x02], "01", AC[0x02], "10"]
-            if mcu % 4 == 0:
-                bits += [AC[0xE2], "11"]
-            bits.append(AC[0x00])
-        if down > 1:
-            bits += ["0000", AC[0x00]] * 2
-    data += packed(bits)
-    dc = bytes([0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]) + bytes([0, 12, *range(2, 12), 13, 14]) + bytes([1])
-    ac = bytes([1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]) + bytes(AC)
-    parts = bytes([1, 1, 0x10 + down, 0]) if down == 1 else bytes([3, 1, 0x10 + down, 0, 2, 0x11, 0, 3, 0x11, 0])
-    chosen = bytes([1, 1, 0]) if down == 1 else bytes([3, 1, 0, 2, 0, 3, 0])
-    extent = (8 * down * rows).to_bytes(2) + (8 * columns).to_bytes(2)
-    head = segment(0xDB, bytes(1) + bytes([8] * 64)) + segment(0xC0, bytes([8]) + extent + parts)
-    head += segment(0xC4, b"\0" + dc + b"\x10" + ac) + (segment(0xDD, step.to_bytes(2)) if step else b"")
-    return b"\xff\xd8" + head + segment(0xDA, chosen + bytes([0, 63, 0])) + data + b"\xff\xd9"
-
-
-def packed(bits: list[str]) -> bytes:
-    """Return bits as a restart interval's bytes."""
-    stream = "".join(bits)
-    stream += "1" * (-len(stream) % 8)
-    return int(stream, 2).to_bytes(len(stream) // 8).replace(b"\xff", b"\xff\x00")
 
 
 @pytest.mark.parametrize("down", [1, 2])

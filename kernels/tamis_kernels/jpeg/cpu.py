@@ -143,32 +143,42 @@ def begin_interval(lane: Lane, base: int, size: int, stopped: int, whole: bool) 
     state[STOP] = state[BLOCK] + min(blocks, 4 * size + 1)  # no more blocks than this can be in these bytes
 
 
+@njit(cache=True, nogil=True, inline="always")
+def difference(lane: Lane, block: int, slot: int) -> int:
+    """Return the DC difference of a block, which has this place in its MCU."""
+    window = bits_from(lane.bytes, np.uint64(lane.starts[block]))
+    base = lane.bases[2 * slot]
+    entry = signed(lane.frame.single[base + (window >> SHIFT)])
+    if entry < 0:
+        entry = settle(window, signed(base >> TABLE_BITS), 0, lane.frame.codes, lane.frame.symbols)
+    size = entry >> VALUE
+    value = signed(((window << np.uint64((entry & 31) - size)) >> ONE) >> np.uint64(63 - size))
+    return value - ((1 << size) - 1) * (value < (1 << size) >> 1)
+
+
 @of_views
 def _sum_up(lane: Lane, mcus: int) -> int:
     """Find the DC term of each block, dequantised; return how many MCUs come before the first term that cannot be."""
-    state, starts, single, data, codes = lane.state, lane.starts, lane.frame.single, lane.bytes, lane.frame.codes
+    state, order, last = lane.state, lane.order, lane.last
     slots = state[SLOTS]
-    order, last = lane.order, lane.last
     last[:] = 0
     block = state[FIRST]
     for mcu in range(mcus):
         for slot in range(slots):
-            window = bits_from(data, np.uint64(starts[block]))
-            base = lane.bases[2 * slot]
-            entry = signed(single[base + (window >> SHIFT)])
-            if entry < 0:
-                entry = settle(window, signed(base >> TABLE_BITS), 0, codes, lane.frame.symbols)
-            size = entry >> VALUE
-            value = signed(((window << np.uint64((entry & 31) - size)) >> ONE) >> np.uint64(63 - size))
-            value -= ((1 << size) - 1) * (value < (1 << size) >> 1)
             part, quantiser = order[slot, 0], order[slot, QUANTISER]
-            last[part] += value
+            last[part] += difference(lane, block, slot)
             level = last[part] * quantiser
             if abs(level) > 1024 + quantiser:
                 return mcu
             lane.levels[block] = level
             block += 1
     return mcus
+
+
+@njit(cache=True, nogil=True, inline="always")
+def grey_of(level: int) -> int:
+    """Return the value of the 1/8 picture that a dequantised DC term makes."""
+    return min(255, max(0, ((level + 4) >> 3) + 128))
 
 
 @of_views
@@ -183,7 +193,7 @@ def _draw(lane: Lane, planes: NDArray[np.uint8], mcus: int) -> None:
         for mcu in range(mcus):
             y, x = row * down + lane.order[slot, 1], column * across + lane.order[slot, 2]
             if y < part[HIGH] and x < part[WIDE]:
-                picture[y * part[WIDE] + x] = min(255, max(0, ((lane.levels[state[FIRST] + mcu * state[SLOTS] + slot] + 4) >> 3) + 128))
+                picture[y * part[WIDE] + x] = grey_of(lane.levels[state[FIRST] + mcu * state[SLOTS] + slot])
             column += 1
             if column == state[COLUMNS]:
                 column = 0
@@ -208,12 +218,24 @@ def _check_rest(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], m
 @of_views
 def enter(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8], fault: int) -> bool:
     """Draw and enter what the interval was; say whether it is a whole scan that is to be tested for a seam."""
+    good = _sum_up(lane, passed(lane.state))
+    _draw(lane, planes, good)
+    return conclude(data, lane, facts, fault, good)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def passed(state: NDArray[np.int64]) -> int:
+    """Return how many MCUs of the interval have been passed whole."""
+    return (state[BLOCK] - state[FIRST]) // state[SLOTS]  # type: ignore[no-any-return]
+
+
+@of_views
+def conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], fault: int, good: int) -> bool:
+    """Enter what the interval was, of which so many MCUs are drawn, as `enter` does."""
     state = lane.state
     length = min(state[STEP], state[TOTAL] - state[AT])
     before, end = state[BEFORE] + state[AT], state[STOPPED]
-    done = (state[BLOCK] - state[FIRST]) // state[SLOTS]
-    good = _sum_up(lane, done)
-    _draw(lane, planes, good)
+    done = passed(state)
     facts[the.BAD] += length - good
     if good < done:
         note(facts, the.DC_RANGE, state[BEGIN], before + good)
@@ -230,8 +252,13 @@ def enter(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes:
 @of_views
 def judge_seam(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
     """Enter the seam of a whole scan, if it has one."""
+    enter_seam(data, lane, facts, find_seam(lane, planes))
+
+
+@of_views
+def enter_seam(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], seam: int) -> None:
+    """Enter a seam, unless it is `NOTHING`."""
     state = lane.state
-    seam = find_seam(lane, planes)
     if seam != NOTHING:
         place = place_of(data, state[SCAN_BEGIN], lane.starts[seam * state[SLOTS]] // 8)
         note(facts, the.SEAM, place, state[BEFORE] + seam)

@@ -3,8 +3,9 @@
 A first kernel reads each file up to its first scan, so that its thread gets room for as many blocks as the frame declares and no more. Then
 scan by scan, of which a file has four at most: one kernel opens it and makes its tables, one walks its intervals, and one looks for a seam
 where it is whole. Each needs fewer registers than all at once. Files are walked in the order of their tables: the threads of a block nearly
-always have the same ones, which then lie in shared memory; a thread whose tables are others reads its own from global memory. Pictures are
-written one behind the other, and only they and the facts go back, or the facts alone.
+always have the same ones, which then lie in shared memory; a thread whose tables are others reads its own from global memory. Files that a
+thread alone would be long at are walked by a block each (`cuda_together.py`). Pictures are written one behind the other, and only they and
+the facts go back, or the facts alone.
 """
 
 from __future__ import annotations
@@ -17,34 +18,14 @@ from numba import cuda, int16
 from tamis_kernels.device import launch, launch_blocks, sent, side_by_side, to_device, to_host, xp
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, open_interval
+from tamis_kernels.jpeg.cuda_lane import TABLES, TO_JUDGE, TOGETHER, UNDER_WAY, frame_of, lane_of, pass_alone, spans_of, tables_of, u64
+from tamis_kernels.jpeg.cuda_seam import ROWS, find_seams_together
+from tamis_kernels.jpeg.cuda_together import MATES, PIECE, walk_together
 from tamis_kernels.jpeg.cuda_unstuff import load_words
 from tamis_kernels.jpeg.group import ends, filling, pixels_of
 from tamis_kernels.jpeg.header import Frame, next_scan
-from tamis_kernels.jpeg.lane import (
-    AT,
-    BIT,
-    BLOCK,
-    END_BIT,
-    FILE,
-    IDLE,
-    ROOM,
-    SHIFT,
-    SLACK,
-    SLOT,
-    SLOTS,
-    STATE,
-    STOP,
-    TABLE_BITS,
-    TOTAL,
-    TROUBLE,
-    Batch,
-    K,
-    Lane,
-    finish,
-    settle,
-    signed,
-)
-from tamis_kernels.jpeg.tables import COUNT, END, MOST_BITS, PASSED, WIDTH
+from tamis_kernels.jpeg.lane import AT, FILE, IDLE, ROOM, SLACK, STATE, TOTAL, Batch, Lane, finish
+from tamis_kernels.jpeg.tables import WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,9 +36,9 @@ BATCH = 1 << 32  # bytes of the device that files take at a time: some five thou
 FILE_BYTES, BYTE_FACTOR = 1 << 17, 6  # what a file takes there, and each of its bytes: tables, then data, blocks, picture and its edges
 GAP = 1 << 19  # bytes that cross the link in the time that it takes to start a copy
 THREADS = 128
-TABLES = 8 << WIDTH
-UNDER_WAY, TO_JUDGE = 1, 2  # what a file is, beside 0, not begun, and IDLE
-u64 = np.uint64
+LEAST = 1 << 17  # bytes of a file that a block walks: up to there a thread takes 13 ms, at some 10 MB/s
+SHARE = 2048  # threads that walk 20 GB/s, a quarter of what blocks do at best: who alone takes longer than all files so, is a block's
+LEAST_INTERVAL = 1 << 12  # bytes between restart markers, of which fewer leave a block's threads without work
 
 
 def in_groups(work: Callable[[int, int], None], files: Sequence[bytes | memoryview]) -> None:
@@ -94,9 +75,11 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) ->
     frames = _frames(count)
     launch(read_headers, count, data, bounds, told, frames)
     to_host(told, facts)
-    blocks, pixels, sides = _rooms(facts)
+    blocks, pixels, sides, mcus = _rooms(facts)
+    together = _walked_together(np.diff(offsets), mcus, facts[:, the.INTERVAL])
     begins, starts, jumps, rooms = (
-        np.concatenate([[0], np.cumsum(sizes)]) for sizes in (pixels, blocks + 16, pixels + 2 * sides, ROOM * (sides + 1))
+        np.concatenate([[0], np.cumsum(sizes)])
+        for sizes in (pixels, blocks + 16, pixels + 2 * sides, ROOM * (sides + 1) * np.where(together, ROWS, 1))
     )
     bytes_at = (offsets + 3) // 4 * 4 + SLACK * np.arange(count + 1)  # whole words, which a window takes
     pictures = xp.empty(int(begins[-1]), np.uint8)
@@ -111,16 +94,19 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) ->
         xp.zeros((count, 4), np.int64),
         xp.empty(int(jumps[-1]), np.int32),
         xp.empty(int(rooms[-1]), np.int64),
-        xp.zeros((count, 5), np.int64),
     )
     batch = Batch(data, bounds, told, lanes, pictures, *map(to_device, (begins, bytes_at, starts, jumps, rooms)))
-    keys = xp.empty(count, np.uint64)
+    keys, long, chosen = xp.empty(count, np.uint64), to_device(np.flatnonzero(together)), to_device(together)
     while True:
-        launch(open_scans, count, batch, keys)
+        launch(open_scans, count, batch, keys, chosen)
         if not bool((lanes.state[:, FILE] != IDLE).any()):
             break
+        if len(long):
+            launch_blocks(walk_together, len(long), MATES, batch, long, PIECE)
         order = xp.argsort(keys)
         launch_blocks(walk_scans, -(-count // THREADS), THREADS, batch, order)
+        if len(long):
+            launch_blocks(find_seams_together, len(long), ROWS, batch, long)
         launch(find_seams, count, batch)
     to_host(told, facts)
     return pictures, begins
@@ -152,8 +138,8 @@ def _frames(count: int) -> Frame:
     )
 
 
-def _rooms(facts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many blocks a scan of each file may have, how many pixels its pictures, and how many its longest side."""
+def _rooms(facts: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    """Return how many blocks a scan of each file may have, how many pixels its pictures and its longest side, and how many MCUs it has."""
     column = np.ascontiguousarray(facts.T)  # along which NumPy is fast
     across, down = column[the.SAMPLING : the.SAMPLING + 4] >> 4, column[the.SAMPLING : the.SAMPLING + 4] & 15
     columns = -(-column[the.WIDTH] // np.maximum(8 * across.max(axis=0), 1))
@@ -162,49 +148,14 @@ def _rooms(facts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int6
     walked = column[the.FAULT] == the.NONE
     blocks = columns * rows * (across * down).sum(axis=0)
     pixels = (sides[::2] * sides[1::2]).sum(axis=0)
-    return blocks * walked, pixels * walked, sides.max(axis=0) * walked
+    return blocks * walked, pixels * walked, sides.max(axis=0) * walked, columns * rows * walked
 
 
-@cuda.jit(device=True)
-def frame_of(frames: Frame, i: int, lookup: NDArray[np.int16]) -> Frame:
-    """Return the frame of a file, with a lookup."""
-    return Frame(
-        frames.quantisers[i],
-        frames.counts[i],
-        frames.symbols[i],
-        frames.known[i],
-        frames.codes[i],
-        lookup,
-        frames.single[i],
-        frames.built[i],
-        frames.components[i],
-    )
-
-
-@cuda.jit(device=True)
-def lane_of(batch: Batch, i: int, lookup: NDArray[np.int16]) -> Lane:
-    """Return the lane of a file, with a lookup."""
-    lanes = batch.lanes
-    return Lane(
-        lanes.state[i],
-        frame_of(lanes.frame, i, lookup),
-        lanes.bytes[batch.byte_at[i] : batch.byte_at[i + 1]],
-        lanes.starts[batch.start_at[i] : batch.start_at[i + 1]],
-        lanes.levels[batch.start_at[i] : batch.start_at[i + 1]],
-        lanes.bases[i],
-        lanes.order[i],
-        lanes.last[i],
-        lanes.jumps[batch.jump_at[i] : batch.jump_at[i + 1]],
-        lanes.room[batch.room_at[i] : batch.room_at[i + 1]],
-        lanes.sums[i],
-    )
-
-
-@cuda.jit(device=True)
-def spans_of(batch: Batch, i: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the bytes of a file, and the place of its picture."""
-    file, picture = slice(batch.offsets[i], batch.offsets[i + 1]), slice(batch.picture_at[i], batch.picture_at[i + 1])
-    return batch.data[file], batch.pictures[picture]
+def _walked_together(sizes: NDArray[np.int64], mcus: NDArray[np.int64], interval: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which files blocks of threads walk: long ones whose restart intervals are not short."""
+    long = sizes >= max(LEAST, int(sizes.sum()) // SHARE)
+    chosen: NDArray[np.bool_] = long & (mcus > 0) & ((interval == 0) | (sizes * interval >= LEAST_INTERVAL * mcus))
+    return chosen
 
 
 @cuda.jit
@@ -216,8 +167,11 @@ def read_headers(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDA
 
 
 @cuda.jit
-def open_scans(batch: Batch, keys: NDArray[np.uint64]) -> None:
-    """Open a file's next scan a thread, or note that it is at its end; write a key that is the same where the tables are."""
+def open_scans(batch: Batch, keys: NDArray[np.uint64], together: NDArray[np.bool_]) -> None:
+    """Open a file's next scan a thread, or note that it is at its end; write a key that is the same where the tables are.
+
+    Files that are not to be walked by a thread have the largest key.
+    """
     i = cuda.grid(1)
     if i >= batch.facts.shape[0]:
         return
@@ -226,21 +180,14 @@ def open_scans(batch: Batch, keys: NDArray[np.uint64]) -> None:
     file, picture = spans_of(batch, i)
     if lane.state[FILE] == 0:
         lane.state[FILE] = UNDER_WAY if begin_file(file, lane, facts) else IDLE
-    if lane.state[FILE] == UNDER_WAY:
-        if open_interval(file, lane, facts, picture):
+    if lane.state[FILE] != IDLE:
+        if not open_interval(file, lane, facts, picture):
+            lane.state[FILE] = IDLE
+        elif together[i]:
+            lane.state[FILE] = TOGETHER
+        else:
             load_words(batch, i, lane)
             keys[i] = key_of(lane.frame, tables_of(lane))
-        else:
-            lane.state[FILE] = IDLE
-
-
-@cuda.jit(device=True)
-def tables_of(lane: Lane) -> Any:
-    """Return which of the eight tables a scan uses, a bit each."""
-    used = u64(0)
-    for place in range(2 * lane.state[SLOTS]):
-        used |= u64(1) << (lane.bases[place] >> TABLE_BITS)
-    return used
 
 
 @cuda.jit(device=True)
@@ -279,64 +226,13 @@ def same_tables(frames: Frame, one: int, other: int, used: np.uint64) -> bool:
     return True
 
 
-@cuda.jit(device=True)
-def word_at(words: NDArray[np.uint32], place: int) -> Any:
-    """Return a word whose first byte is its highest."""
-    word = u64(words[place])
-    return (word & u64(0xFF)) << u64(24) | (word & u64(0xFF00)) << u64(8) | (word >> u64(8)) & u64(0xFF00) | word >> u64(24)
-
-
-@cuda.jit(device=True)
-def pass_symbols(lane: Lane, words: NDArray[np.uint32], begin: int) -> None:
-    """Pass symbols as `run_one` does, to the same state, through a window that is filled up by 32 bits at a time.
-
-    The threads of a warp are in files far apart: each load takes as many steps as there are threads, and the CPU's eight for a symbol would
-    be all that the walk did.
-    """
-    state, starts, bases, lookup, codes = lane.state, lane.starts, lane.bases, lane.frame.lookup, lane.frame.codes
-    bit, k, slot, block = state[BIT], state[K], state[SLOT], state[BLOCK]
-    last, stop, slots = state[END_BIT] - MOST_BITS, state[STOP], state[SLOTS]
-    base = bases[2 * slot + (k > 0)]
-    at, held = begin + (bit >> 5), 32 - (bit & 31)
-    window = word_at(words, at) << u64(64 - held)
-    while bit <= last and block < stop:
-        if held < 32:
-            at += 1
-            window |= word_at(words, at) << u64(32 - held)
-            held += 32
-        entry = signed(lookup[base + (window >> SHIFT)])
-        after = k + (entry >> COUNT & 63)
-        if (entry | (63 - after)) < 0:
-            entry = settle(window, signed(base >> TABLE_BITS), k, codes, lane.frame.symbols)
-            if entry < 0:
-                state[TROUBLE] = -entry
-                break
-            entry &= PASSED
-            after = k + (entry >> COUNT & 63)
-        length = entry & 31
-        bit += length
-        held -= length
-        window <<= u64(length)
-        if entry >> END:
-            block += 1
-            starts[block] = bit
-            slot = 0 if slot + 1 == slots else slot + 1
-            base = bases[2 * slot]
-            k = 0
-        else:
-            if k == 0:
-                base = bases[2 * slot + 1]
-            k = after
-    state[BIT], state[K], state[SLOT], state[BLOCK] = bit, k, slot, block
-
-
 @cuda.jit
 def walk_scans(batch: Batch, order: NDArray[np.int64]) -> None:
     """Walk the open scan of a file a thread, up to its end or to the test for a seam."""
     shared = cuda.shared.array(TABLES, int16)
     item, first, lanes = cuda.grid(1), order[np.int64(cuda.blockIdx.x) * THREADS], batch.lanes
-    if lanes.state[first, FILE] == IDLE:
-        return  # as are all files behind it
+    if lanes.state[first, FILE] != UNDER_WAY:
+        return  # nor are all files behind it
     leader = lane_of(batch, first, lanes.frame.lookup[first])
     held = tables_of(leader)
     for place in range(cuda.threadIdx.x, TABLES, THREADS):
@@ -346,7 +242,7 @@ def walk_scans(batch: Batch, order: NDArray[np.int64]) -> None:
     if item >= batch.facts.shape[0]:
         return
     i = order[item]
-    if lanes.state[i, FILE] == IDLE:
+    if lanes.state[i, FILE] != UNDER_WAY:
         return
     lane = lane_of(batch, i, lanes.frame.lookup[i])
     used = tables_of(lane)
@@ -356,8 +252,7 @@ def walk_scans(batch: Batch, order: NDArray[np.int64]) -> None:
     file, picture = spans_of(batch, i)
     words = lanes.bytes.view(np.uint32)
     while True:
-        pass_symbols(lane, words, batch.byte_at[i] // 4)
-        fault = lane.state[TROUBLE]
+        fault = pass_alone(lane, words, batch.byte_at[i] // 4)
         if enter(file, lane, facts, picture, fault if fault else finish(lane)):
             lane.state[FILE] = TO_JUDGE
             return

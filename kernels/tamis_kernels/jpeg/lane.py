@@ -48,10 +48,9 @@ class Lane(NamedTuple):
     bases: NDArray[np.uint64]  # [2 * 10], where the lookups of each block of an MCU begin: DC, AC
     order: NDArray[np.int64]  # [10, 4], component, row and column of each block of an MCU, and what its DC term is multiplied by
     last: NDArray[np.int64]  # [4], the last DC term of each component
-    # For the seam test: jumps, an MCU row's edges and scores, and five sums. A GPU gives out no memory under way.
+    # For the seam test: jumps, and an MCU row's edges and scores. A GPU gives out no memory under way.
     jumps: NDArray[np.int32]
-    room: NDArray[np.int64]  # [ROOM * side]
-    sums: NDArray[np.int64]  # [5]
+    room: NDArray[np.int64]  # [ROOM * side], or as many for each of a block's threads
 
 
 class Batch(NamedTuple):
@@ -83,7 +82,6 @@ def new_lane(longest: int) -> Lane:
         np.zeros(4, np.int64),
         np.empty(4 * longest + 16 + 2 * MOST_SIDE, np.int32),
         np.empty(ROOM * min(MOST_SIDE, 4 * longest + 16), np.int64),
-        np.zeros(5, np.int64),
     )
 
 

@@ -59,23 +59,23 @@ def find_seam(lane: Lane, planes: NDArray[np.uint8]) -> int:
     columns, rows = state[COLUMNS], state[TOTAL] // state[COLUMNS]
     if min(columns, rows) < the.LEAST_SIDE:
         return NOTHING
-    suspected, stops, room = lane.room[:rows], lane.room[rows : rows + columns], lane.room[rows + columns :]
+    suspected, sizes = lane.room[:rows], lane.room[rows : 2 * rows]
+    stops, room = lane.room[2 * rows : 2 * rows + columns], lane.room[2 * rows + columns :]
     suspected[:] = 0
     for slot in range(state[SLOTS]):
         if lane.order[slot, 1] == 0 and lane.order[slot, 2] == 0:
             part = lane.frame.components[lane.order[slot, 0]]
             across, down = (part[ACROSS], part[DOWN]) if state[PARTS] > 1 else (1, 1)
-            picture = planes[part[ORIGIN] : part[ORIGIN] + part[HIGH] * part[WIDE]]
-            _suspect(picture, part[WIDE], across, down, state[STEP], lane.jumps, stops, room, suspected)
+            picture, width = planes[part[ORIGIN] : part[ORIGIN] + part[HIGH] * part[WIDE]], part[WIDE]
+            for row in range(1, rows):
+                sizes[row] = measure(picture, width, row * down, lane.jumps[row * width : (row + 1) * width])
+            for row in range(1, rows - 1):
+                if suspected[row] == 0 and suspects(row, width, across, state[STEP], lane.jumps, sizes, stops, room):
+                    suspected[row] = 1
     found, most = NOTHING, the.SEAM_SCORE - 1
     for row in range(1, rows - 1):
         if suspected[row]:
-            _find_stops(row, state[STEP], stops)
-            scores = room[:columns]
-            _score_row(lane, row, stops, room[columns:], scores)
-            for column in range(columns):
-                if scores[column] > most:
-                    found, most = row * columns + column, scores[column]
+            found, most = best_of(lane, row, stops, room, found, most)
     return found
 
 
@@ -89,50 +89,63 @@ def _find_stops(row: int, step: int, stops: NDArray[np.int64]) -> None:
 
 
 @of_views
-def _suspect(
-    picture: NDArray[np.uint8],
+def measure(picture: NDArray[np.uint8], width: int, y: int, line: NDArray[np.int32]) -> int:
+    """Write twice the jumps above a row of the 1/8 picture, beyond what gradients explain; return the sum of their sizes, each capped."""
+    bottom = len(picture) // width - 1
+    above, below = picture[(y - 1) * width : y * width], picture[y * width : (y + 1) * width]
+    far, beyond = picture[max(0, y - 2) * width :][:width], picture[min(y + 1, bottom) * width :][:width]
+    size = 0
+    for x in range(width):
+        line[x] = 3 * (np.int32(below[x]) - np.int32(above[x])) - (np.int32(beyond[x]) - np.int32(far[x]))
+        size += min(abs(line[x]), the.CAP)
+    return size
+
+
+@of_views
+def suspects(
+    row: int,
     width: int,
     across: int,
-    down: int,
     step: int,
     jumps: NDArray[np.int32],
+    sizes: NDArray[np.int64],
     stops: NDArray[np.int64],
     room: NDArray[np.int64],
-    suspected: NDArray[np.int64],
-) -> None:
-    """Mark the MCU rows in which a seam begins along which the 1/8 picture jumps, beyond what gradients explain."""
-    rows, bottom = len(suspected), len(picture) // width - 1
-    lines = jumps[: rows * width]  # twice the jump above each row
-    sizes, sums = room[:rows], room[rows:]
-    for row in range(1, rows):
-        y = row * down
-        above, below = picture[(y - 1) * width : y * width], picture[y * width : (y + 1) * width]
-        far, beyond = picture[max(0, y - 2) * width :][:width], picture[min(y + 1, bottom) * width :][:width]
-        line = lines[row * width : (row + 1) * width]
-        size = 0
-        for x in range(width):
-            line[x] = 3 * (np.int32(below[x]) - np.int32(above[x])) - (np.int32(beyond[x]) - np.int32(far[x]))
-            size += min(abs(line[x]), the.CAP)
-        sizes[row] = size
-    for row in range(1, rows - 1):
-        count = around = 0
-        for other in (row - 2, row - 1, row + 2, row + 3):
-            if 1 <= other < rows:
-                around += sizes[other]
-                count += 1
-        limit = np.int32(max(the.NOISE_FACTOR * around // (count * width), the.LEAST_LIMIT))
-        upper, lower = lines[row * width : (row + 1) * width], lines[(row + 1) * width : (row + 2) * width]
-        whole = 0
-        for x in range(width):
-            whole += min(max(upper[x], -limit), limit) + min(max(lower[x], -limit), limit)
-        enough = the.SUSPICION * int(limit) * int(limit)
-        least = int(math.sqrt(enough * width)) // 4 - 1  # below the least fit of a staircase, to save time
-        if suspected[row] == 0 and (abs(whole) >= least or step < rows * len(stops)):
-            _find_stops(row, step, stops)
-            signs = _fits(upper, lower, limit, enough, across, stops, sums)
-            for sign in (1, 2):
-                if signs & sign and _votes_enough(upper, lower, 3 - 2 * sign, across, stops, sums):
-                    suspected[row] = 1
+) -> bool:
+    """Say whether a seam begins in an MCU row along which the 1/8 picture jumps; `jumps` and `sizes` are those of all rows."""
+    rows = len(sizes)
+    count = around = 0
+    for other in (row - 2, row - 1, row + 2, row + 3):
+        if 1 <= other < rows:
+            around += sizes[other]
+            count += 1
+    limit = np.int32(max(the.NOISE_FACTOR * around // (count * width), the.LEAST_LIMIT))
+    upper, lower = jumps[row * width : (row + 1) * width], jumps[(row + 1) * width : (row + 2) * width]
+    whole = 0
+    for x in range(width):
+        whole += min(max(upper[x], -limit), limit) + min(max(lower[x], -limit), limit)
+    enough = the.SUSPICION * int(limit) * int(limit)
+    least = int(math.sqrt(enough * width)) // 4 - 1  # below the least fit of a staircase, to save time
+    if abs(whole) < least and step >= rows * len(stops):
+        return False
+    _find_stops(row, step, stops)
+    signs = _fits(upper, lower, limit, enough, across, stops, room)
+    if signs & 1 and _votes_enough(upper, lower, 1, across, stops, room):
+        return True
+    return signs & 2 != 0 and _votes_enough(upper, lower, -1, across, stops, room)
+
+
+@of_views
+def best_of(lane: Lane, row: int, stops: NDArray[np.int64], room: NDArray[np.int64], found: int, most: int) -> tuple[int, int]:
+    """Return the MCU of a row at which the seam with the highest score begins, and the score; what was found before unless it is higher."""
+    columns = len(stops)
+    scores = room[:columns]
+    _find_stops(row, lane.state[STEP], stops)
+    _score_row(lane, row, stops, room[columns:], scores)
+    for column in range(columns):
+        if scores[column] > most:
+            found, most = row * columns + column, scores[column]
+    return found, most
 
 
 @of_views
@@ -246,7 +259,7 @@ def _score_of(first: int, rest: int, second: int, other_rest: int, size: int) ->
 @of_views
 def _score_row(lane: Lane, row: int, stops: NDArray[np.int64], room: NDArray[np.int64], total: NDArray[np.int64]) -> None:
     """Write the score of the seam that begins at each MCU of a row, in 1/256 blocks, over all components."""
-    state = lane.state
+    state, sums, room = lane.state, room[:5], room[5:]
     total[:] = 0
     for slot in range(state[SLOTS]):
         if lane.order[slot, 1] or lane.order[slot, 2]:
@@ -257,23 +270,23 @@ def _score_row(lane: Lane, row: int, stops: NDArray[np.int64], room: NDArray[np.
         edges = room[: (down + 2) * line]  # of the last block row above, those of the row, and the first below
         for other in range(slot, slot + across * down):
             for y in range(lane.order[other, 1] + 1, down + 2, down):
-                _read_row(lane, row + (y - 1) // down, other, across, edges[y * line : (y + 1) * line])
+                _read_row(lane, row + (y - 1) // down, other, across, sums, edges[y * line : (y + 1) * line])
             if lane.order[other, 1] == down - 1:
-                _read_row(lane, row - 1, other, across, edges[:line])
+                _read_row(lane, row - 1, other, across, sums, edges[:line])
         _score(edges, line, across, stops, room[edges.size :], total)
 
 
 @of_views
-def _read_row(lane: Lane, row: int, slot: int, across: int, edges: NDArray[np.int64]) -> None:
+def _read_row(lane: Lane, row: int, slot: int, across: int, sums: NDArray[np.int64], edges: NDArray[np.int64]) -> None:
     """Decode the coefficients of first row and column of each block with one place in the MCUs of a row.
 
-    They give the mean of the blocks' outermost pixels, in 1/8 levels.
+    They give the mean of the blocks' outermost pixels, in 1/8 levels, by five sums: across even, across odd, down even, down odd, and
+    what is in neither.
     """
     state = lane.state
     data, single, starts, codes = lane.bytes, lane.frame.single, lane.starts, lane.frame.codes
     quantisers = lane.frame.quantisers[lane.frame.components[lane.order[slot, 0], TABLE]]
     dc, ac = lane.bases[2 * slot], lane.bases[2 * slot + 1]
-    sums = lane.sums  # across even, across odd, down even, down odd, and what is in neither
     for column in range(state[COLUMNS]):
         x = column * across + lane.order[slot, 2]
         if 4 * x >= len(edges):

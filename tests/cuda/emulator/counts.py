@@ -99,6 +99,7 @@ class Counter:
     def __init__(self, blocks: int = 8) -> None:
         self.most = blocks
         self.found: dict[str, tuple[Costs, int, int]] = {}  # costs of a kernel, blocks counted, and blocks that ran
+        self.longest: dict[str, float] = {}  # cycles of a kernel's longest warps by themselves, over its launches
 
     def run(
         self,
@@ -116,14 +117,17 @@ class Counter:
         count = grid.total(blocks)
         most = min(count, self.most)
         chosen = {(2 * part + 1) * count // (2 * most) for part in range(most)}  # amid equal parts: the last block often has less to do
-        found = Costs()
+        found, longest = Costs(), 0.0
         for number in range(count):
             if number in chosen:
-                found += counted(slow, number, machine, shared)
+                costs, alone = counted(slow, number, machine, shared)
+                found += costs
+                longest = max(longest, alone)
             else:
                 fast.run_block(number)
         before, seen, all_blocks = self.found.get(plain.name, (Costs(), 0, 0))
         before += found
+        self.longest[plain.name] = self.longest.get(plain.name, 0.0) + longest
         self.found[plain.name] = before, seen + len(chosen), all_blocks + count
 
     def costs(self, name: str) -> Costs:
@@ -132,8 +136,8 @@ class Counter:
         return Costs(*(getattr(found, one.name) * count / seen for one in fields(Costs)))
 
 
-def counted(one: grid.Grid, number: int, code: Machine, shared: int) -> Costs:
-    """Run a block, and return what it costs."""
+def counted(one: grid.Grid, number: int, code: Machine, shared: int) -> tuple[Costs, float]:
+    """Run a block; return what it costs, and how many cycles that warp of it would take by itself that takes the longest."""
     total, passages = grid.total(one.threads), len(one.program.blocks)
     visits = np.zeros((total, passages), np.int64)
     accesses = np.empty((MOST_ACCESSES, 3), np.int64)
@@ -146,14 +150,15 @@ def counted(one: grid.Grid, number: int, code: Machine, shared: int) -> Costs:
             f"{one.program.name}: a block makes more accesses than the {MOST_ACCESSES} there is room for: count less work"
         )
     warps = np.concatenate([visits, np.zeros((-total % WARP, passages), np.int64)]).reshape(-1, WARP, passages)
-    passed = warps.max(axis=1).sum(axis=0)
-    *units, near, far = (passed[:, None] * code.weights).T
+    passed = warps.max(axis=1)
+    *units, near, far = code.weights.T
     lanes = float((visits.sum(axis=0) @ code.weights)[0])
     more = max(1, len(warps) / MOST_WARPS)
     *memory, missed = _memory(accesses[: machine[COUNT]], one)
-    alone = (near + missed * (far - near)).sum() / code.resident(total, one.program.shared_size + shared)
-    busy = [float(unit.sum()) for unit in units]
-    return Costs(max(busy), float(alone), busy[0], lanes, *(more * found for found in memory))
+    alone = passed @ (near + missed * (far - near))
+    busy = [float((passed @ unit).sum()) for unit in units]
+    waiting = float(alone.sum()) / code.resident(total, one.program.shared_size + shared)
+    return Costs(max(busy), waiting, busy[0], lanes, *(more * found for found in memory)), float(alone.max())
 
 
 def _memory(accesses: NDArray[np.int64], one: grid.Grid) -> tuple[int, int, int, int, int, int, NDArray[np.float64]]:

@@ -79,12 +79,11 @@ class Lowering(Arithmetic):
         for name in names:
             self.line(f"{slot(name)} = alloca {self.type_of(name)}")
         barriers = range(1, self.barriers + 1)
-        self.line(f"switch i32 %resume, label %body [ {' '.join(f'i32 {number}, label %resume{number}' for number in barriers)} ]")
-        for number in barriers:
-            self.lines.append(f"resume{number}:")
-            self._copy_frame(names, out=False)
-            self.line(f"br label %after{number}")
+        self.line(f"switch i32 %resume, label %{'restore' if barriers else 'body'} [ i32 0, label %body ]")
         if barriers:
+            self.lines.append("restore:")
+            self._copy_frame(names, out=False)
+            self.line(f"switch i32 %resume, label %body [ {' '.join(f'i32 {number}, label %after{number}' for number in barriers)} ]")
             self.lines.append("save:")
             self.line(f"%barrier = phi i32 {', '.join(f'[ {number}, %wait{number} ]' for number in barriers)}")
             self._copy_frame(names, out=True)

@@ -1,0 +1,182 @@
+"""Long files walked by a block of threads together: the same of every file as a thread alone tells, whatever the pieces are."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backends import at_most
+from damage import HELD_OUT, KINDS, damaged, photo
+from jpegs import FAULTY, ODD, changed, drawn, in_scans, packed, picture, pictures, segment, told
+from tamis_kernels import jpeg, photos
+from tamis_kernels.backend import simulated
+from tamis_kernels.jpeg.lane import BIT, END_BIT
+from tamis_kernels.jpeg.tables import MOST_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.gpu
+
+BYTE = 8
+
+
+@contextmanager
+def together(**limits: int) -> Iterator[list[int]]:
+    """Set limits of who is walked by a block, and note how many blocks are launched each time."""
+    module: Any = import_module("tamis_kernels.jpeg.cuda")
+    launched: list[int] = []
+
+    def launch_blocks(kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
+        if kernel is module.walk_together:
+            launched.append(blocks)
+        launching(kernel, blocks, threads, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        launching = module.launch_blocks
+        for name, value in {"launch_blocks": launch_blocks, **limits}.items():
+            patch.setattr(module, name, value)
+        yield launched
+
+
+def walked_together(files: list[bytes], piece: int) -> list[jpeg.Walk]:
+    """Walk all files by blocks, whose threads take pieces of so many bits."""
+    with together(LEAST=1, SHARE=1 << 40, LEAST_INTERVAL=0, PIECE=piece):
+        return jpeg.walk_many(files, backend="cuda")
+
+
+def same(found: list[jpeg.Walk], files: list[bytes]) -> bool:
+    return [*map(told, found)] == [*map(told, jpeg.walk_many(files, backend="cpu"))]
+
+
+@pytest.mark.parametrize("piece", [7, 5 * BYTE, 40 * BYTE, 512 * BYTE], ids="{} bits".format)
+def test_whole_files_of_every_kind(piece: int) -> None:
+    files = list(pictures()[piece % 2 :: 19])
+    with together() as blocks:
+        assert same(walked_together(files, piece), files)
+    assert sum(blocks) == len(files)
+
+
+@cache
+def noise(mode: str = "RGB", subsampling: int = 0, restart: int = 0) -> bytes:
+    return picture(64 if simulated() else 96, 80, mode, 90, subsampling, restart)
+
+
+@pytest.mark.parametrize("piece", [24 * BYTE, 100 * BYTE], ids="{} bits".format)
+@pytest.mark.parametrize("kind", [*KINDS, *HELD_OUT])
+def test_damage_of_every_kind(kind: str, piece: int) -> None:
+    files = [
+        damaged(kind, photo(noise("RGB", 2, restart)), photo(noise("RGB", 0)), seed, seed)
+        for restart in (0, 7)
+        for seed in range(at_most(4, 1))
+    ]
+    assert same(walked_together(files, piece), files)
+
+
+@pytest.mark.parametrize("piece", [BYTE, 60 * BYTE], ids="{} bits".format)
+def test_every_fault_and_odd_end(piece: int) -> None:
+    whole = picture(40, 33, restart=3)
+    files = [change(whole) for change in (*FAULTY.values(), *(change for _, change in ODD.values()))]
+    assert same(walked_together(files, piece), files)
+
+
+def test_many_broken_files() -> None:
+    rng = np.random.default_rng(2)
+    files = [changed(rng) for _ in range(at_most(300, 40))]
+    assert same(walked_together(files, 16 * BYTE), files)
+
+
+@settings(max_examples=at_most(30, 15))
+@given(data=st.data())
+def test_pieces_of_any_size_and_damage_anywhere(data: st.DataObject) -> None:
+    file = bytearray(noise("RGB", data.draw(st.sampled_from([0, 1, 2])), data.draw(st.sampled_from([0, 3, 30]))))
+    for _ in range(data.draw(st.integers(0, 2))):
+        place = data.draw(st.integers(bytes(file).index(b"\xff\xda") + 8, len(file) - 1))
+        file[place] = data.draw(st.sampled_from([0, 0xFF, 0xD9, file[place] ^ 1, file[place] ^ 0x80]))
+    del file[data.draw(st.sampled_from([len(file), len(file) - 2, len(file) // 2])) :]
+    files = [bytes(file)]
+    assert same(walked_together(files, data.draw(st.integers(30, 3000))), files)
+
+
+@pytest.mark.parametrize("piece", [16, 100, 1024], ids="{} bits".format)
+def test_scans_of_one_component_each_and_seams(piece: int) -> None:
+    grey = picture(40, 33, "L", restart=4)
+    files = [
+        in_scans(grey, 3),
+        in_scans(grey, 2),
+        in_scans(grey, 3)[:-90],
+        drawn(12, 5, 30, 40),
+        drawn(12, 5, 30, 40, 2),
+        drawn(10, 6, 25, 24, 1, 20),
+    ]
+    found = walked_together(files, piece)
+    assert same(found, files)
+    assert [walk.fault for walk in found[:2]] == ["none", "missing_component"]
+    assert "seam" in [walk.fault for walk in found]
+
+
+def made(bits: str, blocks: int, dc: bytes, ac: bytes, parts: int = 1) -> bytes:
+    """Return a file of so many blocks in a row, all of the same bits; components have tables of their own where there are several."""
+    tables = b"".join(segment(0xC4, bytes([number]) + dc) + segment(0xC4, bytes([0x10 + number]) + ac) for number in range(parts))
+    frame = b"\x08\x00\x08" + (8 * blocks // parts).to_bytes(2) + bytes([parts]) + b"".join(bytes([n, 0x11, 0]) for n in range(parts))
+    scan = bytes([parts]) + b"".join(bytes([n, 0x11 * n]) for n in range(parts)) + b"\x00\x3f\x00"
+    head = b"\xff\xd8" + segment(0xDB, b"\x00" + b"\x10" * 64) + tables + segment(0xC0, frame) + segment(0xDA, scan)
+    return head + packed([bits] * (blocks // parts)) + b"\xff\xd9"
+
+
+def codes(*symbols: tuple[str, int]) -> bytes:
+    """Return a table of canonical codes, which are given in their order."""
+    lengths = [len(code) for code, _ in symbols]
+    return bytes([lengths.count(length) for length in range(1, 17)]) + bytes(symbol for _, symbol in symbols)
+
+
+def test_pieces_that_never_fall_into_step() -> None:
+    """Bits that mean a block from wherever one begins: a wrong place stays wrong, and the pieces are put right one after another."""
+    flat = made("00" * 2, 400, codes(("0", 0), ("10", 1)), codes(("00", 0), ("01", 1)))  # three bits a block, in fours: see below
+    even = made("0" + "00", 900, codes(("0", 0), ("10", 1)), codes(("00", 0), ("01", 1)))
+    odd = made("110" + "10" * 3, 300, codes(("0", 0), ("10", 1), ("110", 0)), codes(("0", 1), ("10", 0)))
+    colours = made(("0" + "0") + ("1" + "11"), 1200, codes(("0", 0), ("1", 0)), codes(("0", 0), ("10", 1), ("11", 0)), 2)
+    files = [flat, even, odd, colours]
+    for piece in (8, 31, 64):
+        assert same(walked_together(files, piece), files)
+    assert [walk.fault for walk in jpeg.walk_many([even, colours], backend="cpu")] == ["none", "none"]
+
+
+def test_one_thread_alone_passes_no_more_than_the_last_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of files that are whole; the simulator can tell, for it calls functions of the device by their names."""
+    module: Any = import_module("tamis_kernels.jpeg.cuda_together")
+    left, passing = [], module.pass_alone
+
+    def pass_alone(lane: Any, *rest: Any) -> Any:
+        left.append(int(lane.state[END_BIT] - lane.state[BIT]))
+        return passing(lane, *rest)
+
+    monkeypatch.setattr(module, "pass_alone", pass_alone)
+    files = [noise("RGB", 2), noise("RGB", 0, 30), noise("CMYK"), noise("L")]
+    found = walked_together(files, 300)
+    assert [walk.fault for walk in found] == ["none"] * 4
+    assert same(found, files)
+    assert max(left, default=0) < 300 + 2 * MOST_BITS
+    assert bool(left) == simulated()
+
+
+def test_files_in_company_take_either_way() -> None:
+    files = [picture(8, 8), noise("RGB", 2), b"", picture(9, 17, "L"), noise("CMYK"), noise("RGB", 0, 1), noise("RGB", 0, 20)]
+    with together(LEAST=2000, PIECE=64 * BYTE, LEAST_INTERVAL=600) as blocks:
+        found = photos.describe(files, backend="cuda")
+    assert sum(blocks) == 3  # not the small ones, nor the one with a marker behind each MCU
+    whole = photos.describe(files, backend="cpu")
+    assert [walk[:-1] for walk in found.walks] == [walk[:-1] for walk in whole.walks]
+    np.testing.assert_array_equal(found.hashes, whole.hashes)
+    for name, values in whole.figures.items():
+        np.testing.assert_array_equal(found.figures[name], values)
+    with together(LEAST=2000, SHARE=1) as blocks:  # alone none of them takes longer than all together
+        assert same(jpeg.walk_many(files, backend="cuda"), files)
+    assert not blocks
