@@ -48,6 +48,14 @@ def test_every_exponent(order: str, dtype: Any, backend: Any) -> None:
 
 
 @pytest.mark.parametrize("backend", COMPILED)
+def test_squares_whose_lowest_bits_are_near_the_least_that_a_float_has(backend: Any) -> None:
+    for exponent in range(-545, -465):
+        values = filled(np.full(7, exponent), np.float64)
+        check(values, backend)
+        assert accumulate_columns(np.column_stack([values, -values]), backend=backend)[0] == accumulate(values, backend="reference")
+
+
+@pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("first", ["least", "1", "greatest"])
 def test_values_that_fill_a_window_and_lie_beside_it(first: str, dtype: Any, backend: Any) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LONG = 51  # bits of a limb
 LOW_32 = (1 << 32) - 1
 ROUNDER = 1.5 * 2.0**52
+LEAST_UNIT = -537
+"""Squares are sums of units of 2^(2 · unit): what rounds to these must be a normal number, for others round to larger ones."""
 
 
 @njit(cache=True, nogil=True)
@@ -38,4 +40,4 @@ def units_for(smallest: float, largest: float, short: bool) -> tuple[int, int]:
     bottom, top = math.frexp(smallest)[1] - 1, math.frexp(largest)[1]
     if bottom <= -480 or top >= 480:  # a square would lose bits
         return 1, 0
-    return (top - 51, bottom - 23) if short else (top - 76, bottom - 52)
+    return (top - 51, bottom - 23) if short else (max(top - 76, LEAST_UNIT), bottom - 52)
