@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 THREADS = 32  # of a block: a warp, which waits for none but itself
-HELD = 64  # samples of a window at a time
+HELD = 32  # samples of a window at a time: with more, few blocks have room
 PITCH = HELD + 1
 TILE = THREADS * PITCH
 i32 = np.int32

@@ -21,7 +21,7 @@ i32 = np.int32
 
 WINDOW_BYTES = 88  # of the device that a window takes beside its samples
 THREADS = 32  # of a block: a warp, which waits for none but itself
-HELD = 64  # samples of a window at a time
+HELD = 32  # samples of a window at a time: with more, few blocks have room
 PITCH = HELD + 1
 TILE = THREADS * PITCH
 
