@@ -211,6 +211,10 @@ def bounds(found: counts.Costs) -> dict[str, float]:
 def main() -> None:
     """Print a line for each kernel of each case, and what bounds the case."""
     wanted = sys.argv[1:]
+    try:
+        machine_code.disassembler()
+    except FileNotFoundError as error:
+        sys.exit(str(error))
     dispatcher._Kernel = Counted
     print(" ".join(f"{name:>11}" for name in COLUMNS), " kernel")
     for case in cases():
