@@ -195,48 +195,6 @@ def take_long(held: Any, here: Any, window: int, scale: float) -> Any:
     return (add_long(limbs, (here if inside else 0.0) * scale), least, greatest), inside
 
 
-@cuda.jit
-def sum_long(
-    values: NDArray[np.float64],
-    columns: int,
-    strips: int,
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    keys: NDArray[np.int64],
-) -> None:
-    """Add one of `strips` parts of a column of float64 a thread; neighbouring threads read neighbouring values."""
-    tile = cuda.shared.array(0, int64)
-    item, stride = cuda.grid(1), strips * columns
-    column = item % columns
-    if item < columns:
-        cuda.atomic.add(counts, (column, FINITE), values.size // columns)
-    window = window_around(values[column], LONG_FIELDS, LONG_SPAN)
-    limbs, many, seen, scale = NO_LONG, 0, UNSEEN, scale_of(window)
-    least, greatest = f64(math.inf), f64(-math.inf)
-    place, full = item if item < stride else values.size, values.size - (ABREAST - 1) * stride
-    while place < values.size:
-        first, second, third, fourth = abreast(values, place, stride, full)
-        held, one = take_long((limbs, least, greatest), first, window, scale)
-        held, two = take_long(held, second, window, scale)
-        held, three = take_long(held, third, window, scale)
-        (limbs, least, greatest), four = take_long(held, fourth, window, scale)
-        many += ABREAST
-        if not (one & two & three & four):
-            inside = one, two, three, four
-            found = look_again(values, place, stride, inside, sums, squares, column, seen, least, greatest)
-            strangers, newest, seen, least, greatest = found
-            if strangers == ABREAST:
-                put_long(tile, limbs, many)
-                add_halves(sums, squares, column, window, LOWEST_LONG, tile, HALVES_LONG)
-                limbs, many, window = NO_LONG, 0, window_around(newest, LONG_FIELDS, LONG_SPAN)
-                scale = scale_of(window)
-        place += ABREAST * stride
-    note(counts[column], seen)
-    put_long(tile, limbs, many)
-    close(tile, HALVES_LONG, sums, squares, keys, columns, column, window, LOWEST_LONG, key_of(least), key_of(greatest))
-
-
 @cuda.jit(device=True)
 def take_short(held: Any, here: Any, window: int, scale: float) -> Any:
     """Add a value to limbs and range if it lies in the window, and say whether it does."""
@@ -246,46 +204,57 @@ def take_short(held: Any, here: Any, window: int, scale: float) -> Any:
     return (add_short(limbs, f64(here if inside else f32(0.0)) * scale), min(least, seen), max(greatest, seen)), inside
 
 
-@cuda.jit
-def sum_short(
-    values: NDArray[np.float32],
-    columns: int,
-    strips: int,
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    keys: NDArray[np.int64],
-) -> None:
-    """Add one of `strips` parts of a column of float32 a thread likewise."""
-    tile = cuda.shared.array(0, int64)
-    item, stride = cuda.grid(1), strips * columns
-    column = item % columns
-    if item < columns:
-        cuda.atomic.add(counts, (column, FINITE), values.size // columns)
-    window = window_around(f64(values[column]), SHORT_FIELDS, SHORT_SPAN)
-    limbs, many, seen, scale = NO_SHORT, 0, UNSEEN, scale_of(window)
-    least, greatest = f32(math.inf), f32(-math.inf)
-    place, full = item if item < stride else values.size, values.size - (ABREAST - 1) * stride
-    while place < values.size:
-        first, second, third, fourth = abreast(values, place, stride, full)
-        held, one = take_short((limbs, least, greatest), first, window, scale)
-        held, two = take_short(held, second, window, scale)
-        held, three = take_short(held, third, window, scale)
-        (limbs, least, greatest), four = take_short(held, fourth, window, scale)
-        many += ABREAST
-        if not (one & two & three & four):
-            inside = one, two, three, four
-            found = look_again(values, place, stride, inside, sums, squares, column, seen, least, greatest)
-            strangers, newest, seen, least, greatest = found
-            if strangers == ABREAST:
-                put_short(tile, limbs, many)
-                add_halves(sums, squares, column, window, LOWEST_SHORT, tile, HALVES_SHORT)
-                limbs, many, window = NO_SHORT, 0, window_around(newest, SHORT_FIELDS, SHORT_SPAN)
-                scale = scale_of(window)
-        place += ABREAST * stride
-    note(counts[column], seen)
-    put_short(tile, limbs, many)
-    close(tile, HALVES_SHORT, sums, squares, keys, columns, column, window, LOWEST_SHORT, key_of(f64(least)), key_of(f64(greatest)))
+def summing(
+    name: str, take: Any, put: Any, nothing: tuple[int, ...], halves: int, lowest: int, fields: tuple[int, int], span: int, number: Any
+) -> Any:
+    """Return a kernel of that name: `take` adds values of type `number` to limbs, which begin as `nothing`, and `put` writes these."""
+
+    def sum_strip(
+        values: NDArray[np.floating[Any]],
+        columns: int,
+        strips: int,
+        sums: NDArray[np.int64],
+        squares: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        keys: NDArray[np.int64],
+    ) -> None:
+        """Add one of `strips` parts of a column a thread; neighbouring threads read neighbouring values."""
+        tile = cuda.shared.array(0, int64)
+        item, stride = cuda.grid(1), strips * columns
+        column = item % columns
+        if item < columns:
+            cuda.atomic.add(counts, (column, FINITE), values.size // columns)
+        window = window_around(f64(values[column]), fields, span)
+        limbs, many, seen, scale = nothing, 0, UNSEEN, scale_of(window)
+        least, greatest = number(math.inf), number(-math.inf)
+        place, full = item if item < stride else values.size, values.size - (ABREAST - 1) * stride
+        while place < values.size:
+            first, second, third, fourth = abreast(values, place, stride, full)
+            held, one = take((limbs, least, greatest), first, window, scale)
+            held, two = take(held, second, window, scale)
+            held, three = take(held, third, window, scale)
+            (limbs, least, greatest), four = take(held, fourth, window, scale)
+            many += ABREAST
+            if not (one & two & three & four):
+                inside = one, two, three, four
+                found = look_again(values, place, stride, inside, sums, squares, column, seen, least, greatest)
+                strangers, newest, seen, least, greatest = found
+                if strangers == ABREAST:
+                    put(tile, limbs, many)
+                    add_halves(sums, squares, column, window, lowest, tile, halves)
+                    limbs, many, window = nothing, 0, window_around(newest, fields, span)
+                    scale = scale_of(window)
+            place += ABREAST * stride
+        note(counts[column], seen)
+        put(tile, limbs, many)
+        close(tile, halves, sums, squares, keys, columns, column, window, lowest, key_of(f64(least)), key_of(f64(greatest)))
+
+    sum_strip.__name__ = sum_strip.__qualname__ = name
+    return cuda.jit(sum_strip)
+
+
+sum_long = summing("sum_long", take_long, put_long, NO_LONG, HALVES_LONG, LOWEST_LONG, LONG_FIELDS, LONG_SPAN, f64)
+sum_short = summing("sum_short", take_short, put_short, NO_SHORT, HALVES_SHORT, LOWEST_SHORT, SHORT_FIELDS, SHORT_SPAN, f32)
 
 
 @cuda.jit
