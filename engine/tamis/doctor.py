@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tamis
@@ -68,14 +67,10 @@ def measure_backends(say: Callable[[str], None]) -> dict[str, Any]:
     return {"file": file, "crossovers": crossovers, **found.to_json()}
 
 
-def _cpuinfo(key: str) -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
-
-
 def _flags() -> set[str]:
-    return set((_cpuinfo("flags") or _cpuinfo("Features")).split())
+    from tamis_kernels.crossovers import cpuinfo
+
+    return set((cpuinfo("flags") or cpuinfo("Features")).split())
 
 
 def _memory() -> str:

@@ -136,10 +136,14 @@ def _device() -> tuple[str, str]:
 
 def processor() -> str:
     """Return the name of the CPU."""
+    return cpuinfo("model name") or platform.processor() or platform.machine() or "unknown"
+
+
+def cpuinfo(key: str) -> str:
+    """Return what Linux tells of the first core under a key; nothing elsewhere."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, "") or platform.processor() or platform.machine() or "unknown"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
 
 
 def _version() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-from backends import INTERPRETED
+from backends import INTERPRETED, at_most
 from tamis_kernels.backend import simulated
 from tamis_kernels.fss import cpu as fss_cpu
 from tamis_kernels.ngram_keys import cpu as keys_cpu
@@ -28,6 +28,14 @@ def held(monkeypatch: pytest.MonkeyPatch) -> int:
         for module in (fss_cpu, keys_cpu):
             monkeypatch.setattr(module, "HELD", 64)
     return keys_cpu.HELD
+
+
+@pytest.fixture
+def texts_at_block_ends() -> list[bytes]:
+    """Return texts that begin and end where blocks of threads do, and beside it, with empty and short ones between."""
+    sizes = [0, 0, 255, 1, 0, 256, 257, 0, 0, *[3] * 200, 700, *[0] * 40, 5, 0]
+    text = "ab é  c\u3000d ".encode() * 60
+    return [text[i % 9 :][: at_most(size, 40)] for i, size in enumerate(sizes)]
 
 
 @pytest.fixture(autouse=True)

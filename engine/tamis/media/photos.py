@@ -31,8 +31,7 @@ def see_jpegs(files: Sequence[bytes], backend: BackendName, *, pixels: bool) -> 
 
     None stays where somebody wants pixels, and on the CPU.
     """
-    size = sum(len(data) for data in files if begins_like_jpeg(data))
-    if pixels or not resolve(backend).on_gpu("photos", size):
+    if pixels or not resolve(backend).on_gpu("photos", sum(len(data) for data in files if begins_like_jpeg(data))):
         return [(walk, None) for walk in walk_jpegs(files)]
     return describe_jpegs(files, backend)
 
