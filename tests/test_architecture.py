@@ -31,8 +31,9 @@ NAMED_CHECKS = {"plan.py": {"formats"}, "manifest.py": {"formats", "missing"}, "
 # What each part of the engine may import of the others; docs/design.md draws the same.
 LAYERS = {
     "errors": set[str](),
+    "names": set[str](),
     "media": {"errors"},
-    "sources": {"errors", "media"},
+    "sources": {"errors", "names", "media"},
     "executors": {"errors"},
     "sample": {"errors"},
     "progress": {"errors"},
@@ -41,7 +42,7 @@ LAYERS = {
     "goals": {"errors"},
     "inquiries": set[str](),
     "sets": {"errors"},
-    "series": {"errors", "sources"},
+    "series": {"errors", "names", "sources"},
     "qc": {"errors", "series"},
     "discovery": {"errors", "series"},
     "sizes": set[str](),
@@ -57,6 +58,7 @@ LAYERS = {
     "pictures": {"errors", "media", "checks"},
     "pipeline": {
         "errors",
+        "names",
         "encodings",
         "inquiries",
         "media",

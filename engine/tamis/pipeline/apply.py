@@ -17,6 +17,7 @@ import xxhash
 
 from tamis.checks.base import Finding, Statistics
 from tamis.executors import Context, Loss
+from tamis.names import PROCESS
 from tamis.pipeline import findings
 from tamis.pipeline.amend import Amended
 from tamis.pipeline.evidence import evidence_path, findings_path, write_findings
@@ -185,7 +186,7 @@ class whole_link:
     def __init__(self, target: Path, room: Path) -> None:
         self.target = target
         room.mkdir(parents=True, exist_ok=True)
-        self.temporary = room / f"{os.getpid()}{UNFINISHED}"
+        self.temporary = room / f"{PROCESS}{UNFINISHED}"
 
     def __enter__(self) -> Path:
         self.temporary.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from tamis.encodings import repeating
+from tamis.names import PROCESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ def whole(path: Path, room: Path | None = None) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     room = room or path.parent
     room.mkdir(parents=True, exist_ok=True)
-    temporary = room / f"{path.name}.{os.getpid()}{UNFINISHED}"
+    temporary = room / f"{path.name}.{PROCESS}{UNFINISHED}"
     try:
         yield temporary
         with temporary.open("rb") as file:

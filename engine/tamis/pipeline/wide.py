@@ -94,20 +94,27 @@ def write_run(plan: Plan, shard: Shard, frame: pl.DataFrame, shards: int) -> Non
 
 
 def tasks(plan: Plan, kept: Mapping[str, int]) -> list[Task]:
-    """Return one task for each part that is still to be written; `kept` says how many rows of a shard stayed, by its name."""
-    todo = []
+    """Return one task for each part that is still to be written, and note how many parts there are in all.
+
+    `kept` says how many rows of a shard stayed, by its name.
+    """
+    todo: list[Task] = []
     for place, (name, group) in enumerate(plan.groups.items()):
         form, _ = form_of(plan.recipe.output, group)
         if form is not None and form.tables == "wide":
             names = [shard.name for shard in plan.shards if shard.group == name and kept[shard.name]]
-            todo += [Task(write_range, one) for one in _ranges(plan, name, f"wide-{place:04d}", names)]
-    return [task for task in todo if not _summary(plan, task.argument).exists()]
+            ranges = _ranges(plan, name, _place(place), names)
+            write_json(_parts(plan, place), len(ranges))
+            todo += [Task(write_range, one) for one in ranges if not _summary(plan, one.place, one.number).exists()]
+    return todo
 
 
 def read_written(plan: Plan, group: str) -> list[dict[str, Any]]:
     """Return the summary of every part of a group in wide form: `outputs`, `records` and `repeated`."""
     place = list(plan.groups).index(group)
-    return [json.loads(path.read_text()) for path in sorted(plan.state("applied").glob(f"wide-{place:04d}-*.json"))]
+    parts = _parts(plan, place)
+    count = json.loads(parts.read_text()) if parts.exists() else 0
+    return [json.loads(_summary(plan, _place(place), number).read_text()) for number in range(count)]
 
 
 def write_range(
@@ -147,7 +154,7 @@ def write_range(
         rows = write_table(path, part, schema, compression=compression, room=room, row_group_rows=step)
         told = {"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": rows}
         outputs.append(told)
-    write_json(_summary(plan, order), {"outputs": outputs, "records": records, "repeated": repeated})
+    write_json(_summary(plan, order.place, order.number), {"outputs": outputs, "records": records, "repeated": repeated})
     return records
 
 
@@ -259,8 +266,17 @@ def _run_path(plan: Plan, name: str) -> Path:
     return plan.state("runs", f"{name}.arrow")
 
 
-def _summary(plan: Plan, order: Range) -> Path:
-    return plan.state("applied", f"{order.place}-{order.number:06d}.json")
+def _place(group: int) -> str:
+    return f"wide-{group:04d}"
+
+
+def _parts(plan: Plan, group: int) -> Path:
+    """Return where it is noted how many parts a group has: a list of files that other machines have made may be stale."""
+    return plan.state("applied", f"{_place(group)}.json")
+
+
+def _summary(plan: Plan, place: str, number: int) -> Path:
+    return plan.state("applied", f"{place}-{number:06d}.json")
 
 
 def _keys(frame: pl.DataFrame) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from tamis.names import PROCESS
 from tamis_kernels.groups import sort_by_key
 
 if TYPE_CHECKING:
@@ -162,20 +163,21 @@ class SortedFile:
     by
         These fields, the first one first.
     path
-        Where the runs lie; `close` removes them.
+        Where the runs lie, in a file whose name has that of the process behind this: a worker that was given up may still write elsewhere.
+        `close` removes them.
     run
         Records of a run.
     """
 
     def __init__(self, dtype: np.dtype[Any], by: Sequence[str], path: Path, run: int = RUN) -> None:
-        self.dtype, self.path = dtype, path
+        self.dtype, self.path = dtype, path.with_name(f"{path.name}.{PROCESS}")
         self._by, self._run = tuple(by), run
         self._waiting: list[Columns] = []
         self._held = 0
         self._runs: list[Run] = []
         self._size = 0  # blocks
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w+b")
+        self._file = self.path.open("w+b")
 
     def add(self, columns: Mapping[str, NDArray[Any]]) -> None:
         """Add some records, given by field."""

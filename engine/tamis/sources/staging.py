@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamis.errors import DISK_FULL
+from tamis.names import PROCESS
 from tamis.sources.delimited import read_delimited
 from tamis.sources.formats import FormatOptions
 from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
@@ -163,7 +164,7 @@ class _Writer:
         return pa.schema([*(pa.field(name, pa.string()) for name in self.names), *RESERVED_FIELDS])
 
     def _part_path(self) -> Path:
-        return self.target.with_name(f"{self.target.name}.{len(self._parts)}.{os.getpid()}.tmp")
+        return self.target.with_name(f"{self.target.name}.{len(self._parts)}.{PROCESS}.tmp")
 
     def _end_part(self) -> None:
         if not self.names:  # nothing but bad rows so far: they wait for the first columns
@@ -232,7 +233,7 @@ def index_stream(path: str, target: Path) -> str | None:
         magic = handle.read(8)
     if magic[:4] == b"PAR1" or magic[:6] == b"ARROW1":
         return None
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f"{target.name}.{PROCESS}.tmp")
     try:
         with (
             pa.OSFile(path) as source,
