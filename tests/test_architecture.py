@@ -75,7 +75,7 @@ LAYERS = {
     "flagging": {"errors", "series", "qc", "pipeline", "readings"},
     "suspecting": {"errors", "series", "discovery", "readings"},
     "api": {"errors", "sizes", "recipe", "pipeline", "progress"},
-    "doctor": {"api"},
+    "doctor": {"executors"},
     "cli": {"errors", "executors", "sizes", "recipe", "pipeline", "progress", "api", "suspecting", "doctor", "sample"},
     "__main__": {"cli"},
 }

@@ -102,6 +102,7 @@ def clean(
     settings: Mapping[str, Any] | None = None,
     backend: BackendName = "auto",
     jobs: int | None = None,
+    cluster: str | None = None,
     batch_size: int | None = None,
     against: str | Path | Sequence[str | Path] = (),
     memory: int | str | None = None,
@@ -125,6 +126,9 @@ def clean(
         `auto`, `cpu` or `cuda`. The result is the same on all.
     jobs
         Worker processes; None for one a core. The result is the same for any number.
+    cluster
+        Address of a Ray cluster to run on, or `auto` for the one that this machine belongs to; None for this machine alone. The result is
+        the same. Source and output must lie on a file system that all nodes see under the same path.
     batch_size
         Records that a worker holds at once; None lets each stage choose. The result is the same for any size.
     against
@@ -144,7 +148,20 @@ def clean(
         See `tamis.errors`. A bad record raises nothing: it is in `Result.rejected`.
     """
     return _run(
-        source, out, recipe, settings, backend, jobs, batch_size, against, memory, gpu_memory, progress, overwrite=overwrite, dry_run=False
+        source,
+        out,
+        recipe,
+        settings,
+        backend,
+        jobs,
+        cluster,
+        batch_size,
+        against,
+        memory,
+        gpu_memory,
+        progress,
+        overwrite=overwrite,
+        dry_run=False,
     )
 
 
@@ -156,6 +173,7 @@ def check(
     settings: Mapping[str, Any] | None = None,
     backend: BackendName = "auto",
     jobs: int | None = None,
+    cluster: str | None = None,
     batch_size: int | None = None,
     against: str | Path | Sequence[str | Path] = (),
     memory: int | str | None = None,
@@ -165,7 +183,20 @@ def check(
 ) -> Result:
     """Do what `clean` does but write no clean corpus: ledger, clusters, manifest and report only."""
     return _run(
-        source, out, recipe, settings, backend, jobs, batch_size, against, memory, gpu_memory, progress, overwrite=overwrite, dry_run=True
+        source,
+        out,
+        recipe,
+        settings,
+        backend,
+        jobs,
+        cluster,
+        batch_size,
+        against,
+        memory,
+        gpu_memory,
+        progress,
+        overwrite=overwrite,
+        dry_run=True,
     )
 
 
@@ -176,6 +207,7 @@ def _run(
     settings: Mapping[str, Any] | None,
     backend: BackendName,
     jobs: int | None,
+    cluster: str | None,
     batch_size: int | None,
     against: str | Path | Sequence[str | Path],
     memory: int | str | None,
@@ -191,7 +223,8 @@ def _run(
         recipe=_recipe(recipe, settings),
         settings=settings or {},
         backend=backend,
-        jobs=jobs if jobs is not None else cores(),
+        jobs=jobs,
+        cluster=cluster,
         batch_size=batch_size,
         memory=None if memory is None else byte_count(memory),
         gpu_memory=None if gpu_memory is None else byte_count(gpu_memory, "gpu_memory"),
@@ -201,13 +234,6 @@ def _run(
     )
     run(request, progress or Silent())
     return Result(Path(out))
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _recipe(recipe: Recipe | str | Path | None, settings: Mapping[str, Any] | None) -> Recipe | None:

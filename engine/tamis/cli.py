@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 import traceback
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -37,7 +38,15 @@ Out = Annotated[
 RecipeName = Annotated[str, typer.Option("--recipe", "-r", metavar="FILE|NAME", help="A TOML file, or images, sensors, text, auto.")]
 Settings = Annotated[list[str], typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key of the recipe; may be repeated.")]
 Backends = Annotated[str, typer.Option("--backend", "-b", metavar="auto|cpu|cuda", help="Where kernels run. The result is the same.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Worker processes; 0 for one a core. The result is the same.")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=0, help="Worker processes; 0 for one a core, or all of a cluster. The result is the same.")
+]
+Cluster = Annotated[
+    str,
+    typer.Option(
+        "--cluster", metavar="ADDRESS", help="Run on a Ray cluster: its address, or auto for this machine's. The result is the same."
+    ),
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=0, help="Records a worker holds at once; 0 lets each stage choose.")]
 Materialise = Annotated[
     str,
@@ -85,6 +94,7 @@ def clean_command(
     settings: Settings = [],  # noqa: B006 - Typer copies it
     backend: Backends = "auto",
     jobs: Jobs = 0,
+    cluster: Cluster = "",
     batch_size: BatchSize = 0,
     materialise: Materialise = "",
     against: Against = [],  # noqa: B006
@@ -105,6 +115,7 @@ def clean_command(
         settings,
         backend,
         jobs,
+        cluster,
         batch_size,
         against,
         memory,
@@ -124,6 +135,7 @@ def check_command(
     settings: Settings = [],  # noqa: B006
     backend: Backends = "auto",
     jobs: Jobs = 0,
+    cluster: Cluster = "",
     batch_size: BatchSize = 0,
     against: Against = [],  # noqa: B006
     memory: Memory = "",
@@ -142,6 +154,7 @@ def check_command(
         settings,
         backend,
         jobs,
+        cluster,
         batch_size,
         against,
         memory,
@@ -247,6 +260,7 @@ def _run(
     assignments: list[str],
     backend: str,
     jobs: int,
+    cluster: str,
     batch_size: int,
     against: list[str],
     memory: str,
@@ -259,8 +273,8 @@ def _run(
 ) -> None:
     from tamis.executors import start_ahead
 
-    start_ahead("tamis.pipeline.observe")
-    from tamis.api import cores
+    if not cluster:
+        start_ahead("tamis.pipeline.observe")
     from tamis.pipeline.run import Request, run
     from tamis.progress import make_progress
     from tamis.recipe import Recipe, parse_settings
@@ -274,7 +288,8 @@ def _run(
         recipe=None if recipe == "auto" else loaded,
         settings=settings,
         backend=cast("BackendName", backend),  # `resolve` tells a wrong name
-        jobs=jobs or cores(),
+        jobs=jobs or None,
+        cluster=cluster or None,
         batch_size=batch_size or None,
         against=tuple(against),
         memory=byte_count(memory) if memory else None,
@@ -283,7 +298,8 @@ def _run(
         dry_run=dry_run,
         resume_line=shlex.join(["tamis", *(word for word in sys.argv[1:] if word != "--overwrite")]),
     )
-    manifest = run(request, make_progress(quiet=quiet or as_json))
+    with redirect_stdout(sys.stderr) if cluster else nullcontext():  # Ray tells of dead nodes on the standard output
+        manifest = run(request, make_progress(quiet=quiet or as_json))
     if as_json:
         _print(json.dumps(manifest, indent=2))
     elif not quiet:

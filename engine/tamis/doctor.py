@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import tamis
-from tamis.api import cores
+from tamis.executors import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable

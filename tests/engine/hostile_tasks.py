@@ -27,6 +27,8 @@ def read_all(setup: dict[int, str], argument: range, lost: Mapping[int, Loss], c
             os.kill(os.getpid(), signal.SIGSEGV)
         elif misdeed.startswith("once "):
             _die_the_first_time(Path(misdeed.removeprefix("once ")))
+        elif misdeed.startswith("orphan"):
+            _kill_the_parent(misdeed.removeprefix("orphan").strip())
         elif misdeed == "exit":
             os._exit(3)
         elif misdeed == "hang":
@@ -47,9 +49,22 @@ def _die_the_first_time(mark: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _kill_the_parent(mark: str) -> None:
+    """Kill the process that keeps this worker, once where there is a place for a mark, and wait for the end."""
+    if not (mark and Path(mark).exists()):
+        Path(mark or os.devnull).touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+
 def fail(setup: object, argument: Exception, lost: object, context: object) -> None:  # noqa: ARG001
     """Raise what it was given."""
     raise argument
+
+
+def held_by_the_parent(setup: object, argument: object, lost: object, context: object) -> tuple[object, bool]:  # noqa: ARG001
+    """Return the argument, and whether the process that keeps this worker has imported what it is made of."""
+    return argument, "polars" in Path(f"/proc/{os.getppid()}/maps").read_text()
 
 
 def die_silently(setup: object, argument: object, lost: object, context: object) -> None:  # noqa: ARG001

@@ -1,6 +1,6 @@
 """Where shards run. An executor decides only where; the pipeline decides what."""
 
-from tamis.executors.local import LocalExecutor, start_ahead, visible
-from tamis.executors.task import Context, Limits, Loss, Outcome, Task
+from tamis.executors.local import LocalExecutor, cores, start_ahead, visible
+from tamis.executors.task import Context, Executor, Limits, Loss, Outcome, Task
 
-__all__ = ["Context", "Limits", "LocalExecutor", "Loss", "Outcome", "Task", "start_ahead", "visible"]
+__all__ = ["Context", "Executor", "Limits", "LocalExecutor", "Loss", "Outcome", "Task", "cores", "start_ahead", "visible"]

@@ -150,26 +150,15 @@ class LocalExecutor:
         _ahead.clear()
 
     def setup(self, value: Any, limits: Limits) -> None:
-        """Hand `value` to every task from now on; `limits` is what one record may cost."""
-        self._setup = pickle.dumps(Setup(value, self._backend), protocol=pickle.HIGHEST_PROTOCOL)
-        self._limits = limits
+        self.prepare(pickle.dumps(Setup(value, self._backend), protocol=pickle.HIGHEST_PROTOCOL), limits)
+
+    def prepare(self, setup: bytes, limits: Limits) -> None:
+        """Do as `setup`, given a pickled `Setup`."""
+        self._setup, self._limits = setup, limits
         for worker in self._workers:
             worker.prepare(self._setup)
 
     def map(self, tasks: Iterable[Task], *, stop: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
-        """Run tasks and yield their outcomes as they come, in no particular order.
-
-        When `stop` turns true no further task is begun; those in hand are finished and yielded.
-
-        Raises
-        ------
-        TamisError
-            A task raised it.
-        OSError
-            A task could not write (full disk, no permission).
-        WorkerError
-            A task raised anything else, or workers die before they read a record.
-        """
         waiting = deque(tasks)
         while True:
             if stop():
@@ -181,6 +170,9 @@ class LocalExecutor:
             self._wait(busy)
             for worker in busy:
                 yield from self._attend(worker, waiting)
+
+    def told(self) -> dict[str, Any]:
+        return {"jobs": self._jobs * self._threads}
 
     def _hand_out(self, waiting: deque[Task]) -> None:
         while waiting:
@@ -259,6 +251,11 @@ class LocalExecutor:
     def _bury(self, worker: _Worker) -> None:
         worker.kill()
         self._workers.remove(worker)
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible(gpus: int) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tamis_kernels.backend import Backend
 
@@ -62,3 +63,38 @@ class Outcome:
 
     task: Task
     value: Any
+
+
+class Executor(Protocol):
+    """Runs tasks in worker processes; where, and how many, leaves no trace in what they return."""
+
+    def setup(self, value: Any, limits: Limits) -> None:
+        """Hand `value` to every task from now on; `limits` is what one record may cost."""
+
+    def map(self, tasks: Iterable[Task], *, stop: Callable[[], bool] = ...) -> Iterator[Outcome]:
+        """Run tasks and yield their outcomes as they come, in no particular order.
+
+        When `stop` turns true no further task is begun; those in hand are finished and yielded.
+
+        Raises
+        ------
+        TamisError
+            A task raised it.
+        OSError
+            A task could not write (full disk, no permission).
+        WorkerError
+            A task raised anything else, or workers die before they read a record.
+        """
+
+    def told(self) -> dict[str, Any]:
+        """Return what the manifest says of where tasks ran: `jobs`, and what else there is to say."""
+
+
+def sealed(task: Task) -> Task:
+    """Return a task that a process can pass on, and whose result it can pass back, without importing what is in them."""
+    return Task(_opened, pickle.dumps((task.function, task.argument), protocol=pickle.HIGHEST_PROTOCOL), task.lost, task.suspected)
+
+
+def _opened(setup: Any, argument: bytes, lost: Mapping[int, Loss], context: Context) -> bytes:
+    function, inner = pickle.loads(argument)
+    return pickle.dumps(function(setup, inner, lost, context), protocol=pickle.HIGHEST_PROTOCOL)

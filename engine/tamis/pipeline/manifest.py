@@ -18,7 +18,6 @@ from tamis.pipeline.evidence import evidence_path
 from tamis.pipeline.files import digest, write_json, write_table
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.ledger import balance, balance_rows
-from tamis.pipeline.memory import workers_within
 from tamis.pipeline.wide import read_written
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tamis.checks.base import Statistics
+    from tamis.executors import Executor
     from tamis.pipeline.forms import Form
     from tamis.pipeline.ledger import Tally
     from tamis.pipeline.plan import Plan
@@ -49,6 +49,7 @@ def write_books(
     request: Request,
     backend: tuple[str, str],
     clock: Clock,
+    executor: Executor,
 ) -> dict[str, Any]:
     """Write inputs.parquet, outputs.parquet and scaler.json; return the manifest, which the caller writes last.
 
@@ -85,16 +86,21 @@ def write_books(
         "recipe": plan.recipe.canonical(),
         "recipe_hash": plan.recipe.digest(),
         "recipe_choice": list(ready.choice),
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
+        "versions": {"python": platform.python_version(), **package_versions()},
         "backend": {"name": backend[0], "reason": backend[1]},
         "seeds": {"minhash": plan.recipe.seed},
         "checks": counters,
         "inputs": inputs,
         "outputs": outputs,
         "dataset_id": xxhash.xxh3_128_hexdigest(f"{plan.recipe.digest()}|{outputs['xxh3_128']}".encode()),
-        "timing": _timing(clock, plan, inputs["bytes"], workers_within(request.memory, request.jobs)),
+        "timing": {**_timing(clock, plan, inputs["bytes"]), **executor.told()},
     }
     return manifest
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that leave their mark on results."""
+    return {name: metadata.version(name) for name in _PACKAGES}
 
 
 def _inputs(plan: Plan, digests: Mapping[str, str]) -> Iterator[pa.Table]:
@@ -215,13 +221,12 @@ def _written(plan: Plan, name: str, form: Form | None, kept: int) -> dict[str, A
     return {"rows_written": rows, "form": {**form.state(), "repeated": sum(part.get("repeated", 0) for part in parts)}}
 
 
-def _timing(clock: Clock, plan: Plan, size: int, jobs: int) -> dict[str, Any]:
+def _timing(clock: Clock, plan: Plan, size: int) -> dict[str, Any]:
     seconds = max(clock.seconds, 1e-9)
     return {
         "started": clock.started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
         "stages": clock.stages,
-        "jobs": jobs,
         "records_per_second": round(plan.records / seconds, 1),
         "bytes_per_second": round(size / seconds, 1),
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import tamis
 from tamis.errors import ColumnError, OutputError, SourceError, nearest
-from tamis.executors import Context, LocalExecutor, Loss, Task
+from tamis.executors import Context, Executor, Loss, Task
 from tamis.pipeline.choose import choose
 from tamis.pipeline.files import digest, whole, write_json
 from tamis.pipeline.forms import form_of
@@ -52,7 +52,7 @@ def prepare(
     batch_size: int | None,
     dry_run: bool,
     against: Sequence[str] = (),
-    executor: LocalExecutor,
+    executor: Executor,
     progress: Progress,
     stop: Callable[[], bool],
 ) -> Prepared:
@@ -119,7 +119,7 @@ def _check_columns(recipe: Recipe, groups: Collection[TableGroup]) -> None:
 
 
 def _stage(
-    files: Sequence[SourceFile], options: FormatOptions, out: Path, executor: LocalExecutor, progress: Progress, stop: Callable[[], bool]
+    files: Sequence[SourceFile], options: FormatOptions, out: Path, executor: Executor, progress: Progress, stop: Callable[[], bool]
 ) -> tuple[dict[str, Staged], tuple[Problem, ...], dict[str, str], dict[str, Indexed]]:
     staged: dict[str, Staged] = {}
     indexed: dict[str, Indexed] = {}

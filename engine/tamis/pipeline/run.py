@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tamis.errors import DISK_FULL, OutputError, RunInterrupted
-from tamis.executors import Limits, LocalExecutor, Task, visible
+import tamis
+from tamis.errors import DISK_FULL, OutputError, RunInterrupted, WorkerError
+from tamis.executors import Executor, Limits, LocalExecutor, Task, cores, visible
 from tamis.pipeline import apply, observe, statistics, wide
 from tamis.pipeline.earlier import load_earlier, write_index
 from tamis.pipeline.evidence import read_summary
@@ -22,10 +24,12 @@ from tamis.pipeline.folder import prepared
 from tamis.pipeline.interrupt import Interrupt
 from tamis.pipeline.judge import judge
 from tamis.pipeline.ledger import write_ledger
-from tamis.pipeline.manifest import write_books
-from tamis.pipeline.memory import give_back, workers_within
+from tamis.pipeline.manifest import package_versions, write_books
+from tamis.pipeline.memory import WORKER, give_back, workers_within
+from tamis.pipeline.plan import state_folder
 from tamis.pipeline.prepare import prepare
 from tamis.report import write_report
+from tamis.sources.listing import witnesses
 from tamis_kernels import resolve_for_run
 from tamis_kernels.backend import devices, running, wanted
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tamis.executors import Outcome
+    from tamis.executors.cluster import RayExecutor
     from tamis.pipeline.plan import Plan, Shard
     from tamis.pipeline.prepare import Prepared
     from tamis.progress import Progress
@@ -42,14 +47,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a run is asked to do; the answer depends on source, recipe and seed, never on jobs, backend or batch size."""
+    """What a run is asked to do; the answer depends on source, recipe and seed, never on jobs, cluster, backend or batch size.
+
+    Without `jobs` a run takes one for each processor that this process may use; on a cluster, all that it has.
+    """
 
     source: Any
     out: Path
     recipe: Recipe | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     backend: BackendName = "auto"
-    jobs: int = 1
+    jobs: int | None = None
+    cluster: str | None = None
     batch_size: int | None = None
     overwrite: bool = False
     dry_run: bool = False
@@ -92,12 +101,14 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
     if request.backend == "auto" and wanted():
         progress.say(f"backend {backend.name}, {backend.reason}")
     sources = [Path(one) for one in ([request.source] if isinstance(request.source, (str, Path)) else request.source)]
+    if request.cluster is not None:
+        request = replace(request, out=request.out.absolute())  # nodes have no current folder in common
     try:
         with (
             prepared(request.out, sources, overwrite=request.overwrite),
             Interrupt(progress) as stop,
             running(backend),
-            _executor(backend, workers_within(request.memory, request.jobs)) as executor,
+            _here(request, backend) if request.cluster is None else _on_cluster(request, backend, progress) as executor,
         ):
             return _Run(request, progress, executor, stop, backend).go()
     except OSError as error:
@@ -106,12 +117,29 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
         progress.close()
 
 
-def _executor(backend: Backend, jobs: int) -> LocalExecutor:
+def _here(request: Request, backend: Backend) -> LocalExecutor:
     """Return worker processes: one a job, or one a GPU, among which the jobs are shared out as threads."""
+    jobs = workers_within(request.memory, request.jobs or cores())
     if backend.name != "cuda":
         return LocalExecutor(jobs, backend=backend)
     workers = min(jobs, devices())
     return LocalExecutor(workers, backend=backend, threads=jobs // workers, gpus=visible(devices()))
+
+
+def _on_cluster(request: Request, backend: Backend, progress: Progress) -> RayExecutor:
+    """Return workers on the nodes of a cluster."""
+    try:
+        from tamis.executors.cluster import RayExecutor
+        from tamis.executors.nodes import Shared
+    except ModuleNotFoundError as error:
+        message = f"a run on a cluster needs Ray ({error}); install it here and on every node with: pip install 'tamis[ray]'"
+        raise WorkerError(message) from error
+    versions = {"tamis": tamis.__version__, **package_versions()}
+    shared = Shared(state_folder(request.out) / "nodes", tuple(witnesses(request.source)), versions)
+    jobs = request.jobs or None
+    if request.memory is not None:
+        jobs = workers_within(request.memory, jobs or sys.maxsize)
+    return RayExecutor(str(request.cluster), shared, jobs=jobs, backend=backend, memory=WORKER, say=progress.say)
 
 
 class _Run:
@@ -119,7 +147,7 @@ class _Run:
         self,
         request: Request,
         progress: Progress,
-        executor: LocalExecutor,
+        executor: Executor,
         stop: Callable[[], bool],
         backend: Backend,
     ) -> None:
@@ -152,7 +180,7 @@ class _Run:
             tally = write_ledger(plan, self.request.out, earlier)
             give_back()
             manifest = write_books(
-                ready, summaries, kept, gathered, tally, self.request, (self.backend.name, self.backend.reason), self.clock
+                ready, summaries, kept, gathered, tally, self.request, (self.backend.name, self.backend.reason), self.clock, self.executor
             )
             write_report(self.request.out, manifest, (file for shard in plan.shards for file in shard.files))
             write_index(plan)
@@ -236,7 +264,7 @@ class _Run:
 
 def _tidy(plan: Plan) -> None:
     """Remove what only an unfinished run needs; the evidence stays, it is the index of later runs."""
-    for name in ("staged", "amended", "applied", "runs", "unfinished"):
+    for name in ("staged", "amended", "applied", "runs", "unfinished", "nodes"):
         shutil.rmtree(plan.state(name), ignore_errors=True)
 
 
