@@ -69,7 +69,7 @@ def noise(mode: str = "RGB", subsampling: int = 0, restart: int = 0) -> bytes:
     return picture(64 if simulated() else 96, 80, mode, 90, subsampling, restart)
 
 
-@pytest.mark.parametrize("piece", [24 * BYTE, 100 * BYTE], ids="{} bits".format)
+@pytest.mark.parametrize("piece", [pytest.param(24 * BYTE, marks=pytest.mark.slow), 100 * BYTE], ids="{} bits".format)
 @pytest.mark.parametrize("kind", [*KINDS, *HELD_OUT])
 def test_damage_of_every_kind(kind: str, piece: int) -> None:
     files = [

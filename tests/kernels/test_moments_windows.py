@@ -67,6 +67,7 @@ def test_values_that_fill_a_window_and_lie_beside_it(first: str, dtype: Any, bac
     check(filled(np.r_[middle, np.random.default_rng(5).permutation(np.repeat(about, 3))], dtype), backend)
 
 
+@pytest.mark.slow  # interpreted: a limb holds that many
 @pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sign", [1, -1])

@@ -76,7 +76,7 @@ def test_a_picture_without_five_rows_and_columns_has_no_hash(shape: tuple[int, i
 @pytest.mark.parametrize("level", [0, 1, 128, 255])
 @pytest.mark.parametrize("shape", [(5, 5), (64, 64), (300, 777)])
 def test_a_flat_picture_has_no_quality(level: int, shape: tuple[int, int], backend: BackendName) -> None:
-    _, quality = perceptual.pdq(np.full(shape, level, np.uint8), backend=backend)
+    _, quality = perceptual.pdq(np.full([at_most(side, 90) for side in shape], level, np.uint8), backend=backend)
     assert quality == 0
 
 
@@ -323,7 +323,7 @@ def cells(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("shape", [(256, 256), (375, 500), (1000, 257)])
 def test_the_means_of_cells_hash_nearly_as_all_pixels_do(shape: tuple[int, int]) -> None:
-    for seed in range(4):
+    for seed in range(at_most(4, 1)):
         luma = scene(*shape, seed=seed)
         pixels, shapes = perceptual.pack([cells(luma)])
         found, _ = perceptual.pdq_batch(pixels, shapes, extents=np.array([shape]), backend="cpu")
