@@ -79,7 +79,7 @@ HASHES, OFFSETS = np.array([1, 2], np.uint32), np.array([0, 1, 2])
         (lambda: sorted_sets(np.array([1], np.uint32), np.array([0, 2])), "row_offsets must rise"),
         (lambda: pairs(HASHES, OFFSETS, np.array([0]), np.array([2])), "rows 0 … 1, got 0 … 2"),
         (lambda: pairs(HASHES, OFFSETS, np.array([-1]), np.array([0])), "rows 0 … 1, got -1 … 0"),
-        (lambda: pairs(HASHES, OFFSETS, np.array([0, 1]), np.array([0])), "left and right must be int64"),
+        (lambda: pairs(HASHES, OFFSETS, np.array([0, 1]), np.array([0])), r"right must be int64 of shape \(2,\)"),
     ],
 )
 def test_unfit_arguments_are_refused(call: Any, message: str) -> None:

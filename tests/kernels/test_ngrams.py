@@ -162,10 +162,10 @@ def test_null_empty_and_missing_rows_have_no_ngrams(backend: BackendName, unit: 
         ({"offsets": np.array([0, 9])}, "at most 3"),
         ({"offsets": np.array([-1, 2])}, "offsets must rise"),
         ({"offsets": np.array([2, 1])}, "offsets must rise"),
-        ({"offsets": np.array([], np.int64)}, "offsets must be int32 or int64"),
+        ({"offsets": np.array([], np.int64)}, "offsets must rise .* got none"),
         ({"offsets": np.array([0.0, 1.0])}, "offsets must be int32 or int64"),
-        ({"validity": np.array([True, True])}, r"validity must be bool\[1\]"),
-        ({"validity": np.array([1], np.uint8)}, r"validity must be bool\[1\]"),
+        ({"validity": np.array([True, True])}, r"validity must be bool of shape \(1,\)"),
+        ({"validity": np.array([1], np.uint8)}, r"validity must be bool of shape \(1,\)"),
         ({"backend": "gpu"}, "backend must be one of"),
     ],
 )

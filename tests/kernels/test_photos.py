@@ -121,7 +121,7 @@ def test_groups_beyond_the_memory_are_halved_and_tell_the_same(monkeypatch: pyte
 
 @pytest.mark.parametrize("apart", [np.zeros(2, np.bool_), np.zeros(1, np.int64)], ids=["too many", "no truths"])
 def test_files_kept_apart_are_told_by_one_truth_each(apart: Any) -> None:
-    with pytest.raises(ArgumentError, match=r"apart must return bool\[1\]"):
+    with pytest.raises(ArgumentError, match=r"what apart returns must be bool of shape \(1,\)"):
         photos.describe([b""], apart=lambda _first, _walks: apart, backend="cpu")
 
 

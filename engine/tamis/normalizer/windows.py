@@ -11,6 +11,7 @@ import pyarrow as pa
 from tamis.errors import ColumnError
 from tamis.normalizer import inputs
 from tamis.normalizer.estimator import Normalizer
+from tamis_kernels.arrays import offsets_of
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.windows import describe
 
@@ -40,7 +41,7 @@ def flat_windows(series: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
         message = f"column {series.name!r} is {series.dtype}, which holds no windows; select columns of lists of numbers"
         raise ColumnError(message)
     lists = series.cast(pl.List(inner if inner in (pl.Float32, pl.Float64) else pl.Float64)).rechunk()
-    offsets = np.concatenate([[0], np.cumsum(lists.list.len().fill_null(0).to_numpy())]).astype(np.int64)
+    offsets = offsets_of(lists.list.len().fill_null(0).to_numpy())
     return lists.explode(empty_as_null=False, keep_nulls=False), offsets
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tamis_kernels.arrays import FLOATS, check_array
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -91,18 +92,10 @@ def lookup(
     ArgumentError
         An argument has the wrong dtype or shape.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim == 0:
-        message = f"pixels must be uint8 of shape (…, channels), got {pixels.dtype} of shape {pixels.shape}"
-        raise ArgumentError(message)
+    check_array("pixels", pixels, np.uint8, (..., "n_channels"))
     channels = pixels.shape[-1]
-    if tables.dtype != np.float32 or tables.shape != (channels, 256):
-        message = f"tables must be float32 of shape ({channels}, 256), got {tables.dtype} of shape {tables.shape}; give one a channel"
-        raise ArgumentError(message)
-    if out is None:
-        out = np.empty(pixels.shape, np.float32)
-    elif out.dtype != np.float32 or out.shape != pixels.shape or not out.flags.c_contiguous:
-        message = f"out must be C-contiguous float32 of shape {pixels.shape}, got {out.dtype} of shape {out.shape}"
-        raise ArgumentError(message)
+    check_array("tables", tables, np.float32, (channels, 256), "give one a channel")
+    out = _output(out, pixels.shape, np.dtype(np.float32))
     if pixels.size:
         flat = np.ascontiguousarray(pixels).reshape(-1, channels)
         implementation("affine.lookup", backend, flat.nbytes).lookup(flat, np.ascontiguousarray(tables), out.reshape(-1, channels))
@@ -117,20 +110,11 @@ def _apply(
     out: NDArray[np.floating[Any]] | None,
     backend: BackendName | Backend,
 ) -> NDArray[np.floating[Any]]:
-    if values.dtype not in (np.float32, np.float64):
-        message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
-        raise ArgumentError(message)
+    check_array("values", values, FLOATS, (...,), "convert with values.astype('float64')")
     if values.ndim not in (1, 2):
         message = f"values must have one or two dimensions, got shape {values.shape}; reshape to (rows, columns)"
         raise ArgumentError(message)
-    if out is None:
-        out = np.empty(values.shape, values.dtype)
-    elif (out.shape, out.dtype) != (values.shape, values.dtype) or not out.flags.c_contiguous:
-        message = (
-            f"out must be C-contiguous {values.dtype} of shape {values.shape}, got {out.dtype} of shape {out.shape}; "
-            "leave it out to get a new array"
-        )
-        raise ArgumentError(message)
+    out = _output(out, values.shape, values.dtype)
     centres, scales = (_tiled(name, given, values) for name, given in (("centre", centre), ("scale", scale)))
     if (scales == 0).any():
         message = f"scale must not be 0 in {values.dtype}, got {scale!r}; use 1 for a constant column"
@@ -138,6 +122,16 @@ def _apply(
     if values.size:
         kernel = implementation("affine", backend, values.nbytes)
         getattr(kernel, direction)(np.ascontiguousarray(values).reshape(-1), centres, scales, out.reshape(-1))
+    return out
+
+
+def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the array to write to: the one given, or a new one."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if (out.shape, out.dtype) != (shape, dtype) or not out.flags.c_contiguous:
+        message = f"out must be C-contiguous {dtype} of shape {shape}, got {out.dtype} of shape {out.shape}; leave it out for a new one"
+        raise ArgumentError(message)
     return out
 
 

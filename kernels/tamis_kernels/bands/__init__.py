@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.ngrams import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,14 +51,12 @@ def keys(
     -----
     J. Leskovec, A. Rajaraman, J. Ullman, Mining of Massive Datasets, section 3.4; splitmix64: G. Steele, D. Lea, C. Flood, 2014.
     """
-    if signatures.dtype != np.uint32 or signatures.ndim != 2:
-        message = f"signatures must be uint32[n, num_perm], got {signatures.dtype}{list(signatures.shape)}"
-        raise ArgumentError(message)
+    check_array("signatures", signatures, np.uint32, ("n", "num_perm"))
     if bands < 1 or rows < 1 or bands * rows > signatures.shape[1]:
         message = f"{bands} bands of {rows} rows need 1 or more of each and {bands * rows} slots; there are {signatures.shape[1]}"
         raise ArgumentError(message)
     out = np.empty((signatures.shape[0], bands), np.uint64)
-    implementation("bands", backend, signatures.nbytes).keys(frozen(signatures), rows, out)
+    implementation("bands", backend, signatures.nbytes).keys(read_only(signatures), rows, out)
     return out
 
 

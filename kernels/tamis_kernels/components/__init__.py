@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.ngrams import frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,14 +46,13 @@ def union(
     -----
     R. Tarjan, J. van Leeuwen, Worst-case analysis of set union algorithms, 1984: linking by index, path halving.
     """
-    _check_parent(parent)
-    if left.dtype != np.int64 or right.dtype != np.int64 or left.ndim != 1 or left.shape != right.shape:
-        message = f"left and right must be int64[edges], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
-        raise ArgumentError(message)
+    check_array("parent", parent, np.int64, ("n",))
+    check_array("left", left, np.int64, ("n_edges",))
+    check_array("right", right, np.int64, left.shape)
     if left.size and max(left.view(np.uint64).max(), right.view(np.uint64).max()) >= parent.size:  # a negative one is huge
         message = f"the edges must join members 0 … {parent.size - 1}, got {min(left.min(), right.min())} … {max(left.max(), right.max())}"
         raise ArgumentError(message)
-    implementation("components", backend, left.nbytes + right.nbytes).union(parent, frozen(left), frozen(right))
+    implementation("components", backend, left.nbytes + right.nbytes).union(parent, read_only(left), read_only(right))
 
 
 def roots(parent: NDArray[np.int64], *, backend: BackendName | Backend = "auto") -> NDArray[np.int64]:
@@ -64,15 +63,9 @@ def roots(parent: NDArray[np.int64], *, backend: BackendName | Backend = "auto")
     ArgumentError
         `parent` has another dtype or shape, or is not what `union` leaves.
     """
-    _check_parent(parent)
+    check_array("parent", parent, np.int64, ("n",))
     out = np.empty(parent.size, np.int64)
-    if not implementation("components.roots", backend, parent.nbytes).roots(frozen(parent), out):
+    if not implementation("components.roots", backend, parent.nbytes).roots(read_only(parent), out):
         message = "parent must hold, for each member, a member with no higher index; start from numpy.arange(n)"
         raise ArgumentError(message)
     return out
-
-
-def _check_parent(parent: NDArray[np.int64]) -> None:
-    if parent.dtype != np.int64 or parent.ndim != 1:
-        message = f"parent must be int64[n], got {parent.dtype}{list(parent.shape)}"
-        raise ArgumentError(message)

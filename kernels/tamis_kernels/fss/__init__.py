@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, check_offsets, read_only, spanned
 from tamis_kernels.backend import implementation
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.minhash import EMPTY_SLOT, merge, permutations
-from tamis_kernels.ngrams import Unit, frozen, row_bounds, spanned, text_arguments
+from tamis_kernels.ngrams import Unit, text_arguments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,13 +64,12 @@ def signatures(
     ArgumentError
         An argument has the wrong dtype, shape or value.
     """
-    if hashes.dtype not in (np.uint32, np.uint64) or hashes.ndim != 1:
-        message = f"hashes must be uint32[m] or uint64[m], got {hashes.dtype}{list(hashes.shape)}"
-        raise ArgumentError(message)
-    row_offsets = row_bounds("row_offsets", row_offsets, hashes.size)
+    check_array("hashes", hashes, (np.uint32, np.uint64), ("m",))
+    row_offsets = check_offsets("row_offsets", row_offsets, hashes.size)
     a, b = permutations(num_perm, seed)
     out = np.full((row_offsets.size - 1, num_perm), EMPTY_SLOT, np.uint32)
-    implementation("fss", backend, hashes.itemsize * spanned(row_offsets)).signatures(frozen(hashes), row_offsets, mixes(seed), a, b, out)
+    module = implementation("fss", backend, hashes.itemsize * spanned(row_offsets))
+    module.signatures(read_only(hashes), row_offsets, mixes(seed), a, b, out)
     return out
 
 
@@ -140,7 +139,7 @@ def token_signatures(
         An argument has the wrong dtype, shape or value.
     """
     data, offsets, _, _ = text_arguments(data, offsets, None, "byte", 1)
-    row_offsets = row_bounds("row_offsets", row_offsets, offsets.size - 1)
+    row_offsets = check_offsets("row_offsets", row_offsets, offsets.size - 1)
     a, b = permutations(num_perm, seed)
     out = np.full((row_offsets.size - 1, num_perm), EMPTY_SLOT, np.uint32)
     module = implementation("fss.token_signatures", backend, spanned(offsets))
@@ -151,7 +150,7 @@ def token_signatures(
 @cache
 def mixes(seed: int) -> NDArray[np.uint64]:
     """Return what is added to an element before it is mixed: uint64[4], one for each round and one for the affine images."""
-    return frozen(np.random.RandomState(seed).randint(0, 2**64, ROUNDS + 1, dtype=np.uint64))
+    return read_only(np.random.RandomState(seed).randint(0, 2**64, ROUNDS + 1, dtype=np.uint64))
 
 
 __all__ = ["EMPTY_SLOT", "ROUNDS", "merge", "mixes", "signatures", "text_signatures", "token_signatures"]

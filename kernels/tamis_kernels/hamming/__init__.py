@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tamis_kernels import components
+from tamis_kernels.arrays import check_array
 from tamis_kernels.backend import Backend, BackendName, implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.hamming.layout import ALL, LATER, LENGTH, RADIUS, SELF, Search
@@ -68,9 +69,7 @@ def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], *, backend: B
         The shapes differ, or the arrays are not uint64[n, words].
     """
     left, right = _hashes("left", left), _hashes("right", right)
-    if left.shape != right.shape:
-        message = f"left and right must have the same shape, got {left.shape} and {right.shape}"
-        raise ArgumentError(message)
+    check_array("right", right, np.uint64, left.shape)
     out = np.zeros(len(left), np.int32)
     implementation("hamming.distances", backend, left.nbytes + right.nbytes).distances(left, right, out)
     return out

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tamis_kernels.arrays import check_column
+from tamis_kernels.arrays import check_array, check_column
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -104,9 +104,7 @@ def byte_counts(pixels: NDArray[np.uint8], *, backend: BackendName | Backend = "
     ArgumentError
         The argument has the wrong dtype or no dimension.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim == 0:
-        message = f"pixels must be uint8 of shape (…, channels), got {pixels.dtype} of shape {pixels.shape}"
-        raise ArgumentError(message)
+    check_array("pixels", pixels, np.uint8, (..., "n_channels"))
     counts = np.zeros((pixels.shape[-1], 256), np.int64)
     if pixels.size:
         flat = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[-1])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
+from tamis_kernels.arrays import offsets_of
 from tamis_kernels.device import in_batches, in_sized_batches, room, to_device, to_host, xp
 from tamis_kernels.groups.cuda import run_starts, sort_by_key
 from tamis_kernels.jaccard import cpu
@@ -94,7 +95,7 @@ def pairs(
 
     sizes = np.diff(row_offsets)
     bytes_each = PAIR_BYTES + (0 if sets else 4 * (sizes[left] + sizes[right]))
-    in_sized_batches(compare, np.concatenate(([0], np.cumsum(np.broadcast_to(bytes_each, left.shape)))))
+    in_sized_batches(compare, offsets_of(np.broadcast_to(bytes_each, left.shape)))
 
 
 def _all_sets(hashes: NDArray[np.uint32], row_offsets: NDArray[np.int64]) -> tuple[Any, Any] | None:
@@ -110,7 +111,7 @@ def _gathered(
 ) -> tuple[Any, Any, NDArray[np.int64], NDArray[np.int64]]:
     """Return the sets of some pairs on the device, and which of them each pair has."""
     rows, places = np.unique(np.concatenate((left, right)), return_inverse=True)
-    bounds = np.concatenate(([0], np.cumsum(row_offsets[rows + 1] - row_offsets[rows])))
+    bounds = offsets_of(row_offsets[rows + 1] - row_offsets[rows])
     some = np.empty(bounds[-1], np.uint32)
     cpu.pack_rows(hashes, row_offsets[rows], bounds, some)
     return to_device(some), to_device(bounds), places[: left.size], places[left.size :]

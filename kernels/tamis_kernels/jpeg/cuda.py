@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, int16
 
+from tamis_kernels.arrays import offsets_of
 from tamis_kernels.device import launch, launch_blocks, sent, side_by_side, to_device, to_host, xp
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, open_interval
@@ -77,10 +78,8 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) ->
     to_host(told, facts)
     blocks, pixels, sides, mcus = _rooms(facts)
     together = _walked_together(np.diff(offsets), mcus, facts[:, the.INTERVAL])
-    begins, starts, jumps, rooms = (
-        np.concatenate([[0], np.cumsum(sizes)])
-        for sizes in (pixels, blocks + 16, pixels + 2 * sides, ROOM * (sides + 1) * np.where(together, ROWS, 1))
-    )
+    rooms_each = ROOM * (sides + 1) * np.where(together, ROWS, 1)
+    begins, starts, jumps, rooms = map(offsets_of, (pixels, blocks + 16, pixels + 2 * sides, rooms_each))
     bytes_at = (offsets + 3) // 4 * 4 + SLACK * np.arange(count + 1)  # whole words, which a window takes
     pictures = xp.empty(int(begins[-1]), np.uint8)
     lanes = Lane(

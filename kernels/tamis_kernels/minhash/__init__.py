@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, check_offsets, check_whole, read_only, spanned
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.ngrams import Unit, check_whole, frozen, row_bounds, spanned, text_arguments
+from tamis_kernels.ngrams import Unit, text_arguments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,13 +65,11 @@ def signatures(
     -----
     A. Broder, On the resemblance and containment of documents, 1997; https://github.com/ekzhu/datasketch for the scheme.
     """
-    if hashes.dtype != np.uint32 or hashes.ndim != 1:
-        message = f"hashes must be uint32[m], got {hashes.dtype}{list(hashes.shape)}; fold wider hashes to 32 bits first"
-        raise ArgumentError(message)
-    row_offsets = row_bounds("row_offsets", row_offsets, hashes.size)
+    check_array("hashes", hashes, np.uint32, ("m",), "fold wider hashes to 32 bits first")
+    row_offsets = check_offsets("row_offsets", row_offsets, hashes.size)
     a, b = permutations(num_perm, seed)
     out = np.full((row_offsets.size - 1, num_perm), EMPTY_SLOT, np.uint32)
-    implementation("minhash", backend, hashes.itemsize * spanned(row_offsets)).signatures(frozen(hashes), row_offsets, a, b, out)
+    implementation("minhash", backend, hashes.itemsize * spanned(row_offsets)).signatures(read_only(hashes), row_offsets, a, b, out)
     return out
 
 
@@ -143,4 +142,4 @@ def _permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray
     generator = np.random.RandomState(seed)
     a = generator.randint(0, 1 << 31, num_perm, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
     b = generator.randint(0, 1 << 32, num_perm, dtype=np.uint32)
-    return frozen(a), frozen(b)
+    return read_only(a), read_only(b)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis_kernels.arrays import FLOATS, check_array, check_column
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments.state import Moments
@@ -111,12 +112,9 @@ def accumulate_columns(matrix: NDArray[np.floating[Any]], *, backend: BackendNam
     ArgumentError
         The argument has the wrong dtype or shape.
     """
-    if matrix.ndim != 2:
-        message = f"matrix must have two dimensions, got shape {matrix.shape}; use accumulate for one column"
-        raise ArgumentError(message)
+    check_array("matrix", matrix, FLOATS, ("n_rows", "n_columns"), "use accumulate for one column")
     if matrix.flags.f_contiguous or not matrix.size:
         return [accumulate(matrix[:, j], backend=backend) for j in range(matrix.shape[1])]
-    _check(matrix[:, 0], None)
     kernel = implementation("moments", backend, matrix.nbytes)
     moments = [Moments()] * matrix.shape[1]
     for start in range(0, len(matrix), PIECE):
@@ -276,17 +274,11 @@ def _contiguous(
 
 
 def _check(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None, validity: Validity | None = None) -> None:
-    if values.dtype not in (np.float32, np.float64):
-        message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
-        raise ArgumentError(message)
-    if values.ndim != 1:
-        message = f"values must have one dimension, got shape {values.shape}; pass one column at a time"
-        raise ArgumentError(message)
+    check_column(values)
     if validity is not None:
         check_validity(values, validity)
         if keep is not None:
             message = "pass keep or validity, not both: keep the values of the other by hand"
             raise ArgumentError(message)
-    if keep is not None and (keep.dtype != np.bool_ or keep.shape != values.shape):
-        message = f"keep must be bool of shape {values.shape}, got {keep.dtype} of shape {keep.shape}; pass a mask per value"
-        raise ArgumentError(message)
+    if keep is not None:
+        check_array("keep", keep, np.bool_, values.shape)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import spanned
 from tamis_kernels.backend import implementation
-from tamis_kernels.ngrams import spanned, text_arguments
+from tamis_kernels.ngrams import text_arguments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

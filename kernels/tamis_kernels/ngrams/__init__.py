@@ -17,10 +17,11 @@ A text with at least one unit but fewer than n is one n-gram, the whole of it. A
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, check_offsets, check_whole, read_only, spanned
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -99,44 +100,9 @@ def text_arguments(
         message = f"unit must be one of {', '.join(UNITS)}, got {unit!r}"
         raise ArgumentError(message)
     check_whole("ngram", ngram, 1, MOST_UNITS)
-    if data.dtype != np.uint8 or data.ndim != 1:
-        message = f"data must be uint8[bytes], got {data.dtype} with {data.ndim} dimensions; view the buffer as uint8"
-        raise ArgumentError(message)
-    offsets = row_bounds("offsets", offsets, data.size)
+    check_array("data", data, np.uint8, ("n_bytes",), "view the buffer as uint8")
+    offsets = check_offsets("offsets", offsets, data.size)
     if validity is None:
         validity = np.ones(offsets.size - 1, np.bool_)
-    if validity.dtype != np.bool_ or validity.shape != (offsets.size - 1,):
-        message = f"validity must be bool[{offsets.size - 1}], one a row, got {validity.dtype}{list(validity.shape)}"
-        raise ArgumentError(message)
-    return frozen(data), offsets, frozen(validity), UNITS[unit]
-
-
-def row_bounds(name: str, offsets: NDArray[np.int32] | NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Check Arrow-style offsets into a buffer of `size` entries and return them as read-only int64."""
-    if offsets.dtype not in (np.int32, np.int64) or offsets.ndim != 1 or offsets.size == 0:
-        message = f"{name} must be int32 or int64 [rows + 1], got {offsets.dtype}{list(offsets.shape)}"
-        raise ArgumentError(message)
-    wide = offsets.astype(np.int64, copy=False)
-    if wide[0] < 0 or wide[-1] > size or bool(np.any(wide[1:] < wide[:-1])):
-        message = f"{name} must rise from 0 or more to at most {size}, the length of the buffer; got {wide[0]} … {wide[-1]}"
-        raise ArgumentError(message)
-    return frozen(wide)
-
-
-def spanned(offsets: NDArray[np.int64]) -> int:
-    """Return how many entries of a buffer lie in the rows that offsets tell: the buffer may be that of many more."""
-    return int(offsets[-1] - offsets[0])
-
-
-def check_whole(name: str, value: object, least: int, most: int) -> None:
-    """Refuse what is no whole number from `least` to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
-        message = f"{name} must be a whole number from {least} to {most}, got {value!r}"
-        raise ArgumentError(message)
-
-
-def frozen(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a contiguous read-only view, so that a kernel compiles once and not again for each kind of buffer."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
+    check_array("validity", validity, np.bool_, (offsets.size - 1,))
+    return read_only(data), offsets, read_only(validity), UNITS[unit]

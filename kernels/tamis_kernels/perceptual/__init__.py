@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, check_pictures
 from tamis_kernels.backend import Backend, BackendName, implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -215,9 +216,7 @@ def phash64(pictures: NDArray[np.uint8], *, backend: BackendName | Backend = "au
     ArgumentError
         The pictures are not uint8[n, 32, 32].
     """
-    if pictures.ndim != 3 or pictures.shape[1:] != (32, 32) or pictures.dtype != np.uint8:
-        message = f"pictures must be uint8[n, 32, 32], got {pictures.dtype}{list(pictures.shape)}"
-        raise ArgumentError(message)
+    check_array("pictures", pictures, np.uint8, ("n", 32, 32))
     out = np.zeros(len(pictures), np.uint64)
     implementation("perceptual.phash64", backend, pictures.nbytes).hash_64(np.ascontiguousarray(pictures), _COSINES_32, out)
     return out
@@ -276,16 +275,7 @@ def describe(
     ArgumentError
         The shapes do not add up to the pixels, or an extent is neither its picture's shape nor one of which it holds the cells.
     """
-    if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes.size and shapes.min() < 0):
-        message = f"shapes must be int64[n, 2] of heights and widths, got shape {shapes.shape}"
-        raise ArgumentError(message)
-    if pixels.ndim != 1 or pixels.dtype != np.uint8:
-        message = f"pixels must be uint8[n], got {pixels.dtype}{list(pixels.shape)}; lay the pictures end to end with `pack`"
-        raise ArgumentError(message)
-    offsets = np.concatenate([[0], np.cumsum(shapes.prod(axis=1, dtype=np.int64))]).astype(np.int64)
-    if offsets[-1] != pixels.size:
-        message = f"shapes describe {offsets[-1]} pixels, but pixels holds {pixels.size}"
-        raise ArgumentError(message)
+    offsets = check_pictures(pixels, shapes)
     hashes = np.zeros((len(shapes), 4), np.uint64)
     qualities = np.zeros(len(shapes), np.uint8)
     small = np.zeros((len(shapes), 256), np.uint8)
@@ -323,9 +313,8 @@ def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8], *, backend: Back
     ArgumentError
         The pictures are not uint8[pairs, 256] of equal number.
     """
-    if left.shape != right.shape or left.ndim != 2 or left.shape[1] != 256 or not left.dtype == right.dtype == np.uint8:
-        message = f"left and right must be uint8[pairs, 256], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
-        raise ArgumentError(message)
+    check_array("left", left, np.uint8, ("n_pairs", 256))
+    check_array("right", right, np.uint8, left.shape)
     out = np.zeros(len(left))
     module = implementation("perceptual.likeness", backend, left.nbytes + right.nbytes)
     module.correlate(np.ascontiguousarray(left), np.ascontiguousarray(right), out)

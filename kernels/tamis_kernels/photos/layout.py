@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import offsets_of
 from tamis_kernels.jpeg import layout as the
 
 if TYPE_CHECKING:
@@ -77,4 +78,4 @@ def _end_to_end(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return these values of all pictures end to end, and where each begins."""
     parts = [picture[first:last] for picture, first, last in zip(pictures, firsts.tolist(), lasts.tolist(), strict=True)]
-    return np.concatenate([np.zeros(0, np.uint8), *parts]), np.concatenate([[0], np.cumsum(lasts - firsts)]).astype(np.int64)
+    return np.concatenate([np.zeros(0, np.uint8), *parts]), offsets_of(lasts - firsts)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -85,9 +86,7 @@ def gray(
         message = f"shape must not be negative, got {shape}"
         raise ArgumentError(message)
     length = row_bytes(width, depth, colour)
-    if rows.dtype != np.uint8 or rows.shape != (height * length,):
-        message = f"rows must be uint8 of shape ({height * length},) for {height} rows of {length} bytes, got {rows.dtype} of {rows.shape}"
-        raise ArgumentError(message)
+    check_array("rows", rows, np.uint8, (height * length,), f"there are {height} rows of {length} bytes")
     lines = np.ascontiguousarray(rows).reshape(height, length)
     if lines[:, 0].max(initial=0) > LAST_FILTER:
         row = int((lines[:, 0] > LAST_FILTER).argmax())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis_kernels.arrays import FLOATS, check_array
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -55,9 +56,7 @@ def inverse(
 def _apply(
     direction: str, values: NDArray[np.floating[Any]], knots: ArrayLike, normal: bool, backend: BackendName | Backend
 ) -> NDArray[np.floating[Any]]:
-    if values.dtype not in (np.float32, np.float64):
-        message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
-        raise ArgumentError(message)
+    check_array("values", values, FLOATS, (...,), "convert with values.astype('float64')")
     points = np.ascontiguousarray(knots, np.float64)
     if points.ndim != 1 or points.size < 2 or (np.diff(points) < 0).any():
         message = f"knots must be two or more numbers that do not fall, got {knots!r}"

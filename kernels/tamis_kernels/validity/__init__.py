@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tamis_kernels.arrays import check_column
+from tamis_kernels.arrays import check_array, check_column
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -65,9 +65,7 @@ def check(values: NDArray[np.floating[Any]], validity: Validity) -> None:
     """Refuse what `valid` cannot read."""
     bitmap, offset = validity
     check_column(values)
-    if bitmap.dtype != np.uint8 or bitmap.ndim != 1:
-        message = f"the validity bitmap must be uint8 of one dimension, got {bitmap.dtype} of shape {bitmap.shape}"
-        raise ArgumentError(message)
+    check_array("the validity bitmap", bitmap, np.uint8, ("n_bytes",))
     if offset < 0 or offset + values.size > 8 * bitmap.size:
         message = f"a validity bitmap of {8 * bitmap.size} bits has none for values {offset} … {offset + values.size - 1}"
         raise ArgumentError(message)

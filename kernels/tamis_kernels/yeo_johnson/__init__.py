@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis_kernels.arrays import FLOATS, check_array
 from tamis_kernels.backend import implementation
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate
 
 if TYPE_CHECKING:
@@ -162,7 +162,5 @@ def _cost(likelihood: float) -> float:
 
 
 def _flat(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    if values.dtype not in (np.float32, np.float64):
-        message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
-        raise ArgumentError(message)
+    check_array("values", values, FLOATS, (...,), "convert with values.astype('float64')")
     return np.ascontiguousarray(values).reshape(-1)
