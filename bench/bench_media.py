@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import argparse
 import io
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -18,7 +16,8 @@ import numpy as np
 import pdqhash
 import simplejpeg
 import xxhash
-from harness import Report
+from evaluate_common import HELD_BACK
+from harness import Report, jpeg_files
 from numba import get_num_threads, set_num_threads
 from numpy.typing import NDArray
 from PIL import Image
@@ -32,10 +31,7 @@ from tamis_kernels import jpeg, perceptual
 
 _INDEX = np.arange(32)
 _DCT = np.cos(np.pi / 64 * _INDEX[:8, None] * (2 * _INDEX[None, :] + 1))
-
 PASSES = 4  # over the photos, where threads share them
-
-HELD_BACK = {"damaged", "undecodable", "not_media", "bomb"}
 
 
 def synthetic_photo(seed: int) -> bytes:
@@ -252,15 +248,10 @@ def run(report: Report, paths: list[Path]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--photos", type=Path)
-    own, rest = parser.parse_known_args()
-    sys.argv[1:] = rest
-    report = Report.from_arguments("media: integrity, perceptual hash and content hash of photos")
+    report = Report.from_arguments("media: integrity, perceptual hash and content hash of photos", photos={"type": Path})
     count = 20 if report.quick else 300
-    if own.photos:
-        found = sorted(path for path in own.photos.iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
-        run(report, found[:count])
+    if report.options.photos:
+        run(report, jpeg_files(report.options.photos)[:count])
         return
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{seed:04d}.jpg" for seed in range(min(count, 100))]

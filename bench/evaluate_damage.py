@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from evaluate_common import share
+from evaluate_common import HELD_BACK, share
+from harness import jpeg_files
 from PIL import Image, ImageDraw
 
 from damage import HELD_OUT, KINDS, WHOLE, damaged, effect, photo, pillow_loads, pixels, silenced
 from tamis.media import inspect
 
-HELD_BACK = {"damaged", "undecodable", "not_media", "bomb"}
 Judge = Callable[[bytes], bool]
 Restarts = dict[str, int]
 
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
     restarts = {"restart_marker_rows": arguments.restart_rows, "restart_marker_blocks": arguments.restart_blocks}
-    paths = sorted(path for path in arguments.photos.iterdir() if path.suffix.lower() in {".jpg", ".jpeg"})
+    paths = jpeg_files(arguments.photos)
     photos = [photo(restarted(path.read_bytes(), restarts)) for path in paths[:: max(1, len(paths) // arguments.count)][: arguments.count]]
     peers = {"tamis": ours} if arguments.alone else judges()
     rows: list[list[str | int | bool]] = []

@@ -20,13 +20,12 @@ from typing import Any
 import av
 import numpy as np
 import soundfile
-from evaluate_common import Cell, Setting, Table, share
+from evaluate_common import HELD_BACK, Cell, Setting, Table, share
 from PIL import Image
 
 from damage import effect, pillow_loads, pixels, silenced
 from tamis.media import inspect
 
-HELD_BACK = {"damaged", "undecodable", "not_media", "bomb"}
 PICTURES: dict[str, tuple[str, dict[str, object]]] = {
     "PNG": ("PNG", {"compress_level": 4}),
     "GIF": ("GIF", {}),

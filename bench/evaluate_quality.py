@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from evaluate_common import Table, share
+from harness import jpeg_files
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
@@ -203,7 +204,7 @@ def main() -> None:
     parser.add_argument("--cleanvision", help="an interpreter that has cleanvision")
     parser.add_argument("--every", type=int, default=3, help="how many photos there are for each that is changed")
     chosen = parser.parse_args()
-    photos = sorted(path for path in chosen.photos.iterdir() if path.suffix.lower() in {".jpg", ".jpeg"})
+    photos = jpeg_files(chosen.photos)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "in")
         truth = write(folder, photos, chosen.every)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from tamis_kernels.arrays import offsets_of
 from tamis_kernels.compiled import of_views
 from tamis_kernels.threads import for_rows
 
@@ -37,7 +36,7 @@ def pairs(
 ) -> None:
     """Write the similarity of each pair."""
     sizes = np.diff(row_offsets)
-    work = offsets_of(sizes[left] + sizes[right] + 1)
+    work = np.concatenate(([0], np.cumsum(sizes[left] + sizes[right] + 1)))
     for_rows(_pairs, work, hashes, row_offsets, left, right, out)
 
 
