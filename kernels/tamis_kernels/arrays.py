@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from tamis_kernels.types import Floats, Int32s, Int64s, Uint8s
+
     Shape = tuple[int | str | EllipsisType, ...]
 
 FLOATS = (np.float32, np.float64)
@@ -50,7 +52,7 @@ def _fits(found: tuple[int, ...], wanted: Shape) -> bool:
     return len(found) == len(wanted) and all(isinstance(one, str) or one == size for one, size in zip(wanted, found, strict=True))
 
 
-def check_column(values: NDArray[np.floating[Any]]) -> None:
+def check_column(values: Floats) -> None:
     """Raise ArgumentError unless values are float32 or float64 of shape (n_values,)."""
     check_array("values", values, FLOATS, ("n_values",), "pass one column of floats at a time")
 
@@ -62,7 +64,7 @@ def check_whole(name: str, value: object, least: int, most: int) -> None:
         raise ArgumentError(message)
 
 
-def check_offsets(name: str, offsets: NDArray[np.int32] | NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def check_offsets(name: str, offsets: Int32s | Int64s, size: int) -> Int64s:
     """Check where rows begin in a buffer of `size` entries, and where the last one ends, as Arrow tells it; return read-only int64."""
     check_array(name, offsets, (np.int32, np.int64), ("n_rows + 1",))
     ends = [*offsets[:1].tolist(), *offsets[-1:].tolist()]
@@ -72,7 +74,7 @@ def check_offsets(name: str, offsets: NDArray[np.int32] | NDArray[np.int64], siz
     return read_only(offsets.astype(np.int64, copy=False))
 
 
-def check_end_to_end(name: str, values: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+def check_end_to_end(name: str, values: Uint8s, sizes: Int64s) -> Int64s:
     """Check that values of pictures lie end to end, so many of each; return where each picture's begin, and where the last ones end."""
     check_array(name, values, np.uint8, ("n_values",), "lay pictures end to end with `perceptual.pack`")
     offsets = offsets_of(sizes)
@@ -82,7 +84,7 @@ def check_end_to_end(name: str, values: NDArray[np.uint8], sizes: NDArray[np.int
     return offsets
 
 
-def check_pictures(pixels: NDArray[np.uint8], shapes: NDArray[np.int64]) -> NDArray[np.int64]:
+def check_pictures(pixels: Uint8s, shapes: Int64s) -> Int64s:
     """Check grey pictures that lie end to end, with their heights and widths; return where each begins, and where the last one ends."""
     if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes.size and shapes.min() < 0):
         message = f"shapes must be int64 of shape (n, 2), heights and widths of 0 or more, got shape {shapes.shape}"
@@ -90,12 +92,12 @@ def check_pictures(pixels: NDArray[np.uint8], shapes: NDArray[np.int64]) -> NDAr
     return check_end_to_end("pixels", pixels, shapes.prod(axis=1, dtype=np.int64))
 
 
-def spanned(offsets: NDArray[np.int64]) -> int:
+def spanned(offsets: Int64s) -> int:
     """Return how many entries of a buffer lie in the rows that offsets tell: the buffer may be that of many more."""
     return int(offsets[-1] - offsets[0])
 
 
-def offsets_of(sizes: ArrayLike) -> NDArray[np.int64]:
+def offsets_of(sizes: ArrayLike) -> Int64s:
     """Return where rows of such sizes begin when they lie end to end, and where the last one ends: int64 of shape (n_rows + 1,)."""
     return np.concatenate(([0], np.cumsum(sizes))).astype(np.int64, copy=False)
 
@@ -107,7 +109,7 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def edges(sizes: Sequence[int] | NDArray[np.int64], most: int) -> list[int]:
+def edges(sizes: Sequence[int] | Int64s, most: int) -> list[int]:
     """Return where batches of items begin, and where the last one ends: each takes at most so much, or is one item.
 
     `sizes` is what the items before each one take, and all of them: items + 1, rising.

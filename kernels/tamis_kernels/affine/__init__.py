@@ -17,21 +17,14 @@ from tamis_kernels.errors import ArgumentError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Float32s, Floats, Uint8s
 
 __all__ = ["inverse", "lookup", "transform"]
 
 TILE = 1024  # parameters are repeated to about this length, so that narrow matrices vectorise like long columns
 
 
-def transform(
-    values: NDArray[np.floating[Any]],
-    centre: ArrayLike,
-    scale: ArrayLike,
-    *,
-    out: NDArray[np.floating[Any]] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.floating[Any]]:
+def transform(values: Floats, centre: ArrayLike, scale: ArrayLike, *, out: Floats | None = None, backend: AnyBackend = "auto") -> Floats:
     """Return (values - centre) / scale.
 
     Parameters
@@ -55,25 +48,12 @@ def transform(
     return _apply("transform", values, centre, scale, out, backend)
 
 
-def inverse(
-    values: NDArray[np.floating[Any]],
-    centre: ArrayLike,
-    scale: ArrayLike,
-    *,
-    out: NDArray[np.floating[Any]] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.floating[Any]]:
+def inverse(values: Floats, centre: ArrayLike, scale: ArrayLike, *, out: Floats | None = None, backend: AnyBackend = "auto") -> Floats:
     """Return values * scale + centre; parameters, rules and errors are those of `transform`."""
     return _apply("inverse", values, centre, scale, out, backend)
 
 
-def lookup(
-    pixels: NDArray[np.uint8],
-    tables: NDArray[np.float32],
-    *,
-    out: NDArray[np.float32] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.float32]:
+def lookup(pixels: Uint8s, tables: Float32s, *, out: Float32s | None = None, backend: AnyBackend = "auto") -> Float32s:
     """Return what a table of 256 numbers a channel says of each byte: any function of a byte, with the same bits everywhere.
 
     Parameters
@@ -103,13 +83,8 @@ def lookup(
 
 
 def _apply(
-    direction: Literal["transform", "inverse"],
-    values: NDArray[np.floating[Any]],
-    centre: ArrayLike,
-    scale: ArrayLike,
-    out: NDArray[np.floating[Any]] | None,
-    backend: BackendName | Backend,
-) -> NDArray[np.floating[Any]]:
+    direction: Literal["transform", "inverse"], values: Floats, centre: ArrayLike, scale: ArrayLike, out: Floats | None, backend: AnyBackend
+) -> Floats:
     check_array("values", values, FLOATS, (...,), "convert with values.astype('float64')")
     if values.ndim not in (1, 2):
         message = f"values must have one or two dimensions, got shape {values.shape}; reshape to (rows, columns)"
@@ -135,7 +110,7 @@ def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[An
     return out
 
 
-def _tiled(name: str, given: ArrayLike, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+def _tiled(name: str, given: ArrayLike, values: Floats) -> Floats:
     """Return the parameter in the dtype of values, one per column, repeated over whole rows."""
     columns = values.shape[1] if values.ndim == 2 else 1
     with np.errstate(over="ignore"):

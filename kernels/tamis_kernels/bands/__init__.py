@@ -12,18 +12,10 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Uint32s, Uint64s
 
 
-def keys(
-    signatures: NDArray[np.uint32],
-    *,
-    bands: int,
-    rows: int,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint64]:
+def keys(signatures: Uint32s, *, bands: int, rows: int, backend: AnyBackend = "auto") -> Uint64s:
     """Return the key of each band of each signature.
 
     Band j covers slots `j·rows … (j + 1)·rows - 1`. Its key starts as `splitmix64(j)` and takes in slot after slot by
@@ -61,12 +53,7 @@ def keys(
 
 
 @cache
-def optimal(
-    threshold: float,
-    num_perm: int,
-    false_positive_weight: float = 0.5,
-    false_negative_weight: float = 0.5,
-) -> tuple[int, int]:
+def optimal(threshold: float, num_perm: int, false_positive_weight: float = 0.5, false_negative_weight: float = 0.5) -> tuple[int, int]:
     """Return the (bands, rows) that make the least weighted error at a threshold.
 
     Two sets of Jaccard similarity s share a band with probability `1 - (1 - s^rows)^bands`. The error is the area under that curve left of

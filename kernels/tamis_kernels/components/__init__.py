@@ -11,18 +11,10 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Int64s
 
 
-def union(
-    parent: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    *,
-    backend: BackendName | Backend = "auto",
-) -> None:
+def union(parent: Int64s, left: Int64s, right: Int64s, *, backend: AnyBackend = "auto") -> None:
     """Join the components of `left[i]` and `right[i]` for every i, in place.
 
     The root of a component is always its member with the smallest index, so the components and their roots do not depend on the order of
@@ -55,7 +47,7 @@ def union(
     implementation("components", backend, left.nbytes + right.nbytes).union(parent, read_only(left), read_only(right))
 
 
-def roots(parent: NDArray[np.int64], *, backend: BackendName | Backend = "auto") -> NDArray[np.int64]:
+def roots(parent: Int64s, *, backend: AnyBackend = "auto") -> Int64s:
     """Return the smallest member of each member's component, int64[n]; `parent` is left as it is.
 
     Raises

@@ -24,21 +24,14 @@ from tamis_kernels.minhash import EMPTY_SLOT, merge, permutations
 from tamis_kernels.ngrams import Unit, text_arguments
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint32s, Uint64s
 
 ROUNDS = 3
 
 
 def signatures(
-    hashes: NDArray[np.uint32] | NDArray[np.uint64],
-    row_offsets: NDArray[np.int64],
-    *,
-    num_perm: int = 128,
-    seed: int = 1,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint32]:
+    hashes: Uint32s | Uint64s, row_offsets: Int64s, *, num_perm: int = 128, seed: int = 1, backend: AnyBackend = "auto"
+) -> Uint32s:
     """Return the signature of each row of ready hashes.
 
     Parameters
@@ -74,16 +67,16 @@ def signatures(
 
 
 def text_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
+    data: Uint8s,
+    offsets: Int32s | Int64s,
     *,
-    validity: NDArray[np.bool_] | None = None,
+    validity: Bools | None = None,
     unit: Unit = "byte",
     ngram: int = 5,
     num_perm: int = 128,
     seed: int = 1,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint32]:
+    backend: AnyBackend = "auto",
+) -> Uint32s:
     """Return the signature of each text's set of n-grams.
 
     The result is that of `tamis_kernels.ngram_keys.keys`, whose parameters `data`, `offsets`, `validity`, `unit` and `ngram` these are,
@@ -108,14 +101,14 @@ def text_signatures(
 
 
 def token_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
-    row_offsets: NDArray[np.int32] | NDArray[np.int64],
+    data: Uint8s,
+    offsets: Int32s | Int64s,
+    row_offsets: Int32s | Int64s,
     *,
     num_perm: int = 128,
     seed: int = 1,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint32]:
+    backend: AnyBackend = "auto",
+) -> Uint32s:
     """Return the signature of each row of ready tokens, as a list of strings has them in Arrow.
 
     The result is that of `tamis_kernels.ngram_keys.token_keys`, followed by `signatures`; the keys are never all in memory.
@@ -148,7 +141,7 @@ def token_signatures(
 
 
 @cache
-def mixes(seed: int) -> NDArray[np.uint64]:
+def mixes(seed: int) -> Uint64s:
     """Return what is added to an element before it is mixed: uint64[4], one for each round and one for the affine images."""
     return read_only(np.random.RandomState(seed).randint(0, 2**64, ROUNDS + 1, dtype=np.uint64))
 

@@ -11,18 +11,12 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Int64s, Uint32s, Uint64s
 
 MOST_KEYS = 2**32 - 1
 
 
-def sort_by_key(
-    keys: NDArray[np.uint64],
-    *,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def sort_by_key(keys: Uint64s, *, backend: AnyBackend = "auto") -> tuple[Uint32s, Int64s]:
     """Return the stable order of the keys and the starts of their runs.
 
     Parameters

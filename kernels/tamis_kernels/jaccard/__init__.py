@@ -11,17 +11,10 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Float64s, Int64s, Uint32s
 
 
-def sorted_sets(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    *,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def sorted_sets(hashes: Uint32s, row_offsets: Int64s, *, backend: AnyBackend = "auto") -> tuple[Uint32s, Int64s]:
     """Sort each row's hashes and drop repeats.
 
     Parameters
@@ -55,14 +48,7 @@ def sorted_sets(
     return out, packed
 
 
-def pairs(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    *,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.float64]:
+def pairs(hashes: Uint32s, row_offsets: Int64s, left: Int64s, right: Int64s, *, backend: AnyBackend = "auto") -> Float64s:
     """Return the size of the intersection over that of the union, for each pair of rows.
 
     Parameters
@@ -97,6 +83,6 @@ def pairs(
     return out
 
 
-def _check_sets(hashes: NDArray[np.uint32], row_offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+def _check_sets(hashes: Uint32s, row_offsets: Int64s) -> Int64s:
     check_array("hashes", hashes, np.uint32, ("m",))
     return check_offsets("row_offsets", row_offsets, hashes.size)

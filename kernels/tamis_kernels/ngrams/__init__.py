@@ -26,9 +26,7 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint32s
 
 Unit = Literal["byte", "char", "word"]
 
@@ -37,14 +35,14 @@ MOST_UNITS = 2**20
 
 
 def hashes(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
+    data: Uint8s,
+    offsets: Int32s | Int64s,
     *,
-    validity: NDArray[np.bool_] | None = None,
+    validity: Bools | None = None,
     unit: Unit = "byte",
     ngram: int = 5,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    backend: AnyBackend = "auto",
+) -> tuple[Uint32s, Int64s]:
     """Hash every n-gram of every text with xxHash32, seed 0.
 
     Parameters
@@ -89,12 +87,8 @@ def hashes(
 
 
 def text_arguments(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
-    validity: NDArray[np.bool_] | None,
-    unit: Unit,
-    ngram: int,
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], int]:
+    data: Uint8s, offsets: Int32s | Int64s, validity: Bools | None, unit: Unit, ngram: int
+) -> tuple[Uint8s, Int64s, Bools, int]:
     """Check a batch of texts and return it in the one form that the kernels are compiled for."""
     if unit not in UNITS:
         message = f"unit must be one of {', '.join(UNITS)}, got {unit!r}"

@@ -13,7 +13,7 @@ import numpy as np
 
 from tamis_kernels import jpeg, perceptual
 from tamis_kernels.arrays import check_array
-from tamis_kernels.backend import Backend, BackendName, implementation
+from tamis_kernels.backend import implementation
 from tamis_kernels.jpeg.layout import FACTS
 from tamis_kernels.photos.layout import seen_of
 from tamis_kernels.quality.layout import FIGURES, LOGS
@@ -21,9 +21,9 @@ from tamis_kernels.quality.layout import FIGURES, LOGS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Bools, Int64s, Uint8s, Uint64s
 
-    Apart = Callable[[int, Sequence[jpeg.Walk]], NDArray[np.bool_]]
+    Apart = Callable[[int, Sequence[jpeg.Walk]], Bools]
 
 __all__ = ["Photos", "describe"]
 
@@ -45,14 +45,14 @@ class Photos:
     """
 
     walks: list[jpeg.Walk]
-    seen: NDArray[np.bool_]
-    hashes: NDArray[np.uint64]
-    qualities: NDArray[np.uint8]
-    small: NDArray[np.uint8]
-    figures: dict[str, NDArray[np.int64]]
+    seen: Bools
+    hashes: Uint64s
+    qualities: Uint8s
+    small: Uint8s
+    figures: dict[str, Int64s]
 
 
-def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None, backend: BackendName | Backend = "auto") -> Photos:
+def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None, backend: AnyBackend = "auto") -> Photos:
     """Walk, hash and measure JPEG files.
 
     Parameters
@@ -86,7 +86,7 @@ def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None,
         rows = slice(first, last)
         kept = np.zeros(last - first, np.bool_)
 
-        def keep(told: NDArray[np.int64]) -> NDArray[np.bool_]:
+        def keep(told: Int64s) -> Bools:
             walks[rows] = jpeg.walks_of(told)
             if apart is not None:
                 chosen = apart(first, walks[rows])

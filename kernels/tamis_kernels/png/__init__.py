@@ -15,9 +15,7 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Uint8s, Uint32s
 
 __all__ = ["CELL", "CHANNELS", "DEPTHS", "gray", "row_bytes"]
 
@@ -39,15 +37,15 @@ def row_bytes(width: int, depth: int, colour: int) -> int:
 
 
 def gray(
-    rows: NDArray[np.uint8],
+    rows: Uint8s,
     shape: tuple[int, int],
     *,
     depth: int,
     colour: int,
-    sums: NDArray[np.uint32] | None = None,
+    sums: Uint32s | None = None,
     place: tuple[int, int, int, int] = (0, 0, 1, 1),
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint8]:
+    backend: AnyBackend = "auto",
+) -> Uint8s:
     """Return the grey picture, or, of colour type 3, the indices into the palette.
 
     Parameters

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tamis_kernels.arrays import check_end_to_end, check_pictures
-from tamis_kernels.backend import Backend, BackendName, implementation
+from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.quality.layout import FIGURES, LOGS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Int64s, Uint8s
 
 __all__ = ["ENTROPY_UNIT", "FIGURES", "measure"]
 
@@ -34,13 +34,8 @@ ENTROPY_UNIT = 2.0**-24
 
 
 def measure(
-    pixels: NDArray[np.uint8],
-    shapes: NDArray[np.int64],
-    chroma: NDArray[np.uint8] | None = None,
-    chroma_sizes: NDArray[np.int64] | None = None,
-    *,
-    backend: BackendName | Backend = "auto",
-) -> dict[str, NDArray[np.int64]]:
+    pixels: Uint8s, shapes: Int64s, chroma: Uint8s | None = None, chroma_sizes: Int64s | None = None, *, backend: AnyBackend = "auto"
+) -> dict[str, Int64s]:
     """Measure many pictures, on one thread that holds no lock.
 
     Parameters

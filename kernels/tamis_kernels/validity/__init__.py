@@ -6,7 +6,7 @@ Arrow Columnar Format, "Validity bitmaps"). A slice of a column starts at any bi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,22 +15,14 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Floats, Uint8s
 
-    from tamis_kernels.backend import Backend, BackendName
-
-    Validity = tuple[NDArray[np.uint8], int]  # the bitmap, and the bit in it of the first value
+    Validity = tuple[Uint8s, int]  # the bitmap, and the bit in it of the first value
 
 __all__ = ["check", "valid"]
 
 
-def valid(
-    values: NDArray[np.floating[Any]],
-    validity: Validity,
-    *,
-    out: NDArray[np.floating[Any]] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.floating[Any]]:
+def valid(values: Floats, validity: Validity, *, out: Floats | None = None, backend: AnyBackend = "auto") -> Floats:
     """Return the values that are not null, in order.
 
     Parameters
@@ -61,7 +53,7 @@ def valid(
     return out[:found]
 
 
-def check(values: NDArray[np.floating[Any]], validity: Validity) -> None:
+def check(values: Floats, validity: Validity) -> None:
     """Refuse what `valid` cannot read."""
     bitmap, offset = validity
     check_column(values)

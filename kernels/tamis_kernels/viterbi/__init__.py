@@ -19,24 +19,22 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Bools, Float64s, Uint8s
 
 __all__ = ["converted_spans"]
 
 
 def converted_spans(
-    value: NDArray[np.float64],
-    joined: NDArray[np.bool_],
+    value: Float64s,
+    joined: Bools,
     scale: float,
     offset: float,
     *,
     spread: float,
     cap: float = 20.0,
     switch: float = 10.0,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint8], float]:
+    backend: AnyBackend = "auto",
+) -> tuple[Uint8s, float]:
     """Find the rows that are most likely converted.
 
     Parameters
