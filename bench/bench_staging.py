@@ -1,6 +1,8 @@
 """The host's side of the CUDA path, measured without a GPU: copies into pinned memory, and what photos cost where the device takes no time.
 
 Ordinary memory stands for pinned memory, for a GPU's memory and for the link, which takes none of the time; kernels are not run.
+
+    PYTHONPATH=engine:kernels .venv-cuda/bin/python bench/bench_staging.py [--quick]     # after `make test-cuda`: it imports numba-cuda
 """
 
 from __future__ import annotations
@@ -97,8 +99,9 @@ def without_a_device() -> Callable[[NDArray[np.int64]], None]:
 
     replace: Any = setattr
     for module in (walks, hashes, figures):
-        replace(module, "launch", launch)
-    replace(hashes, "launch_blocks", lambda *_: None)
+        for name, stand_in in (("launch", launch), ("launch_blocks", lambda *_: None)):
+            if hasattr(module, name):
+                replace(module, name, stand_in)
     replace(photos, "implementation", lambda *_: chain)
     return lambda facts: known.__setitem__(slice(None), [facts])
 
