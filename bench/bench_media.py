@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import tamis
+from images import encoded
 from tamis.checks.near_pictures import hash_pictures
 from tamis.checks.quality import measured
 from tamis.media import Inspection, inspect, walk_jpegs
@@ -43,9 +44,7 @@ def synthetic_photo(seed: int) -> bytes:
         disc = (x - rng.random()) ** 2 + (y - rng.random()) ** 2 < rng.uniform(0.001, 0.05)
         picture += (wave * disc)[:, :, None] * rng.uniform(-80, 80, 3) + wave[:, :, None] * rng.uniform(-5, 5, 3)
     picture += rng.normal(0, 11, (375, 500, 1))
-    target = io.BytesIO()
-    Image.fromarray(np.clip(picture + 128, 0, 255).astype(np.uint8)).save(target, "JPEG", quality=92, subsampling=0)
-    return target.getvalue()
+    return encoded(Image.fromarray(np.clip(picture + 128, 0, 255).astype(np.uint8)), "JPEG", quality=92, subsampling=0)
 
 
 def hash_of(report: Inspection) -> tuple[NDArray[np.uint64], int]:

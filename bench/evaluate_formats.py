@@ -24,6 +24,7 @@ from evaluate_common import HELD_BACK, Cell, Setting, Table, share
 from PIL import Image
 
 from damage import effect, pillow_loads, pixels, silenced
+from images import encoded
 from tamis.media import inspect
 
 PICTURES: dict[str, tuple[str, dict[str, object]]] = {
@@ -131,10 +132,8 @@ def _pictures(setting: Setting) -> Table:
     for name, (format_name, options) in PICTURES.items():
         sums: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
         for number, path in enumerate(photos):
-            target = io.BytesIO()
             with Image.open(path) as photo:
-                photo.convert("RGB").reduce(2).save(target, format_name, **options)
-            whole = target.getvalue()
+                whole = encoded(photo.convert("RGB").reduce(2), format_name, **options)
             alarms += inspect(whole, name="a").grade in HELD_BACK
             shown = pixels(whole)
             assert shown is not None

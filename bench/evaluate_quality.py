@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 import tamis
+from images import encoded
 from tamis.checks.quality import ISSUES, Options, measured
 from tamis.media import inspect
 
@@ -173,11 +174,9 @@ def print_thresholds(photos: list[Path]) -> None:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
         for change in ladders:
-            target = io.BytesIO()
-            changed = change(image)
-            changed.save(target, "JPEG", quality=95)
-            large.append(at_full_size(Image.open(io.BytesIO(target.getvalue())).convert("RGB")))
-            small.append(inspect(target.getvalue(), name="a.jpg"))
+            data = encoded(change(image), "JPEG", quality=95)
+            large.append(at_full_size(Image.open(io.BytesIO(data)).convert("RGB")))
+            small.append(inspect(data, name="a.jpg"))
     full, figures, options = np.array(large), measured(small, "cpu"), Options()
     rules = (
         ("dark", full[:, 0] < 0.32, figures["p99"], full[:, 0] * 255, -1, options.dark),
