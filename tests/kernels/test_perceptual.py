@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from backends import BACKENDS, COMPILED, at_most
+from backends import BACKENDS, COMPILED, assert_like_reference, at_most
 from tamis_kernels import perceptual
 from tamis_kernels.errors import ArgumentError
 
@@ -336,9 +336,7 @@ def test_cells_hash_alike_on_all_backends(height: int, width: int, seed: int, ba
     luma = scene(height, width, seed) if min(height, width) else np.zeros((height, width), np.uint8)
     pixels, shapes = perceptual.pack([cells(luma), luma, luma] if luma.size else [luma] * 3)
     extents = np.array([[height, width]] * 3)
-    own, defined = (perceptual.describe(pixels, shapes, extents=extents, backend=name) for name in (backend, "reference"))
-    for one, other in zip(own, defined, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_like_reference(backend, perceptual.describe, pixels, shapes, extents=extents)
 
 
 def test_extents_that_do_not_fit_are_refused() -> None:
