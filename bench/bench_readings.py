@@ -7,10 +7,7 @@ what was planted before a figure is printed.
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+from bench_flagging import quality_control
 from bench_memory import run
 from harness import Report
 from numpy.typing import NDArray
@@ -39,15 +37,6 @@ SETTINGS = (
     "--set", "normalize.method=zscore",
     "--set", "near_duplicates.enabled=false",
 )  # fmt: skip
-CHILD = """
-import json, resource, sys, time
-import tamis
-start = time.perf_counter()
-found = tamis.quality_control(sys.argv[1], out=sys.argv[2], limits={"flat": 20.0})
-seconds, cpu = time.perf_counter() - start, time.process_time()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps([int(found.summary["readings"].sum()), seconds, cpu, peak]))
-"""
 
 
 def mixed(number: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -143,8 +132,7 @@ def check_flags(path: Path, length: int) -> dict[str, Any]:
 def flagged(report: Report, source: Path, folder: Path, length: int) -> dict[str, Any]:
     """Run and check `tamis.quality_control`."""
     out = folder / "flags.parquet"
-    ran = subprocess.run([sys.executable, "-c", CHILD, str(source), str(out)], check=True, capture_output=True, text=True)
-    count, seconds, cpu, peak = json.loads(ran.stdout)
+    count, seconds, cpu, peak = quality_control(source, out, flat=20.0)
     found = check_flags(out, length)
     names = ("sound", "outliers", "missing", "still", "jumps")
     told = {name: f"{found['told'][kind]} of {found['planted'][kind]}" for kind, name in enumerate(names) if kind != SOUND}
