@@ -105,13 +105,12 @@ class WindowNormalizer:
 
     def transform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the frame with its windows normalised: lists stay lists and arrays arrays, of float32 where they were, else of float64."""
-        if not hasattr(self, "normalizers_"):
-            message = "WindowNormalizer is not fitted yet: call fit first"
-            raise ArgumentError(message)
+        self._check_fitted()
         return frame.with_columns(self._moved(series) for series in frame)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-safe dict, from which `from_dict` makes an equal normalizer."""
+        self._check_fitted()
         columns = {name: each.to_dict() for name, each in self.normalizers_.items()}
         return {"format": FORMAT, "per": self.per, "fitted": self._new().fit(np.zeros(1)).to_dict(), "columns": columns}
 
@@ -128,6 +127,11 @@ class WindowNormalizer:
 
     def _new(self) -> Normalizer:
         return Normalizer(self.method, **self.params)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "normalizers_"):
+            message = "WindowNormalizer is not fitted yet: call fit first"
+            raise ArgumentError(message)
 
     def _moved(self, series: pl.Series) -> pl.Series:
         samples, offsets = flat_windows(series)

@@ -43,7 +43,7 @@ def log_scale(values: Floats, *, backend: AnyBackend = "auto") -> Float64s:
 
 
 def power(logs: Float64s, lambda_: float, *, backend: AnyBackend = "auto") -> Float64s:
-    """Return the power step of what `log_scale` gave; powers beyond float64 become infinite."""
+    """Return the power step of what `log_scale` gave; powers beyond float64 become infinite. Errors are those of `log_scale`."""
     flat = _flat(logs)
     out = np.empty(flat.size)
     implementation("yeo_johnson", backend, flat.nbytes).power(flat, lambda_, out)
@@ -51,12 +51,12 @@ def power(logs: Float64s, lambda_: float, *, backend: AnyBackend = "auto") -> Fl
 
 
 def transform(values: Floats, lambda_: float, *, backend: AnyBackend = "auto") -> Float64s:
-    """Return the Yeo-Johnson transform in float64; lambda 1 leaves values as they are, to rounding."""
+    """Return the Yeo-Johnson transform in float64; lambda 1 leaves values as they are, to rounding. Errors are those of `log_scale`."""
     return power(log_scale(values, backend=backend), lambda_, backend=backend)
 
 
 def inverse(values: Floats, lambda_: float, *, backend: AnyBackend = "auto") -> Float64s:
-    """Return the values whose transform is given, in float64; NaN for what is no transform of anything."""
+    """Return the values whose transform is given, in float64; NaN for what is no transform of anything. Errors are those of `log_scale`."""
     flat = _flat(values)
     out = np.empty(flat.size)
     implementation("yeo_johnson", backend, flat.nbytes).inverse(flat, lambda_, out)
