@@ -99,7 +99,7 @@ def spanned(offsets: Int64s) -> int:
 
 def offsets_of(sizes: ArrayLike) -> Int64s:
     """Return where rows of such sizes begin when they lie end to end, and where the last one ends: int64 of shape (n_rows + 1,)."""
-    return np.concatenate(([0], np.cumsum(sizes))).astype(np.int64, copy=False)
+    return np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
