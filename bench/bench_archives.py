@@ -19,7 +19,7 @@ import bench_memory
 import corpora
 import pyarrow as pa
 import pyarrow.parquet as pq
-from harness import Lane, Report, installed
+from harness import Lane, Report, installed, size_of
 
 from tamis.sources.containers import index_archive, index_media_table
 from tamis.sources.listing import SourceFile, list_source
@@ -128,7 +128,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tamis-bench-") as temporary:
         folder = Path(temporary)
         sources = write(folder, pictures)
-        size = sum(path.stat().st_size for path in sources["folder"].rglob("*") if path.is_file())
+        size = size_of(sources["folder"])
         print(f"{pictures} photos, {size / pictures / 1000:.1f} KB on average")
         small_files(report, folder, 10 * pictures)
         for form, others in peers(sources).items():

@@ -23,11 +23,18 @@ CHILD = """
 import json, resource, sys, time
 import tamis
 start = time.perf_counter()
-found = tamis.quality_control(sys.argv[1], out=sys.argv[2])
-seconds = time.perf_counter() - start
+found = tamis.quality_control(sys.argv[1], out=sys.argv[2], limits=json.loads(sys.argv[3]))
+seconds, cpu = time.perf_counter() - start, time.process_time()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps([int(found.summary["readings"].sum()), seconds, peak]))
+print(json.dumps([int(found.summary["readings"].sum()), seconds, cpu, peak]))
 """
+
+
+def quality_control(source: Path, flags: Path, **limits: float) -> tuple[int, float, float, int]:
+    """Run `tamis.quality_control` in a process of its own: return the readings, seconds, those of the processor, and the peak in bytes."""
+    command = [sys.executable, "-c", CHILD, str(source), str(flags), json.dumps(limits or [])]
+    readings, seconds, cpu, peak = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return readings, seconds, cpu, peak
 
 
 def write(path: Path, readings: int) -> None:
@@ -52,8 +59,7 @@ def main() -> None:
         for count in (base, GROWTH * base):
             source, flags = Path(folder, "readings.parquet"), Path(folder, "flags.parquet")
             write(source, count)
-            ran = subprocess.run([sys.executable, "-c", CHILD, str(source), str(flags)], check=True, capture_output=True, text=True)
-            readings, seconds, peak = json.loads(ran.stdout)
+            readings, seconds, _, peak = quality_control(source, flags)
             report.check(f"{count} readings: each has a flag", readings == count == pq.read_metadata(flags).num_rows)
             rate, verdict = count / seconds / 1e6, "holds" if peak <= CLAIM * 1_000_000 else "does NOT hold"
             print(f"{count:11,d} readings {seconds:7.1f} s {rate:6.2f} M/s   peak {peak / 1e6:4.0f} MB   {CLAIM} MB {verdict}")

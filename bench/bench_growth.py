@@ -16,7 +16,7 @@ from time import perf_counter
 
 import numpy as np
 import polars as pl
-from harness import Report, Row
+from harness import Report
 
 from tamis.deduplicate import near_duplicates
 
@@ -79,10 +79,7 @@ def main() -> None:
             f"peak {one['peak']:7.0f} MB, {one['peak'] - one['rest']:7.0f} MB above rest; budget {BUDGET}"
         )
         told.append(one)
-        report.rows.append(Row(f"{count} records", "tamis", "records", count, [one["seconds"]]))
-        if report.json_path:
-            with report.json_path.open("a") as file:
-                file.write(json.dumps({"title": report.title, **one}) + "\n")
+        report.write(one)
     slope = (
         np.polyfit(np.log([one["count"] for one in told[1:]]), np.log([one["seconds"] for one in told[1:]]), 1)[0] if told[2:] else np.nan
     )

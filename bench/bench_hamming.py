@@ -9,7 +9,6 @@ many hashes once and tells the peak of memory; with `--upright`, not turned.
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import sys
@@ -18,11 +17,12 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
 from bench_peers import environment, measure
-from harness import Lane, Report, machine
+from harness import Lane, Report, fastest
 from numba import njit
 from numpy.typing import NDArray
 
@@ -49,12 +49,7 @@ def popcount_limit(words: int) -> float:
     """Return pairs per second of the popcounts alone on one core, best of 5."""
     columns = np.random.default_rng(0).integers(0, 2**64, (words, 1024), dtype=np.uint64)
     popcounts(columns, 1)  # compiles
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        popcounts(columns, 100_000)
-        best = min(best, time.perf_counter() - start)
-    return 1024 * 100_000 / best
+    return 1024 * 100_000 / fastest(partial(popcounts, columns, 100_000))
 
 
 def corpus(n: int, words: int = 4, *, paired: bool = True) -> NDArray[np.uint64]:
@@ -121,7 +116,6 @@ def all_forms(hashes: NDArray[np.uint64], joined: NDArray[np.int64] | None = Non
 
 def search_once(n: int, *, upright_alone: bool) -> None:
     """Search many hashes once, and check what is found against what was planted."""
-    print("  ".join(f"{key}={value}" for key, value in machine().items()))
 
     def told(what: str, work: Callable[[], str]) -> None:
         start = time.perf_counter()
@@ -160,8 +154,7 @@ def search_once(n: int, *, upright_alone: bool) -> None:
 
 def beside_faiss(report: Report) -> None:
     """Search the same hashes by tamis and by faiss: its exact indices, and one that misses some."""
-    peers = Path(os.environ.get("TAMIS_BENCH_PEERS", Path(__file__).parent / ".peers"))
-    environment(peers, "faiss")
+    environment("faiss")
     exact = ["tamis_auto", "tamis_all", "faiss_flat", "faiss_multihash"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -169,7 +162,7 @@ def beside_faiss(report: Report) -> None:
             lanes = exact + ["faiss_hnsw"] * (n == 20_000)
             np.save(folder / "hashes.npy", corpus(n, words))
             (folder / "limit.txt").write_text(str(limit))
-            measure(report, f"bits={64 * words} n={n} limit={limit}", lanes, n * (n - 1) / 2e9, "Gpairs", folder, peers)
+            measure(report, f"bits={64 * words} n={n} limit={limit}", lanes, n * (n - 1) / 2e9, "Gpairs", folder)
             found = {lane: np.load(folder / f"{lane}.npy") for lane in lanes}
             ours = found[lanes[0]]
             same = all(np.array_equal(found[lane], ours) for lane in exact)
@@ -179,15 +172,12 @@ def beside_faiss(report: Report) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--millions", type=int, nargs="+")
-    parser.add_argument("--upright", action="store_true")
-    own, sys.argv[1:] = parser.parse_known_args()
-    if own.millions:
-        for millions in own.millions:
-            search_once(millions * 1_000_000, upright_alone=own.upright)
+    options: dict[str, Any] = {"millions": {"type": int, "nargs": "+", "default": []}, "upright": {"action": "store_true"}}
+    report = Report.from_arguments("hamming: all pairs of hashes within a distance", **options)
+    for millions in report.options.millions:
+        search_once(millions * 1_000_000, upright_alone=report.options.upright)
+    if report.options.millions:
         return
-    report = Report.from_arguments("hamming: all pairs of hashes within a distance")
     small = corpus(3000)
     for limit in (0, 15, 31, 80):
         expected = numpy_pairs(small, limit)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import xxhash
 from datasketch import MinHash, MinHashLSH
-from harness import Report
+from harness import Report, fastest
 
 from tamis.deduplicate import near_duplicates
 from tamis_kernels import bands, components, groups, jaccard
@@ -47,12 +46,7 @@ def bench_sort(report: Report) -> None:
 def copied_bytes_per_second(n: int) -> float:
     """Return the bytes read and written per second by a copy of the same size."""
     source, target = np.ones(n, np.uint64), np.empty(n, np.uint64)
-    fastest = np.inf
-    for _ in range(7):
-        start = perf_counter()
-        np.copyto(target, source)
-        fastest = min(fastest, perf_counter() - start)
-    return 16 * n / float(fastest)
+    return 16 * n / fastest(lambda: np.copyto(target, source), 7)
 
 
 def bench_components(report: Report) -> None:

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import argparse
 import io
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -18,12 +16,14 @@ import numpy as np
 import pdqhash
 import simplejpeg
 import xxhash
-from harness import Report
+from evaluate_common import HELD_BACK
+from harness import Report, jpeg_files
 from numba import get_num_threads, set_num_threads
 from numpy.typing import NDArray
 from PIL import Image
 
 import tamis
+from images import encoded
 from tamis.checks.near_pictures import hash_pictures
 from tamis.checks.quality import measured
 from tamis.media import Inspection, inspect, walk_jpegs
@@ -32,10 +32,7 @@ from tamis_kernels import jpeg, perceptual
 
 _INDEX = np.arange(32)
 _DCT = np.cos(np.pi / 64 * _INDEX[:8, None] * (2 * _INDEX[None, :] + 1))
-
 PASSES = 4  # over the photos, where threads share them
-
-HELD_BACK = {"damaged", "undecodable", "not_media", "bomb"}
 
 
 def synthetic_photo(seed: int) -> bytes:
@@ -47,9 +44,7 @@ def synthetic_photo(seed: int) -> bytes:
         disc = (x - rng.random()) ** 2 + (y - rng.random()) ** 2 < rng.uniform(0.001, 0.05)
         picture += (wave * disc)[:, :, None] * rng.uniform(-80, 80, 3) + wave[:, :, None] * rng.uniform(-5, 5, 3)
     picture += rng.normal(0, 11, (375, 500, 1))
-    target = io.BytesIO()
-    Image.fromarray(np.clip(picture + 128, 0, 255).astype(np.uint8)).save(target, "JPEG", quality=92, subsampling=0)
-    return target.getvalue()
+    return encoded(Image.fromarray(np.clip(picture + 128, 0, 255).astype(np.uint8)), "JPEG", quality=92, subsampling=0)
 
 
 def hash_of(report: Inspection) -> tuple[NDArray[np.uint64], int]:
@@ -252,15 +247,10 @@ def run(report: Report, paths: list[Path]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--photos", type=Path)
-    own, rest = parser.parse_known_args()
-    sys.argv[1:] = rest
-    report = Report.from_arguments("media: integrity, perceptual hash and content hash of photos")
+    report = Report.from_arguments("media: integrity, perceptual hash and content hash of photos", photos={"type": Path})
     count = 20 if report.quick else 300
-    if own.photos:
-        found = sorted(path for path in own.photos.iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
-        run(report, found[:count])
+    if report.options.photos:
+        run(report, jpeg_files(report.options.photos)[:count])
         return
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{seed:04d}.jpg" for seed in range(min(count, 100))]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 import xxhash
 from datasketch import MinHash
-from harness import Report
+from harness import Report, fastest
 from llvmlite import binding
 
 from tamis_kernels.minhash import permutations, signatures, text_signatures
@@ -52,12 +51,7 @@ def multiply_chain(steps: int, factor: int) -> int:
 def clock() -> float:
     """Return the core's cycles per second: each step takes three cycles for the multiplication and one for the XOR."""
     multiply_chain(1, 3)
-    fastest = np.inf
-    for _ in range(5):
-        start = time.perf_counter()
-        multiply_chain(30_000_000, 3)
-        fastest = min(fastest, time.perf_counter() - start)
-    return 4 * 30_000_000 / float(fastest)
+    return 4 * 30_000_000 / fastest(lambda: multiply_chain(30_000_000, 3))
 
 
 def element_limit() -> tuple[float | None, str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from harness import Report
+from harness import Report, seconds_of
 from sklearn.preprocessing import StandardScaler
 
 from tamis_kernels.moments import Moments, accumulate, accumulate_fixed
@@ -66,12 +66,7 @@ def main() -> None:
 def read_speed(values: NDArray[Any]) -> float:
     """Return GB/s of the cheapest vectorised pass over the bytes."""
     words = values.view(np.int32)
-    taken = []
-    for _ in range(7):
-        start = time.perf_counter()
-        words.min()
-        taken.append(time.perf_counter() - start)
-    return values.nbytes / 1e9 / float(np.median(taken))
+    return values.nbytes / 1e9 / median(seconds_of(words.min) for _ in range(7))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import numpy as np
 from harness import Report, Row
 
 HERE = Path(__file__).parent
+ENVIRONMENTS = Path(os.environ.get("TAMIS_BENCH_PEERS", HERE / ".peers"))
 PEERS = {
     "rensa": ["rensa==0.5.0", "numpy"],
     "fastsketchlsh": ["FastSketchLSH==1.0.1", "numpy"],
@@ -38,18 +39,18 @@ SIZES = (16, 64, 256, 1024, 8192)
 PROCESSES, RUNS = 3, 3
 
 
-def environment(folder: Path, peer: str) -> str:
+def environment(peer: str) -> str:
     """Return the Python of a peer's environment, which is made if it is not there; our own runs tamis."""
-    return sys.executable if peer == "tamis" else harness.environment(folder / peer, PEERS[peer])
+    return sys.executable if peer == "tamis" else harness.environment(ENVIRONMENTS / peer, PEERS[peer])
 
 
-def measure(report: Report, case: str, lanes: list[str], work: float, unit: str, folder: Path, peers: Path) -> None:
+def measure(report: Report, case: str, lanes: list[str], work: float, unit: str, folder: Path) -> None:
     """Time lanes in turn, each in a process of its own, and print rates and ratios."""
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
     seconds: dict[str, list[float]] = {lane: [] for lane in lanes}
     for _ in range(1 if report.quick else PROCESSES):
         for lane in lanes:
-            command = [environment(peers, lane.split("_")[0]), str(HERE / "peer_lane.py"), lane, str(folder), str(RUNS)]
+            command = [environment(lane.split("_")[0]), str(HERE / "peer_lane.py"), lane, str(folder), str(RUNS)]
             done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | one_thread)
             seconds[lane] += json.loads(done.stdout.splitlines()[-1])[1:]
     rows = {lane: Row(case, lane, unit, work, taken) for lane, taken in seconds.items()}
@@ -58,12 +59,9 @@ def measure(report: Report, case: str, lanes: list[str], work: float, unit: str,
         print(
             f"{case:32s} {lane:26s} {row.rate:10.4g} {unit}/CPU-s  [{min(row.seconds):.3f} … {max(row.seconds):.3f} s]{ratio}", flush=True
         )
-    report.rows.extend(rows.values())
-    if report.json_path:
-        with report.json_path.open("a") as file:
-            for row in rows.values():
-                told = {"case": case, "lane": row.lane, "unit": f"{unit}/CPU-s", "rate": row.rate, "median": median(row.seconds)}
-                file.write(json.dumps({"title": report.title, **told, "seconds": row.seconds}) + "\n")
+    for lane, row in rows.items():
+        told = {"case": case, "lane": lane, "unit": f"{unit}/CPU-s", "rate": row.rate, "median": median(row.seconds)}
+        report.write({**told, "seconds": row.seconds})
 
 
 def write_tokens(folder: Path, size: int, total: int) -> float:
@@ -94,20 +92,19 @@ def write_texts(folder: Path, size: int, count: int) -> float:
 
 def main() -> None:
     report = Report.from_arguments(__doc__ or "")
-    peers = Path(os.environ.get("TAMIS_BENCH_PEERS", HERE / ".peers"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for size in SIZES:
             work = write_tokens(folder, size, 1 << (16 if report.quick else 21))
-            measure(report, f"{size} hashes a set", HASHED, work, "M", folder, peers)
+            measure(report, f"{size} hashes a set", HASHED, work, "M", folder)
         for size in SIZES:
             write_texts(folder, size, max(2, (1 << (14 if report.quick else 18)) // size))
             work = sum(line.count(" ") + 1 for line in (folder / "texts.txt").read_text(encoding="utf-8").splitlines()) / 1e6
-            measure(report, f"{size} tokens a list", LISTS, work, "M", folder, peers)
+            measure(report, f"{size} tokens a list", LISTS, work, "M", folder)
         for size in (100, 700):
             work = write_texts(folder, size, (20_000 if report.quick else 1_400_000) // size)
-            measure(report, f"word 5-grams of {size} words", RAW, work, "MB", folder, peers)
-            measure(report, f"clusters of {size}-word texts", CLUSTERS, work, "MB", folder, peers)
+            measure(report, f"word 5-grams of {size} words", RAW, work, "MB", folder)
+            measure(report, f"clusters of {size}-word texts", CLUSTERS, work, "MB", folder)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import argparse
 import io
-import sys
 import zlib
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from bench_media import synthetic_photo
-from harness import Lane, Report
+from harness import Lane, Report, jpeg_files
 from isal import isal_zlib
 from PIL import Image
 
@@ -53,17 +51,9 @@ def pillow_gray(data: bytes) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, add_help=False)
-    parser.add_argument("--photos", type=Path)
-    own, rest = parser.parse_known_args()
-    sys.argv[1:] = rest
-    report = Report.from_arguments("PNG: integrity, and the grey picture")
-    count = 6 if report.quick else 30
-    jpegs = (
-        [path.read_bytes() for path in sorted(own.photos.glob("*.JPEG"))[:count]]
-        if own.photos
-        else [synthetic_photo(i) for i in range(count)]
-    )
+    report = Report.from_arguments("PNG: integrity, and the grey picture", photos={"type": Path})
+    count, photos = 6 if report.quick else 30, report.options.photos
+    jpegs = [path.read_bytes() for path in jpeg_files(photos)[:count]] if photos else [synthetic_photo(i) for i in range(count)]
     files = [stored(data) for data in jpegs]
     pictures = [png.read(data, Limits()) for data in files]
     streams = [(packed(data), len(picture.rows)) for data, picture in zip(files, pictures, strict=True)]

@@ -6,41 +6,22 @@ the flags of ioos_qc and ours agree, and why not, is told by evaluate_qc_peers.p
 
 from __future__ import annotations
 
-import os
 import tempfile
-import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from bench_minhash import clock
-from bench_peers import HERE, environment, measure
-from harness import Lane, Report
+from bench_peers import environment, measure
+from harness import Lane, Report, fastest
 from numpy.typing import NDArray
 
+from tamis_kernels.cases import LIMITS as EVERY
+from tamis_kernels.cases import SECOND
 from tamis_kernels.sensor import Limits, hampel, quality, quality_of_groups
 
-SECOND = 10**9
 NONE = Limits()
-EVERY = Limits(
-    sentinels=(-9999.0,),
-    suspect_span=(10.0, 30.0),
-    fail_span=(0.0, 40.0),
-    spike=(5.0, 9.0),
-    spike_differential=(5.0, 9.0),
-    rate=(5.0, 9.0),
-    flat_tolerance=0.05,
-    flat=(60 * SECOND, 600 * SECOND),
-    attenuated=0.1,
-    attenuated_window=3600 * SECOND,
-    gap=10 * SECOND,
-    ordered=True,
-    rails=(0.0, 40.0),
-    period=SECOND,
-    jitter=SECOND // 10,
-    drift=SECOND // 4,
-)
 FOUR = Limits(
     suspect_span=(10.0, 30.0),
     fail_span=(0.0, 40.0),
@@ -68,12 +49,7 @@ def copy_limit(bytes_a_row: int) -> float:
     """Return million rows per second of copying as many bytes as a row has read and written, best of 5."""
     source = np.ones(64 << 20, np.uint8)
     target = np.empty_like(source)
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        np.copyto(target, source)
-        best = min(best, time.perf_counter() - start)
-    return 2 * source.size / best / bytes_a_row / 1e6
+    return 2 * source.size / fastest(lambda: np.copyto(target, source)) / bytes_a_row / 1e6
 
 
 def every_series(rows: int) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
@@ -155,7 +131,6 @@ def bench_hampel(report: Report, rows: int) -> None:
 
 
 def bench_peers(report: Report, rows: int) -> None:
-    peers = Path(os.environ.get("TAMIS_BENCH_PEERS", HERE / ".peers"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
 
@@ -166,11 +141,11 @@ def bench_peers(report: Report, rows: int) -> None:
             return count / 1e6
 
         for peer in ("ioos", "hampel"):
-            environment(peers, peer)
-        measure(report, "range, spike, rate, flat", ["tamis_four", "ioos_four"], write(rows), "Mrow", folder, peers)
-        measure(report, "Hampel, window 21", ["tamis_hampel", "hampel_bottleneck", "hampel_pandas"], write(rows), "Mrow", folder, peers)
+            environment(peer)
+        measure(report, "range, spike, rate, flat", ["tamis_four", "ioos_four"], write(rows), "Mrow", folder)
+        measure(report, "Hampel, window 21", ["tamis_hampel", "hampel_bottleneck", "hampel_pandas"], write(rows), "Mrow", folder)
         work = write(rows // 50)
-        measure(report, "Hampel, window 21", ["tamis_hampel", "hampel_package"], work, "Mrow", folder, peers)
+        measure(report, "Hampel, window 21", ["tamis_hampel", "hampel_package"], work, "Mrow", folder)
         ours = np.flatnonzero(hampel(np.load(folder / "value.npy"))[10:-10] == 3) + 10
         report.check("Hampel: the outliers of the package `hampel` are ours", np.array_equal(ours, np.load(folder / "outliers.npy")))
 

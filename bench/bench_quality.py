@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
-from harness import Report
+from harness import Report, fastest
 from numpy.typing import NDArray
 
 from tamis_kernels import perceptual, quality
@@ -57,7 +54,7 @@ def main() -> None:
             quality.measure(*perceptual.pack(some), values, sizes[: len(some)], backend="cpu")
 
     everything = np.concatenate([*(one.ravel() for one in pictures), *chroma])
-    once = min(_seconds(lambda: int(everything.view(np.uint64).max())) for _ in range(5))
+    once = fastest(lambda: int(everything.view(np.uint64).max()))
     report.time(
         f"{SHAPE[1]} x {SHAPE[0]} and {CHROMA} chroma",
         {
@@ -72,12 +69,6 @@ def main() -> None:
         limit=count / once,
         limit_note="reading the bytes once",
     )
-
-
-def _seconds(lane: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    lane()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

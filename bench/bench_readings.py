@@ -7,11 +7,7 @@ what was planted before a figure is printed.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,8 +15,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+from bench_flagging import quality_control
 from bench_memory import run
-from harness import machine
+from harness import Report
 from numpy.typing import NDArray
 
 from tamis_kernels.sensor import TESTS
@@ -40,15 +37,6 @@ SETTINGS = (
     "--set", "normalize.method=zscore",
     "--set", "near_duplicates.enabled=false",
 )  # fmt: skip
-CHILD = """
-import json, resource, sys, time
-import tamis
-start = time.perf_counter()
-found = tamis.quality_control(sys.argv[1], out=sys.argv[2], limits={"flat": 20.0})
-seconds, cpu = time.perf_counter() - start, time.process_time()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps([int(found.summary["readings"].sum()), seconds, cpu, peak]))
-"""
 
 
 def mixed(number: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -141,17 +129,16 @@ def check_flags(path: Path, length: int) -> dict[str, Any]:
     }
 
 
-def flagged(source: Path, folder: Path, length: int) -> dict[str, Any]:
+def flagged(report: Report, source: Path, folder: Path, length: int) -> dict[str, Any]:
     """Run and check `tamis.quality_control`."""
     out = folder / "flags.parquet"
-    ran = subprocess.run([sys.executable, "-c", CHILD, str(source), str(out)], check=True, capture_output=True, text=True)
-    count, seconds, cpu, peak = json.loads(ran.stdout)
+    count, seconds, cpu, peak = quality_control(source, out, flat=20.0)
     found = check_flags(out, length)
     names = ("sound", "outliers", "missing", "still", "jumps")
     told = {name: f"{found['told'][kind]} of {found['planted'][kind]}" for kind, name in enumerate(names) if kind != SOUND}
-    sure(found["every reading once"] and found["values as written"], f"{count} readings: each has one flag, and its value")
+    report.check(f"{count} readings: each has one flag, and its value", found["every reading once"] and found["values as written"])
     all_told = found["told"][1:] == found["planted"][1:]
-    sure(all_told and found["false"] <= MOST_FALSE * count, f"faults told: {told}, {found['false']} false alarms")
+    report.check(f"faults told: {told}, {found['false']} false alarms", all_told and found["false"] <= MOST_FALSE * count)
     size = out.stat().st_size
     print(
         f"{count:12,d} readings  tamis.quality_control {seconds:7.1f} s, {cpu:7.1f} s of processor time   "
@@ -162,7 +149,7 @@ def flagged(source: Path, folder: Path, length: int) -> dict[str, Any]:
     return {"lane": "quality_control", "readings": count, "seconds": seconds, "processor_seconds": cpu, "peak": peak, "size": size}
 
 
-def cleaned(source: Path, folder: Path, length: int) -> dict[str, Any]:
+def cleaned(report: Report, source: Path, folder: Path, length: int) -> dict[str, Any]:
     """Run and check `tamis clean`."""
     out = folder / "clean"
     peaks, manifest, seconds = run(source, out, *SETTINGS)
@@ -173,7 +160,7 @@ def cleaned(source: Path, folder: Path, length: int) -> dict[str, Any]:
     for sensor in range(SENSORS):
         kinds += np.bincount(planted(np.full(length, sensor), place, length), minlength=5)
     kept = count - int(kinds[A_HOLE])  # a row without a value is rejected
-    sure(counts["read"] == count and counts["kept"] == kept, f"{count} rows read, {kept} kept")
+    report.check(f"{count} rows read, {kept} kept", counts["read"] == count and counts["kept"] == kept)
     table, value = pl.scan_parquet(out / "clean" / "tables" / "*" / "*.parquet"), pl.col("value")
     got: Any = (
         table.select(pl.len(), value.null_count().alias("gone"), value.mean().alias("mean"), value.std().alias("std"))
@@ -182,8 +169,8 @@ def cleaned(source: Path, folder: Path, length: int) -> dict[str, Any]:
     )
     faults = int(kinds[AN_OUTLIER] + kinds[STANDS])
     few = faults <= got[1] <= faults + MOST_FALSE * count
-    sure(got[0] == kept and few, f"{got[1]} cells are null, for {faults} planted faults of values")
-    sure(abs(got[2]) < 1e-6 and abs(got[3] - 1) < 1e-3, f"normalised: mean {got[2]:.1e}, deviation {got[3]:.6f}")
+    report.check(f"{got[1]} cells are null, for {faults} planted faults of values", got[0] == kept and few)
+    report.check(f"normalised: mean {got[2]:.1e}, deviation {got[3]:.6f}", abs(got[2]) < 1e-6 and abs(got[3] - 1) < 1e-3)
     timing: Any = manifest["timing"]
     stages = ", ".join(f"{name} {spent:.1f}" for name, spent in timing["stages"].items())
     print(
@@ -194,30 +181,19 @@ def cleaned(source: Path, folder: Path, length: int) -> dict[str, Any]:
     return {"lane": "clean", "readings": count, "seconds": seconds, "first": peaks.parent, "worker": peaks.worker, **timing["stages"]}
 
 
-def sure(good: object, what: str) -> None:
-    """Stop at once when a result is wrong."""
-    if not good:
-        sys.exit(f"WRONG RESULT: {what}")
-    print(f"checked: {what}")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--millions", type=int, nargs="+", default=[10])
-    parser.add_argument("--quick", action="store_true", help="one million, to see that the benchmark works")
-    parser.add_argument("--only", choices=("quality_control", "clean"), nargs="+", default=["quality_control", "clean"])
-    parser.add_argument("--json", type=Path, help="append one JSON line per lane to this file")
-    arguments = parser.parse_args()
-    print("# readings of many sensors\n" + "  ".join(f"{key}={value}" for key, value in machine().items()))
-    for millions in [1] if arguments.quick else arguments.millions:
+    lanes = {"quality_control": flagged, "clean": cleaned}
+    report = Report.from_arguments(
+        "readings of many sensors",
+        millions={"type": int, "nargs": "+", "default": [10]},
+        only={"choices": lanes, "nargs": "+", "default": [*lanes]},
+    )
+    for millions in [1] if report.quick else report.options.millions:
         with tempfile.TemporaryDirectory(prefix="tamis-bench-") as name:
             folder = Path(name)
             length = write(folder / "source", millions)
-            for lane in arguments.only:
-                told = {"quality_control": flagged, "clean": cleaned}[lane](folder / "source", folder, length)
-                if arguments.json:
-                    with arguments.json.open("a") as file:
-                        file.write(json.dumps({"title": "readings", **told, "machine": machine()}) + "\n")
+            for lane in report.options.only:
+                report.write(lanes[lane](report, folder / "source", folder, length))
 
 
 if __name__ == "__main__":

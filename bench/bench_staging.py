@@ -1,12 +1,13 @@
 """The host's side of the CUDA path, measured without a GPU: copies into pinned memory, and what photos cost where the device takes no time.
 
 Ordinary memory stands for pinned memory, for a GPU's memory and for the link, which takes none of the time; kernels are not run.
+
+    PYTHONPATH=engine:kernels .venv-cuda/bin/python bench/bench_staging.py [--quick]     # after `make test-cuda`: it imports numba-cuda
 """
 
 from __future__ import annotations
 
 import ctypes
-import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from harness import Report
 from numba import set_num_threads
-from PIL import Image
+from pictures import jpegs
 
 from tamis.media.photos import describe_jpegs
 from tamis_kernels import jpeg, photos
@@ -98,8 +99,9 @@ def without_a_device() -> Callable[[NDArray[np.int64]], None]:
 
     replace: Any = setattr
     for module in (walks, hashes, figures):
-        replace(module, "launch", launch)
-    replace(hashes, "launch_blocks", lambda *_: None)
+        for name, stand_in in (("launch", launch), ("launch_blocks", lambda *_: None)):
+            if hasattr(module, name):
+                replace(module, name, stand_in)
     replace(photos, "implementation", lambda *_: chain)
     return lambda facts: known.__setitem__(slice(None), [facts])
 
@@ -148,19 +150,9 @@ def bench_copies(report: Report) -> None:
                 limit=moved(size), limit_note="C's memmove, measured here")  # fmt: skip
 
 
-def photo(seed: int) -> bytes:
-    """Return a JPEG file of about 100 KB."""
-    generator = np.random.default_rng(seed)
-    y, x = np.mgrid[0:768, 0:1024]
-    levels = 128 + 60 * np.sin(x / (20 + seed)) + 40 * np.sin(y / 13) + generator.normal(0, 6, (768, 1024))
-    target = io.BytesIO()
-    Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB").save(target, "JPEG", quality=72)
-    return target.getvalue()
-
-
 def bench_photos(report: Report, know: Callable[[NDArray[np.int64]], None]) -> None:
     """Whole files, and the first KB of each, which leaves what a file costs whatever its size."""
-    few, count = [photo(seed) for seed in range(8)], 40 if report.quick else 2_000
+    few, count = jpegs(np.random.default_rng(0), 8, 768, 1024, quality=72), 40 if report.quick else 2_000
     facts = np.zeros((len(few), FACTS), np.int64)
     cpu.walk_group(few, facts)
     know(np.tile(facts, (count, 1)))
@@ -168,7 +160,7 @@ def bench_photos(report: Report, know: Callable[[NDArray[np.int64]], None]) -> N
         (f"{count} photos of 100 KB", few * (count // 8)),
         (f"{count} photos cut to 1 KB", [data[:1024] for data in few] * (count // 8)),
     ):
-        check_photos(report, case, files)
+        check_photos(report, case, files, few[0])
         files = [bytes(memoryview(data)) for data in files]  # each lies in memory of its own
         lanes: dict[str, Lane] = {}
         for threads in THREADS:
@@ -179,7 +171,7 @@ def bench_photos(report: Report, know: Callable[[NDArray[np.int64]], None]) -> N
                     limit_note="their bytes by C's memmove, measured here")  # fmt: skip
 
 
-def check_photos(report: Report, case: str, files: list[bytes]) -> None:
+def check_photos(report: Report, case: str, files: list[bytes], first: bytes) -> None:
     from tamis_kernels.device import sent
     from tamis_kernels.jpeg.group import ends, filling
 
@@ -189,9 +181,9 @@ def check_photos(report: Report, case: str, files: list[bytes]) -> None:
     spans = pairwise(accumulate(map(len, files), initial=0))
     report.check(
         f"{case}: files come to lie end to end",
-        all(found[first:last].tobytes() == data for (first, last), data in zip(spans, files, strict=True)),
+        all(found[start:stop].tobytes() == data for (start, stop), data in zip(spans, files, strict=True)),
     )
-    told, whole = photos.describe(files), jpeg.walk_many([photo(0)], backend="cpu")[0]
+    told, whole = photos.describe(files), jpeg.walk(first, backend="cpu")
     report.check(f"{case}: walks are the CPU's but for the picture", told.walks[0][:-2] == whole[:-2] and told.seen.all())
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from harness import size_of
 from PIL import Image
 
 FILE_ROWS = 250_000
@@ -102,4 +103,4 @@ def write(kind: str, folder: Path, files: int) -> int:
     """Write a corpus into a new folder and return its bytes."""
     folder.mkdir(parents=True)
     WRITERS[kind](folder, files)
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return size_of(folder)

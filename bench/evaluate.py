@@ -24,7 +24,7 @@ import evaluate_sensors
 import evaluate_similarity
 import evaluate_windows
 from evaluate_common import Setting
-from harness import machine
+from harness import described, machine
 
 PARTS = {
     "corpus": evaluate_corpus.evaluate,
@@ -52,7 +52,7 @@ def main() -> None:
     if not arguments.data.is_dir():
         sys.exit(f"{arguments.data} is not a folder: --data must name the folder of the corpora")
     Setting(arguments.data, arguments.data).demand()
-    print("  ".join(f"{key}={value}" for key, value in machine().items()), end="\n\n")
+    print(described(machine()), end="\n\n")
     tables, begun = [], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tamis-evaluate-") as work:
         for name in arguments.only:

@@ -11,7 +11,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tamis.checks import integrity
+
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # where the damage is made
+
+HELD_BACK = frozenset(integrity.Options().reject)
+"""Grades of files that the check `integrity` rejects by default."""
 
 Cell = str | int | float
 

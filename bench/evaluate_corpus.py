@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 from evaluate_common import Setting, Table, link_or_copy
+from harness import size_of
 
 import tamis
 from tamis.sample import write_sample
@@ -31,7 +32,7 @@ def evaluate(setting: Setting) -> Iterator[Table]:
     totals = Table("Mixed corpus: records", ["kind", "read", "kept", "rejected"])
     totals.rows = [[kind, one["read"], one["kept"], one["rejected"]] for kind, one in counts["by_kind"].items()]
     totals.rows.append(["all", counts["read"], counts["kept"], counts["rejected"]])
-    size = sum(path.stat().st_size for path in corpus.rglob("*") if path.is_file())
+    size = size_of(corpus)
     totals.remarks.append(
         f"{size / 1e6:.0f} MB in {seconds:.1f} s with {setting.jobs} worker processes. read = kept + rejected, "
         "and clean/ holds as many rows and files as the books say are kept."

@@ -21,13 +21,14 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from evaluate_common import share
+from evaluate_common import HELD_BACK, share
+from harness import jpeg_files
 from PIL import Image, ImageDraw
 
 from damage import HELD_OUT, KINDS, WHOLE, damaged, effect, photo, pillow_loads, pixels, silenced
+from images import encoded
 from tamis.media import inspect
 
-HELD_BACK = {"damaged", "undecodable", "not_media", "bomb"}
 Judge = Callable[[bytes], bool]
 Restarts = dict[str, int]
 
@@ -88,21 +89,17 @@ def judges() -> dict[str, Judge]:
     return found
 
 
-def encoded(image: Image.Image, rng: np.random.Generator, restarts: Restarts) -> bytes:
-    target = io.BytesIO()
+def encoded_anew(image: Image.Image, rng: np.random.Generator, restarts: Restarts) -> bytes:
     quality, sampling = int(rng.integers(30, 99)), int(rng.integers(3))
-    image.save(target, "JPEG", quality=quality, subsampling=sampling, optimize=bool(rng.integers(2)), **restarts)
-    return target.getvalue()
+    return encoded(image, "JPEG", quality=quality, subsampling=sampling, optimize=bool(rng.integers(2)), **restarts)
 
 
 def restarted(data: bytes, restarts: Restarts) -> bytes:
     """Return a photo encoded anew with restart markers and its own tables; the photo itself where none are asked for."""
     if not any(restarts.values()):
         return data
-    target = io.BytesIO()
     with Image.open(io.BytesIO(data)) as image:
-        image.save(target, "JPEG", quality="keep", **restarts)
-    return target.getvalue()
+        return encoded(image, "JPEG", quality="keep", **restarts)
 
 
 def whole(data: bytes, rng: np.random.Generator, restarts: Restarts) -> dict[str, bytes]:
@@ -117,10 +114,10 @@ def whole(data: bytes, rng: np.random.Generator, restarts: Restarts) -> dict[str
     cut = image.crop((int(rng.integers(width // 4)), int(rng.integers(height // 4)), width, height))
     return {
         "photo": data,
-        "encoded anew": encoded(image, rng, restarts),
-        "bars": encoded(bars, rng, restarts),
-        "box": encoded(box, rng, restarts),
-        "cropped": encoded(cut, rng, restarts),
+        "encoded anew": encoded_anew(image, rng, restarts),
+        "bars": encoded_anew(bars, rng, restarts),
+        "box": encoded_anew(box, rng, restarts),
+        "cropped": encoded_anew(cut, rng, restarts),
     }
 
 
@@ -135,7 +132,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
     restarts = {"restart_marker_rows": arguments.restart_rows, "restart_marker_blocks": arguments.restart_blocks}
-    paths = sorted(path for path in arguments.photos.iterdir() if path.suffix.lower() in {".jpg", ".jpeg"})
+    paths = jpeg_files(arguments.photos)
     photos = [photo(restarted(path.read_bytes(), restarts)) for path in paths[:: max(1, len(paths) // arguments.count)][: arguments.count]]
     peers = {"tamis": ours} if arguments.alone else judges()
     rows: list[list[str | int | bool]] = []

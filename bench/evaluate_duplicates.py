@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance
 
 import tamis
+from images import encoded
 from tamis.media import inspect
 from tamis_kernels import components, hamming, perceptual
 
@@ -95,9 +95,7 @@ def _phash(path: Path) -> tuple[int, int]:
 
 
 def _jpeg(picture: Picture, quality: int = 90, **more: object) -> bytes:
-    target = io.BytesIO()
-    picture.save(target, "JPEG", quality=quality, **more)
-    return target.getvalue()
+    return encoded(picture, "JPEG", quality=quality, **more)
 
 
 def _cropped(part: float) -> Variant:

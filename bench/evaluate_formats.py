@@ -20,13 +20,13 @@ from typing import Any
 import av
 import numpy as np
 import soundfile
-from evaluate_common import Cell, Setting, Table, share
+from evaluate_common import HELD_BACK, Cell, Setting, Table, share
 from PIL import Image
 
 from damage import effect, pillow_loads, pixels, silenced
+from images import encoded
 from tamis.media import inspect
 
-HELD_BACK = {"damaged", "undecodable", "not_media", "bomb"}
 PICTURES: dict[str, tuple[str, dict[str, object]]] = {
     "PNG": ("PNG", {"compress_level": 4}),
     "GIF": ("GIF", {}),
@@ -132,10 +132,8 @@ def _pictures(setting: Setting) -> Table:
     for name, (format_name, options) in PICTURES.items():
         sums: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
         for number, path in enumerate(photos):
-            target = io.BytesIO()
             with Image.open(path) as photo:
-                photo.convert("RGB").reduce(2).save(target, format_name, **options)
-            whole = target.getvalue()
+                whole = encoded(photo.convert("RGB").reduce(2), format_name, **options)
             alarms += inspect(whole, name="a").grade in HELD_BACK
             shown = pixels(whole)
             assert shown is not None

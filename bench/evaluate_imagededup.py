@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from evaluate_common import Table, score_pairs
 from evaluate_duplicates import representatives
-from harness import environment, machine
+from harness import described, environment, machine
 
 import tamis
 from tamis_kernels import components
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, help="Python of an environment that has imagededup")
     arguments = parser.parse_args()
     root = arguments.data / "duplicate_images"
-    print("  ".join(f"{key}={value}" for key, value in machine().items()), f" {PEER}\n")
+    print(described(machine()), f" {PEER}\n")
     with (root / "truth.csv").open(newline="", encoding="utf-8") as file:
         truth = [row for row in csv.DictReader(file) if row["variant"] != "undecodable"]
     places = {row["path"]: place for place, row in enumerate(truth)}

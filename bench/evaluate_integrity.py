@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evaluate_common import Cell, Setting, Table, share
+from harness import jpeg_files
 
 import tamis
 from damage import KINDS, WHOLE, Effect, damaged, effect, photo, pillow_loads, pixels
@@ -77,7 +78,7 @@ def _known(setting: Setting) -> Iterator[Table]:
 
 
 def photo_files(setting: Setting) -> list[Path]:
-    files = sorted(path for path in setting.folder("photos").iterdir() if path.suffix.lower() in {".jpg", ".jpeg"})
+    files = jpeg_files(setting.folder("photos"))
     return files[:: len(files) // 30] if setting.quick else files
 
 

@@ -14,7 +14,6 @@ import csv
 import gzip
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from typing import Any
 import numpy as np
 from bench_peers import HERE, environment
 from evaluate_common import Table
-from harness import machine
+from harness import described, machine
 from numpy.typing import NDArray
 
 from tamis_kernels.sensor import Limits, quality
@@ -247,7 +246,6 @@ def _number(text: str) -> float:
 
 def theirs(given: list[Case]) -> dict[str, Flags | str]:
     """Return their flags of each case, or the message of the error that they raise."""
-    peers = Path(os.environ.get("TAMIS_BENCH_PEERS", HERE / ".peers"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plan = []
@@ -256,7 +254,7 @@ def theirs(given: list[Case]) -> dict[str, Flags | str]:
             plan.append([case.function, case.arguments])
         (folder / "cases.json").write_text(json.dumps(plan))
         subprocess.run(
-            [environment(peers, "ioos"), "-W", "ignore", str(HERE / "peer_lane.py"), "ioos_flags", name, "0"],
+            [environment("ioos"), "-W", "ignore", str(HERE / "peer_lane.py"), "ioos_flags", name, "0"],
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -291,7 +289,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder of the corpora, with `sensors` in it")
     arguments = parser.parse_args()
-    print("  ".join(f"{key}={value}" for key, value in machine().items()), end="\n\n")
+    print(described(machine()), end="\n\n")
     series = [*drawn(), *(stored(arguments.data / "sensors") if arguments.data else [])]
     series = [one for one in series if np.isfinite(one.value).sum() > 100]
     given = [case for one in series for case in cases(one)]

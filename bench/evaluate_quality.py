@@ -19,10 +19,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from evaluate_common import Table, share
+from harness import jpeg_files
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 import tamis
+from images import encoded
 from tamis.checks.quality import ISSUES, Options, measured
 from tamis.media import inspect
 
@@ -172,11 +174,9 @@ def print_thresholds(photos: list[Path]) -> None:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
         for change in ladders:
-            target = io.BytesIO()
-            changed = change(image)
-            changed.save(target, "JPEG", quality=95)
-            large.append(at_full_size(Image.open(io.BytesIO(target.getvalue())).convert("RGB")))
-            small.append(inspect(target.getvalue(), name="a.jpg"))
+            data = encoded(change(image), "JPEG", quality=95)
+            large.append(at_full_size(Image.open(io.BytesIO(data)).convert("RGB")))
+            small.append(inspect(data, name="a.jpg"))
     full, figures, options = np.array(large), measured(small, "cpu"), Options()
     rules = (
         ("dark", full[:, 0] < 0.32, figures["p99"], full[:, 0] * 255, -1, options.dark),
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--cleanvision", help="an interpreter that has cleanvision")
     parser.add_argument("--every", type=int, default=3, help="how many photos there are for each that is changed")
     chosen = parser.parse_args()
-    photos = sorted(path for path in chosen.photos.iterdir() if path.suffix.lower() in {".jpg", ".jpeg"})
+    photos = jpeg_files(chosen.photos)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "in")
         truth = write(folder, photos, chosen.every)

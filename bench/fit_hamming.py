@@ -16,7 +16,7 @@ from unittest import mock
 import numba
 import numpy as np
 from bench_hamming import corpus
-from harness import machine
+from harness import described, machine
 from numpy.typing import NDArray
 from scipy.optimize import nnls  # type: ignore[import-untyped]
 
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--grid", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    print("  ".join(f"{key}={value}" for key, value in machine().items()))
+    print(described(machine()))
     numba.set_num_threads(arguments.threads)
     for words, forms, limits in CASES:
         seconds(corpus(3_000, words), limits[0], forms, "index")  # compiles

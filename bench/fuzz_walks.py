@@ -23,8 +23,10 @@ import zipfile
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stderr, suppress
 from functools import partial
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
+
+from images import encoded
 
 os.environ["NUMBA_DISABLE_JIT"] = "1"
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "engine"))  # where whole files of every kind are made
@@ -84,9 +86,7 @@ def both_backends(data: bytes) -> None:
 def tiny_photos() -> list[bytes]:
     found = []
     for mode, restart in (("L", 0), ("RGB", 0), ("RGB", 1)):
-        target = BytesIO()
-        Image.fromarray(pixels(17, 24)).convert(mode).save(target, "JPEG", quality=30, restart_marker_blocks=restart)
-        found.append(target.getvalue())
+        found.append(encoded(Image.fromarray(pixels(17, 24)).convert(mode), "JPEG", quality=30, restart_marker_blocks=restart))
     return found
 
 

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 Lane = Callable[..., object]  # called without arguments; lambdas bind theirs by default values
 
@@ -58,18 +59,22 @@ class Report:
     json_path: Path | None = None
     quick: bool = False
     rows: list[Row] = field(default_factory=list)
+    options: argparse.Namespace = field(default_factory=argparse.Namespace)
 
     @classmethod
-    def from_arguments(cls, title: str) -> Report:
-        """Read `--quick` and `--json FILE` from the command line and print the machine."""
+    def from_arguments(cls, title: str, **options: dict[str, Any]) -> Report:
+        """Read `--quick`, `--json FILE` and a benchmark's own options from the command line, and print the machine.
+
+        An option's name comes with what `argparse` is to know of it; what is given is in `options`.
+        """
         parser = argparse.ArgumentParser(description=title)
         parser.add_argument("--quick", action="store_true", help="small inputs, to see that the benchmark works")
         parser.add_argument("--json", type=Path, help="append one JSON line per lane to this file")
+        for name, settings in options.items():
+            parser.add_argument(f"--{name}", **settings)
         arguments = parser.parse_args()
-        report = cls(title, arguments.json, arguments.quick)
-        print(f"# {title}")
-        print("  ".join(f"{key}={value}" for key, value in machine().items()))
-        return report
+        print(f"# {title}\n{described(machine())}")
+        return cls(title, arguments.json, arguments.quick, options=arguments)
 
     def check(self, what: str, good: object) -> None:
         """Stop at once when a result is wrong: a fast wrong answer is no figure."""
@@ -91,11 +96,11 @@ class Report:
         """Time lanes in turn; `work` is in `unit` per run, `limit` in unit per second. The first lane is ours; ratios are to it."""
         first: dict[str, float] = {}
         for name, lane in lanes.items():
-            first[name] = _seconds(lane)
+            first[name] = seconds_of(lane)
         seconds: dict[str, list[float]] = {name: [] for name in lanes}
         for _ in range(3 if self.quick else runs):
             for name, lane in lanes.items():
-                seconds[name].append(_seconds(lane))
+                seconds[name].append(seconds_of(lane))
         ours = next(iter(lanes))
         rows = {name: Row(case, name, unit, work, taken, limit, limit_note) for name, taken in seconds.items()}
         for name, row in rows.items():
@@ -106,17 +111,37 @@ class Report:
         if limit:
             print(f"{'':28s} limit: {limit:.4g} {unit}/s ({limit_note})")
         self.rows.extend(rows.values())
-        if self.json_path:
-            with self.json_path.open("a") as file:
-                for row in rows.values():
-                    file.write(json.dumps({"title": self.title, **asdict(row), "rate": row.rate, "machine": machine()}) + "\n")
+        for row in rows.values():
+            self.write({**asdict(row), "rate": row.rate})
         return rows
 
+    def write(self, figures: dict[str, Any]) -> None:
+        """Append figures, with the title and the machine, as a line to the file of `--json`."""
+        if self.json_path:
+            with self.json_path.open("a") as file:
+                file.write(json.dumps({"title": self.title, **figures, "machine": machine()}) + "\n")
 
-def _seconds(lane: Lane) -> float:
+
+def seconds_of(lane: Lane) -> float:
+    """Return how long a lane takes by the clock."""
     start = time.perf_counter()
     lane()
     return time.perf_counter() - start
+
+
+def fastest(lane: Lane, runs: int = 5) -> float:
+    """Return the seconds of the fastest of some runs."""
+    return min(seconds_of(lane) for _ in range(runs))
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of all files in a folder and those below it."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def jpeg_files(folder: Path) -> list[Path]:
+    """Return the JPEG files of a folder, by their names."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg"})
 
 
 def installed(package: str) -> str | None:
@@ -143,3 +168,8 @@ def machine() -> dict[str, str]:
         **{name: version for name in ("numpy", "numba", "polars", "pyarrow", "numba-cuda", "cupy-cuda13x") if (version := installed(name))},
         "commit": commit.stdout.strip() or "none",
     }
+
+
+def described(figures: dict[str, str]) -> str:
+    """Return what `machine` tells in a line."""
+    return "  ".join(f"{key}={value}" for key, value in figures.items())

@@ -29,7 +29,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for what they print")
     arguments = parser.parse_args()
     found = {path.stem.removeprefix("bench_"): path for path in sorted(HERE.glob("bench_*.py"))}
-    del found["cuda"]  # bench/gpu.sh runs it, where there is a GPU
+    for name in ("cuda", "staging"):  # bench/gpu.sh runs the one where there is a GPU; the other needs numba-cuda
+        del found[name]
     unknown = set(arguments.only) - found.keys()
     if unknown:
         sys.exit(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(found)}")

@@ -18,6 +18,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageFile
 
+from images import encoded
+
 BLOCK = 4096
 VISIBLE_LEVELS = 16  # of 255
 VISIBLE_SHARE = 0.001
@@ -133,9 +135,7 @@ def _html(_one: Photo, _other: Photo, rng: Random) -> bytes:
 
 
 def _as_png(one: Photo, _other: Photo, _rng: Random) -> bytes:
-    target = io.BytesIO()
-    Image.open(io.BytesIO(one.data)).save(target, "PNG", compress_level=1)
-    return target.getvalue()
+    return encoded(Image.open(io.BytesIO(one.data)), "PNG", compress_level=1)
 
 
 KINDS: dict[str, Callable[[Photo, Photo, Random], bytes]] = {

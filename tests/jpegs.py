@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from images import encoded
 from tamis_kernels import jpeg
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ def picture(
     y, x = np.mgrid[0:height, 0:width]
     levels = 128 + 60 * np.sin(x / 7)[..., None] + y[..., None] + rng.normal(0, 20, (height, width, 4))
     image = Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8), "CMYK").convert(mode)
-    target = io.BytesIO()
     options = {"subsampling": subsampling} if mode == "RGB" else {}
-    image.save(target, "JPEG", quality=quality, optimize=bool(optimize), restart_marker_blocks=restart, **options)
-    return target.getvalue()
+    return encoded(image, "JPEG", quality=quality, optimize=bool(optimize), restart_marker_blocks=restart, **options)
 
 
 @cache

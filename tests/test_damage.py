@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from damage import HELD_OUT, KINDS, WHOLE, Photo, damaged, effect, photo, pixels
+from images import encoded
 from tamis.media import inspect
 
 
@@ -16,9 +15,7 @@ def a_photo(seed: int) -> Photo:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:240, 0:320]
     levels = 120 + 60 * np.sin((x * (1 + seed) + y) / 37)[..., None] + rng.normal(0, 12, (240, 320, 3))
-    target = io.BytesIO()
-    Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(target, "JPEG", quality=92)
-    return photo(target.getvalue())
+    return photo(encoded(Image.fromarray(levels.clip(0, 255).astype(np.uint8)), "JPEG", quality=92))
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *HELD_OUT])

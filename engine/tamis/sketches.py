@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from tamis.errors import ColumnError
 from tamis.texts import SCHEMES, Scheme, signature_table
 from tamis_kernels import ArgumentError, minhash
+from tamis_kernels.arrays import check_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,9 +52,7 @@ class Signatures:
         if self.scheme not in SCHEMES:
             message = f"scheme must be one of {', '.join(SCHEMES)}, got {self.scheme!r}"
             raise ArgumentError(message)
-        if self.values.dtype != np.uint32 or self.values.ndim != 2:
-            message = f"values must be uint32[n, k], got {self.values.dtype}{list(self.values.shape)}"
-            raise ArgumentError(message)
+        check_array("values", self.values, np.uint32, ("n", "k"))
 
     @classmethod
     def of(

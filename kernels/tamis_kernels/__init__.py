@@ -3,10 +3,10 @@
 It needs numpy and numba only (and, for CUDA, cupy and numba-cuda), and never imports `tamis`, so that it runs on a bare GPU machine.
 
     operation/
-        __init__.py     the public function: checks arguments, allocates, picks the backend
+        __init__.py     the public function: checks arguments (`arrays.py`), allocates, picks the backend (`backend.py`)
         reference.py    plain NumPy and Python: the definition of right
         cpu.py          Numba, parallel, without the GIL
-        cuda.py         Numba and CuPy on a GPU; imported only when asked for, and not written yet for every operation
+        cuda.py         Numba and CuPy on a GPU; imported only when asked for
 """
 
 from tamis_kernels.backend import Backend, doctor, resolve, resolve_for_run

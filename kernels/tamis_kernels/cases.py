@@ -43,7 +43,9 @@ from tamis_kernels.random_jpeg import photo
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Values = NDArray[np.float64]
+    from tamis_kernels.types import Float64s, Int64s, Uint8s
+
+    Values = Float64s
 
 TEXT, ROW, WINDOW, SERIES = 1_800, 300, 60, 10_000
 SMALL = 1 << 14
@@ -181,7 +183,7 @@ def _components(random: np.random.Generator, size: int) -> Case:
     members = max(1, size // 16)
     left, right = random.integers(0, members, (2, members))
 
-    def joined(backend: Any) -> NDArray[np.int64]:
+    def joined(backend: Any) -> Int64s:
         parent = np.arange(members)
         components.union(parent, left, right, backend=backend)
         return parent
@@ -214,7 +216,7 @@ def _distances(random: np.random.Generator, size: int) -> Case:
     return Case(left.nbytes + right.nbytes, partial(hamming.distances, left, right))
 
 
-def _pictures(random: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _pictures(random: np.random.Generator, size: int) -> tuple[Uint8s, Int64s]:
     side = 8 if size < SMALL else 60
     many = max(1, size // side**2)
     return _whole(random, np.uint8, many * side**2), np.full((many, 2), side)
@@ -260,11 +262,11 @@ def _whole(random: np.random.Generator, dtype: type[np.unsignedinteger[Any]], *s
     return random.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
 
 
-def _letters(random: np.random.Generator, size: int) -> NDArray[np.uint8]:
+def _letters(random: np.random.Generator, size: int) -> Uint8s:
     return random.integers(ord("a"), ord("z"), size, np.uint8, endpoint=True)
 
 
-def _rows(size: int, each: int) -> NDArray[np.int64]:
+def _rows(size: int, each: int) -> Int64s:
     """Return where rows of so many entries begin, and where the last one ends."""
     return np.append(np.arange(0, size, each), size).astype(np.int64)
 

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 from numba import cuda
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s
 
 
 @cuda.jit(device=True)
-def row_of(offsets: NDArray[np.int64], place: int) -> int:
+def row_of(offsets: Int64s, place: int) -> int:
     """Return the row that a place belongs to: the last one that starts there or before, so that empty rows have none."""
     return int(row_between(offsets, place, 0, offsets.size - 1))
 
 
 @cuda.jit(device=True)
-def row_between(offsets: NDArray[np.int64], place: int, low: int, high: int) -> int:
+def row_between(offsets: Int64s, place: int, low: int, high: int) -> int:
     """Return the row that a place belongs to, one of those from `low` to `high`."""
     while low < high:
         middle = (low + high + 1) >> 1
@@ -30,7 +29,7 @@ def row_between(offsets: NDArray[np.int64], place: int, low: int, high: int) -> 
 
 
 @cuda.jit(device=True)
-def row_in_block(offsets: NDArray[np.int64], items: int, ends: NDArray[np.int64]) -> int:
+def row_in_block(offsets: Int64s, items: int, ends: Int64s) -> int:
     """Return the row that this thread's item belongs to, of as many as there are; for a thread beyond them the last one's.
 
     Two threads look for the rows that the block begins and ends in, and the others among these. So all threads of the block ask;
@@ -44,7 +43,7 @@ def row_in_block(offsets: NDArray[np.int64], items: int, ends: NDArray[np.int64]
 
 
 @cuda.jit(device=True)
-def first_row(offsets: NDArray[np.int64], place: int, more: int) -> int:
+def first_row(offsets: Int64s, place: int, more: int) -> int:
     """Return the first row that begins at a place or behind it, where each row takes `more` places than it has elements."""
     low, high = 0, offsets.size - 1
     while low < high:

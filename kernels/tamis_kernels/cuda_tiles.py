@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from numba import cuda
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s
 
 MATES = 8
 """Threads that bring their rows together; a block has a multiple of them."""
@@ -22,7 +21,7 @@ STRIDE = 8 * MATES
 
 
 @cuda.jit(device=True)
-def bring(values: Any, offsets: NDArray[np.int64], row: int, begin: int, tile: Any, thread: int, pitch: int, most: int) -> None:
+def bring(values: Any, offsets: Int64s, row: int, begin: int, tile: Any, thread: int, pitch: int, most: int) -> None:
     """Copy up to `most` values, from the given one on, of a thread's and its mates' rows to `pitch * thread` and theirs.
 
     `row` is the thread's own. Rows beyond the last are left out. A barrier must stand before it, and another one behind.

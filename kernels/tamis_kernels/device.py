@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Int64s
+
 THREADS = 256
 """Threads a block, where a thread has an item of its own and nothing is shared."""
 FLIGHTS = 3
@@ -191,7 +193,7 @@ def in_batches(work: Callable[[int, int], None], items: int, most: int) -> None:
     _halving(work, [*range(0, items, most), items])
 
 
-def in_sized_batches(work: Callable[[int, int], None], sizes: Sequence[int] | NDArray[np.int64]) -> None:
+def in_sized_batches(work: Callable[[int, int], None], sizes: Sequence[int] | Int64s) -> None:
     """Do what `in_batches` does, for batches of as many items as there is `room` for, or of one; `sizes` are those of `streamed`."""
     _halving(work, edges(sizes, room()))
 
@@ -285,7 +287,7 @@ def uniform(items: int, each: int) -> range:
 
 
 def streamed(
-    sizes: Sequence[int] | NDArray[np.int64],
+    sizes: Sequence[int] | Int64s,
     give: Callable[[int, int], Sequence[NDArray[Any]]],
     work: Callable[..., Sequence[Any]],
     take: Callable[[int, int], Sequence[NDArray[Any]]] = lambda _first, _last: (),
@@ -338,7 +340,7 @@ def streamed(
         land()
 
 
-def side_by_side(work: Callable[[int, int], None], sizes: Sequence[int] | NDArray[np.int64], most: int) -> None:
+def side_by_side(work: Callable[[int, int], None], sizes: Sequence[int] | Int64s, most: int) -> None:
     """Call `work(first, last)` for batches of items, `FLIGHTS` at a time: each on a thread of its own and, there, on a stream of its own.
 
     That is for work that asks the host between its steps, and so cannot be launched at once as `streamed` does it: while one batch waits

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Crossing = tuple["_Piece", list[tuple[NDArray[np.uint8], int]]]  # and where in the piece the bytes of each array lie
+    from tamis_kernels.types import Uint8s
+
+    Crossing = tuple["_Piece", list[tuple[Uint8s, int]]]  # and where in the piece the bytes of each array lie
 
 xp: Any = importlib.import_module("numpy" if simulated() else "cupy")
 
@@ -43,7 +45,7 @@ def pinned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     if simulated() or 0 in shape:
         return np.empty(shape, dtype)
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    empty: NDArray[np.uint8] = importlib.import_module("cupyx").empty_pinned(1 << (size - 1).bit_length(), np.uint8)
+    empty: Uint8s = importlib.import_module("cupyx").empty_pinned(1 << (size - 1).bit_length(), np.uint8)
     array: NDArray[Any] = empty[:size].view(dtype).reshape(shape)
     return array
 
@@ -85,7 +87,7 @@ def _next_piece() -> _Piece:
     return piece
 
 
-def sent(size: int, fill: Callable[[int, int, NDArray[np.uint8]], None]) -> Any:
+def sent(size: int, fill: Callable[[int, int, Uint8s], None]) -> Any:
     """Return so many bytes on the device, which `fill(begin, end, target)` writes on the host, piece after piece."""
     there = xp.empty(size, np.uint8)
     if not size:
@@ -179,9 +181,9 @@ def to_hosts(*pairs: tuple[Any, NDArray[Any]]) -> None:
         _land(*crossing)
 
 
-def _loads(pairs: Sequence[tuple[Any, NDArray[Any]]]) -> Iterator[list[tuple[NDArray[np.uint8], Any]]]:
+def _loads(pairs: Sequence[tuple[Any, NDArray[Any]]]) -> Iterator[list[tuple[Uint8s, Any]]]:
     """Yield the bytes of the host's arrays and the device's, cut and put together so that each load fits a piece."""
-    load: list[tuple[NDArray[np.uint8], Any]] = []
+    load: list[tuple[Uint8s, Any]] = []
     room = PIECE
     for array, out in pairs:
         target, there = out.reshape(-1).view(np.uint8), xp.ascontiguousarray(array).reshape(-1).view(np.uint8)
@@ -197,7 +199,7 @@ def _loads(pairs: Sequence[tuple[Any, NDArray[Any]]]) -> Iterator[list[tuple[NDA
         yield load
 
 
-def _land(piece: _Piece, targets: Sequence[tuple[NDArray[np.uint8], int]]) -> None:
+def _land(piece: _Piece, targets: Sequence[tuple[Uint8s, int]]) -> None:
     piece.ready()
     for target, place in targets:
         copied(target, piece.memory[place : place + target.size])

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Int64s, Uint8s
+
 LEAST_WORK = 1 << 16  # units of work, some nanoseconds each, that repay a thread's start
 RUNS_PER_THREAD = 4  # so that one slow run does not keep all others waiting
 
@@ -30,12 +32,12 @@ LEAST_COPY = 1 << 21
 STEP = 1 << 20  # bytes that are copied by one thread in any case
 
 
-def work_of_copies(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+def work_of_copies(sizes: Int64s) -> Int64s:
     """Return, for `for_rows`, the cost of copying the bytes before each row, of which there are so many."""
     return sizes // (LEAST_COPY // LEAST_WORK)
 
 
-def for_rows(kernel: Callable[..., None], work: NDArray[np.int64], *arguments: object) -> None:
+def for_rows(kernel: Callable[..., None], work: Int64s, *arguments: object) -> None:
     """Call `kernel(first, last, *arguments)` for runs of rows of about equal work; at most `numba.get_num_threads()` at a time.
 
     Parameters
@@ -73,7 +75,7 @@ def alike(source: Any, target: NDArray[Any]) -> bool:
     return bool(source.dtype == target.dtype and source.shape == target.shape and target.flags.c_contiguous)
 
 
-def _copy_steps(first: int, last: int, target: NDArray[np.uint8], source: NDArray[np.uint8]) -> None:
+def _copy_steps(first: int, last: int, target: Uint8s, source: Uint8s) -> None:
     span = slice(first * STEP, last * STEP)
     np.copyto(target[span], source[span])  # without Python's lock
 

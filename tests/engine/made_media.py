@@ -15,6 +15,8 @@ import numpy as np
 import soundfile
 from PIL import Image
 
+from images import encoded
+
 RATE = 44_100
 
 
@@ -28,12 +30,10 @@ def pixels(height: int, width: int, seed: int = 0) -> np.ndarray[Any, np.dtype[n
 @cache
 def picture(format_name: str, frames: int = 1, **options: Any) -> bytes:
     """Return a picture of 40 x 48 pixels, or an animation."""
-    target = io.BytesIO()
     first, *more = [Image.fromarray(pixels(40, 48, seed)) for seed in range(frames)]
     if more:
         options |= {"save_all": True, "append_images": more, "duration": 40}
-    first.save(target, format_name, **options)
-    return target.getvalue()
+    return encoded(first, format_name, **options)
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from made_media import PAGE, WHOLE, box, changed_page, film, picture, put, riff, sound, tiff
 from PIL import Image
 
+from images import encoded
 from tamis.media import Inspection, Limits, inspect
 
 
@@ -166,16 +166,13 @@ def test_codes_of_lzw_stand_for_the_bytes_of_a_strip(codes: list[int], reason: s
 
 def test_codes_of_lzw_grow_to_twelve_bits_and_a_full_table_is_no_fault() -> None:
     shades = np.random.default_rng(1).integers(0, 256, (97, 103, 3)).astype(np.uint8)
-    target = io.BytesIO()
-    Image.fromarray(shades).save(target, "TIFF", compression="tiff_lzw")
-    assert verdict(target.getvalue()) == ("ok", "")
+    assert verdict(encoded(Image.fromarray(shades), "TIFF", compression="tiff_lzw")) == ("ok", "")
     assert judge(lzw([256, *range(100, 112), 257], old=True)).reason == ""
 
 
 def test_flipped_bits_in_lzw_are_told_by_the_length_of_what_they_make() -> None:
-    target = io.BytesIO()
-    Image.fromarray(np.add.outer(np.arange(160), np.arange(200)).astype(np.uint8)).save(target, "TIFF", compression="tiff_lzw")
-    data, rng = target.getvalue(), np.random.default_rng(4)
+    shades = Image.fromarray(np.add.outer(np.arange(160), np.arange(200)).astype(np.uint8))
+    data, rng = encoded(shades, "TIFF", compression="tiff_lzw"), np.random.default_rng(4)
     bits = rng.integers(8 * 8, 8 * 5_000, 200).tolist()
     found = sum(verdict(put(data, bit // 8, bytes([data[bit // 8] ^ 1 << bit % 8])))[0] == "damaged" for bit in bits)
     assert found > 90

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from PIL import Image
 from running import balanced, call, started
 
 import tamis
+from images import encoded
 from tamis.errors import ColumnError, OutputError, SourceError
 from tamis.pipeline.folder import prepared
 from tamis.progress import Silent
@@ -32,9 +32,7 @@ OUTSIDE = Path(__file__)
 def photo(seed: int) -> bytes:
     """Return a small JPEG of soft shapes, so that every seed is another picture."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
-    target = BytesIO()
-    Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC).save(target, "JPEG")
-    return target.getvalue()
+    return encoded(Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC), "JPEG")
 
 
 @pytest.fixture

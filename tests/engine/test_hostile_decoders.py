@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 from running import balanced
 
 import tamis
+from images import encoded
 
 # Every interpreter that finds this on its path has an image library that meets these words in a file with a misdeed.
 LIBRARY = """
@@ -43,15 +43,11 @@ def picture(seed: int) -> Image.Image:
 
 
 def gif(seed: int, comment: bytes) -> bytes:
-    target = io.BytesIO()
-    picture(seed).save(target, "GIF", comment=comment)
-    return target.getvalue()
+    return encoded(picture(seed), "GIF", comment=comment)
 
 
 def claiming_jpeg() -> bytes:
-    target = io.BytesIO()
-    picture(8).save(target, "JPEG")
-    data = target.getvalue()
+    data = encoded(picture(8), "JPEG")
     frame = data.index(b"\xff\xc0")
     return data[: frame + 5] + struct.pack(">HH", 65_000, 65_000) + data[frame + 9 :]
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import tamis
+from images import encoded
 from tamis.errors import RecipeError
 from tamis.media import Limits, inspect
 from tamis_kernels import perceptual
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
 def png(seed: int, size: tuple[int, int] = (320, 240)) -> bytes:
     values = np.random.default_rng(seed).integers(0, 256, (24, 32, 3)).astype(np.uint8)
-    target = io.BytesIO()
-    Image.fromarray(values).resize(size, Image.Resampling.BICUBIC).save(target, "PNG")
-    return target.getvalue()
+    return encoded(Image.fromarray(values).resize(size, Image.Resampling.BICUBIC), "PNG")
 
 
 def words(frame: pl.DataFrame) -> np.ndarray:

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from images import encoded
 from tamis.media import GRADES, Inspection, Limits, inspect, sniff
 from tamis.media.sniff import extension_disagrees
 from tamis_kernels import perceptual
@@ -40,12 +41,6 @@ def scene(height: int = 300, width: int = 400, seed: int = 0) -> NDArray[np.uint
         channels.append(128 + waves + rng.normal(0, 6, (height, width)))
     colours: NDArray[np.uint8] = np.clip(np.stack(channels, axis=-1), 0, 255).astype(np.uint8)
     return colours
-
-
-def encoded(image: Image.Image, format_name: str, **options: Any) -> bytes:
-    target = io.BytesIO()
-    image.save(target, format_name, **options)
-    return target.getvalue()
 
 
 @cache
@@ -160,15 +155,13 @@ def test_every_frame_is_counted(format_name: str) -> None:
     assert (judge(animation(format_name)).grade, judge(animation(format_name)).frames) == ("ok", 4)
 
 
-@pytest.mark.parametrize("options", [{"format": "PNG"}, {"format": "GIF"}, {"format": "JPEG"}, {"format": "JPEG", "progressive": True}])
+@pytest.mark.parametrize("options", [{"form": "PNG"}, {"form": "GIF"}, {"form": "JPEG"}, {"form": "JPEG", "progressive": True}])
 def test_chroma_tells_grey_stored_in_colour_from_colour(options: dict[str, Any]) -> None:
     coloured = Image.fromarray(scene())
     grey = coloured.convert("L").convert("RGB")
     spread = []
     for image in (coloured, grey):
-        target = io.BytesIO()
-        image.save(target, **options)
-        report = judge(target.getvalue())
+        report = judge(encoded(image, **options))
         assert report.chroma is not None
         spread.append(np.abs(report.chroma.astype(int) - 128).max())
     assert spread[0] > 20

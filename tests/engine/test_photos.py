@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from made_media import pixels
 from PIL import Image
 
 import tamis
+from images import encoded
 from tamis.checks.near_pictures import hash_pictures
 from tamis.checks.quality import measured
 from tamis.media import Inspection, inspect, see_jpegs
@@ -18,19 +18,15 @@ from tamis.media.photos import describe_jpegs
 
 
 def photo(height: int = 256, width: int = 299, mode: str = "RGB", orientation: int = 1, seed: int = 0, **options: Any) -> bytes:
-    target = io.BytesIO()
     exif = Image.Exif()
     if orientation != 1:
         exif[0x0112] = orientation
-    Image.fromarray(pixels(height, width, seed)).convert(mode).save(target, "JPEG", exif=exif, **options)
-    return target.getvalue()
+    return encoded(Image.fromarray(pixels(height, width, seed)).convert(mode), "JPEG", exif=exif, **options)
 
 
 def second_is_finest() -> bytes:
     """Return a flat picture whose second component is sampled the most finely: as many blocks an MCU as in the usual order."""
-    target = io.BytesIO()
-    Image.new("RGB", (299, 256), (128, 128, 128)).save(target, "JPEG", subsampling=2)
-    changed = bytearray(target.getvalue())
+    changed = bytearray(encoded(Image.new("RGB", (299, 256), (128, 128, 128)), "JPEG", subsampling=2))
     at = changed.index(b"\xff\xc0") + 4
     changed[at + 7], changed[at + 10] = 0x11, 0x22
     return bytes(changed)

@@ -129,5 +129,5 @@ def test_what_datasketch_does_not_know_is_refused() -> None:
 def test_what_are_no_signatures_is_refused() -> None:
     with pytest.raises(ArgumentError, match="scheme must be one of"):
         tamis.Signatures(np.zeros((1, 2), np.uint32), "legacy", 1)  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match=r"uint32\[n, k\]"):
+    with pytest.raises(ArgumentError, match=r"uint32 of shape \(n, k\)"):
         tamis.Signatures(np.zeros(2, np.uint32), "fss", 1)

@@ -148,6 +148,7 @@ def test_a_run_normalises_windows_and_saves_how(per: Any, tmp_path: Path) -> Non
         (lambda: WindowNormalizer().fit(pl.DataFrame({"a": [1.0]})), ColumnError, "'a' is Float64, which holds no windows"),
         (lambda: WindowNormalizer("position").fit(frame_of([[1.0], [1.0, 2.0]]).select("signal")), ColumnError, "windows of 1, 2 samples"),
         (lambda: WindowNormalizer().transform(pl.DataFrame()), ArgumentError, "not fitted yet"),
+        (lambda: WindowNormalizer().to_dict(), ArgumentError, "not fitted yet"),
         (
             lambda: WindowNormalizer().fit(pl.DataFrame()).transform(frame_of([[1.0]]).select("signal")),
             ColumnError,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ import numpy as np
 import polars as pl
 from PIL import Image
 from running import outputs
+
+from images import encoded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,9 +66,7 @@ def large(random: np.random.Generator) -> Image.Image:
 
 def jpeg(picture: Image.Image, quality: int) -> bytes:
     """Return the picture as JPEG."""
-    target = io.BytesIO()
-    picture.save(target, "JPEG", quality=quality)
-    return target.getvalue()
+    return encoded(picture, "JPEG", quality=quality)
 
 
 SETTINGS: dict[str, Any] = {

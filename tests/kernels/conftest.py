@@ -41,54 +41,33 @@ def texts_at_block_ends() -> list[bytes]:
 @pytest.fixture(autouse=True)
 def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the simulator a thread is one of Python's, so that blocks are small there, and small inputs span several of them."""
-    if simulated():
-        from tamis_kernels import cuda_tiles, device
-        from tamis_kernels.affine import cuda as affine_cuda
-        from tamis_kernels.fss import cuda as fss_cuda
-        from tamis_kernels.hamming import cuda as hamming_cuda
-        from tamis_kernels.histogram import cuda as histogram_cuda
-        from tamis_kernels.jaccard import cuda as jaccard_cuda
-        from tamis_kernels.jpeg import cuda as jpeg_cuda
-        from tamis_kernels.jpeg import cuda_seam, cuda_together
-        from tamis_kernels.minhash import cuda as minhash_cuda
-        from tamis_kernels.moments import cuda as moments_cuda
-        from tamis_kernels.moments import cuda_limbs
-        from tamis_kernels.perceptual import cuda as perceptual_cuda
-        from tamis_kernels.png import cuda as png_cuda
-        from tamis_kernels.quality import cuda as quality_cuda
-        from tamis_kernels.quantiles import cuda as quantiles_cuda
-        from tamis_kernels.sensor import cuda as sensor_cuda
-        from tamis_kernels.sensor import cuda_stretches
-        from tamis_kernels.symbols import cuda as symbols_cuda
-        from tamis_kernels.viterbi import cuda as viterbi_cuda
-        from tamis_kernels.windows import cuda as windows_cuda
-        from tamis_kernels.xxh3 import cuda as xxh3_cuda
-
-        sizes = {
-            device: {"THREADS": 16, "BATCH": 4096},
-            fss_cuda: {"THREADS": 4, "DOUBLINGS": 2, "PLACES": 40, "ROW_PLACES": 9, "LONG": 30, "TILE": 8, "STRIP": 6, "LIST": 7},
-            affine_cuda: {"THREADS": 16, "ITEMS": 40},
-            histogram_cuda: {"THREADS": 8, "BLOCKS": 2, "MOST_HELD": 40},
-            moments_cuda: {"STRIPS": 7, "THREADS": 4},
-            cuda_limbs: {"LANES": 2},
-            perceptual_cuda: {"THREADS": 16, "SMALL_THREADS": 8, "PICTURES": 2},
-            png_cuda: {"THREADS": 3, "CHUNK": 5},
-            quality_cuda: {"PICTURES": 2, "THREADS": 12},
-            quantiles_cuda: {"ITEMS": 5},
-            viterbi_cuda: {"THREADS": 3, "TILE": 8},
-            cuda_tiles: {"MATES": 2},
-            windows_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
-            symbols_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
-            xxh3_cuda: {"THREADS": 4, "RECORDS": 2, "NEAR": 90},
-            sensor_cuda: {"STRETCH": 6, "THREADS": 4, "LAPS": 3},
-            cuda_stretches: {"MATES": 2, "THREADS": 4, "HELD": 4, "PITCH": 5},
-            hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
-            jpeg_cuda: {"BATCH": 450_000, "GAP": 100, "THREADS": 2, "MATES": 4, "ROWS": 3},
-            cuda_together: {"MATES": 4},
-            cuda_seam: {"ROWS": 3},
-            jaccard_cuda: {"WARP": 2, "WARPS": 2},
-            minhash_cuda: {"THREADS": 4, "PLACES": 40, "TILE": 16},
-        }
-        for module, values in sizes.items():
-            for name, value in values.items():
-                monkeypatch.setattr(module, name, value)
+    if not simulated():
+        return
+    sizes = {
+        "device": {"THREADS": 16, "BATCH": 4096},
+        "fss.cuda": {"THREADS": 4, "DOUBLINGS": 2, "PLACES": 40, "ROW_PLACES": 9, "LONG": 30, "TILE": 8, "STRIP": 6, "LIST": 7},
+        "affine.cuda": {"THREADS": 16, "ITEMS": 40},
+        "histogram.cuda": {"THREADS": 8, "BLOCKS": 2, "MOST_HELD": 40},
+        "moments.cuda": {"STRIPS": 7, "THREADS": 4},
+        "moments.cuda_limbs": {"LANES": 2},
+        "perceptual.cuda": {"THREADS": 16, "SMALL_THREADS": 8, "PICTURES": 2},
+        "png.cuda": {"THREADS": 3, "CHUNK": 5},
+        "quality.cuda": {"PICTURES": 2, "THREADS": 12},
+        "quantiles.cuda": {"ITEMS": 5},
+        "viterbi.cuda": {"THREADS": 3, "TILE": 8},
+        "cuda_tiles": {"MATES": 2},
+        "windows.cuda": {"THREADS": 4, "HELD": 5, "PITCH": 6},
+        "symbols.cuda": {"THREADS": 4, "HELD": 5, "PITCH": 6},
+        "xxh3.cuda": {"THREADS": 4, "RECORDS": 2, "NEAR": 90},
+        "sensor.cuda": {"STRETCH": 6, "THREADS": 4, "LAPS": 3},
+        "sensor.cuda_stretches": {"MATES": 2, "THREADS": 4, "HELD": 4, "PITCH": 5},
+        "hamming.cuda": {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
+        "jpeg.cuda": {"BATCH": 450_000, "GAP": 100, "THREADS": 2, "MATES": 4, "ROWS": 3},
+        "jpeg.cuda_together": {"MATES": 4},
+        "jpeg.cuda_seam": {"ROWS": 3},
+        "jaccard.cuda": {"WARP": 2, "WARPS": 2},
+        "minhash.cuda": {"THREADS": 4, "PLACES": 40, "TILE": 16},
+    }
+    for module, values in sizes.items():
+        for name, value in values.items():
+            monkeypatch.setattr(f"tamis_kernels.{module}.{name}", value)

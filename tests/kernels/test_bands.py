@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS, COMPILED
+from backends import BACKENDS, COMPILED, assert_like_reference
 from tamis_kernels import ArgumentError
 from tamis_kernels.bands import keys, optimal
 from tamis_kernels.bands.reference import splitmix64
@@ -38,8 +38,7 @@ def test_golden_keys_never_change(backend: BackendName) -> None:
 def test_keys_equal_the_reference(backend: BackendName, n: int, bands: int, rows: int, spare: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     table = generator.integers(0, 2**32, (n, bands * rows + spare), dtype=np.uint32)
-    want = keys(table, bands=bands, rows=rows, backend="reference")
-    np.testing.assert_array_equal(keys(table, bands=bands, rows=rows, backend=backend), want)
+    assert_like_reference(backend, keys, table, bands=bands, rows=rows)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

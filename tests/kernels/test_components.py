@@ -71,7 +71,7 @@ def test_no_members_and_no_edges(backend: BackendName) -> None:
     [
         ([0], [3], "members 0 … 2, got 0 … 3"),
         ([-1], [0], "members 0 … 2, got -1 … 0"),
-        ([0, 1], [2], "left and right must be int64"),
+        ([0, 1], [2], r"right must be int64 of shape \(2,\), got int64 of shape \(1,\)"),
     ],
 )
 def test_unfit_edges_are_refused(left: list[int], right: list[int], message: str) -> None:

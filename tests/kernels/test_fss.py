@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS, COMPILED, at_most
+from backends import BACKENDS, COMPILED, arrow, assert_like_reference, at_most
 from tamis_kernels import ArgumentError, minhash
 from tamis_kernels.fss import EMPTY_SLOT, merge, mixes, signatures, text_signatures, token_signatures
 from tamis_kernels.ngram_keys import keys, token_keys
@@ -80,8 +80,7 @@ def test_signatures_equal_the_reference(backend: BackendName, sizes: list[int], 
     rows = np.cumsum([0, *(at_most(size, 60) for size in sizes)])
     drawn = np.random.default_rng(len(sizes)).integers(0, spread, rows[-1], np.uint64)
     elements: NDArray[Any] = drawn * np.uint64(2**31 + 1) if wide else drawn.astype(np.uint32)
-    found, wanted = (signatures(elements, rows, num_perm=num_perm, seed=seed, backend=each) for each in (backend, "reference"))
-    np.testing.assert_array_equal(found, wanted)
+    assert_like_reference(backend, signatures, elements, rows, num_perm=num_perm, seed=seed)
 
 
 @pytest.mark.parametrize("backend", COMPILED)
@@ -92,8 +91,7 @@ def test_records_of_all_lengths_side_by_side_equal_the_reference(backend: Backen
     sizes = [0, 0, 1, 2, 31, 32, 33, 0, 127, 128, 129, 255, 256, 257, 700, 8191, 8192, 8193, 0, 20_000, 0, 1, 0]  # a warp's, and parts
     rows, num_perm = np.cumsum([0, *(at_most(size, 70) for size in sizes)]), at_most(num_perm, 30)
     elements = np.random.default_rng(distinct).integers(0, distinct, rows[-1]).astype(dtype)
-    found, wanted = (signatures(elements, rows, num_perm=num_perm, backend=each) for each in (backend, "reference"))
-    np.testing.assert_array_equal(found, wanted)
+    assert_like_reference(backend, signatures, elements, rows, num_perm=num_perm)
 
 
 @pytest.mark.parametrize("backend", COMPILED)
@@ -101,15 +99,14 @@ def test_records_of_all_lengths_side_by_side_equal_the_reference(backend: Backen
 def test_many_records_of_one_length_equal_the_reference(backend: BackendName, size: int) -> None:
     size, count = at_most(size, 35), at_most(100 if size < 9000 else 3, 10)
     elements = np.random.default_rng(size).integers(0, 2**64, size * count, np.uint64)
-    found, wanted = (signatures(elements, np.arange(count + 1) * size, num_perm=32, backend=each) for each in (backend, "reference"))
-    np.testing.assert_array_equal(found, wanted)
+    assert_like_reference(backend, signatures, elements, np.arange(count + 1) * size, num_perm=32)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("unit", UNITS)
 @given(rows=st.lists(st.one_of(st.binary(max_size=80), st.text(max_size=50).map(str.encode)), max_size=6), ngram=st.integers(1, 9))
 def test_texts_have_the_signatures_of_their_ngram_keys(backend: BackendName, unit: Unit, rows: list[bytes], ngram: int) -> None:
-    data, offsets = np.frombuffer(b"".join(rows), np.uint8), np.cumsum([0, *map(len, rows)])
+    data, offsets = arrow(rows)
     arguments: dict[str, Any] = {"validity": np.arange(len(rows)) != 1, "unit": unit, "ngram": ngram}
     wanted = signatures(*keys(data, offsets, backend="cpu", **arguments), num_perm=16, backend="cpu")
     np.testing.assert_array_equal(text_signatures(data, offsets, num_perm=16, backend=backend, **arguments), wanted)
@@ -131,7 +128,7 @@ def test_texts_longer_than_what_is_held_are_read_again_round_by_round(held: int,
 @given(rows=st.lists(st.lists(st.binary(max_size=20), max_size=40), max_size=5))
 def test_rows_of_tokens_have_the_signatures_of_their_keys(backend: BackendName, rows: list[list[bytes]]) -> None:
     tokens = [token for row in rows for token in row]
-    data, offsets = np.frombuffer(b"".join(tokens), np.uint8), np.cumsum([0, *map(len, tokens)])
+    data, offsets = arrow(tokens)
     starts = np.cumsum([0, *map(len, rows)])
     wanted = signatures(token_keys(data, offsets), starts, num_perm=16, backend="cpu")
     np.testing.assert_array_equal(token_signatures(data, offsets, starts, num_perm=16, backend=backend), wanted)
@@ -141,8 +138,7 @@ def test_rows_of_tokens_have_the_signatures_of_their_keys(backend: BackendName, 
 def test_texts_longer_than_a_block_equal_the_reference(backend: BackendName) -> None:
     text = " ".join(f"wört{i}" for i in range(1500)).encode()[: at_most(20_000, 300)]
     data, offsets = np.frombuffer(b"ab" + text + text[:200], np.uint8), np.cumsum([0, 2, len(text), 200])
-    found, wanted = (text_signatures(data, offsets, num_perm=33, backend=each) for each in (backend, "reference"))
-    np.testing.assert_array_equal(found, wanted)
+    assert_like_reference(backend, text_signatures, data, offsets, num_perm=33)
 
 
 @given(left=st.lists(st.integers(0, 2**64 - 1)), right=st.lists(st.integers(0, 2**64 - 1)), chance=st.randoms())

@@ -219,7 +219,7 @@ def test_an_index_of_any_size_fits_the_grid(monkeypatch: pytest.MonkeyPatch, wor
 
 def test_wrong_arguments_are_refused() -> None:
     hashes = np.zeros((3, 4), np.uint64)
-    with pytest.raises(ArgumentError, match="same shape"):
+    with pytest.raises(ArgumentError, match=r"right must be uint64 of shape \(3, 4\), got uint64 of shape \(2, 4\)"):
         hamming.distances(hashes, hashes[:2])
     with pytest.raises(ArgumentError, match="got int64"):
         hamming.distances(hashes.astype(np.int64), hashes.astype(np.int64))

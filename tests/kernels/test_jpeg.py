@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backends import CUDA, at_most
+from images import encoded
 from jpegs import FAULTY, ODD, changed, in_scans, picture, pictures, scan_start, segment, told
 from tamis_kernels import jpeg, threads
 from tamis_kernels.jpeg import group, layout
@@ -40,11 +41,9 @@ def test_whole_files_are_whole_and_their_picture_is_that_of_libjpeg(backend: Bac
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_chroma_is_that_of_three_components_and_without_colour_where_grey_is_stored_as_colour(backend: BackendName) -> None:
-    target = io.BytesIO()
-    Image.open(io.BytesIO(picture(40, 33, "L"))).convert("RGB").save(target, "JPEG", subsampling=2)
-    coloured, grey, one, four = jpeg.walk_many(
-        [picture(40, 33), target.getvalue(), picture(40, 33, "L"), picture(40, 33, "CMYK")], backend=backend
-    )
+    in_colour = encoded(Image.open(io.BytesIO(picture(40, 33, "L"))).convert("RGB"), "JPEG", subsampling=2)
+    files = [picture(40, 33), in_colour, picture(40, 33, "L"), picture(40, 33, "CMYK")]
+    coloured, grey, one, four = jpeg.walk_many(files, backend=backend)
     for walk in (coloured, grey):
         assert [plane.shape for plane in walk.planes] == [(5, 5), (3, 3), (3, 3)]
         np.testing.assert_array_equal(walk.chroma, np.concatenate([plane.ravel() for plane in walk.planes[1:]]))

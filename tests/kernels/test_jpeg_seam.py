@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from functools import cache
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 from backends import CUDA
+from images import encoded
 from jpegs import drawn, told
 from tamis_kernels import jpeg
 
@@ -87,11 +87,9 @@ def smooth(width: int = 480, height: int = 96, subsampling: int = 0, mode: str =
     y, x = np.mgrid[0:height, 0:width]
     rng = np.random.default_rng(5)
     waves = [120 + 30 * np.sin(x / 31 + one) + 30 * np.cos(y / 27 - one) + rng.normal(0, 3, x.shape) for one in range(3)]
-    target = io.BytesIO()
     image = Image.fromarray(np.stack(waves, axis=2).astype(np.uint8)).convert(mode)
     options = {"subsampling": subsampling} if mode == "RGB" else {}
-    image.save(target, "JPEG", quality=quality, restart_marker_rows=restart_rows, **options)
-    return target.getvalue()
+    return encoded(image, "JPEG", quality=quality, restart_marker_rows=restart_rows, **options)
 
 
 def shifts(data: bytes, *, seed: int, count: int) -> list[bytes]:
@@ -154,9 +152,8 @@ def test_a_bar_drawn_in_the_grid_of_blocks_is_no_seam(step: int) -> None:
     levels[64:72, 40:] = 140  # plain, to the right border
     levels[88:96, 40:64] = 30  # to the end of an interval of 8 MCUs
     levels[104:112, 40:104] += np.repeat(np.array([50, 2, 1, 44], np.uint8), 16)  # of two levels, half of them too small
-    target = io.BytesIO()
-    Image.fromarray(levels).save(target, "JPEG", quality=95, restart_marker_blocks=step)
-    own, defined = (jpeg.walk(target.getvalue(), backend=backend) for backend in ("cpu", "reference"))
+    data = encoded(Image.fromarray(levels), "JPEG", quality=95, restart_marker_blocks=step)
+    own, defined = (jpeg.walk(data, backend=backend) for backend in ("cpu", "reference"))
     assert own.fault == "none"
     assert own.interval == step
     assert told(own) == told(defined)
@@ -169,9 +166,7 @@ def test_a_picture_with_bars_frames_and_steps_has_no_seam() -> None:
         levels[step:] = 140  # a straight line
         levels[64:, :step] = 30  # a box
         levels[96:, 80:] = 200
-        target = io.BytesIO()
-        Image.fromarray(levels).save(target, "JPEG", quality=95)
-        drawn.append(target.getvalue())
+        drawn.append(encoded(Image.fromarray(levels), "JPEG", quality=95))
     for walk in jpeg.walk_many(drawn, backend="cpu"):
         assert walk.fault == "none"
     assert [told(walk) for walk in jpeg.walk_many(drawn, backend="cpu")] == [

@@ -10,7 +10,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS, COMPILED, at_most
+from backends import BACKENDS, COMPILED, arrow, assert_like_reference, at_most
 from tamis_kernels import ArgumentError
 from tamis_kernels.minhash import EMPTY_SLOT, merge, permutations, signatures, text_signatures
 from tamis_kernels.ngrams import Unit, hashes
@@ -39,13 +39,9 @@ def datasketch_signature(elements: list[bytes], num_perm: int, seed: int) -> NDA
     return values
 
 
-def buffers(rows: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    return np.frombuffer(b"".join(rows), np.uint8), np.cumsum([0, *map(len, rows)])
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_golden_signature_never_changes(backend: BackendName) -> None:
-    data, offsets = buffers([GOLDEN_TEXT])
+    data, offsets = arrow([GOLDEN_TEXT])
     assert text_signatures(data, offsets, num_perm=8, backend=backend).tolist() == [GOLDEN]
     a, b = permutations(8, 1)
     assert (a.tolist(), b.tolist()) == (GOLDEN_A, GOLDEN_B)
@@ -56,7 +52,7 @@ def test_the_golden_signature_never_changes(backend: BackendName) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
 def test_text_signatures_are_those_of_datasketch(backend: BackendName, num_perm: int, seed: int) -> None:
     rows = [GOLDEN_TEXT, b"", b"abc", b"abcde", (bytes(range(256)) * 5)[: at_most(1280, 40)]]
-    found = text_signatures(*buffers(rows), num_perm=num_perm, seed=seed, backend=backend)
+    found = text_signatures(*arrow(rows), num_perm=num_perm, seed=seed, backend=backend)
     for row, signature in zip(rows, found, strict=True):
         windows = [row[i : i + 5] for i in range(max(1, len(row) - 4))] if row else []
         np.testing.assert_array_equal(signature, datasketch_signature(windows, num_perm, seed))
@@ -88,7 +84,7 @@ def test_signatures_of_ready_hashes_are_those_of_datasketch(backend: BackendName
 def test_fused_equals_the_reference_and_the_two_steps(
     backend: BackendName, unit: Unit, rows: list[bytes], ngram: int, num_perm: int, null: int
 ) -> None:
-    data, offsets = buffers(rows)
+    data, offsets = arrow(rows)
     validity = np.arange(len(rows)) != null
     arguments: dict[str, Any] = {"validity": validity, "unit": unit, "ngram": ngram}
     fused = text_signatures(data, offsets, num_perm=num_perm, backend=backend, **arguments)
@@ -102,9 +98,8 @@ def test_fused_equals_the_reference_and_the_two_steps(
 @pytest.mark.parametrize("unit", UNITS)
 def test_rows_longer_than_a_block_equal_the_reference(backend: BackendName, unit: Unit) -> None:
     text = " ".join(f"wört{i}" for i in range(at_most(1500, 60))).encode()
-    data, offsets = buffers([b"short", text, text[:9000], b""])
-    found = text_signatures(data, offsets, unit=unit, ngram=7, num_perm=9, backend=backend)
-    np.testing.assert_array_equal(found, text_signatures(data, offsets, unit=unit, ngram=7, num_perm=9, backend="reference"))
+    data, offsets = arrow([b"short", text, text[:9000], b""])
+    assert_like_reference(backend, text_signatures, data, offsets, unit=unit, ngram=7, num_perm=9)
 
 
 @pytest.mark.parametrize("backend", COMPILED)
@@ -113,8 +108,7 @@ def test_rows_of_all_lengths_side_by_side_equal_the_reference(backend: BackendNa
     sizes = [0, 0, 1, 5, 7, 8, 9, 31, 32, 33, 0, 255, 256, 257, 1, 2039, 2040, 2041, 0, 2048, 5, 7000, 0, 0, 1, 0]  # of tiles and blocks
     rows = np.cumsum([0, *(at_most(size, 90) for size in sizes)])
     elements = np.random.default_rng(num_perm).integers(0, 2**32, rows[-1], np.uint32)
-    found, wanted = (signatures(elements, rows, num_perm=num_perm, backend=each) for each in (backend, "reference"))
-    np.testing.assert_array_equal(found, wanted)
+    assert_like_reference(backend, signatures, elements, rows, num_perm=num_perm)
 
 
 @pytest.mark.parametrize("backend", COMPILED)
@@ -123,8 +117,7 @@ def test_many_short_rows_equal_the_reference(backend: BackendName, size: int) ->
     count = at_most(400, 30)
     elements = np.random.default_rng(size).integers(0, 2**32, size * count, np.uint32)
     rows = np.arange(count + 1) * size
-    found, wanted = (signatures(elements, rows, num_perm=16, backend=each) for each in (backend, "reference"))
-    np.testing.assert_array_equal(found, wanted)
+    assert_like_reference(backend, signatures, elements, rows, num_perm=16)
 
 
 @given(left=st.lists(st.integers(0, 2**32 - 1)), right=st.lists(st.integers(0, 2**32 - 1)), chance=st.randoms())

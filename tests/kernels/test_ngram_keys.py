@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS, COMPILED
+from backends import BACKENDS, COMPILED, arrow, assert_like_reference
 from tamis_kernels import ArgumentError, ngrams
 from tamis_kernels.ngram_keys import keys, token_keys
 from tamis_kernels.ngram_keys.cpu import SCANNED
@@ -18,18 +18,12 @@ from tamis_kernels.ngram_keys.reference import bytes_key, chain, words_key
 from tamis_kernels.ngrams import Unit
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tamis_kernels.backend import BackendName
 
 UNITS: tuple[Unit, ...] = get_args(Unit)
 WHITE = ["\t", " ", "\x85", "\xa0", "\u1680", "\u2000", "\u200a", "\u2028", "\u202f", "\u205f", "\u3000"]
 
 GOLDEN = ["0x3647b488bf23146b", "0x4df95ebe7b54838f", "0xa33643b9cb863a90"]
-
-
-def arrow(rows: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    return np.frombuffer(b"".join(rows), np.uint8), np.cumsum([0, *map(len, rows)])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -51,18 +45,14 @@ def test_the_golden_keys_never_change(backend: BackendName) -> None:
 def test_keys_equal_the_reference(backend: BackendName, unit: Unit, rows: list[bytes], ngram: int) -> None:
     data, offsets = arrow(rows)
     arguments: dict[str, Any] = {"validity": np.arange(len(rows)) != 1, "unit": unit, "ngram": ngram}
-    found, wanted = (keys(data, offsets, backend=each, **arguments) for each in (backend, "reference"))
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_like_reference(backend, keys, data, offsets, **arguments)
 
 
 @pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("unit", UNITS)
 def test_texts_are_told_apart_wherever_a_block_of_threads_ends(texts_at_block_ends: list[bytes], backend: BackendName, unit: Unit) -> None:
     data, offsets = arrow(texts_at_block_ends)
-    found, wanted = (keys(data, offsets, unit=unit, ngram=3, backend=each) for each in (backend, "reference"))
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_like_reference(backend, keys, data, offsets, unit=unit, ngram=3)
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -70,9 +60,7 @@ def test_texts_are_told_apart_wherever_a_block_of_threads_ends(texts_at_block_en
 def test_rows_longer_than_what_is_held_at_a_time(held: int, unit: Unit, ngram: int) -> None:
     words = ["w" * (1 + i % 13) + WHITE[i % len(WHITE)] for i in range(held + 3 * ngram)]
     data, offsets = arrow(["".join(words).encode(), b"", b"x" * (2 * SCANNED), "é".encode() * (held + ngram - 1)])
-    found, wanted = (keys(data, offsets, unit=unit, ngram=ngram, backend=each) for each in ("cpu", "reference"))
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_like_reference("cpu", keys, data, offsets, unit=unit, ngram=ngram)
 
 
 @pytest.mark.parametrize("place", range(SCANNED - 4, SCANNED + 2))

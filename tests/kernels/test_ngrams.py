@@ -10,7 +10,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS, COMPILED, at_most
+from backends import BACKENDS, COMPILED, assert_like_reference, at_most
 from tamis_kernels import ArgumentError
 from tamis_kernels.ngrams import Unit, hashes
 
@@ -93,10 +93,7 @@ def test_hashes_equal_the_reference_on_any_bytes(
 ) -> None:
     data, offsets = buffers(rows, lead)
     validity = np.array([chance.random() < 0.8 for _ in rows], np.bool_)
-    want, want_offsets = hashes(data, offsets, validity=validity, unit=unit, ngram=ngram, backend="reference")
-    found, found_offsets = hashes(data, offsets, validity=validity, unit=unit, ngram=ngram, backend=backend)
-    np.testing.assert_array_equal(found_offsets, want_offsets)
-    np.testing.assert_array_equal(found, want)
+    assert_like_reference(backend, hashes, data, offsets, validity=validity, unit=unit, ngram=ngram)
 
 
 @pytest.mark.parametrize("backend", COMPILED)
@@ -114,9 +111,7 @@ def test_hashes_equal_the_reference_on_tricky_texts(backend: BackendName, unit: 
 @pytest.mark.parametrize("unit", UNITS)
 def test_texts_are_told_apart_wherever_a_block_of_threads_ends(texts_at_block_ends: list[bytes], backend: BackendName, unit: Unit) -> None:
     data, offsets = buffers(texts_at_block_ends)
-    found, wanted = (hashes(data, offsets, unit=unit, ngram=3, backend=each) for each in (backend, "reference"))
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_like_reference(backend, hashes, data, offsets, unit=unit, ngram=3)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -162,10 +157,10 @@ def test_null_empty_and_missing_rows_have_no_ngrams(backend: BackendName, unit: 
         ({"offsets": np.array([0, 9])}, "at most 3"),
         ({"offsets": np.array([-1, 2])}, "offsets must rise"),
         ({"offsets": np.array([2, 1])}, "offsets must rise"),
-        ({"offsets": np.array([], np.int64)}, "offsets must be int32 or int64"),
+        ({"offsets": np.array([], np.int64)}, "offsets must rise .* got none"),
         ({"offsets": np.array([0.0, 1.0])}, "offsets must be int32 or int64"),
-        ({"validity": np.array([True, True])}, r"validity must be bool\[1\]"),
-        ({"validity": np.array([1], np.uint8)}, r"validity must be bool\[1\]"),
+        ({"validity": np.array([True, True])}, r"validity must be bool of shape \(1,\)"),
+        ({"validity": np.array([1], np.uint8)}, r"validity must be bool of shape \(1,\)"),
         ({"backend": "gpu"}, "backend must be one of"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import at_most
+from backends import arrow, at_most
 from tamis_kernels import jaccard, ngrams, threads
 from tamis_kernels.minhash import text_signatures
 from tamis_kernels.threads import for_rows
@@ -51,7 +51,7 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch
 def test_the_spread_changes_no_hash_signature_or_similarity(monkeypatch: pytest.MonkeyPatch, unit: ngrams.Unit) -> None:
     many = at_most(60, 15)
     rows = [f"zeile {i} é {'wort ' * (i % 7)}".encode() * (1 + i % 20) for i in range(many)]
-    data, offsets = np.frombuffer(b"".join(rows), np.uint8), np.cumsum([0, *map(len, rows)])
+    data, offsets = arrow(rows)
     left, right = np.arange(many - 1), np.arange(1, many)
 
     def everything() -> list[bytes]:

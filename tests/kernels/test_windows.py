@@ -76,7 +76,7 @@ OFFSETS = np.array([0, 2])
     ("call", "message"),
     [
         (lambda: describe(np.arange(2), OFFSETS), "values must be float32 or float64"),  # type: ignore[arg-type]
-        (lambda: describe(np.zeros((2, 2)), OFFSETS), "of one dimension"),
+        (lambda: describe(np.zeros((2, 2)), OFFSETS), r"of shape \(n_values,\)"),
         (lambda: describe(np.zeros(2), OFFSETS.astype(np.int32)), "offsets must be int64"),
         (lambda: describe(np.zeros(2), OFFSETS[:0]), "offsets must be int64 of shape"),
         (lambda: describe(np.zeros(1), OFFSETS), "offsets must rise from 0 or more to at most 1, got 0 … 2"),

@@ -10,21 +10,15 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends import BACKENDS
+from backends import BACKENDS, arrow
 from tamis_kernels import ArgumentError
 from tamis_kernels.xxh3 import hash128
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tamis_kernels.backend import BackendName
 
 LENGTHS = [*range(260), 319, 320, 321, 1023, 1024, 1025, 1087, 1088, 1089, 2047, 2048, 2049, 2112]
 """Both sides of every place where the way of hashing changes: 3, 8, 16, 32, 64, 96, 128, 160 … bytes, whole stripes, whole blocks."""
-
-
-def arrow(records: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    return np.frombuffer(b"".join(records), np.uint8), np.cumsum([0, *map(len, records)])
 
 
 def hashed(records: list[bytes], backend: BackendName) -> list[int]:

@@ -24,6 +24,7 @@ from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.goals import certain_shape, estimated_recall, meeting
 from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
 from tamis_kernels import bands, minhash, ngram_keys, symbols
+from tamis_kernels.arrays import offsets_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -369,7 +370,7 @@ class NearDuplicates(Check):
         for number, series in enumerate(frame):
             lists = series.cast(pl.List(pl.Float64)).fill_null([])
             values = lists.explode(empty_as_null=False).to_numpy().astype(np.float64)
-            offsets = np.concatenate([[0], np.cumsum(lists.list.len().to_numpy())]).astype(np.int64)
+            offsets = offsets_of(lists.list.len().to_numpy())
             shape: dict[str, Any] = {"segments": options.segments, "alphabet": options.alphabet, "backend": self.backend}
             word = partial(symbols.words, values, offsets=offsets, **shape)
             low, plain, high = (word(margin=margin).astype(np.int16) for margin in (-DOUBT, 0.0, DOUBT))
@@ -378,7 +379,7 @@ class NearDuplicates(Check):
                 tokens.append((np.uint64(number) << np.uint64(32)) | (places << np.uint64(8)) | (low + step).astype(np.uint64))
                 known.append((low + step <= high) & changes[:, None])
         joined, there = np.concatenate(tokens, axis=1), np.concatenate(known, axis=1)
-        return Tokens(joined[there], np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int64))
+        return Tokens(joined[there], offsets_of(there.sum(axis=1)))
 
 
 def _tagged(frame: pl.DataFrame, *, normalise: bool) -> pl.Series:

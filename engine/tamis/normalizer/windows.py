@@ -11,6 +11,7 @@ import pyarrow as pa
 from tamis.errors import ColumnError
 from tamis.normalizer import inputs
 from tamis.normalizer.estimator import Normalizer
+from tamis_kernels.arrays import offsets_of
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.windows import describe
 
@@ -40,7 +41,7 @@ def flat_windows(series: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
         message = f"column {series.name!r} is {series.dtype}, which holds no windows; select columns of lists of numbers"
         raise ColumnError(message)
     lists = series.cast(pl.List(inner if inner in (pl.Float32, pl.Float64) else pl.Float64)).rechunk()
-    offsets = np.concatenate([[0], np.cumsum(lists.list.len().fill_null(0).to_numpy())]).astype(np.int64)
+    offsets = offsets_of(lists.list.len().fill_null(0).to_numpy())
     return lists.explode(empty_as_null=False, keep_nulls=False), offsets
 
 
@@ -104,13 +105,12 @@ class WindowNormalizer:
 
     def transform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the frame with its windows normalised: lists stay lists and arrays arrays, of float32 where they were, else of float64."""
-        if not hasattr(self, "normalizers_"):
-            message = "WindowNormalizer is not fitted yet: call fit first"
-            raise ArgumentError(message)
+        self._check_fitted()
         return frame.with_columns(self._moved(series) for series in frame)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-safe dict, from which `from_dict` makes an equal normalizer."""
+        self._check_fitted()
         columns = {name: each.to_dict() for name, each in self.normalizers_.items()}
         return {"format": FORMAT, "per": self.per, "fitted": self._new().fit(np.zeros(1)).to_dict(), "columns": columns}
 
@@ -127,6 +127,11 @@ class WindowNormalizer:
 
     def _new(self) -> Normalizer:
         return Normalizer(self.method, **self.params)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "normalizers_"):
+            message = "WindowNormalizer is not fitted yet: call fit first"
+            raise ArgumentError(message)
 
     def _moved(self, series: pl.Series) -> pl.Series:
         samples, offsets = flat_windows(series)

@@ -10,27 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tamis_kernels.arrays import FLOATS, check_array
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Float32s, Floats, Uint8s
 
 __all__ = ["inverse", "lookup", "transform"]
 
 TILE = 1024  # parameters are repeated to about this length, so that narrow matrices vectorise like long columns
 
 
-def transform(
-    values: NDArray[np.floating[Any]],
-    centre: ArrayLike,
-    scale: ArrayLike,
-    *,
-    out: NDArray[np.floating[Any]] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.floating[Any]]:
+def transform(values: Floats, centre: ArrayLike, scale: ArrayLike, *, out: Floats | None = None, backend: AnyBackend = "auto") -> Floats:
     """Return (values - centre) / scale.
 
     Parameters
@@ -54,25 +48,12 @@ def transform(
     return _apply("transform", values, centre, scale, out, backend)
 
 
-def inverse(
-    values: NDArray[np.floating[Any]],
-    centre: ArrayLike,
-    scale: ArrayLike,
-    *,
-    out: NDArray[np.floating[Any]] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.floating[Any]]:
+def inverse(values: Floats, centre: ArrayLike, scale: ArrayLike, *, out: Floats | None = None, backend: AnyBackend = "auto") -> Floats:
     """Return values * scale + centre; parameters, rules and errors are those of `transform`."""
     return _apply("inverse", values, centre, scale, out, backend)
 
 
-def lookup(
-    pixels: NDArray[np.uint8],
-    tables: NDArray[np.float32],
-    *,
-    out: NDArray[np.float32] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.float32]:
+def lookup(pixels: Uint8s, tables: Float32s, *, out: Float32s | None = None, backend: AnyBackend = "auto") -> Float32s:
     """Return what a table of 256 numbers a channel says of each byte: any function of a byte, with the same bits everywhere.
 
     Parameters
@@ -91,18 +72,10 @@ def lookup(
     ArgumentError
         An argument has the wrong dtype or shape.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim == 0:
-        message = f"pixels must be uint8 of shape (…, channels), got {pixels.dtype} of shape {pixels.shape}"
-        raise ArgumentError(message)
+    check_array("pixels", pixels, np.uint8, (..., "n_channels"))
     channels = pixels.shape[-1]
-    if tables.dtype != np.float32 or tables.shape != (channels, 256):
-        message = f"tables must be float32 of shape ({channels}, 256), got {tables.dtype} of shape {tables.shape}; give one a channel"
-        raise ArgumentError(message)
-    if out is None:
-        out = np.empty(pixels.shape, np.float32)
-    elif out.dtype != np.float32 or out.shape != pixels.shape or not out.flags.c_contiguous:
-        message = f"out must be C-contiguous float32 of shape {pixels.shape}, got {out.dtype} of shape {out.shape}"
-        raise ArgumentError(message)
+    check_array("tables", tables, np.float32, (channels, 256), "give one a channel")
+    out = _output(out, pixels.shape, np.dtype(np.float32))
     if pixels.size:
         flat = np.ascontiguousarray(pixels).reshape(-1, channels)
         implementation("affine.lookup", backend, flat.nbytes).lookup(flat, np.ascontiguousarray(tables), out.reshape(-1, channels))
@@ -110,27 +83,13 @@ def lookup(
 
 
 def _apply(
-    direction: Literal["transform", "inverse"],
-    values: NDArray[np.floating[Any]],
-    centre: ArrayLike,
-    scale: ArrayLike,
-    out: NDArray[np.floating[Any]] | None,
-    backend: BackendName | Backend,
-) -> NDArray[np.floating[Any]]:
-    if values.dtype not in (np.float32, np.float64):
-        message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
-        raise ArgumentError(message)
+    direction: Literal["transform", "inverse"], values: Floats, centre: ArrayLike, scale: ArrayLike, out: Floats | None, backend: AnyBackend
+) -> Floats:
+    check_array("values", values, FLOATS, (...,), "convert with values.astype('float64')")
     if values.ndim not in (1, 2):
         message = f"values must have one or two dimensions, got shape {values.shape}; reshape to (rows, columns)"
         raise ArgumentError(message)
-    if out is None:
-        out = np.empty(values.shape, values.dtype)
-    elif (out.shape, out.dtype) != (values.shape, values.dtype) or not out.flags.c_contiguous:
-        message = (
-            f"out must be C-contiguous {values.dtype} of shape {values.shape}, got {out.dtype} of shape {out.shape}; "
-            "leave it out to get a new array"
-        )
-        raise ArgumentError(message)
+    out = _output(out, values.shape, values.dtype)
     centres, scales = (_tiled(name, given, values) for name, given in (("centre", centre), ("scale", scale)))
     if (scales == 0).any():
         message = f"scale must not be 0 in {values.dtype}, got {scale!r}; use 1 for a constant column"
@@ -141,7 +100,17 @@ def _apply(
     return out
 
 
-def _tiled(name: str, given: ArrayLike, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+def _output(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the array to write to: the one given, or a new one."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if (out.shape, out.dtype) != (shape, dtype) or not out.flags.c_contiguous:
+        message = f"out must be C-contiguous {dtype} of shape {shape}, got {out.dtype} of shape {out.shape}; leave it out for a new one"
+        raise ArgumentError(message)
+    return out
+
+
+def _tiled(name: str, given: ArrayLike, values: Floats) -> Floats:
     """Return the parameter in the dtype of values, one per column, repeated over whole rows."""
     columns = values.shape[1] if values.ndim == 2 else 1
     with np.errstate(over="ignore"):

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from numba import njit
 
 from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float32s, Floats, Uint8s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def transform(
-    values: NDArray[np.floating[Any]],
-    centres: NDArray[np.floating[Any]],
-    scales: NDArray[np.floating[Any]],
-    out: NDArray[np.floating[Any]],
-) -> None:
+def transform(values: Floats, centres: Floats, scales: Floats, out: Floats) -> None:
     """Fill out with (value - centre) / scale; centres and scales repeat along the flat values."""
     for start in range(0, values.size, centres.size):
         block = values[start : start + centres.size]
@@ -29,12 +23,7 @@ def transform(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def inverse(
-    values: NDArray[np.floating[Any]],
-    centres: NDArray[np.floating[Any]],
-    scales: NDArray[np.floating[Any]],
-    out: NDArray[np.floating[Any]],
-) -> None:
+def inverse(values: Floats, centres: Floats, scales: Floats, out: Floats) -> None:
     """Fill out with value * scale + centre; centres and scales repeat along the flat values."""
     for start in range(0, values.size, centres.size):
         block = values[start : start + centres.size]
@@ -44,7 +33,7 @@ def inverse(
 
 
 @of_views
-def lookup(pixels: NDArray[np.uint8], tables: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+def lookup(pixels: Uint8s, tables: Float32s, out: Float32s) -> None:
     """Fill out with what the table of each column says of its bytes."""
     for i in range(pixels.shape[0]):
         for j in range(pixels.shape[1]):

@@ -10,34 +10,24 @@ from numba import cuda
 from tamis_kernels.device import launch, launch_blocks, mapped, to_device, xp
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float32s, Floats, Uint8s
 
 THREADS = 256
 ITEMS = 8  # values a thread, THREADS apart, so that neighbours read neighbours
 i64 = np.int64
 
 
-def transform(
-    values: NDArray[np.floating[Any]],
-    centres: NDArray[np.floating[Any]],
-    scales: NDArray[np.floating[Any]],
-    out: NDArray[np.floating[Any]],
-) -> None:
+def transform(values: Floats, centres: Floats, scales: Floats, out: Floats) -> None:
     """Fill out with (value - centre) / scale; centres and scales repeat along the flat values."""
     _apply(divide, values, centres, scales, out)
 
 
-def inverse(
-    values: NDArray[np.floating[Any]],
-    centres: NDArray[np.floating[Any]],
-    scales: NDArray[np.floating[Any]],
-    out: NDArray[np.floating[Any]],
-) -> None:
+def inverse(values: Floats, centres: Floats, scales: Floats, out: Floats) -> None:
     """Fill out with value * scale + centre; centres and scales repeat along the flat values."""
     _apply(multiply, values, centres, scales, out)
 
 
-def lookup(pixels: NDArray[np.uint8], tables: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+def lookup(pixels: Uint8s, tables: Float32s, out: Float32s) -> None:
     """Fill out with what the table of each column says of its bytes."""
     known = to_device(tables)
 
@@ -89,7 +79,7 @@ def following(slot: int, size: int) -> int:
 
 
 @cuda.jit
-def look_up(pixels: NDArray[np.uint8], tables: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+def look_up(pixels: Uint8s, tables: Float32s, out: Float32s) -> None:
     """Look up a byte a thread."""
     item = cuda.grid(1)
     if item < out.size:

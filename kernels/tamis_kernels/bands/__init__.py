@@ -7,23 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.ngrams import frozen
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Uint32s, Uint64s
 
 
-def keys(
-    signatures: NDArray[np.uint32],
-    *,
-    bands: int,
-    rows: int,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint64]:
+def keys(signatures: Uint32s, *, bands: int, rows: int, backend: AnyBackend = "auto") -> Uint64s:
     """Return the key of each band of each signature.
 
     Band j covers slots `j·rows … (j + 1)·rows - 1`. Its key starts as `splitmix64(j)` and takes in slot after slot by
@@ -51,24 +43,17 @@ def keys(
     -----
     J. Leskovec, A. Rajaraman, J. Ullman, Mining of Massive Datasets, section 3.4; splitmix64: G. Steele, D. Lea, C. Flood, 2014.
     """
-    if signatures.dtype != np.uint32 or signatures.ndim != 2:
-        message = f"signatures must be uint32[n, num_perm], got {signatures.dtype}{list(signatures.shape)}"
-        raise ArgumentError(message)
+    check_array("signatures", signatures, np.uint32, ("n", "num_perm"))
     if bands < 1 or rows < 1 or bands * rows > signatures.shape[1]:
         message = f"{bands} bands of {rows} rows need 1 or more of each and {bands * rows} slots; there are {signatures.shape[1]}"
         raise ArgumentError(message)
     out = np.empty((signatures.shape[0], bands), np.uint64)
-    implementation("bands", backend, signatures.nbytes).keys(frozen(signatures), rows, out)
+    implementation("bands", backend, signatures.nbytes).keys(read_only(signatures), rows, out)
     return out
 
 
 @cache
-def optimal(
-    threshold: float,
-    num_perm: int,
-    false_positive_weight: float = 0.5,
-    false_negative_weight: float = 0.5,
-) -> tuple[int, int]:
+def optimal(threshold: float, num_perm: int, false_positive_weight: float = 0.5, false_negative_weight: float = 0.5) -> tuple[int, int]:
     """Return the (bands, rows) that make the least weighted error at a threshold.
 
     Two sets of Jaccard similarity s share a band with probability `1 - (1 - s^rows)^bands`. The error is the area under that curve left of

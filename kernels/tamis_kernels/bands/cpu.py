@@ -10,19 +10,19 @@ from tamis_kernels.compiled import of_views
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Uint32s, Uint64s
 
 u64 = np.uint64
 
 
-def keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
+def keys(signatures: Uint32s, rows: int, out: Uint64s) -> None:
     """Write the key of each band of `rows` slots into `out`."""
     work = np.arange(signatures.shape[0] + 1) * (out.shape[1] * rows)
     for_rows(_keys, work, signatures, rows, out)
 
 
 @of_views
-def _keys(first: int, last: int, signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
+def _keys(first: int, last: int, signatures: Uint32s, rows: int, out: Uint64s) -> None:
     for i in range(first, last):
         for band in range(out.shape[1]):
             key = splitmix64(u64(band))

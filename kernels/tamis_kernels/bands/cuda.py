@@ -11,12 +11,12 @@ from tamis_kernels.bands.cpu import splitmix64
 from tamis_kernels.device import launch, mapped, xp
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Uint32s, Uint64s
 
 u32, u64 = np.uint32, np.uint64
 
 
-def keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
+def keys(signatures: Uint32s, rows: int, out: Uint64s) -> None:
     """Write the key of each band of `rows` slots into `out`."""
 
     def made(part: Any) -> Any:
@@ -28,7 +28,7 @@ def keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> 
 
 
 @cuda.jit
-def band_keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
+def band_keys(signatures: Uint32s, rows: int, out: Uint64s) -> None:
     """Write one key a thread."""
     item, bands = u32(cuda.grid(1)), u32(out.shape[1])  # of 32 bits, as a batch has fewer keys: a quotient of 64 costs as much as two slots
     if item < out.size:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Uint32s, Uint64s
 
 MASK = 0xFFFFFFFFFFFFFFFF
 
 
-def keys(signatures: NDArray[np.uint32], rows: int, out: NDArray[np.uint64]) -> None:
+def keys(signatures: Uint32s, rows: int, out: Uint64s) -> None:
     """Write the key of each band of `rows` slots into `out`."""
     for i, signature in enumerate(signatures.tolist()):
         for band in range(out.shape[1]):

@@ -6,23 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.ngrams import frozen
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Int64s
 
 
-def union(
-    parent: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    *,
-    backend: BackendName | Backend = "auto",
-) -> None:
+def union(parent: Int64s, left: Int64s, right: Int64s, *, backend: AnyBackend = "auto") -> None:
     """Join the components of `left[i]` and `right[i]` for every i, in place.
 
     The root of a component is always its member with the smallest index, so the components and their roots do not depend on the order of
@@ -46,17 +38,16 @@ def union(
     -----
     R. Tarjan, J. van Leeuwen, Worst-case analysis of set union algorithms, 1984: linking by index, path halving.
     """
-    _check_parent(parent)
-    if left.dtype != np.int64 or right.dtype != np.int64 or left.ndim != 1 or left.shape != right.shape:
-        message = f"left and right must be int64[edges], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
-        raise ArgumentError(message)
+    check_array("parent", parent, np.int64, ("n",))
+    check_array("left", left, np.int64, ("n_edges",))
+    check_array("right", right, np.int64, left.shape)
     if left.size and max(left.view(np.uint64).max(), right.view(np.uint64).max()) >= parent.size:  # a negative one is huge
         message = f"the edges must join members 0 … {parent.size - 1}, got {min(left.min(), right.min())} … {max(left.max(), right.max())}"
         raise ArgumentError(message)
-    implementation("components", backend, left.nbytes + right.nbytes).union(parent, frozen(left), frozen(right))
+    implementation("components", backend, left.nbytes + right.nbytes).union(parent, read_only(left), read_only(right))
 
 
-def roots(parent: NDArray[np.int64], *, backend: BackendName | Backend = "auto") -> NDArray[np.int64]:
+def roots(parent: Int64s, *, backend: AnyBackend = "auto") -> Int64s:
     """Return the smallest member of each member's component, int64[n]; `parent` is left as it is.
 
     Raises
@@ -64,15 +55,9 @@ def roots(parent: NDArray[np.int64], *, backend: BackendName | Backend = "auto")
     ArgumentError
         `parent` has another dtype or shape, or is not what `union` leaves.
     """
-    _check_parent(parent)
+    check_array("parent", parent, np.int64, ("n",))
     out = np.empty(parent.size, np.int64)
-    if not implementation("components.roots", backend, parent.nbytes).roots(frozen(parent), out):
+    if not implementation("components.roots", backend, parent.nbytes).roots(read_only(parent), out):
         message = "parent must hold, for each member, a member with no higher index; start from numpy.arange(n)"
         raise ArgumentError(message)
     return out
-
-
-def _check_parent(parent: NDArray[np.int64]) -> None:
-    if parent.dtype != np.int64 or parent.ndim != 1:
-        message = f"parent must be int64[n], got {parent.dtype}{list(parent.shape)}"
-        raise ArgumentError(message)

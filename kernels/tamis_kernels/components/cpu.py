@@ -14,14 +14,14 @@ from numba import njit
 from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s
 
 BLOCK = 256
 u64 = np.uint64
 
 
 @njit(cache=True, nogil=True)
-def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
+def union(parent: Int64s, left: Int64s, right: Int64s) -> None:
     """Join the components of each edge's ends; the smaller root wins."""
     ones, others = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     for start in range(0, left.size, BLOCK):
@@ -37,7 +37,7 @@ def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.
 
 
 @of_views
-def join(parent: NDArray[np.int64], one: np.uint64, other: np.uint64) -> None:
+def join(parent: Int64s, one: np.uint64, other: np.uint64) -> None:
     """Climb from the larger of two members, halving the path, until they meet or the larger is a root, which then gets a parent."""
     while one != other:
         low, high = min(one, other), max(one, other)
@@ -50,7 +50,7 @@ def join(parent: NDArray[np.int64], one: np.uint64, other: np.uint64) -> None:
 
 
 @of_views
-def roots(parent: NDArray[np.int64], out: NDArray[np.int64]) -> bool:
+def roots(parent: Int64s, out: Int64s) -> bool:
     """Write the root of each member; return False where a parent is no lower member."""
     for member in range(out.size):
         above = parent[member]

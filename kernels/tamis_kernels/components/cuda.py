@@ -12,19 +12,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numba import cuda
 
 from tamis_kernels.device import copy_to_device, in_batches, launch, room, streamed, to_device, to_host, uniform, xp
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s
 
 PARENT_BYTES = 40  # of the device that a parent takes: 8, and 19 while it is checked; the rest is for edges
 
 
-def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
+def union(parent: Int64s, left: Int64s, right: Int64s) -> None:
     """Join the components of each edge's ends; the smaller root wins."""
 
     def join(first: int, last: int) -> None:
@@ -38,7 +37,7 @@ def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.
             left, right = left.copy(), right.copy()
         ends = left, right
 
-        def some(a: int, b: int) -> tuple[NDArray[np.int64], ...]:
+        def some(a: int, b: int) -> tuple[Int64s, ...]:
             return ends[0][a:b], ends[1][a:b]
 
         def hooked(_a: int, _b: int, one: Any, other: Any) -> tuple[Any, ...]:
@@ -57,7 +56,7 @@ def union(parent: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.
         in_batches(join, parent.size, max(1, room() // PARENT_BYTES))
 
 
-def roots(parent: NDArray[np.int64], out: NDArray[np.int64]) -> bool:
+def roots(parent: Int64s, out: Int64s) -> bool:
     """Write the root of each member; return False where a parent is no lower member."""
     out[:] = parent
     falls = True
@@ -68,7 +67,7 @@ def roots(parent: NDArray[np.int64], out: NDArray[np.int64]) -> bool:
         parents = to_device(parent[begin:end])
         falls = falls and _falls(parents, begin)
 
-        def some(a: int, b: int) -> tuple[NDArray[np.int64]]:
+        def some(a: int, b: int) -> tuple[Int64s]:
             return (out[begin + a : begin + b],)
 
         def climbed(_a: int, _b: int, members: Any) -> tuple[Any]:
@@ -88,7 +87,7 @@ def _falls(parents: Any, begin: int) -> bool:
 
 
 @cuda.jit
-def hook(parent: NDArray[np.int64], begin: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
+def hook(parent: Int64s, begin: int, left: Int64s, right: Int64s) -> None:
     """Join the ends of one edge a thread as far as the parents of members from `begin` on tell; what is left of it takes its place."""
     item = cuda.grid(1)
     if item < left.size:
@@ -102,7 +101,7 @@ def hook(parent: NDArray[np.int64], begin: int, left: NDArray[np.int64], right: 
 
 
 @cuda.jit
-def climb(parent: NDArray[np.int64], begin: int, members: NDArray[np.int64]) -> None:
+def climb(parent: Int64s, begin: int, members: Int64s) -> None:
     """Put, a member a thread, its root in its place, or the first one on the way there that lies below the parents from `begin` on."""
     item = cuda.grid(1)
     if item < members.size:

@@ -18,27 +18,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, check_offsets, read_only, spanned
 from tamis_kernels.backend import implementation
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.minhash import EMPTY_SLOT, merge, permutations
-from tamis_kernels.ngrams import Unit, frozen, row_bounds, spanned, text_arguments
+from tamis_kernels.ngrams import Unit, text_arguments
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint32s, Uint64s
 
 ROUNDS = 3
 
 
 def signatures(
-    hashes: NDArray[np.uint32] | NDArray[np.uint64],
-    row_offsets: NDArray[np.int64],
-    *,
-    num_perm: int = 128,
-    seed: int = 1,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint32]:
+    hashes: Uint32s | Uint64s, row_offsets: Int64s, *, num_perm: int = 128, seed: int = 1, backend: AnyBackend = "auto"
+) -> Uint32s:
     """Return the signature of each row of ready hashes.
 
     Parameters
@@ -64,27 +57,26 @@ def signatures(
     ArgumentError
         An argument has the wrong dtype, shape or value.
     """
-    if hashes.dtype not in (np.uint32, np.uint64) or hashes.ndim != 1:
-        message = f"hashes must be uint32[m] or uint64[m], got {hashes.dtype}{list(hashes.shape)}"
-        raise ArgumentError(message)
-    row_offsets = row_bounds("row_offsets", row_offsets, hashes.size)
+    check_array("hashes", hashes, (np.uint32, np.uint64), ("m",))
+    row_offsets = check_offsets("row_offsets", row_offsets, hashes.size)
     a, b = permutations(num_perm, seed)
     out = np.full((row_offsets.size - 1, num_perm), EMPTY_SLOT, np.uint32)
-    implementation("fss", backend, hashes.itemsize * spanned(row_offsets)).signatures(frozen(hashes), row_offsets, mixes(seed), a, b, out)
+    module = implementation("fss", backend, hashes.itemsize * spanned(row_offsets))
+    module.signatures(read_only(hashes), row_offsets, mixes(seed), a, b, out)
     return out
 
 
 def text_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
+    data: Uint8s,
+    offsets: Int32s | Int64s,
     *,
-    validity: NDArray[np.bool_] | None = None,
+    validity: Bools | None = None,
     unit: Unit = "byte",
     ngram: int = 5,
     num_perm: int = 128,
     seed: int = 1,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint32]:
+    backend: AnyBackend = "auto",
+) -> Uint32s:
     """Return the signature of each text's set of n-grams.
 
     The result is that of `tamis_kernels.ngram_keys.keys`, whose parameters `data`, `offsets`, `validity`, `unit` and `ngram` these are,
@@ -109,14 +101,14 @@ def text_signatures(
 
 
 def token_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
-    row_offsets: NDArray[np.int32] | NDArray[np.int64],
+    data: Uint8s,
+    offsets: Int32s | Int64s,
+    row_offsets: Int32s | Int64s,
     *,
     num_perm: int = 128,
     seed: int = 1,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint32]:
+    backend: AnyBackend = "auto",
+) -> Uint32s:
     """Return the signature of each row of ready tokens, as a list of strings has them in Arrow.
 
     The result is that of `tamis_kernels.ngram_keys.token_keys`, followed by `signatures`; the keys are never all in memory.
@@ -140,7 +132,7 @@ def token_signatures(
         An argument has the wrong dtype, shape or value.
     """
     data, offsets, _, _ = text_arguments(data, offsets, None, "byte", 1)
-    row_offsets = row_bounds("row_offsets", row_offsets, offsets.size - 1)
+    row_offsets = check_offsets("row_offsets", row_offsets, offsets.size - 1)
     a, b = permutations(num_perm, seed)
     out = np.full((row_offsets.size - 1, num_perm), EMPTY_SLOT, np.uint32)
     module = implementation("fss.token_signatures", backend, spanned(offsets))
@@ -149,9 +141,9 @@ def token_signatures(
 
 
 @cache
-def mixes(seed: int) -> NDArray[np.uint64]:
+def mixes(seed: int) -> Uint64s:
     """Return what is added to an element before it is mixed: uint64[4], one for each round and one for the affine images."""
-    return frozen(np.random.RandomState(seed).randint(0, 2**64, ROUNDS + 1, dtype=np.uint64))
+    return read_only(np.random.RandomState(seed).randint(0, 2**64, ROUNDS + 1, dtype=np.uint64))
 
 
 __all__ = ["EMPTY_SLOT", "ROUNDS", "merge", "mixes", "signatures", "text_signatures", "token_signatures"]

@@ -18,64 +18,33 @@ from tamis_kernels.ngrams.cpu import BLOCK, row_work
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint32s, Uint64s
 
 u32, u64 = np.uint32, np.uint64
 EMPTY = u32(0xFFFFFFFF)
 LAST_TAG = u32(3 << 30)
 
 
-def signatures(
-    hashes: NDArray[np.uint32] | NDArray[np.uint64],
-    row_offsets: NDArray[np.int64],
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def signatures(hashes: Uint32s | Uint64s, row_offsets: Int64s, mixes: Uint64s, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     """Write the signature of each row into `out`, which comes filled with 0xFFFFFFFF."""
     for_rows(_signatures, row_work(row_offsets), hashes, row_offsets, mixes, a, b, out)
 
 
 def text_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
+    data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, mixes: Uint64s, a: Uint32s, b: Uint32s, out: Uint32s
 ) -> None:
     """Write the signature of each row's set of n-grams into `out`, which comes filled with 0xFFFFFFFF."""
     for_rows(_text_signatures, row_work(offsets), data, offsets, validity, unit, ngram, mixes, a, b, out)
 
 
-def token_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    row_offsets: NDArray[np.int64],
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def token_signatures(data: Uint8s, offsets: Int64s, row_offsets: Int64s, mixes: Uint64s, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     """Write the signature of each row of tokens into `out`, which comes filled with 0xFFFFFFFF."""
     for_rows(_token_signatures, row_work(row_offsets), data, offsets, row_offsets, mixes, a, b, out)
 
 
 @njit(cache=True, nogil=True)
 def _token_signatures(
-    first: int,
-    last: int,
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    row_offsets: NDArray[np.int64],
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
+    first: int, last: int, data: Uint8s, offsets: Int64s, row_offsets: Int64s, mixes: Uint64s, a: Uint32s, b: Uint32s, out: Uint32s
 ) -> None:
     places, values = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
     room = np.empty((4, out.shape[1]), np.uint32)
@@ -92,14 +61,7 @@ def _token_signatures(
 
 @njit(cache=True, nogil=True)
 def _signatures(
-    first: int,
-    last: int,
-    hashes: NDArray[np.uint32] | NDArray[np.uint64],
-    row_offsets: NDArray[np.int64],
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
+    first: int, last: int, hashes: Uint32s | Uint64s, row_offsets: Int64s, mixes: Uint64s, a: Uint32s, b: Uint32s, out: Uint32s
 ) -> None:
     places, values = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
     room = np.empty((4, out.shape[1]), np.uint32)
@@ -111,15 +73,15 @@ def _signatures(
 def _text_signatures(
     first: int,
     last: int,
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
+    data: Uint8s,
+    offsets: Int64s,
+    validity: Bools,
     unit: int,
     ngram: int,
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
+    mixes: Uint64s,
+    a: Uint32s,
+    b: Uint32s,
+    out: Uint32s,
 ) -> None:
     places, values = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
     room = np.empty((4, out.shape[1]), np.uint32)
@@ -152,14 +114,7 @@ def _text_signatures(
 
 @of_views
 def sketch(
-    elements: NDArray[np.uint32] | NDArray[np.uint64],
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    places: NDArray[np.uint32],
-    values: NDArray[np.uint32],
-    room: NDArray[np.uint32],
-    slots: NDArray[np.uint32],
+    elements: Uint32s | Uint64s, mixes: Uint64s, a: Uint32s, b: Uint32s, places: Uint32s, values: Uint32s, room: Uint32s, slots: Uint32s
 ) -> None:
     """Fill the slots from one set; the rest is room to work in."""
     if elements.size == 0:
@@ -177,13 +132,7 @@ def sketch(
 
 @of_views
 def deal(
-    elements: NDArray[np.uint32] | NDArray[np.uint64],
-    mix: np.uint64,
-    number: int,
-    highest: np.uint32,
-    places: NDArray[np.uint32],
-    values: NDArray[np.uint32],
-    slots: NDArray[np.uint32],
+    elements: Uint32s | Uint64s, mix: np.uint64, number: int, highest: np.uint32, places: Uint32s, values: Uint32s, slots: Uint32s
 ) -> np.uint32:
     """Deal elements out in round `number`; take and return what no slot exceeds, 0xFFFFFFFF while one may be empty."""
     can_fill = (number + 1) * elements.size >= slots.size
@@ -202,7 +151,7 @@ def deal(
 
 
 @of_views
-def deal_few(elements: NDArray[np.uint32] | NDArray[np.uint64], mixes: NDArray[np.uint64], slots: NDArray[np.uint32]) -> None:
+def deal_few(elements: Uint32s | Uint64s, mixes: Uint64s, slots: Uint32s) -> None:
     """Deal elements out in all three rounds, which cannot fill the slots: there is nothing to look for in between."""
     size = u64(slots.size)
     for i in range(elements.size):
@@ -213,14 +162,7 @@ def deal_few(elements: NDArray[np.uint32] | NDArray[np.uint64], mixes: NDArray[n
 
 
 @of_views
-def spread(
-    elements: NDArray[np.uint32] | NDArray[np.uint64],
-    mix: np.uint64,
-    tag: np.uint32,
-    size: np.uint64,
-    places: NDArray[np.uint32],
-    values: NDArray[np.uint32],
-) -> None:
+def spread(elements: Uint32s | Uint64s, mix: np.uint64, tag: np.uint32, size: np.uint64, places: Uint32s, values: Uint32s) -> None:
     """Write the slot and the tagged rank of each element."""
     for i in range(elements.size):
         mixed = splitmix64(u64(u64(elements[i]) + mix))
@@ -229,7 +171,7 @@ def spread(
 
 
 @of_views
-def keep_below(highest: np.uint32, size: int, places: NDArray[np.uint32], values: NDArray[np.uint32]) -> int:
+def keep_below(highest: np.uint32, size: int, places: Uint32s, values: Uint32s) -> int:
     """Move the pairs whose value is below `highest` to the front and return how many there are."""
     kept = 0
     for i in range(size):
@@ -243,7 +185,7 @@ def keep_below(highest: np.uint32, size: int, places: NDArray[np.uint32], values
 
 
 @of_views
-def count_empty(slots: NDArray[np.uint32]) -> int:
+def count_empty(slots: Uint32s) -> int:
     """Return how many slots are empty."""
     count = 0
     for slot in range(slots.size):
@@ -252,7 +194,7 @@ def count_empty(slots: NDArray[np.uint32]) -> int:
 
 
 @of_views
-def begin_missing(a: NDArray[np.uint32], b: NDArray[np.uint32], room: NDArray[np.uint32], slots: NDArray[np.uint32]) -> None:
+def begin_missing(a: Uint32s, b: Uint32s, room: Uint32s, slots: Uint32s) -> None:
     """Write down which images are wanted."""
     count = count_empty(slots)
     for slot in range(slots.size):
@@ -265,13 +207,7 @@ def begin_missing(a: NDArray[np.uint32], b: NDArray[np.uint32], room: NDArray[np
 
 
 @of_views
-def lower_missing(
-    elements: NDArray[np.uint32] | NDArray[np.uint64],
-    mix: np.uint64,
-    images: NDArray[np.uint32],
-    room: NDArray[np.uint32],
-    slots: NDArray[np.uint32],
-) -> None:
+def lower_missing(elements: Uint32s | Uint64s, mix: np.uint64, images: Uint32s, room: Uint32s, slots: Uint32s) -> None:
     """Lower the wanted images by those of the elements."""
     count = count_empty(slots)
     width = slots.size if 4 * count > slots.size else count
@@ -283,7 +219,7 @@ def lower_missing(
 
 
 @of_views
-def end_missing(room: NDArray[np.uint32], slots: NDArray[np.uint32]) -> None:
+def end_missing(room: Uint32s, slots: Uint32s) -> None:
     """Fill the empty slots."""
     count = count_empty(slots)
     if 4 * count > slots.size:
@@ -295,7 +231,7 @@ def end_missing(room: NDArray[np.uint32], slots: NDArray[np.uint32]) -> None:
 
 
 @of_views
-def list_empty(slots: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
+def list_empty(slots: Uint32s, out: Uint32s) -> None:
     """Write the numbers of the empty slots to the front of `out`."""
     count = 0
     for slot in range(slots.size):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint32s, Uint64s
+
 THREADS, DOUBLINGS = 32, 5  # a warp, whose barriers wait for no other one, and how often 1 is doubled to it
 PLACES, ROW_PLACES = 2560, 256  # that a warp takes, and what a row costs beside its elements, in elements
 LONG = 8192  # elements of a record up to which a warp takes it whole, or more for more than 128 slots
@@ -36,14 +38,7 @@ i32, u32, u64 = np.int32, np.uint32, np.uint64
 EMPTY = u32(0xFFFFFFFF)
 
 
-def signatures(
-    hashes: NDArray[np.uint32] | NDArray[np.uint64],
-    row_offsets: NDArray[np.int64],
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def signatures(hashes: Uint32s | Uint64s, row_offsets: Int64s, mixes: Uint64s, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     """Write the signature of each row into `out`, which comes filled with 0xFFFFFFFF."""
 
     def give(first: int, last: int) -> tuple[NDArray[Any], ...]:
@@ -53,15 +48,7 @@ def signatures(
 
 
 def text_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
+    data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, mixes: Uint64s, a: Uint32s, b: Uint32s, out: Uint32s
 ) -> None:
     """Write the signature of each row's set of n-grams into `out`; their keys stay on the device."""
 
@@ -75,15 +62,7 @@ def text_signatures(
     stream_texts(data, offsets, validity, work, out)
 
 
-def token_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    row_offsets: NDArray[np.int64],
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def token_signatures(data: Uint8s, offsets: Int64s, row_offsets: Int64s, mixes: Uint64s, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     """Write the signature of each row of tokens into `out`; their keys stay on the device."""
 
     def give(first: int, last: int) -> tuple[NDArray[Any], ...]:
@@ -95,14 +74,14 @@ def token_signatures(
 
 
 def stream_rows(
-    sizes: NDArray[np.int64],
-    row_offsets: NDArray[np.int64],
+    sizes: Int64s,
+    row_offsets: Int64s,
     give: Callable[[int, int], Sequence[NDArray[Any]]],
     elements_of: Callable[..., Any],
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
+    mixes: Uint64s,
+    a: Uint32s,
+    b: Uint32s,
+    out: Uint32s,
 ) -> None:
     """Write the signatures of rows in batches.
 
@@ -117,9 +96,7 @@ def stream_rows(
     streamed(sizes + row_offsets + rows, give, work, lambda first, last: (out[first:last],))
 
 
-def signatures_of(
-    elements: Any, there: Any, row_offsets: NDArray[np.int64], mixes: NDArray[np.uint64], a: NDArray[np.uint32], b: NDArray[np.uint32]
-) -> Any:
+def signatures_of(elements: Any, there: Any, row_offsets: Int64s, mixes: Uint64s, a: Uint32s, b: Uint32s) -> Any:
     """Return signatures on the device, where the elements are, and where they begin as `there`."""
     rows, slots = row_offsets.size - 1, a.size
     if slots > MOST_SLOTS:
@@ -137,7 +114,7 @@ def signatures_of(
     return found
 
 
-def signatures_of_long(elements: Any, starts: NDArray[np.int64], stops: NDArray[np.int64], most: int, permutations: list[Any]) -> Any:
+def signatures_of_long(elements: Any, starts: Int64s, stops: Int64s, most: int, permutations: list[Any]) -> Any:
     """Return signatures on the device, of rows that are taken in parts of at most so many elements."""
     parts = -(-(stops - starts) // most)
     rows = np.repeat(np.arange(parts.size), parts)
@@ -152,15 +129,7 @@ def signatures_of_long(elements: Any, starts: NDArray[np.int64], stops: NDArray[
 
 
 @cuda.jit
-def sketch(
-    elements: NDArray[np.uint64],
-    row_offsets: NDArray[np.int64],
-    most: int,
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def sketch(elements: Uint64s, row_offsets: Int64s, most: int, mixes: Uint64s, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     """Write the signatures of the rows that begin at the block's places; empty slots for rows of more than `most` elements."""
     slots = cuda.shared.array(0, uint32)
     tile = cuda.shared.array(TILE, uint32)
@@ -198,16 +167,16 @@ def sketch(
 
 @cuda.jit
 def sketch_part(
-    elements: NDArray[np.uint64],
-    rows: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    stops: NDArray[np.int64],
+    elements: Uint64s,
+    rows: Int64s,
+    starts: Int64s,
+    stops: Int64s,
     number: int,
-    mixes: NDArray[np.uint64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    before: NDArray[np.uint32],
-    after: NDArray[np.uint32],
+    mixes: Uint64s,
+    a: Uint32s,
+    b: Uint32s,
+    before: Uint32s,
+    after: Uint32s,
 ) -> None:
     """Do round `number` of a part of one of the signatures, unless it has no empty slot."""
     slots = cuda.shared.array(0, uint32)
@@ -234,14 +203,7 @@ def sketch_part(
 
 @cuda.jit(device=True)
 def deal_short(
-    elements: NDArray[np.uint64],
-    start: np.uint64,
-    size: np.uint32,
-    mixes: NDArray[np.uint64],
-    slots: NDArray[np.uint32],
-    tile: NDArray[np.uint32],
-    thread: np.uint32,
-    count: np.uint32,
+    elements: Uint64s, start: np.uint64, size: np.uint32, mixes: Uint64s, slots: Uint32s, tile: Uint32s, thread: np.uint32, count: np.uint32
 ) -> None:
     """Deal elements out in all rounds at once, and mix them into the tile for affine images."""
     first, second, third, last, i = mixes[0], mixes[1], mixes[2], mixes[3], thread
@@ -256,12 +218,12 @@ def deal_short(
 
 @cuda.jit(device=True)
 def deal(
-    elements: NDArray[np.uint64],
+    elements: Uint64s,
     start: np.uint64,
     size: np.uint32,
     mix: np.uint64,
     tag: np.uint32,
-    slots: NDArray[np.uint32],
+    slots: Uint32s,
     thread: np.uint32,
     count: np.uint32,
 ) -> None:
@@ -287,7 +249,7 @@ def low_half(value: np.uint64) -> np.uint32:
 
 
 @cuda.jit(device=True)
-def lower(slots: NDArray[np.uint32], value: np.uint64, tag: np.uint32, count: np.uint32) -> None:
+def lower(slots: Uint32s, value: np.uint64, tag: np.uint32, count: np.uint32) -> None:
     """Lower the slot that an element chooses to its tagged rank."""
     mixed = splitmix64(value)
     place = u64(u64(mixed & u64(0xFFFFFFFF)) * u64(count)) >> u64(32)
@@ -295,7 +257,7 @@ def lower(slots: NDArray[np.uint32], value: np.uint64, tag: np.uint32, count: np
 
 
 @cuda.jit(device=True)
-def holds_empty(slots: NDArray[np.uint32], thread: np.uint32, count: np.uint32) -> bool:
+def holds_empty(slots: Uint32s, thread: np.uint32, count: np.uint32) -> bool:
     """Return whether one of this thread's slots is empty."""
     highest, slot = u32(0), thread
     while slot < count:
@@ -306,15 +268,15 @@ def holds_empty(slots: NDArray[np.uint32], thread: np.uint32, count: np.uint32) 
 
 @cuda.jit(device=True)
 def fill(
-    elements: NDArray[np.uint64],
+    elements: Uint64s,
     start: np.uint64,
     size: np.uint32,
     mix: np.uint64,
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    slots: NDArray[np.uint32],
-    missing: NDArray[np.uint32],
-    tile: NDArray[np.uint32],
+    a: Uint32s,
+    b: Uint32s,
+    slots: Uint32s,
+    missing: Uint32s,
+    tile: Uint32s,
     staged: bool,
     thread: np.uint32,
     count: np.uint32,
@@ -347,7 +309,7 @@ def fill(
 
 
 @cuda.jit(device=True)
-def list_empty(slots: NDArray[np.uint32], slot: np.uint32, end: np.uint32, missing: NDArray[np.uint32], thread: np.uint32) -> np.uint32:
+def list_empty(slots: Uint32s, slot: np.uint32, end: np.uint32, missing: Uint32s, thread: np.uint32) -> np.uint32:
     """List which slots are empty, and return how many."""
     if thread == 0:
         missing[STRIP] = 0
@@ -362,9 +324,7 @@ def list_empty(slots: NDArray[np.uint32], slot: np.uint32, end: np.uint32, missi
 
 
 @cuda.jit(device=True)
-def stage(
-    elements: NDArray[np.uint64], begin: np.uint64, size: np.uint32, mix: np.uint64, tile: NDArray[np.uint32], thread: np.uint32
-) -> None:
+def stage(elements: Uint64s, begin: np.uint64, size: np.uint32, mix: np.uint64, tile: Uint32s, thread: np.uint32) -> None:
     """Mix elements into shared memory."""
     i = thread
     while i < size:
@@ -373,7 +333,7 @@ def stage(
 
 
 @cuda.jit(device=True)
-def lowest(tile: NDArray[np.uint32], low: np.uint32, high: np.uint32, a: np.uint32, b: np.uint32) -> np.uint32:
+def lowest(tile: Uint32s, low: np.uint32, high: np.uint32, a: np.uint32, b: np.uint32) -> np.uint32:
     """Return the least affine image of some mixed elements."""
     least, place, left = EMPTY, u64(low), u32(high - low)
     while left >= u32(HELD):

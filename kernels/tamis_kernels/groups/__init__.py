@@ -6,23 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.ngrams import frozen
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Int64s, Uint32s, Uint64s
 
 MOST_KEYS = 2**32 - 1
 
 
-def sort_by_key(
-    keys: NDArray[np.uint64],
-    *,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def sort_by_key(keys: Uint64s, *, backend: AnyBackend = "auto") -> tuple[Uint32s, Int64s]:
     """Return the stable order of the keys and the starts of their runs.
 
     Parameters
@@ -44,15 +38,13 @@ def sort_by_key(
     ArgumentError
         The keys have another dtype or shape, or are too many for 32-bit positions.
     """
-    if keys.dtype != np.uint64 or keys.ndim != 1:
-        message = f"keys must be uint64[n], got {keys.dtype}{list(keys.shape)}"
-        raise ArgumentError(message)
+    check_array("keys", keys, np.uint64, ("n",))
     if keys.size > MOST_KEYS:
         message = f"at most {MOST_KEYS} keys can be sorted at a time, got {keys.size}; split them by their high bits first"
         raise ArgumentError(message)
     order = np.empty(keys.size, np.uint32)
     ordered = np.empty(keys.size, np.uint64)
-    groups = implementation("groups", backend, keys.nbytes).sort_by_key(frozen(keys), order, ordered)
+    groups = implementation("groups", backend, keys.nbytes).sort_by_key(read_only(keys), order, ordered)
     starts = np.full(groups + 1, keys.size, np.int64)
-    implementation("groups", backend, keys.nbytes).run_starts(frozen(ordered), starts[:groups])
+    implementation("groups", backend, keys.nbytes).run_starts(read_only(ordered), starts[:groups])
     return order, starts

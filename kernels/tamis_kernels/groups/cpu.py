@@ -15,7 +15,7 @@ from numba import njit
 from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint32s, Uint64s
 
 u64 = np.uint64
 DIGIT = u64(255)
@@ -25,7 +25,7 @@ BUDGET = 8  # moves a key
 
 
 @njit(cache=True, nogil=True)
-def sort_by_key(keys: NDArray[np.uint64], order: NDArray[np.uint32], ordered: NDArray[np.uint64]) -> int:
+def sort_by_key(keys: Uint64s, order: Uint32s, ordered: Uint64s) -> int:
     """Write the stable order of the keys and the keys in that order; return how many are distinct."""
     bounds = np.zeros(257, np.int64)
     for i in range(keys.size):
@@ -52,7 +52,7 @@ def sort_by_key(keys: NDArray[np.uint64], order: NDArray[np.uint32], ordered: ND
 
 
 @of_views
-def run_starts(ordered: NDArray[np.uint64], starts: NDArray[np.int64]) -> None:
+def run_starts(ordered: Uint64s, starts: Int64s) -> None:
     """Write where each run of equal keys starts."""
     run = 0
     for i in range(ordered.size):
@@ -62,7 +62,7 @@ def run_starts(ordered: NDArray[np.uint64], starts: NDArray[np.int64]) -> None:
 
 
 @njit(cache=True, nogil=True)
-def sort_part(keys: NDArray[np.uint64], order: NDArray[np.uint32], other_keys: NDArray[np.uint64], other_order: NDArray[np.uint32]) -> None:
+def sort_part(keys: Uint64s, order: Uint32s, other_keys: Uint64s, other_order: Uint32s) -> None:
     """Sort keys whose highest bytes are equal."""
     if keys.size > FEW:
         sort_by_digit(keys, order, u64(40), other_keys, other_order)
@@ -74,9 +74,7 @@ def sort_part(keys: NDArray[np.uint64], order: NDArray[np.uint32], other_keys: N
 
 
 @njit(cache=True, nogil=True)
-def sort_by_digit(
-    keys: NDArray[np.uint64], order: NDArray[np.uint32], shift: np.uint64, to_keys: NDArray[np.uint64], to_order: NDArray[np.uint32]
-) -> None:
+def sort_by_digit(keys: Uint64s, order: Uint32s, shift: np.uint64, to_keys: Uint64s, to_order: Uint32s) -> None:
     """Move pairs over, sorted by one byte of the key."""
     place = np.zeros(256, np.int64)
     for i in range(keys.size):
@@ -92,7 +90,7 @@ def sort_by_digit(
 
 
 @of_views
-def insert(keys: NDArray[np.uint64], order: NDArray[np.uint32]) -> bool:
+def insert(keys: Uint64s, order: Uint32s) -> bool:
     """Sort by insertion and return True, or stop halfway and return False when it takes too long."""
     moves = BUDGET * keys.size + FEW * FEW
     for i in range(1, keys.size):

@@ -17,14 +17,14 @@ from tamis_kernels.device import in_batches, room, to_device, to_host, xp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint32s, Uint64s
 
 SORT_BYTES = 56  # of the device that a key takes: it and its place of 8 bytes, sorted, copied and moved to and fro
 START_BYTES = 40  # of the device that a key takes whose runs are looked for
 u32, u64 = np.uint32, np.uint64
 
 
-def sort_by_key(keys: NDArray[np.uint64], order: NDArray[np.uint32], ordered: NDArray[np.uint64]) -> int:
+def sort_by_key(keys: Uint64s, order: Uint32s, ordered: Uint64s) -> int:
     """Write the stable order of the keys and the keys in that order; return how many are distinct."""
     edges, distinct = [0], 0
 
@@ -43,7 +43,7 @@ def sort_by_key(keys: NDArray[np.uint64], order: NDArray[np.uint32], ordered: ND
     return distinct if len(edges) <= 2 else _merge(edges, order, ordered)
 
 
-def _merge(edges: Sequence[int], order: NDArray[np.uint32], ordered: NDArray[np.uint64]) -> int:
+def _merge(edges: Sequence[int], order: Uint32s, ordered: Uint64s) -> int:
     """Make one run of those that lie between the edges; return how many keys are distinct."""
     keys, places = ordered.copy(), order.copy()
     runs = [keys[first:last] for first, last in pairwise(edges)]
@@ -65,13 +65,13 @@ def _merge(edges: Sequence[int], order: NDArray[np.uint32], ordered: NDArray[np.
     return distinct
 
 
-def _bounds(run: NDArray[np.uint64], cuts: NDArray[np.uint64]) -> list[int]:
+def _bounds(run: Uint64s, cuts: Uint64s) -> list[int]:
     """Return where keys of a run begin that lie below the first cut, equal it, lie below the next …, and where the last end."""
     ends = np.stack([run.searchsorted(cuts, "left"), run.searchsorted(cuts, "right")], axis=1)
     return [0, *ends.ravel().tolist(), run.size]
 
 
-def _cuts(runs: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+def _cuts(runs: Sequence[Uint64s]) -> Uint64s:
     """Return keys of the runs, rising, between two of which lie fewer keys than the longest run has."""
     longest, total = max(run.size for run in runs), sum(run.size for run in runs)
     ranks = np.arange(longest, total, longest)
@@ -83,7 +83,7 @@ def _cuts(runs: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     return np.unique(low)
 
 
-def run_starts(ordered: NDArray[np.uint64], starts: NDArray[np.int64]) -> None:
+def run_starts(ordered: Uint64s, starts: Int64s) -> None:
     """Write where each run of equal keys starts."""
     many = min(1, starts.size)
     starts[:many] = 0

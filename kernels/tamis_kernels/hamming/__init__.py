@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tamis_kernels import components
-from tamis_kernels.backend import Backend, BackendName, implementation
+from tamis_kernels.arrays import check_array
+from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.hamming.layout import ALL, LATER, LENGTH, RADIUS, SELF, Search
 
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Bools, Float64s, Int32s, Int64s, Uint64s
 
-    Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
+    Pairs = tuple[Int64s, Int64s, Int32s]
 
 __all__ = ["distances", "pair_chunks", "pairs"]
 
@@ -47,7 +48,7 @@ _MOST_HASHES = 2**31 - 1
 Method = Literal["auto", "all", "index"]
 
 
-def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], *, backend: BackendName | Backend = "auto") -> NDArray[np.int32]:
+def distances(left: Uint64s, right: Uint64s, *, backend: AnyBackend = "auto") -> Int32s:
     """Return the number of differing bits of each row of `left` and the same row of `right`.
 
     Parameters
@@ -68,25 +69,23 @@ def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], *, backend: B
         The shapes differ, or the arrays are not uint64[n, words].
     """
     left, right = _hashes("left", left), _hashes("right", right)
-    if left.shape != right.shape:
-        message = f"left and right must have the same shape, got {left.shape} and {right.shape}"
-        raise ArgumentError(message)
+    check_array("right", right, np.uint64, left.shape)
     out = np.zeros(len(left), np.int32)
     implementation("hamming.distances", backend, left.nbytes + right.nbytes).distances(left, right, out)
     return out
 
 
 def pair_chunks(
-    hashes: NDArray[np.uint64],
+    hashes: Uint64s,
     limit: int,
     *,
-    against: NDArray[np.uint64] | None = None,
+    against: Uint64s | None = None,
     half: bool = False,
-    forms: NDArray[np.bool_] | None = None,
-    joined: NDArray[np.int64] | None = None,
+    forms: Bools | None = None,
+    joined: Int64s | None = None,
     chunk: int = 1 << 20,
     method: Method = "auto",
-    backend: BackendName | Backend = "auto",
+    backend: AnyBackend = "auto",
 ) -> Iterator[Pairs]:
     """Yield every pair of rows within `limit` bits exactly once, in pieces of bounded size.
 
@@ -140,14 +139,7 @@ def pair_chunks(
         del sides  # before those of the next band are made
 
 
-def pairs(
-    hashes: NDArray[np.uint64],
-    limit: int,
-    *,
-    against: NDArray[np.uint64] | None = None,
-    method: Method = "auto",
-    backend: BackendName | Backend = "auto",
-) -> Pairs:
+def pairs(hashes: Uint64s, limit: int, *, against: Uint64s | None = None, method: Method = "auto", backend: AnyBackend = "auto") -> Pairs:
     """Return every pair of rows within `limit` bits, sorted by (left, right); see `pair_chunks`, which bounds the memory."""
     pieces = list(pair_chunks(hashes, limit, against=against, method=method, backend=backend))
     if not pieces:
@@ -157,7 +149,7 @@ def pairs(
     return left[order], right[order], distance[order]
 
 
-def _plan(limit: int, forms: NDArray[np.bool_], queries: int, entries: int, method: Method) -> NDArray[np.int64]:
+def _plan(limit: int, forms: Bools, queries: int, entries: int, method: Method) -> Int64s:
     """Return the cheapest bands, int64[bands, 5]; one band of no bits, which compares all, where an index would not pay."""
     best = np.zeros((1, 5), np.int64)
     weights = np.append(WEIGHTS, MEETING[probes_of(limit, forms), len(forms) > 1])
@@ -178,20 +170,20 @@ def _plan(limit: int, forms: NDArray[np.bool_], queries: int, entries: int, meth
     return best
 
 
-def cut(limit: int, forms: NDArray[np.bool_], each: int, length: int) -> NDArray[np.int64]:
+def cut(limit: int, forms: Bools, each: int, length: int) -> Int64s:
     """Return bands, int64[bands, 5], `each` of a word.
 
     The first `limit + 1 - m · (limit // m)` of m may differ in `limit // m` bits, the others in one less; those for which that is less than
     none are left out.
     """
-    turned: NDArray[np.bool_] = np.logical_or.reduce(forms, axis=0)
+    turned: Bools = np.logical_or.reduce(forms, axis=0)
     places = [(word, 64 * step // each) for step in range(each) for word in range(len(turned))]
     most, beyond = divmod(limit, len(places))
     radii = [most] * (beyond + 1) + [most - 1] * (len(places) - beyond - 1 if most else 0)
     return np.array([(*place, length, radius, turned[place[0]]) for place, radius in zip(places, radii, strict=False)], np.int64)
 
 
-def work(bands: NDArray[np.int64], lengths: NDArray[np.int64], queries: int, entries: int) -> NDArray[np.float64]:
+def work(bands: Int64s, lengths: Int64s, queries: int, entries: int) -> Float64s:
     """Return how much of each of `WEIGHTS`, and of a `MEETING`, bands of some lengths take, float64[5, lengths]."""
     total = np.zeros((len(WEIGHTS) + 1, len(lengths)))
     for (radius, folded), many in Counter(map(tuple, bands[:, RADIUS:].tolist())).items():
@@ -201,13 +193,13 @@ def work(bands: NDArray[np.int64], lengths: NDArray[np.int64], queries: int, ent
     return total
 
 
-def _masks(band: NDArray[np.int64]) -> NDArray[np.int32]:
+def _masks(band: Int64s) -> Int32s:
     """Return what keys are looked up for one key: each with up to the radius of its bits turned over."""
     bits = [1 << bit for bit in range(band[LENGTH])]
     return np.array([sum(some) for turned in range(band[RADIUS] + 1) for some in combinations(bits, turned)], np.int32)
 
 
-def probes_of(limit: int, forms: NDArray[np.bool_]) -> int:
+def probes_of(limit: int, forms: Bools) -> int:
     """Return of how many words a comparison begins: so many that chance lets almost none pass.
 
     Differing bits of a word have mean 32 and deviation 4; the fewer of its differing and its equal bits, 28.8 and 2.4.
@@ -218,7 +210,7 @@ def probes_of(limit: int, forms: NDArray[np.bool_]) -> int:
     return next((probes for probes in probed if limit <= mean * probes - 5 * deviation * probes**0.5), probed[-1])
 
 
-def _steps(module: ModuleType, sides: list[Any], search: Search, joined: NDArray[np.int64] | None, chunk: int) -> Iterator[Pairs]:
+def _steps(module: ModuleType, sides: list[Any], search: Search, joined: Int64s | None, chunk: int) -> Iterator[Pairs]:
     """Count the pairs that each row leads, then write them out, as many rows at a time as fit a chunk. A side is what the backend makes."""
     queries, index = sides[0], sides[-1]
     first, rows, stale = 0, _FEWEST_ROWS, joined is not None
@@ -242,9 +234,7 @@ def _steps(module: ModuleType, sides: list[Any], search: Search, joined: NDArray
         first, stale = first + len(counts), size > 0
 
 
-def _check(
-    hashes: NDArray[np.uint64], entries: NDArray[np.uint64], forms: NDArray[np.bool_], joined: NDArray[np.int64] | None, chunk: int
-) -> None:
+def _check(hashes: Uint64s, entries: Uint64s, forms: Bools, joined: Int64s | None, chunk: int) -> None:
     if chunk < 1:
         message = f"chunk must be at least 1, got {chunk}"
         raise ArgumentError(message)
@@ -263,7 +253,7 @@ def _check(
         raise ArgumentError(message)
 
 
-def _hashes(name: str, hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _hashes(name: str, hashes: Uint64s) -> Uint64s:
     if hashes.ndim != 2 or hashes.dtype != np.uint64 or hashes.shape[1] == 0:
         message = f"{name} must be uint64[n, words], got {hashes.dtype}{list(hashes.shape)}"
         raise ArgumentError(message)

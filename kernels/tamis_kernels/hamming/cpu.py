@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 
 from tamis_kernels.compiled import of_views
 from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, SELF, SHIFT, WORD, Search, Side, empty_side
+from tamis_kernels.types import Int32s, Int64s, Uint64s
 
-Columns = NDArray[np.uint64]
+Columns = Uint64s
 
 _TILE = 2048  # hashes compared at a time: 32 KiB of two words
 _PIECE = 64  # hashes of a tile measured one by one where one of them may be near
@@ -40,7 +40,7 @@ def _fewer(word: np.uint64) -> np.uint64:
 
 
 @of_views
-def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
+def distances(left: Uint64s, right: Uint64s, out: Int32s) -> None:
     """Write the number of differing bits of each row."""
     for row in range(left.shape[0]):
         total = u64(0)
@@ -49,7 +49,7 @@ def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[
         out[row] = total
 
 
-def sort_side(hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, labelled: bool) -> Side:
+def sort_side(hashes: Uint64s, band: Int64s, probes: int, labelled: bool) -> Side:
     """Return a side with the hashes sorted by the band's bits; where they are `labelled`, `label` has still to be called."""
     side = empty_side(hashes, band, probes, labelled)
     _sort(band, side)
@@ -57,7 +57,7 @@ def sort_side(hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, 
 
 
 @njit(cache=True, nogil=True)
-def _sort(band: NDArray[np.int64], side: Side) -> None:
+def _sort(band: Int64s, side: Side) -> None:
     words, shift, full = side.hashes[:, band[WORD]], u64(band[SHIFT]), (1 << band[LENGTH]) - 1
     side.starts[:] = 0
     for row in range(words.size):
@@ -79,7 +79,7 @@ def _sort(band: NDArray[np.int64], side: Side) -> None:
 
 
 @of_views
-def label(roots: NDArray[np.int64], side: Side) -> None:
+def label(roots: Int64s, side: Side) -> None:
     """Fill what a side knows of components: of each place, where the next begins, and which buckets hold a crowd of one."""
     size = side.labels.size
     for place in range(size):
@@ -144,7 +144,7 @@ def _least(own: Columns, others: Columns, place: int, other: int, turned: bool) 
 
 
 @of_views
-def distance_of(hashes: NDArray[np.uint64], row: int, others: NDArray[np.uint64], partner: int, search: Search) -> int:
+def distance_of(hashes: Uint64s, row: int, others: Uint64s, partner: int, search: Search) -> int:
     """Return the distance of two hashes, -1 where it is beyond the limit or an earlier band brings them together."""
     least = u64(search.limit + 1)
     for form in range(search.forms.shape[0]):
@@ -197,13 +197,13 @@ def neighbour(key: int, mask: int, full: int) -> int:
 
 
 @of_views
-def full_of(band: NDArray[np.int64]) -> int:
+def full_of(band: Int64s) -> int:
     """Return all bits of a band where a form turns its word over, else 0."""
     return (1 << band[LENGTH]) - 1 if band[FOLDED] else 0
 
 
 @of_views
-def _count_run(queries: Side, index: Side, search: Search, begin: int, end: int, counts: NDArray[np.int64]) -> None:
+def _count_run(queries: Side, index: Side, search: Search, begin: int, end: int, counts: Int64s) -> None:
     """Count the pairs of places begin … end - 1, which have one key."""
     own, others, starts = queries.columns, index.columns, index.starts
     full, limit, turned, which = full_of(search.bands[search.number]), u64(search.limit), search.forms.shape[0] > 1, search.which
@@ -234,7 +234,7 @@ def _count_run(queries: Side, index: Side, search: Search, begin: int, end: int,
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def count(queries: Side, index: Side, search: Search, first: int, counts: NDArray[np.int64]) -> None:
+def count(queries: Side, index: Side, search: Search, first: int, counts: Int64s) -> None:
     """Count, for each place of the queries from `first` on, the pairs that it leads; -1 where many before it left no time for it."""
     for block in prange((len(counts) + _BLOCK - 1) // _BLOCK):
         begin = first + block * _BLOCK
@@ -252,16 +252,7 @@ def count(queries: Side, index: Side, search: Search, first: int, counts: NDArra
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def fill(
-    queries: Side,
-    index: Side,
-    search: Search,
-    first: int,
-    counts: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    distance: NDArray[np.int32],
-) -> None:
+def fill(queries: Side, index: Side, search: Search, first: int, counts: Int64s, left: Int64s, right: Int64s, distance: Int32s) -> None:
     """Write the pairs that `count` counted, place after place."""
     ends = np.cumsum(counts)
     own, others, limit, turned = queries.columns, index.columns, u64(search.limit), search.forms.shape[0] > 1

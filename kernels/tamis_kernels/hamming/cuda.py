@@ -25,7 +25,7 @@ from tamis_kernels.hamming.layout import LATER, LENGTH, SELF, Piece, Search
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int32s, Int64s, Uint64s
 
 THREADS = 128
 OWN = 4  # places a thread
@@ -38,7 +38,7 @@ MASK_SHIFT, STEP_SHIFT = 31, 40  # a hit: step, number of the mask, place of the
 i32, i64, u64 = np.int32, np.int64, np.uint64
 
 
-def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
+def distances(left: Uint64s, right: Uint64s, out: Int32s) -> None:
     """Write the number of differing bits of each row."""
 
     def measured(first: int, last: int, one: Any, other: Any) -> tuple[Any]:
@@ -50,17 +50,17 @@ def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[
     streamed(sizes, lambda a, b: (left[a:b], right[a:b]), measured, lambda a, b: (out[a:b],))
 
 
-def sort_side(hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, labelled: bool) -> HeldSide:
+def sort_side(hashes: Uint64s, band: Int64s, probes: int, labelled: bool) -> HeldSide:
     """Return a side with the hashes sorted by the band's bits; where they are `labelled`, `label` has still to be called."""
     return HeldSide.of(hashes, band, probes, labelled)
 
 
-def label(roots: NDArray[np.int64], side: HeldSide) -> None:
+def label(roots: Int64s, side: HeldSide) -> None:
     """Let a side know of components: of each place, and where the next begins."""
     side.label(roots)
 
 
-def count(queries: HeldSide, index: HeldSide, search: Search, first: int, counts: NDArray[np.int64]) -> None:
+def count(queries: HeldSide, index: HeldSide, search: Search, first: int, counts: Int64s) -> None:
     """Count, for each place of the queries from `first` on, the pairs that it leads; -1 where those before it are many."""
     rows, queries.found = counts.size, None
     while not queries.found:
@@ -76,14 +76,7 @@ def count(queries: HeldSide, index: HeldSide, search: Search, first: int, counts
 
 
 def fill(
-    queries: HeldSide,
-    index: HeldSide,
-    search: Search,
-    first: int,
-    counts: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    distance: NDArray[np.int32],
+    queries: HeldSide, index: HeldSide, search: Search, first: int, counts: Int64s, left: Int64s, right: Int64s, distance: Int32s
 ) -> None:
     """Write the pairs that `count` counted, place after place, as many as are asked for."""
     assert queries.found
@@ -96,7 +89,7 @@ def fill(
     distance[:] = apart[order[: left.size]]
 
 
-def _find(queries: HeldSide, index: HeldSide, search: Search, first: int, rows: int) -> tuple[NDArray[np.uint64], NDArray[np.int32]] | None:
+def _find(queries: HeldSide, index: HeldSide, search: Search, first: int, rows: int) -> tuple[Uint64s, Int32s] | None:
     """Return the hits of some places, in any order, and their distances; None where they are more than `HELD` of more than one place."""
     own, there = queries.piece(first, first + rows), _on_device(search)
     found, many = [(np.empty(0, u64), np.empty(0, i32))], 0
@@ -121,7 +114,7 @@ def _find(queries: HeldSide, index: HeldSide, search: Search, first: int, rows: 
     return None if many > HELD and rows > 1 else (hits, apart)
 
 
-def _reaches(keys: NDArray[np.int32], starts: NDArray[np.int32], search: Search, first: int) -> Iterator[tuple[int, int]]:
+def _reaches(keys: Int32s, starts: Int32s, search: Search, first: int) -> Iterator[tuple[int, int]]:
     """Tell of each mask between which places of the index lie the buckets that it brings the keys to."""
     full = full_of(search.bands[search.number])
     for mask in search.masks:
@@ -132,7 +125,7 @@ def _reaches(keys: NDArray[np.int32], starts: NDArray[np.int32], search: Search,
         yield max(begin, first) if search.which == SELF else begin, end
 
 
-def _compare(own: Piece, others: Piece, search: Search, first: int, rows: int) -> tuple[NDArray[np.uint64], NDArray[np.int32], int]:
+def _compare(own: Piece, others: Piece, search: Search, first: int, rows: int) -> tuple[Uint64s, Int32s, int]:
     """Return the hits of places on the device among others there, their distances, and how many there are, if not all are returned."""
     places = others.order.size
     most = min(HELD, rows * places)
@@ -156,7 +149,7 @@ def _on_device(search: Search) -> Search:
 
 
 @cuda.jit
-def measure_rows(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
+def measure_rows(left: Uint64s, right: Uint64s, out: Int32s) -> None:
     """Count the differing bits of a row a thread."""
     row = cuda.grid(1)
     if row < out.size:

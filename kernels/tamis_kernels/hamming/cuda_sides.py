@@ -18,6 +18,8 @@ from tamis_kernels.hamming.layout import FOLDED, LENGTH, SHIFT, WORD, Piece, Sid
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Int32s, Int64s, Uint64s
+
 PLACE_BYTES, KEY_BYTES = 100, 24  # of the device that a place takes beside its words while it is sorted and labelled, and a key
 i32, u64 = np.int32, np.uint64
 
@@ -26,15 +28,15 @@ i32, u64 = np.int32, np.uint64
 class HeldSide:
     """A side of a search: `whole` on the device or, all of it, on the `host`, which knows the rows and keys of its places in any case."""
 
-    hashes: NDArray[np.uint64]
-    order: NDArray[np.int32]
-    keys: NDArray[np.int32]
+    hashes: Uint64s
+    order: Int32s
+    keys: Int32s
     whole: Piece | None = None
     host: Side | None = None
-    found: tuple[NDArray[np.uint64], NDArray[np.int32]] | None = None  # hits of the last count, and their distances
+    found: tuple[Uint64s, Int32s] | None = None  # hits of the last count, and their distances
 
     @classmethod
-    def of(cls, hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, labelled: bool) -> HeldSide:
+    def of(cls, hashes: Uint64s, band: Int64s, probes: int, labelled: bool) -> HeldSide:
         """Return a side with the hashes sorted by the band's bits."""
         each = 2 * hashes[:1].nbytes + 8 * probes + PLACE_BYTES
         if len(hashes) * each + (KEY_BYTES << int(band[LENGTH])) <= room() // 2:
@@ -44,7 +46,7 @@ class HeldSide:
         side = cpu.sort_side(hashes, band, probes, labelled)
         return cls(hashes, side.order, side.keys, host=side)
 
-    def label(self, roots: NDArray[np.int64]) -> None:
+    def label(self, roots: Int64s) -> None:
         """Note the component of each place, and where the next one begins."""
         if self.whole:
             try:
@@ -76,7 +78,7 @@ class HeldSide:
         return Piece._make([*(to_device(np.ascontiguousarray(array)) for array in arrays), first, low])
 
 
-def _sorted(hashes: Any, band: NDArray[np.int64], probes: int, labelled: bool) -> Piece:
+def _sorted(hashes: Any, band: Int64s, probes: int, labelled: bool) -> Piece:
     full = (1 << int(band[LENGTH])) - 1
     keys = (hashes[:, int(band[WORD])] >> u64(band[SHIFT]) & u64(full)).astype(i32)
     if band[FOLDED]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from tamis_kernels.types import Bools, Int32s, Int64s, Uint64s
 
 WORD, SHIFT, LENGTH, RADIUS, FOLDED = range(5)
 """Columns of a band: its word, its lowest bit, its bits, how many of them may differ, whether a form turns its word over."""
@@ -39,14 +40,14 @@ class Side(NamedTuple):
         bool[keys]: whether `CROWD` places of a bucket in a row are in one component; empty where none are known.
     """
 
-    hashes: NDArray[np.uint64]
-    columns: NDArray[np.uint64]
-    order: NDArray[np.int32]
-    keys: NDArray[np.int32]
-    starts: NDArray[np.int32]
-    labels: NDArray[np.int32]
-    beyond: NDArray[np.int32]
-    crowded: NDArray[np.bool_]
+    hashes: Uint64s
+    columns: Uint64s
+    order: Int32s
+    keys: Int32s
+    starts: Int32s
+    labels: Int32s
+    beyond: Int32s
+    crowded: Bools
 
 
 class Piece(NamedTuple):
@@ -68,13 +69,13 @@ class Piece(NamedTuple):
         The first place, and its key; 0 where all are here.
     """
 
-    hashes: NDArray[np.uint64]
-    columns: NDArray[np.uint64]
-    order: NDArray[np.int32]
-    keys: NDArray[np.int32]
-    starts: NDArray[np.int32]
-    labels: NDArray[np.int32]
-    beyond: NDArray[np.int32]
+    hashes: Uint64s
+    columns: Uint64s
+    order: Int32s
+    keys: Int32s
+    starts: Int32s
+    labels: Int32s
+    beyond: Int32s
     begin: int
     low: int
 
@@ -99,14 +100,14 @@ class Search(NamedTuple):
     """
 
     limit: int
-    forms: NDArray[np.bool_]
-    bands: NDArray[np.int64]
+    forms: Bools
+    bands: Int64s
     number: int
-    masks: NDArray[np.int32]
+    masks: Int32s
     which: int
 
 
-def empty_side(hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, labelled: bool) -> Side:
+def empty_side(hashes: Uint64s, band: Int64s, probes: int, labelled: bool) -> Side:
     """Return a side whose arrays are to be filled; `labelled` says whether components will be known."""
     rows, buckets = len(hashes), 1 << int(band[LENGTH])
     columns, order, keys = np.empty((probes, rows), np.uint64), np.empty(rows, np.int32), np.empty(rows, np.int32)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, SELF, SHIFT, WORD, Search, Side, empty_side
+from tamis_kernels.types import Int32s, Int64s, Uint64s
 
 
-def distances(left: NDArray[np.uint64], right: NDArray[np.uint64], out: NDArray[np.int32]) -> None:
+def distances(left: Uint64s, right: Uint64s, out: Int32s) -> None:
     """Write the number of differing bits of each row."""
     out[:] = np.bitwise_count(left ^ right).sum(axis=1)
 
 
-def sort_side(hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, labelled: bool) -> Side:
+def sort_side(hashes: Uint64s, band: Int64s, probes: int, labelled: bool) -> Side:
     """Return a side with the hashes sorted by the band's bits; where they are `labelled`, `label` has still to be called."""
     side = empty_side(hashes, band, probes, labelled)
     length = int(band[LENGTH])
@@ -27,7 +27,7 @@ def sort_side(hashes: NDArray[np.uint64], band: NDArray[np.int64], probes: int, 
     return side
 
 
-def label(roots: NDArray[np.int64], side: Side) -> None:
+def label(roots: Int64s, side: Side) -> None:
     """Fill what a side knows of components: of each place, where the next begins, and which buckets hold a crowd of one."""
     side.labels[:] = roots[side.order]
     labels = side.labels.tolist()
@@ -38,12 +38,12 @@ def label(roots: NDArray[np.int64], side: Side) -> None:
         side.crowded[key] = any(min(side.beyond[place], stop) - place >= CROWD for place in range(start, stop))
 
 
-def _least(search: Search, one: NDArray[np.uint64], other: NDArray[np.uint64]) -> int:
+def _least(search: Search, one: Uint64s, other: Uint64s) -> int:
     ones = np.bitwise_count(one ^ other).astype(np.int64)
     return int(np.where(search.forms, 64 - ones, ones).sum(axis=1).min())
 
 
-def _meet(band: NDArray[np.int64], one: NDArray[np.uint64], other: NDArray[np.uint64]) -> bool:
+def _meet(band: Int64s, one: Uint64s, other: Uint64s) -> bool:
     """Say whether a band brings two hashes together."""
     length = int(band[LENGTH])
     ones = (int(one[band[WORD]] ^ other[band[WORD]]) >> int(band[SHIFT]) & (1 << length) - 1).bit_count()
@@ -73,22 +73,13 @@ def _partners(queries: Side, index: Side, search: Search, place: int) -> list[tu
     return found
 
 
-def count(queries: Side, index: Side, search: Search, first: int, counts: NDArray[np.int64]) -> None:
+def count(queries: Side, index: Side, search: Search, first: int, counts: Int64s) -> None:
     """Count, for each place of the queries from `first` on, the pairs that it leads."""
     for step in range(len(counts)):
         counts[step] = len(_partners(queries, index, search, first + step))
 
 
-def fill(
-    queries: Side,
-    index: Side,
-    search: Search,
-    first: int,
-    counts: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    distance: NDArray[np.int32],
-) -> None:
+def fill(queries: Side, index: Side, search: Search, first: int, counts: Int64s, left: Int64s, right: Int64s, distance: Int32s) -> None:
     """Write the pairs that `count` counted, place after place."""
     end = 0
     for step in range(len(counts)):

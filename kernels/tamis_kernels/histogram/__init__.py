@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.arrays import check_column
+from tamis_kernels.arrays import check_array, check_column
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Float64s, Floats, Int64s, Uint8s
 
 __all__ = ["Histogram", "byte_counts", "histogram"]
 
@@ -33,8 +33,8 @@ class Histogram:
         Values outside the edges, infinities among them, and NaN.
     """
 
-    edges: NDArray[np.float64]
-    counts: NDArray[np.int64]
+    edges: Float64s
+    counts: Int64s
     below: int = 0
     above: int = 0
     nan: int = 0
@@ -57,7 +57,7 @@ class Histogram:
         return Histogram(self.edges, counts, *rest)
 
 
-def histogram(values: NDArray[np.floating[Any]], edges: ArrayLike, *, backend: BackendName | Backend = "auto") -> Histogram:
+def histogram(values: Floats, edges: ArrayLike, *, backend: AnyBackend = "auto") -> Histogram:
     """Count the values of a column between edges.
 
     Parameters
@@ -85,7 +85,7 @@ def histogram(values: NDArray[np.floating[Any]], edges: ArrayLike, *, backend: B
     return Histogram(bounds, counts[1:-2], below, above, nan)
 
 
-def byte_counts(pixels: NDArray[np.uint8], *, backend: BackendName | Backend = "auto") -> NDArray[np.int64]:
+def byte_counts(pixels: Uint8s, *, backend: AnyBackend = "auto") -> Int64s:
     """Count the bytes of each channel by value: all that exact statistics of 8-bit pictures need.
 
     Parameters
@@ -104,9 +104,7 @@ def byte_counts(pixels: NDArray[np.uint8], *, backend: BackendName | Backend = "
     ArgumentError
         The argument has the wrong dtype or no dimension.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim == 0:
-        message = f"pixels must be uint8 of shape (…, channels), got {pixels.dtype} of shape {pixels.shape}"
-        raise ArgumentError(message)
+    check_array("pixels", pixels, np.uint8, (..., "n_channels"))
     counts = np.zeros((pixels.shape[-1], 256), np.int64)
     if pixels.size:
         flat = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
@@ -10,7 +10,7 @@ from numba import njit
 from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats, Int64s, Uint8s
 
 TABLES = 4
 
@@ -24,7 +24,7 @@ def bin_of(value: float, below: int, size: int, top: float) -> int:
 
 
 @of_views
-def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+def count(values: Floats, edges: Float64s, counts: Int64s) -> None:
     """Add to counts: below the edges, in each bin, above, NaN."""
     size = edges.shape[0]
     top = edges[size - 1]
@@ -40,7 +40,7 @@ def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts:
 
 
 @njit(cache=True, nogil=True)
-def count_bytes(pixels: NDArray[np.uint8], counts: NDArray[np.int64]) -> None:
+def count_bytes(pixels: Uint8s, counts: Int64s) -> None:
     """Add the bytes of each column to its row of counts."""
     rows, channels = pixels.shape
     tables = np.zeros((TABLES, channels, 256), np.int64)

@@ -11,7 +11,7 @@ from tamis_kernels.device import launch_blocks, streamed, to_device, to_host, un
 from tamis_kernels.histogram.cpu import bin_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats, Int64s, Uint8s, Uint32s
 
 THREADS = 256
 BLOCKS = 1024
@@ -19,18 +19,18 @@ MOST_HELD = 8192  # counters of 4 bytes
 i32, i64, u32 = np.int32, np.int64, np.uint32
 
 
-def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+def count(values: Floats, edges: Float64s, counts: Int64s) -> None:
     """Add to counts: below the edges, in each bin, above, NaN."""
     _add(count_values, counts, values, to_device(edges))
 
 
-def count_bytes(pixels: NDArray[np.uint8], counts: NDArray[np.int64]) -> None:
+def count_bytes(pixels: Uint8s, counts: Int64s) -> None:
     """Add the bytes of each column to its row of counts."""
     flat = counts.reshape(-1)
     _add(count_pixels, flat, pixels.reshape(-1), pixels.shape[1])
 
 
-def _add(kernel: Any, counts: NDArray[np.int64], values: Any, edges: Any) -> None:
+def _add(kernel: Any, counts: Int64s, values: Any, edges: Any) -> None:
     total = to_device(counts)
     held = counts.size if counts.size <= MOST_HELD else 0
 
@@ -44,7 +44,7 @@ def _add(kernel: Any, counts: NDArray[np.int64], values: Any, edges: Any) -> Non
 
 
 @cuda.jit
-def count_values(values: Any, edges: NDArray[np.float64], held: int, counts: NDArray[np.int64]) -> None:
+def count_values(values: Any, edges: Float64s, held: int, counts: Int64s) -> None:
     """Count the values that the threads of a block meet on their way through all of them."""
     table = cuda.shared.array(0, uint32)
     clear(table, held)
@@ -60,7 +60,7 @@ def count_values(values: Any, edges: NDArray[np.float64], held: int, counts: NDA
 
 
 @cuda.jit
-def count_pixels(pixels: NDArray[np.uint8], channels: int, held: int, counts: NDArray[np.int64]) -> None:
+def count_pixels(pixels: Uint8s, channels: int, held: int, counts: Int64s) -> None:
     """Count bytes likewise, each in the table of its channel."""
     table = cuda.shared.array(0, uint32)
     clear(table, held)
@@ -70,7 +70,7 @@ def count_pixels(pixels: NDArray[np.uint8], channels: int, held: int, counts: ND
 
 
 @cuda.jit(device=True)
-def clear(table: NDArray[np.uint32], held: int) -> None:
+def clear(table: Uint32s, held: int) -> None:
     """Empty a block's table."""
     for i in range(cuda.threadIdx.x, held, THREADS):
         table[i] = 0
@@ -78,7 +78,7 @@ def clear(table: NDArray[np.uint32], held: int) -> None:
 
 
 @cuda.jit(device=True)
-def tally(table: NDArray[np.uint32], held: int, counts: NDArray[np.int64], place: int) -> None:
+def tally(table: Uint32s, held: int, counts: Int64s, place: int) -> None:
     """Count one more, in the block's table if there is one."""
     if held:
         cuda.atomic.add(table, place, u32(1))
@@ -87,7 +87,7 @@ def tally(table: NDArray[np.uint32], held: int, counts: NDArray[np.int64], place
 
 
 @cuda.jit(device=True)
-def hand_over(table: NDArray[np.uint32], held: int, counts: NDArray[np.int64]) -> None:
+def hand_over(table: Uint32s, held: int, counts: Int64s) -> None:
     """Add a block's table to the whole."""
     cuda.syncthreads()
     for i in range(cuda.threadIdx.x, held, THREADS):

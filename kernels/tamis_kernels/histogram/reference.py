@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats, Int64s, Uint8s
 
 
-def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+def count(values: Floats, edges: Float64s, counts: Int64s) -> None:
     """Add to counts: below the edges, in each bin, above, NaN."""
     bounds = edges.tolist()
     for value in values.tolist():
@@ -23,7 +22,7 @@ def count(values: NDArray[np.floating[Any]], edges: NDArray[np.float64], counts:
             counts[bisect_right(bounds, value)] += 1
 
 
-def count_bytes(pixels: NDArray[np.uint8], counts: NDArray[np.int64]) -> None:
+def count_bytes(pixels: Uint8s, counts: Int64s) -> None:
     """Add the bytes of each column to its row of counts."""
     for row in pixels.tolist():
         for channel, byte in enumerate(row):

@@ -6,22 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, check_offsets, offsets_of, read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.ngrams import frozen, row_bounds
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Float64s, Int64s, Uint32s
 
 
-def sorted_sets(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    *,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def sorted_sets(hashes: Uint32s, row_offsets: Int64s, *, backend: AnyBackend = "auto") -> tuple[Uint32s, Int64s]:
     """Sort each row's hashes and drop repeats.
 
     Parameters
@@ -49,20 +42,13 @@ def sorted_sets(
     sizes = np.empty(starts.size - 1, np.int64)
     run = implementation("jaccard.sorted_sets", backend, work.nbytes)
     run.sort_rows(work, starts, sizes)
-    packed = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    packed = offsets_of(sizes)
     out = np.empty(int(packed[-1]), np.uint32)
     run.pack_rows(work, starts, packed, out)
     return out, packed
 
 
-def pairs(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    *,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.float64]:
+def pairs(hashes: Uint32s, row_offsets: Int64s, left: Int64s, right: Int64s, *, backend: AnyBackend = "auto") -> Float64s:
     """Return the size of the intersection over that of the union, for each pair of rows.
 
     Parameters
@@ -86,20 +72,17 @@ def pairs(
     """
     row_offsets = _check_sets(hashes, row_offsets)
     rows = row_offsets.size - 1
-    if left.dtype != np.int64 or right.dtype != np.int64 or left.ndim != 1 or left.shape != right.shape:
-        message = f"left and right must be int64[pairs], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
-        raise ArgumentError(message)
+    check_array("left", left, np.int64, ("n_pairs",))
+    check_array("right", right, np.int64, left.shape)
     if left.size and (min(left.min(), right.min()) < 0 or max(left.max(), right.max()) >= rows):
         message = f"pairs must name rows 0 … {rows - 1}, got {min(left.min(), right.min())} … {max(left.max(), right.max())}"
         raise ArgumentError(message)
     out = np.empty(left.size, np.float64)
     size = hashes.nbytes + left.nbytes + right.nbytes
-    implementation("jaccard", backend, size).pairs(frozen(hashes), row_offsets, frozen(left), frozen(right), out)
+    implementation("jaccard", backend, size).pairs(read_only(hashes), row_offsets, read_only(left), read_only(right), out)
     return out
 
 
-def _check_sets(hashes: NDArray[np.uint32], row_offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-    if hashes.dtype != np.uint32 or hashes.ndim != 1:
-        message = f"hashes must be uint32[m], got {hashes.dtype}{list(hashes.shape)}"
-        raise ArgumentError(message)
-    return row_bounds("row_offsets", row_offsets, hashes.size)
+def _check_sets(hashes: Uint32s, row_offsets: Int64s) -> Int64s:
+    check_array("hashes", hashes, np.uint32, ("m",))
+    return check_offsets("row_offsets", row_offsets, hashes.size)

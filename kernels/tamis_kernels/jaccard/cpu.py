@@ -11,29 +11,23 @@ from tamis_kernels.compiled import of_views
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int64s, Uint32s
 
 
-def sort_rows(hashes: NDArray[np.uint32], starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+def sort_rows(hashes: Uint32s, starts: Int64s, sizes: Int64s) -> None:
     """Sort each row in place, its distinct hashes first, and write how many those are."""
     for_rows(_sort_rows, starts, hashes, starts, sizes)
 
 
 @njit(cache=True, nogil=True)
-def pack_rows(hashes: NDArray[np.uint32], starts: NDArray[np.int64], packed: NDArray[np.int64], out: NDArray[np.uint32]) -> None:
+def pack_rows(hashes: Uint32s, starts: Int64s, packed: Int64s, out: Uint32s) -> None:
     """Move the first `packed[i + 1] - packed[i]` hashes of each row together."""
     for row in range(packed.size - 1):
         for i in range(packed[row + 1] - packed[row]):
             out[packed[row] + i] = hashes[starts[row] + i]
 
 
-def pairs(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    out: NDArray[np.float64],
-) -> None:
+def pairs(hashes: Uint32s, row_offsets: Int64s, left: Int64s, right: Int64s, out: Float64s) -> None:
     """Write the similarity of each pair."""
     sizes = np.diff(row_offsets)
     work = np.concatenate(([0], np.cumsum(sizes[left] + sizes[right] + 1)))
@@ -41,7 +35,7 @@ def pairs(
 
 
 @njit(cache=True, nogil=True)
-def _sort_rows(first: int, last: int, hashes: NDArray[np.uint32], starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+def _sort_rows(first: int, last: int, hashes: Uint32s, starts: Int64s, sizes: Int64s) -> None:
     for row in range(first, last):
         members = hashes[starts[row] : starts[row + 1]]
         members.sort()
@@ -53,15 +47,7 @@ def _sort_rows(first: int, last: int, hashes: NDArray[np.uint32], starts: NDArra
 
 
 @of_views
-def _pairs(
-    first: int,
-    last: int,
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    out: NDArray[np.float64],
-) -> None:
+def _pairs(first: int, last: int, hashes: Uint32s, row_offsets: Int64s, left: Int64s, right: Int64s, out: Float64s) -> None:
     for i in range(first, last):
         one = hashes[row_offsets[left[i]] : row_offsets[left[i] + 1]]
         other = hashes[row_offsets[right[i]] : row_offsets[right[i] + 1]]
@@ -71,7 +57,7 @@ def _pairs(
 
 
 @of_views
-def common(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> int:
+def common(one: Uint32s, other: Uint32s) -> int:
     """Count what two rising sets share, by a merge without branches on the comparison."""
     i = j = shared = 0
     while i < one.size and j < other.size:

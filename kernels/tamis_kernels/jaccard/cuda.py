@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
+from tamis_kernels.arrays import offsets_of
 from tamis_kernels.device import in_batches, in_sized_batches, room, to_device, to_host, xp
 from tamis_kernels.groups.cuda import run_starts, sort_by_key
 from tamis_kernels.jaccard import cpu
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int64s, Uint32s
 
 WARP = 32
 WARPS = 4  # pairs a block
@@ -26,7 +27,7 @@ PAIR_BYTES = 64  # that a pair takes beside its sets
 COMMON_BYTES = 32  # that a hash takes of two sets in pieces
 
 
-def sort_rows(hashes: NDArray[np.uint32], starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+def sort_rows(hashes: Uint32s, starts: Int64s, sizes: Int64s) -> None:
     """Sort each row in place, its distinct hashes first, and write how many those are."""
 
     def sort(first: int, last: int) -> None:
@@ -41,7 +42,7 @@ def sort_rows(hashes: NDArray[np.uint32], starts: NDArray[np.int64], sizes: NDAr
     in_sized_batches(sort, HASH_BYTES * starts + ROW_BYTES * np.arange(starts.size))
 
 
-def _sort_some(hashes: NDArray[np.uint32], starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+def _sort_some(hashes: Uint32s, starts: Int64s, sizes: Int64s) -> None:
     """Sort rows that fit: row and hash make one key, so that one sort does all of them."""
     first = to_device(starts)
     rows = xp.searchsorted(first, xp.arange(hashes.size), side="right") - 1
@@ -56,7 +57,7 @@ def _sort_some(hashes: NDArray[np.uint32], starts: NDArray[np.int64], sizes: NDA
     to_host(counts, sizes)
 
 
-def _sort_row(row: NDArray[np.uint32]) -> int:
+def _sort_row(row: Uint32s) -> int:
     """Sort a row of any size, its distinct hashes first, and return how many those are."""
     ordered = np.empty(row.size, np.uint64)
     starts = np.empty(sort_by_key(row.astype(np.uint64), np.empty(row.size, np.uint32), ordered), np.int64)
@@ -65,18 +66,12 @@ def _sort_row(row: NDArray[np.uint32]) -> int:
     return starts.size
 
 
-def pack_rows(hashes: NDArray[np.uint32], starts: NDArray[np.int64], packed: NDArray[np.int64], out: NDArray[np.uint32]) -> None:
+def pack_rows(hashes: Uint32s, starts: Int64s, packed: Int64s, out: Uint32s) -> None:
     """Move the first `packed[i + 1] - packed[i]` hashes of each row together, on the host: over the link they would go twice."""
     cpu.pack_rows(hashes, starts, packed, out)
 
 
-def pairs(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    out: NDArray[np.float64],
-) -> None:
+def pairs(hashes: Uint32s, row_offsets: Int64s, left: Int64s, right: Int64s, out: Float64s) -> None:
     """Write the similarity of each pair."""
     sets = _all_sets(hashes, row_offsets)
 
@@ -94,10 +89,10 @@ def pairs(
 
     sizes = np.diff(row_offsets)
     bytes_each = PAIR_BYTES + (0 if sets else 4 * (sizes[left] + sizes[right]))
-    in_sized_batches(compare, np.concatenate(([0], np.cumsum(np.broadcast_to(bytes_each, left.shape)))))
+    in_sized_batches(compare, offsets_of(np.broadcast_to(bytes_each, left.shape)))
 
 
-def _all_sets(hashes: NDArray[np.uint32], row_offsets: NDArray[np.int64]) -> tuple[Any, Any] | None:
+def _all_sets(hashes: Uint32s, row_offsets: Int64s) -> tuple[Any, Any] | None:
     """Move all sets to the device, if they take half of it at most."""
     try:
         return (to_device(hashes), to_device(row_offsets)) if hashes.nbytes + row_offsets.nbytes <= room() // 2 else None
@@ -105,25 +100,23 @@ def _all_sets(hashes: NDArray[np.uint32], row_offsets: NDArray[np.int64]) -> tup
         return None
 
 
-def _gathered(
-    hashes: NDArray[np.uint32], row_offsets: NDArray[np.int64], left: NDArray[np.int64], right: NDArray[np.int64]
-) -> tuple[Any, Any, NDArray[np.int64], NDArray[np.int64]]:
+def _gathered(hashes: Uint32s, row_offsets: Int64s, left: Int64s, right: Int64s) -> tuple[Any, Any, Int64s, Int64s]:
     """Return the sets of some pairs on the device, and which of them each pair has."""
     rows, places = np.unique(np.concatenate((left, right)), return_inverse=True)
-    bounds = np.concatenate(([0], np.cumsum(row_offsets[rows + 1] - row_offsets[rows])))
+    bounds = offsets_of(row_offsets[rows + 1] - row_offsets[rows])
     some = np.empty(bounds[-1], np.uint32)
     cpu.pack_rows(hashes, row_offsets[rows], bounds, some)
     return to_device(some), to_device(bounds), places[: left.size], places[left.size :]
 
 
-def _compare(hashes: Any, row_offsets: Any, left: NDArray[np.int64], right: NDArray[np.int64], out: NDArray[np.float64]) -> None:
+def _compare(hashes: Any, row_offsets: Any, left: Int64s, right: Int64s, out: Float64s) -> None:
     """Write the similarity of pairs of sets on the device."""
     found = xp.empty(out.size, np.float64)
     similarities[-(-out.size // WARPS), (WARP, WARPS)](hashes, row_offsets, to_device(left), to_device(right), found)
     to_host(found, out)
 
 
-def _common(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> int:
+def _common(one: Uint32s, other: Uint32s) -> int:
     """Count what two rising sets share, of which neither need fit: piece by piece with what lies in the reach of each."""
     most, total = max(1, room() // (2 * COMMON_BYTES)), 0
 
@@ -146,13 +139,7 @@ def _common(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> int:
 
 
 @cuda.jit
-def similarities(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    out: NDArray[np.float64],
-) -> None:
+def similarities(hashes: Uint32s, row_offsets: Int64s, left: Int64s, right: Int64s, out: Float64s) -> None:
     """Write the similarity of one pair a warp; the warps of a block are its rows of threads."""
     shared = cuda.shared.array(WARPS, np.int32)
     lane, warp = cuda.threadIdx.x, cuda.threadIdx.y
@@ -177,7 +164,7 @@ def similarities(
 
 
 @cuda.jit(device=True)
-def holds(hashes: NDArray[np.uint32], low: int, high: int, wanted: np.uint32) -> bool:
+def holds(hashes: Uint32s, low: int, high: int, wanted: np.uint32) -> bool:
     """Return whether a hash is in the rising set `hashes[low:high]`."""
     end = high
     while low < high:

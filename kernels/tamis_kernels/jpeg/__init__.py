@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tamis_kernels.backend import Backend, BackendName, implementation
+from tamis_kernels.backend import implementation
 from tamis_kernels.jpeg import layout as _the
 from tamis_kernels.jpeg.layout import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Int64s, Uint8s
 
     Sampling = tuple[tuple[int, int], ...]
 
@@ -84,10 +84,10 @@ class Walk(NamedTuple):
     interval: int
     zero_pads: int
     sides: Sampling
-    values: NDArray[np.uint8]
+    values: Uint8s
 
     @property
-    def planes(self) -> tuple[NDArray[np.uint8], ...]:
+    def planes(self) -> tuple[Uint8s, ...]:
         """The picture at 1/8 scale, uint8[height, width] per component."""
         ends = np.cumsum([height * width for height, width in self.sides]).tolist()
         return tuple(self.values[end - side[0] * side[1] : end].reshape(side) for end, side in zip(ends, self.sides, strict=True))
@@ -98,7 +98,7 @@ class Walk(NamedTuple):
         return bool(self.sampling) and _first_is_finest(self.sampling)
 
     @property
-    def luma(self) -> NDArray[np.uint8] | None:
+    def luma(self) -> Uint8s | None:
         """The grey picture at 1/8 scale; None where there is none, or where the first component is not sampled the most finely."""
         if not self.sides or not self.first_is_finest:
             return None
@@ -106,7 +106,7 @@ class Walk(NamedTuple):
         return self.values[: height * width].reshape(height, width)
 
     @property
-    def chroma(self) -> NDArray[np.uint8] | None:
+    def chroma(self) -> Uint8s | None:
         """The values of the second and third of three components at 1/8 scale; None where there are not three.
 
         Of YCbCr, which nearly every file of three components is, they are Cb and Cr: all 128 where a grey picture is stored in colour.
@@ -114,12 +114,12 @@ class Walk(NamedTuple):
         return self.values[self.sides[0][0] * self.sides[0][1] :] if len(self.sides) == 3 else None
 
 
-def walk(data: bytes, *, backend: BackendName | Backend = "auto") -> Walk:
+def walk(data: bytes, *, backend: AnyBackend = "auto") -> Walk:
     """Walk one file; see `walk_many`, which is faster for two and more."""
     return walk_many([data], backend=backend)[0]
 
 
-def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Backend = "auto") -> list[Walk]:
+def walk_many(files: Sequence[bytes | memoryview], *, backend: AnyBackend = "auto") -> list[Walk]:
     """Walk files; on the CPU on one thread, which holds no lock: threads may walk side by side.
 
     Parameters
@@ -146,7 +146,7 @@ def walk_many(files: Sequence[bytes | memoryview], *, backend: BackendName | Bac
     return walks
 
 
-def walks_of(facts: NDArray[np.int64], pictures: Sequence[NDArray[np.uint8]] | None = None) -> list[Walk]:
+def walks_of(facts: Int64s, pictures: Sequence[Uint8s] | None = None) -> list[Walk]:
     """Return what rows of facts tell, with the pictures where they are given."""
     column = facts.T.tolist()
     rows = zip(

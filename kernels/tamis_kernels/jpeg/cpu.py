@@ -70,11 +70,11 @@ from tamis_kernels.jpeg.tables import MOST_BITS, VALUE, WIDTH
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s
 
 
 @of_views
-def _begin_scan(data: NDArray[np.uint8], place: int, lane: Lane, facts: NDArray[np.int64]) -> bool:
+def _begin_scan(data: Uint8s, place: int, lane: Lane, facts: Int64s) -> bool:
     """Read a scan's header and make its lookups; say whether it can be walked."""
     state, frame = lane.state, lane.frame
     body, stop = place + 4, place + 2 + sixteen(data, place + 2)
@@ -122,7 +122,7 @@ def _begin_scan(data: NDArray[np.uint8], place: int, lane: Lane, facts: NDArray[
 
 
 @of_views
-def load(data: NDArray[np.uint8], lane: Lane, whole: bool) -> None:
+def load(data: Uint8s, lane: Lane, whole: bool) -> None:
     """Make the next restart interval ready, behind those before it if all is whole so far."""
     base = lane.state[END_BIT] // 8 if whole else 0
     size, stopped = unstuff(data, lane.state[BEGIN], lane.bytes[base:])
@@ -182,7 +182,7 @@ def grey_of(level: int) -> int:
 
 
 @of_views
-def _draw(lane: Lane, planes: NDArray[np.uint8], mcus: int) -> None:
+def _draw(lane: Lane, planes: Uint8s, mcus: int) -> None:
     """Draw the DC terms of the interval's first MCUs."""
     state = lane.state
     for slot in range(state[SLOTS]):
@@ -201,7 +201,7 @@ def _draw(lane: Lane, planes: NDArray[np.uint8], mcus: int) -> None:
 
 
 @of_views
-def _check_rest(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], mcu: int) -> None:
+def _check_rest(data: Uint8s, lane: Lane, facts: Int64s, mcu: int) -> None:
     """Check what is left of an interval behind its last block: up to seven bits, all 1."""
     state = lane.state
     left = state[END_BIT] - state[BIT]
@@ -216,7 +216,7 @@ def _check_rest(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], m
 
 
 @of_views
-def enter(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8], fault: int) -> bool:
+def enter(data: Uint8s, lane: Lane, facts: Int64s, planes: Uint8s, fault: int) -> bool:
     """Draw and enter what the interval was; say whether it is a whole scan that is to be tested for a seam."""
     good = _sum_up(lane, passed(lane.state))
     _draw(lane, planes, good)
@@ -224,13 +224,13 @@ def enter(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def passed(state: NDArray[np.int64]) -> int:
+def passed(state: Int64s) -> int:
     """Return how many MCUs of the interval have been passed whole."""
     return (state[BLOCK] - state[FIRST]) // state[SLOTS]  # type: ignore[no-any-return]
 
 
 @of_views
-def conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], fault: int, good: int) -> bool:
+def conclude(data: Uint8s, lane: Lane, facts: Int64s, fault: int, good: int) -> bool:
     """Enter what the interval was, of which so many MCUs are drawn, as `enter` does."""
     state = lane.state
     length = min(state[STEP], state[TOTAL] - state[AT])
@@ -250,13 +250,13 @@ def conclude(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], faul
 
 
 @of_views
-def judge_seam(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
+def judge_seam(data: Uint8s, lane: Lane, facts: Int64s, planes: Uint8s) -> None:
     """Enter the seam of a whole scan, if it has one."""
     enter_seam(data, lane, facts, find_seam(lane, planes))
 
 
 @of_views
-def enter_seam(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], seam: int) -> None:
+def enter_seam(data: Uint8s, lane: Lane, facts: Int64s, seam: int) -> None:
     """Enter a seam, unless it is `NOTHING`."""
     state = lane.state
     if seam != NOTHING:
@@ -265,7 +265,7 @@ def enter_seam(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], se
 
 
 @of_views
-def leave(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) -> None:
+def leave(data: Uint8s, lane: Lane, facts: Int64s) -> None:
     """Go to the next interval or to the end of the scan."""
     state = lane.state
     length = min(state[STEP], state[TOTAL] - state[AT])
@@ -292,7 +292,7 @@ def leave(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) -> None
 
 
 @of_views
-def open_interval(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> bool:
+def open_interval(data: Uint8s, lane: Lane, facts: Int64s, planes: Uint8s) -> bool:
     """Go to the file's next restart interval, which is still to be loaded; say whether there is one."""
     state = lane.state
     if state[AT] == state[TOTAL]:
@@ -311,7 +311,7 @@ def open_interval(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64],
 
 
 @of_views
-def begin_file(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) -> bool:
+def begin_file(data: Uint8s, lane: Lane, facts: Int64s) -> bool:
     """Begin a file; say whether it begins like a JPEG."""
     facts[:] = 0
     lane.frame.quantisers[:] = 0
@@ -326,14 +326,7 @@ def begin_file(data: NDArray[np.uint8], lane: Lane, facts: NDArray[np.int64]) ->
 
 
 @of_views
-def _feed(
-    lane: Lane,
-    coming: int,
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    facts: NDArray[np.int64],
-    planes: NDArray[np.uint8],
-) -> int:
+def _feed(lane: Lane, coming: int, data: Uint8s, offsets: Int64s, facts: Int64s, planes: Uint8s) -> int:
     """Go on until the lane has an interval to walk or no file is left; return the next file that no lane has begun."""
     state = lane.state
     while True:
@@ -353,13 +346,13 @@ def _feed(
         state[FILE] = IDLE
 
 
-def walk_group(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+def walk_group(files: Sequence[bytes | memoryview], facts: Int64s) -> list[Uint8s]:
     """Walk each of the files into its row of facts, and return their pictures."""
     return walk_in_room(walk_files, files, facts)
 
 
 @njit(cache=True, nogil=True)
-def walk_files(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
+def walk_files(data: Uint8s, offsets: Int64s, facts: Int64s, planes: Uint8s) -> None:
     """Walk each of the files that lie end to end in `data`; those of file i go into `facts[i]` and into `planes` from 4 · offsets[i] on."""
     longest = 0
     for one in range(len(facts)):

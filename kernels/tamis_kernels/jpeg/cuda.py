@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, int16
 
+from tamis_kernels.arrays import offsets_of
 from tamis_kernels.device import launch, launch_blocks, sent, side_by_side, to_device, to_host, xp
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, open_interval
@@ -30,7 +31,7 @@ from tamis_kernels.jpeg.tables import WIDTH
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint64s
 
 BATCH = 1 << 32  # bytes of the device that files take at a time: some five thousand photos
 FILE_BYTES, BYTE_FACTOR = 1 << 17, 6  # what a file takes there, and each of its bytes: tables, then data, blocks, picture and its edges
@@ -46,12 +47,12 @@ def in_groups(work: Callable[[int, int], None], files: Sequence[bytes | memoryvi
     side_by_side(work, BYTE_FACTOR * ends(files) + FILE_BYTES * np.arange(len(files) + 1), BATCH)
 
 
-def walk_group(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+def walk_group(files: Sequence[bytes | memoryview], facts: Int64s) -> list[Uint8s]:
     """Walk each of the files into its row of facts, and return their pictures."""
     return fetched(*walk_batch(files, facts), facts, np.ones(len(files), np.bool_))
 
 
-def fetched(pictures: Any, begins: NDArray[np.int64], facts: NDArray[np.int64], wanted: NDArray[np.bool_]) -> list[NDArray[np.uint8]]:
+def fetched(pictures: Any, begins: Int64s, facts: Int64s, wanted: Bools) -> list[Uint8s]:
     """Return the pictures of files that are wanted, and nothing of others; those that lie close to each other cross the link together."""
     found = [np.empty(0, np.uint8)] * len(facts)
     files = np.flatnonzero(wanted)
@@ -68,7 +69,7 @@ def fetched(pictures: Any, begins: NDArray[np.int64], facts: NDArray[np.int64], 
     return found
 
 
-def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:
+def walk_batch(files: Sequence[bytes | memoryview], facts: Int64s) -> tuple[Any, Int64s]:
     """Walk files that all have a thread; return their pictures on the device, and where those of each begin."""
     count, offsets = len(files), ends(files)
     data, bounds, told = _sent_in_words(files, offsets), to_device(offsets), xp.zeros(facts.shape, np.int64)
@@ -77,10 +78,8 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) ->
     to_host(told, facts)
     blocks, pixels, sides, mcus = _rooms(facts)
     together = _walked_together(np.diff(offsets), mcus, facts[:, the.INTERVAL])
-    begins, starts, jumps, rooms = (
-        np.concatenate([[0], np.cumsum(sizes)])
-        for sizes in (pixels, blocks + 16, pixels + 2 * sides, ROOM * (sides + 1) * np.where(together, ROWS, 1))
-    )
+    rooms_each = ROOM * (sides + 1) * np.where(together, ROWS, 1)
+    begins, starts, jumps, rooms = map(offsets_of, (pixels, blocks + 16, pixels + 2 * sides, rooms_each))
     bytes_at = (offsets + 3) // 4 * 4 + SLACK * np.arange(count + 1)  # whole words, which a window takes
     pictures = xp.empty(int(begins[-1]), np.uint8)
     lanes = Lane(
@@ -112,11 +111,11 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: NDArray[np.int64]) ->
     return pictures, begins
 
 
-def _sent_in_words(files: Sequence[bytes | memoryview], offsets: NDArray[np.int64]) -> Any:
+def _sent_in_words(files: Sequence[bytes | memoryview], offsets: Int64s) -> Any:
     """Return the files end to end on the device, as whole words, of which one lies behind the last byte."""
     size, copy = int(offsets[-1]), filling(files, offsets)
 
-    def fill(begin: int, end: int, target: NDArray[np.uint8]) -> None:
+    def fill(begin: int, end: int, target: Uint8s) -> None:
         if begin < size:
             copy(begin, min(end, size), target[: min(end, size) - begin])
 
@@ -138,7 +137,7 @@ def _frames(count: int) -> Frame:
     )
 
 
-def _rooms(facts: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+def _rooms(facts: Int64s) -> tuple[Int64s, ...]:
     """Return how many blocks a scan of each file may have, how many pixels its pictures and its longest side, and how many MCUs it has."""
     column = np.ascontiguousarray(facts.T)  # along which NumPy is fast
     across, down = column[the.SAMPLING : the.SAMPLING + 4] >> 4, column[the.SAMPLING : the.SAMPLING + 4] & 15
@@ -151,15 +150,15 @@ def _rooms(facts: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
     return blocks * walked, pixels * walked, sides.max(axis=0) * walked, columns * rows * walked
 
 
-def _walked_together(sizes: NDArray[np.int64], mcus: NDArray[np.int64], interval: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _walked_together(sizes: Int64s, mcus: Int64s, interval: Int64s) -> Bools:
     """Return which files blocks of threads walk: long ones whose restart intervals are not short."""
     long = sizes >= max(LEAST, int(sizes.sum()) // SHARE)
-    chosen: NDArray[np.bool_] = long & (mcus > 0) & ((interval == 0) | (sizes * interval >= LEAST_INTERVAL * mcus))
+    chosen: Bools = long & (mcus > 0) & ((interval == 0) | (sizes * interval >= LEAST_INTERVAL * mcus))
     return chosen
 
 
 @cuda.jit
-def read_headers(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDArray[np.int64], frames: Frame) -> None:
+def read_headers(data: Uint8s, offsets: Int64s, facts: Int64s, frames: Frame) -> None:
     """Read the segments before a file's first scan a thread."""
     i = cuda.grid(1)
     if i < facts.shape[0]:
@@ -167,7 +166,7 @@ def read_headers(data: NDArray[np.uint8], offsets: NDArray[np.int64], facts: NDA
 
 
 @cuda.jit
-def open_scans(batch: Batch, keys: NDArray[np.uint64], together: NDArray[np.bool_]) -> None:
+def open_scans(batch: Batch, keys: Uint64s, together: Bools) -> None:
     """Open a file's next scan a thread, or note that it is at its end; write a key that is the same where the tables are.
 
     Files that are not to be walked by a thread have the largest key.
@@ -191,7 +190,7 @@ def open_scans(batch: Batch, keys: NDArray[np.uint64], together: NDArray[np.bool
 
 
 @cuda.jit(device=True)
-def codes_in(counts: NDArray[np.int64]) -> Any:
+def codes_in(counts: Int64s) -> Any:
     """Return how many codes a table has."""
     total = np.int64(0)
     for length in range(1, 17):
@@ -227,7 +226,7 @@ def same_tables(frames: Frame, one: int, other: int, used: np.uint64) -> bool:
 
 
 @cuda.jit
-def walk_scans(batch: Batch, order: NDArray[np.int64]) -> None:
+def walk_scans(batch: Batch, order: Int64s) -> None:
     """Walk the open scan of a file a thread, up to its end or to the test for a seam."""
     shared = cuda.shared.array(TABLES, int16)
     item, first, lanes = cuda.grid(1), order[np.int64(cuda.blockIdx.x) * THREADS], batch.lanes

@@ -29,6 +29,8 @@ from tamis_kernels.jpeg.tables import COUNT, END, MOST_BITS, PASSED, WIDTH
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Uint8s, Uint32s
+
 TABLES = 8 << WIDTH
 UNDER_WAY, TO_JUDGE, TOGETHER = 1, 2, 3  # what a file is, beside 0, not begun, and IDLE: walked by a thread, whole so far, by a block
 MARK_BIT, MARK_SLOT = 10, 6  # where in a mark the bit and the block within the MCU stand, above the coefficient
@@ -70,7 +72,7 @@ def lane_of(batch: Batch, i: int, lookup: NDArray[np.int16]) -> Lane:
 
 
 @cuda.jit(device=True)
-def spans_of(batch: Batch, i: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def spans_of(batch: Batch, i: int) -> tuple[Uint8s, Uint8s]:
     """Return the bytes of a file, and the place of its picture."""
     file, picture = slice(batch.offsets[i], batch.offsets[i + 1]), slice(batch.picture_at[i], batch.picture_at[i + 1])
     return batch.data[file], batch.pictures[picture]
@@ -86,7 +88,7 @@ def tables_of(lane: Lane) -> Any:
 
 
 @cuda.jit(device=True)
-def word_at(words: NDArray[np.uint32], place: int) -> Any:
+def word_at(words: Uint32s, place: int) -> Any:
     """Return a word whose first byte is its highest."""
     word = u64(words[place])
     return (word & u64(0xFF)) << u64(24) | (word & u64(0xFF00)) << u64(8) | (word >> u64(8)) & u64(0xFF00) | word >> u64(24)
@@ -99,9 +101,7 @@ def mark_of(bit: int, slot: int, k: int) -> Any:
 
 
 @cuda.jit(device=True)
-def pass_symbols(
-    lane: Lane, words: NDArray[np.uint32], begin: int, mark: int, end: int, block: int, stop: int, slots: int, sure: bool
-) -> Any:
+def pass_symbols(lane: Lane, words: Uint32s, begin: int, mark: int, end: int, block: int, stop: int, slots: int, sure: bool) -> Any:
     """Pass symbols from a mark on, up to a bit or a block; return the mark and the block come to, and a fault or `NONE`.
 
     It does what `run_one` does where the mark is sure. Where it is a guess, no block's begin is written, and a bit that begins no code
@@ -148,7 +148,7 @@ def pass_symbols(
 
 
 @cuda.jit(device=True)
-def pass_alone(lane: Lane, words: NDArray[np.uint32], begin: int) -> Any:
+def pass_alone(lane: Lane, words: Uint32s, begin: int) -> Any:
     """Pass symbols of an interval up to its last bits, from where it stands; return a fault, or `NONE`."""
     state = lane.state
     mark, last = mark_of(state[BIT], state[SLOT], state[K]), state[END_BIT] - MOST_BITS

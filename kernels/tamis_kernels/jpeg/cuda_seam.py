@@ -15,13 +15,13 @@ from tamis_kernels.jpeg.lane import COLUMNS, FILE, PARTS, SLOTS, STEP, TOTAL, Ba
 from tamis_kernels.jpeg.seam import best_of, measure, suspects
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s
 
 ROWS = 32  # threads of a block, each of which needs room for an MCU row
 
 
 @cuda.jit
-def find_seams_together(batch: Batch, files: NDArray[np.int64]) -> None:
+def find_seams_together(batch: Batch, files: Int64s) -> None:
     """Look for a seam in the whole scan of a file a block, and go on to the scan's end."""
     places = cuda.shared.array(ROWS, int64)
     scores = cuda.shared.array(ROWS, int64)
@@ -44,7 +44,7 @@ def find_seams_together(batch: Batch, files: NDArray[np.int64]) -> None:
 
 
 @cuda.jit(device=True)
-def find_in_rows(lane: Lane, planes: NDArray[np.uint8], thread: int) -> Any:
+def find_in_rows(lane: Lane, planes: Uint8s, thread: int) -> Any:
     """Do what `find_seam` does with every `ROWS`-th row; return the MCU or `NOTHING`, and the score. Some barriers stand in it."""
     state = lane.state
     columns, rows, share = state[COLUMNS], state[TOTAL] // state[COLUMNS], lane.room.size // ROWS

@@ -58,7 +58,7 @@ from tamis_kernels.jpeg.lane import (
 from tamis_kernels.jpeg.tables import MOST_BITS, WIDTH
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s, Uint32s
 
 MATES = 256  # threads that walk a file together
 PIECE = 8 * 512  # bits that each of them takes at a time
@@ -68,7 +68,7 @@ i32 = np.int32
 
 
 @cuda.jit
-def walk_together(batch: Batch, files: NDArray[np.int64], piece: int) -> None:
+def walk_together(batch: Batch, files: Int64s, piece: int) -> None:
     """Walk the open scan of a file a block, up to its end or to the test for a seam, by pieces of so many bits."""
     shared = cuda.shared.array(TABLES, int16)
     marks = cuda.shared.array(MATES, int64)
@@ -120,9 +120,7 @@ def period_of(lane: Lane) -> Any:
 
 
 @cuda.jit(device=True)
-def pass_together(
-    lane: Lane, words: NDArray[np.uint32], begin: int, slots: int, piece: int, marks: NDArray[np.int64], sums: NDArray[np.int64]
-) -> None:
+def pass_together(lane: Lane, words: Uint32s, begin: int, slots: int, piece: int, marks: Int64s, sums: Int64s) -> None:
     """Pass symbols of an interval as far as all is well and more than a piece is left. Barriers must stand before it and behind."""
     thread, state = np.int64(cuda.threadIdx.x), lane.state
     more = True
@@ -151,7 +149,7 @@ def pass_together(
 
 
 @cuda.jit(device=True)
-def level_together(lane: Lane, sums: NDArray[np.int64]) -> Any:
+def level_together(lane: Lane, sums: Int64s) -> Any:
     """Find the DC term of each block as the CPU does; return how many MCUs come before the first term that cannot be, to all threads."""
     thread, state, order = np.int64(cuda.threadIdx.x), lane.state, lane.order
     mcus, slots, first = passed(state), state[SLOTS], state[FIRST]
@@ -195,7 +193,7 @@ def has_part(lane: Lane, part: int) -> bool:
 
 
 @cuda.jit(device=True)
-def draw_together(lane: Lane, planes: NDArray[np.uint8], mcus: int) -> None:
+def draw_together(lane: Lane, planes: Uint8s, mcus: int) -> None:
     """Draw the DC terms of the interval's first MCUs, as the CPU does."""
     state = lane.state
     for mcu in range(np.int64(cuda.threadIdx.x), mcus, np.int64(cuda.blockDim.x)):

@@ -20,9 +20,8 @@ PART = 32  # bytes of a file that a thread takes at a time
 MARKED = 1 << 40  # more than a file's bytes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tamis_kernels.jpeg.lane import Batch, Lane
+    from tamis_kernels.types import Int64s, Uint8s, Uint32s
 
 u32, u64 = np.uint32, np.uint64
 
@@ -38,7 +37,7 @@ def load_words(batch: Batch, i: int, lane: Lane) -> None:
 
 
 @cuda.jit(device=True)
-def unstuff_words(data: NDArray[np.uint32], place: int, end: int, out: NDArray[np.uint32], target: int) -> Any:
+def unstuff_words(data: Uint32s, place: int, end: int, out: Uint32s, target: int) -> Any:
     """Copy bytes from a place on, up to the next marker or the end, as `jpeg.lane.unstuff` does; places are of bytes in all words.
 
     What is written is whole words, with the bytes that stand before the target and zeros behind the last one.
@@ -82,7 +81,7 @@ def unstuff_words(data: NDArray[np.uint32], place: int, end: int, out: NDArray[n
 
 
 @cuda.jit(device=True)
-def add_up(sums: NDArray[np.int64], value: int) -> None:
+def add_up(sums: Int64s, value: int) -> None:
     """Write, for each thread of the block, the sum of its value and those before it; `sums` has a place for each.
 
     Nobody may look at the sums before, without a barrier. One stands behind them.
@@ -99,7 +98,7 @@ def add_up(sums: NDArray[np.int64], value: int) -> None:
 
 
 @cuda.jit(device=True)
-def load_together(batch: Batch, i: int, lane: Lane, sums: NDArray[np.int64]) -> None:
+def load_together(batch: Batch, i: int, lane: Lane, sums: Int64s) -> None:
     """Do for file i what `jpeg.cpu.load` does, by all threads of the block. A barrier must stand before it, and one stands behind."""
     thread, whole = np.int64(cuda.threadIdx.x), batch.facts[i, the.FAULT] == the.NONE
     begin, end = batch.offsets[i], batch.offsets[i + 1]
@@ -123,7 +122,7 @@ def load_together(batch: Batch, i: int, lane: Lane, sums: NDArray[np.int64]) -> 
 
 
 @cuda.jit(device=True)
-def keep(data: NDArray[np.uint8], first: int, at: int, stop: int, end: int, out: NDArray[np.uint8], target: int, copied: bool) -> Any:
+def keep(data: Uint8s, first: int, at: int, stop: int, end: int, out: Uint8s, target: int, copied: bool) -> Any:
     """Count, or copy to a target, the bytes from `at` to `stop` before a marker that are not stuffed; return how many, and its place or -1.
 
     The interval begins at `first`, the file ends at `end`.

@@ -21,7 +21,7 @@ from tamis_kernels.threads import for_rows, work_of_copies
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s
 
     File = bytes | memoryview
 
@@ -38,7 +38,7 @@ class _Room(threading.local):
 _ROOM = _Room()
 
 
-def ends(files: Sequence[File]) -> NDArray[np.int64]:
+def ends(files: Sequence[File]) -> Int64s:
     """Return how many bytes the files before each one have, and all of them: int64[n + 1]."""
     return np.array([*accumulate(map(len, files), initial=0)], np.int64)
 
@@ -49,7 +49,7 @@ def in_groups(work: Callable[[int, int], None], files: Sequence[File]) -> None:
         work(*group)
 
 
-def walk_in_room(walk_files: Callable[..., None], files: Sequence[File], facts: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+def walk_in_room(walk_files: Callable[..., None], files: Sequence[File], facts: Int64s) -> list[Uint8s]:
     """Walk files by a function of the host's that wants them end to end, and return their pictures."""
     offsets = ends(files)
     buffer, planes = _room(int(offsets[-1]))
@@ -60,7 +60,7 @@ def walk_in_room(walk_files: Callable[..., None], files: Sequence[File], facts: 
     return [planes[4 * start : 4 * start + size].copy() for start, size in zip(starts, pixels_of(facts), strict=False)]
 
 
-def pixels_of(facts: NDArray[np.int64]) -> list[int]:
+def pixels_of(facts: Int64s) -> list[int]:
     """Return how many values the picture of each file has: none where no frame was understood."""
     sides, mcus = facts[:, the.SIDES : the.SAMPLING].tolist(), facts[:, the.MCUS].tolist()
     return [_area(*some) if many else 0 for some, many in zip(sides, mcus, strict=True)]
@@ -71,7 +71,7 @@ def _area(*sides: int) -> int:
     return sum(map(mul, sides[::2], sides[1::2]))
 
 
-def _room(size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _room(size: int) -> tuple[Uint8s, Uint8s]:
     """Return room for files of so many bytes and for their pictures; the thread keeps it unless it is large."""
     if size <= _ROOM.files.size:
         return _ROOM.files, _ROOM.planes
@@ -81,14 +81,14 @@ def _room(size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return room
 
 
-def filling(files: Sequence[File], offsets: NDArray[np.int64]) -> Callable[[int, int, NDArray[np.uint8]], None]:
+def filling(files: Sequence[File], offsets: Int64s) -> Callable[[int, int, Uint8s], None]:
     """Return `fill(begin, end, target)`, which writes these of the bytes of all files end to end, one or more, on all threads.
 
     A thread takes Python's lock once for a run of files: at each file it would wait for it as long as other threads are in Python.
     """
     places = _addresses(files)
 
-    def fill(begin: int, end: int, target: NDArray[np.uint8]) -> None:
+    def fill(begin: int, end: int, target: Uint8s) -> None:
         first, last = int(np.searchsorted(offsets, begin, "right")) - 1, int(np.searchsorted(offsets, end, "left"))
         bounds = offsets[first : last + 1]
         for_rows(copy_files, work_of_copies(np.clip(bounds, begin, end)), places[first:last], bounds, begin, target)
@@ -96,7 +96,7 @@ def filling(files: Sequence[File], offsets: NDArray[np.int64]) -> Callable[[int,
     return fill
 
 
-def _addresses(files: Sequence[File]) -> NDArray[np.int64]:
+def _addresses(files: Sequence[File]) -> Int64s:
     """Return where in memory each file is; it stays there for as long as somebody holds it."""
     pointers: Any = ctypes.c_char_p * len(files)
     try:
@@ -117,7 +117,7 @@ def _copy_from(_typing: Any, address: Any, target: Any) -> Any:  # pragma: no co
     return types.void(address, target), emit
 
 
-def _view_and_copy(address: int, target: NDArray[np.uint8]) -> None:
+def _view_and_copy(address: int, target: Uint8s) -> None:
     target[:] = np.frombuffer(ctypes.string_at(int(address), target.size), np.uint8)
 
 
@@ -126,7 +126,7 @@ copy_from: Any = _view_and_copy if config.DISABLE_JIT else _copy_from  # type: i
 
 
 @njit(cache=True, nogil=True)
-def copy_files(first: int, last: int, places: NDArray[np.int64], offsets: NDArray[np.int64], begin: int, target: NDArray[np.uint8]) -> None:
+def copy_files(first: int, last: int, places: Int64s, offsets: Int64s, begin: int, target: Uint8s) -> None:
     """Copy files first … last - 1, which lie at these addresses, to where they belong in a target that begins at byte `begin` of all."""
     for file in range(first, last):
         low, high = max(offsets[file], begin), min(offsets[file + 1], begin + target.size)

@@ -14,6 +14,8 @@ from tamis_kernels.jpeg.tables import WIDTH, build, canonical
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Bools, Int32s, Int64s, Uint8s
+
 # What is known of a component, int64[4, 8]. ORIGIN: where its picture begins in the file's planes.
 NUMBER, ACROSS, DOWN, TABLE, WIDE, HIGH, SCANNED, ORIGIN = range(8)
 NOTHING = -1
@@ -25,15 +27,15 @@ _NUMBER = np.argsort(_ZIGZAG)  # of each place in the square
 class Frame(NamedTuple):
     """What the header of one file says."""
 
-    quantisers: NDArray[np.int64]  # [4, 64], in zigzag order; 0: none
-    counts: NDArray[np.int64]  # [8, 17], codes by length; AC tables from 4 on
-    symbols: NDArray[np.uint8]  # [8, 256]
-    known: NDArray[np.bool_]  # [8]
-    codes: NDArray[np.int64]  # [8, 3, 17]
+    quantisers: Int64s  # [4, 64], in zigzag order; 0: none
+    counts: Int64s  # [8, 17], codes by length; AC tables from 4 on
+    symbols: Uint8s  # [8, 256]
+    known: Bools  # [8]
+    codes: Int64s  # [8, 3, 17]
     lookup: NDArray[np.int16]  # [8 << WIDTH]
-    single: NDArray[np.int32]  # the same, one symbol an entry
-    built: NDArray[np.int64]  # [8, 17 + 256], of what each lookup was built; kept from file to file
-    components: NDArray[np.int64]  # [4, 8]
+    single: Int32s  # the same, one symbol an entry
+    built: Int64s  # [8, 17 + 256], of what each lookup was built; kept from file to file
+    components: Int64s  # [4, 8]
 
 
 @njit(cache=True, nogil=True)
@@ -53,7 +55,7 @@ def new_frame() -> Frame:
 
 
 @of_views
-def note(facts: NDArray[np.int64], code: int, place: int, mcu: int) -> None:
+def note(facts: Int64s, code: int, place: int, mcu: int) -> None:
     """Keep the first fault."""
     if facts[the.FAULT] == the.NONE:
         facts[the.FAULT] = code
@@ -62,13 +64,13 @@ def note(facts: NDArray[np.int64], code: int, place: int, mcu: int) -> None:
 
 
 @of_views
-def sixteen(data: NDArray[np.uint8], place: int) -> int:
+def sixteen(data: Uint8s, place: int) -> int:
     """Return a number of two bytes."""
     return int(data[place]) << 8 | int(data[place + 1])
 
 
 @of_views
-def _marker(data: NDArray[np.uint8], start: int, facts: NDArray[np.int64]) -> int:
+def _marker(data: Uint8s, start: int, facts: Int64s) -> int:
     """Return where the next marker is, or `NOTHING`; bytes before it that are no fill bytes are junk."""
     place = start
     junk_end = start
@@ -94,7 +96,7 @@ def _marker(data: NDArray[np.uint8], start: int, facts: NDArray[np.int64]) -> in
 
 
 @of_views
-def next_scan(data: NDArray[np.uint8], begin: int, frame: Frame, facts: NDArray[np.int64]) -> int:
+def next_scan(data: Uint8s, begin: int, frame: Frame, facts: Int64s) -> int:
     """Read segments from `begin` on, and return where the next start of scan is; `NOTHING` where the walk ends."""
     place = begin
     while True:
@@ -145,7 +147,7 @@ def next_scan(data: NDArray[np.uint8], begin: int, frame: Frame, facts: NDArray[
 
 
 @of_views
-def _read_quantisers(data: NDArray[np.uint8], begin: int, stop: int, frame: Frame, facts: NDArray[np.int64]) -> tuple[int, int]:
+def _read_quantisers(data: Uint8s, begin: int, stop: int, frame: Frame, facts: Int64s) -> tuple[int, int]:
     place = begin
     while place < stop:
         wide, table = int(data[place]) >> 4, int(data[place]) & 15
@@ -168,7 +170,7 @@ def _read_quantisers(data: NDArray[np.uint8], begin: int, stop: int, frame: Fram
 
 
 @of_views
-def _odd_entry(values: NDArray[np.int64]) -> int:
+def _odd_entry(values: Int64s) -> int:
     """Return the first entry, but for that of DC, which is far from all its neighbours in the square; `NOTHING` where none is."""
     for number in range(1, 64):
         y, x, one = _ZIGZAG[number] >> 3, _ZIGZAG[number] & 7, values[number]
@@ -184,7 +186,7 @@ def _odd_entry(values: NDArray[np.int64]) -> int:
 
 
 @of_views
-def _read_codes(data: NDArray[np.uint8], begin: int, stop: int, frame: Frame) -> tuple[int, int]:
+def _read_codes(data: Uint8s, begin: int, stop: int, frame: Frame) -> tuple[int, int]:
     place = begin
     while place < stop:
         kind, number = int(data[place]) >> 4, int(data[place]) & 15
@@ -207,7 +209,7 @@ def _read_codes(data: NDArray[np.uint8], begin: int, stop: int, frame: Frame) ->
 
 
 @of_views
-def _read_frame(data: NDArray[np.uint8], place: int, stop: int, frame: Frame, facts: NDArray[np.int64]) -> int:
+def _read_frame(data: Uint8s, place: int, stop: int, frame: Frame, facts: Int64s) -> int:
     body = place + 4
     if facts[the.COMPONENTS] or stop < body + 6:
         return the.BAD_FRAME

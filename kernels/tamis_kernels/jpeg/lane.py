@@ -18,7 +18,7 @@ from tamis_kernels.jpeg.header import Frame, new_frame
 from tamis_kernels.jpeg.tables import COUNT, END, INDEX, LARGEST, MOST_BITS, PASSED, SMALLEST, WIDTH, one_entry
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int32s, Int64s, Uint8s, Uint64s
 
 # Where a lane stands in its file, int64[STATE]. MCUs are counted within the scan, BEFORE are those of earlier scans. The restart intervals
 # of a scan lie end to end in the lane's arrays: the one under way begins there with byte BASE and block FIRST, in the file with byte BEGIN.
@@ -40,32 +40,32 @@ TABLE_BITS = np.uint64(WIDTH)
 class Lane(NamedTuple):
     """A file under way."""
 
-    state: NDArray[np.int64]  # [STATE]
+    state: Int64s  # [STATE]
     frame: Frame
-    bytes: NDArray[np.uint8]  # of the scan so far, without stuffed zeros and restart markers
-    starts: NDArray[np.int64]  # the bit at which each of its blocks begins
-    levels: NDArray[np.int32]  # the DC term of each of its blocks, dequantised
-    bases: NDArray[np.uint64]  # [2 * 10], where the lookups of each block of an MCU begin: DC, AC
-    order: NDArray[np.int64]  # [10, 4], component, row and column of each block of an MCU, and what its DC term is multiplied by
-    last: NDArray[np.int64]  # [4], the last DC term of each component
+    bytes: Uint8s  # of the scan so far, without stuffed zeros and restart markers
+    starts: Int64s  # the bit at which each of its blocks begins
+    levels: Int32s  # the DC term of each of its blocks, dequantised
+    bases: Uint64s  # [2 * 10], where the lookups of each block of an MCU begin: DC, AC
+    order: Int64s  # [10, 4], component, row and column of each block of an MCU, and what its DC term is multiplied by
+    last: Int64s  # [4], the last DC term of each component
     # For the seam test: jumps, and an MCU row's edges and scores. A GPU gives out no memory under way.
-    jumps: NDArray[np.int32]
-    room: NDArray[np.int64]  # [ROOM * side], or as many for each of a block's threads
+    jumps: Int32s
+    room: Int64s  # [ROOM * side], or as many for each of a block's threads
 
 
 class Batch(NamedTuple):
     """Files under way side by side, as CUDA kernels are given them. What is of one length is stacked, all else lies end to end."""
 
-    data: NDArray[np.uint8]
-    offsets: NDArray[np.int64]  # where each file begins, and the last one ends; so the five below
-    facts: NDArray[np.int64]  # [files, FACTS]
+    data: Uint8s
+    offsets: Int64s  # where each file begins, and the last one ends; so the five below
+    facts: Int64s  # [files, FACTS]
     lanes: Lane
-    pictures: NDArray[np.uint8]
-    picture_at: NDArray[np.int64]
-    byte_at: NDArray[np.int64]
-    start_at: NDArray[np.int64]  # and its levels
-    jump_at: NDArray[np.int64]
-    room_at: NDArray[np.int64]
+    pictures: Uint8s
+    picture_at: Int64s
+    byte_at: Int64s
+    start_at: Int64s  # and its levels
+    jump_at: Int64s
+    room_at: Int64s
 
 
 @njit(cache=True, nogil=True)
@@ -92,7 +92,7 @@ def signed(word: Any) -> int:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def bits_from(data: NDArray[np.uint8], bit: np.uint64) -> np.uint64:
+def bits_from(data: Uint8s, bit: np.uint64) -> np.uint64:
     """Return the bits from `bit` on, 57 of them at least, from the highest down."""
     at = bit >> _BYTE
     word = np.uint64(data[at]) << np.uint64(56)
@@ -107,7 +107,7 @@ def bits_from(data: NDArray[np.uint8], bit: np.uint64) -> np.uint64:
 
 
 @of_views
-def unstuff(data: NDArray[np.uint8], begin: int, out: NDArray[np.uint8]) -> tuple[int, int]:
+def unstuff(data: Uint8s, begin: int, out: Uint8s) -> tuple[int, int]:
     """Copy the bytes up to the next marker without stuffed zeros; return how many they are, and where the marker or the file's end is.
 
     Bytes are copied 64 at a time, at 28 GB/s, wherever none of them is 0xFF; `out` has room for as many behind its end.
@@ -145,7 +145,7 @@ def unstuff(data: NDArray[np.uint8], begin: int, out: NDArray[np.uint8]) -> tupl
 
 
 @of_views
-def place_of(data: NDArray[np.uint8], begin: int, count: int) -> int:
+def place_of(data: Uint8s, begin: int, count: int) -> int:
     """Return where in the file the byte number `count` of those that `unstuff` gives is, also where restart markers lie between."""
     place = begin
     while True:
@@ -162,7 +162,7 @@ def place_of(data: NDArray[np.uint8], begin: int, count: int) -> int:
 
 
 @of_views
-def settle(window: np.uint64, table: int, k: int, codes: NDArray[np.int64], symbols: NDArray[np.uint8]) -> int:
+def settle(window: np.uint64, table: int, k: int, codes: Int64s, symbols: Uint8s) -> int:
     """Return the entry of the one symbol that begins a window, by its canonical code; minus a fault where it may not stand there."""
     bits = signed(window >> np.uint64(48))
     for length in range(1, 17):

@@ -13,7 +13,7 @@ from tamis_kernels.jpeg.group import in_groups as in_groups
 from tamis_kernels.jpeg.reference_seam import Part, edges_of, find_seam
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s
 
 _Block = tuple[int, int, int, int, dict[int, int]]  # component, row and column in the MCU, DC term, other coefficients
 
@@ -38,12 +38,12 @@ class _Component:
 @dataclass
 class _Picture:
     data: bytes
-    facts: NDArray[np.int64]
+    facts: Int64s
     quantisers: dict[int, list[int]] = field(default_factory=dict)  # in zigzag order
     codes: dict[int, dict[tuple[int, int], int]] = field(default_factory=dict)  # (length, code) to symbol; AC tables from 4 on
     components: list[_Component] = field(default_factory=list)
-    planes: list[NDArray[np.uint8]] = field(default_factory=list)
-    edges: list[NDArray[np.int64]] = field(default_factory=list)
+    planes: list[Uint8s] = field(default_factory=list)
+    edges: list[Int64s] = field(default_factory=list)
     interval: int = 0
 
     def note(self, code: int, place: int, mcu: int = -1) -> None:
@@ -101,7 +101,7 @@ class _Bits:
         raise _Fault(the.BAD_CODE, start)
 
 
-def walk_group(files: list[bytes | memoryview], facts: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+def walk_group(files: list[bytes | memoryview], facts: Int64s) -> list[Uint8s]:
     """Walk each of the files into its row of facts, and return their pictures."""
     pictures = []
     for file, row in zip(files, facts, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 from tamis_kernels.jpeg import layout as the
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s
 
 
 @dataclass
@@ -19,8 +19,8 @@ class Part:
 
     across: int
     down: int
-    plane: NDArray[np.uint8]
-    edges: NDArray[np.int64]  # [height, width, 4], in 1/8 levels
+    plane: Uint8s
+    edges: Int64s  # [height, width, 4], in 1/8 levels
 
 
 def edges_of(level: int, coefficients: dict[int, int]) -> list[int]:
@@ -57,9 +57,9 @@ def _stop(row: int, column: int, columns: int, step: int) -> int:
     return 0 if end - first >= columns else min(end - row * columns, columns)
 
 
-def _jump(plane: NDArray[np.int64], y: int) -> NDArray[np.int64]:
+def _jump(plane: Int64s, y: int) -> Int64s:
     """Return twice the jump above a row of blocks, beyond what the gradients on both sides explain."""
-    jumps: NDArray[np.int64] = 3 * (plane[y] - plane[y - 1]) - (plane[min(y + 1, len(plane) - 1)] - plane[max(0, y - 2)])
+    jumps: Int64s = 3 * (plane[y] - plane[y - 1]) - (plane[min(y + 1, len(plane) - 1)] - plane[max(0, y - 2)])
     return jumps
 
 
@@ -91,9 +91,7 @@ def _suspected(part: Part, row: int, rows: int, stops: list[int]) -> bool:
     return False
 
 
-def _parts(
-    above: NDArray[np.int64], below: NDArray[np.int64], opposite: NDArray[np.int64], part: Part, column: int, stop: int
-) -> tuple[int, int, int, int, int, int]:
+def _parts(above: Int64s, below: Int64s, opposite: Int64s, part: Part, column: int, stop: int) -> tuple[int, int, int, int, int, int]:
     """Return the sums over a seam's upper part, the rest of its line, its lower part and the rest of that, and the lengths of the parts."""
     begin = column * part.across
     if stop == 0:
@@ -108,11 +106,11 @@ def _parts(
     return first, rest, second, other_rest, length, length
 
 
-def _votes(jumps: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
+def _votes(jumps: Int64s, shift: int) -> Int64s:
     return np.minimum(abs(jumps), abs(shift)) - np.minimum(abs(jumps - shift), abs(shift))
 
 
-def _score(upper: NDArray[np.int64], lower: NDArray[np.int64], shift: int, part: Part, column: int, stop: int, least: int = 0) -> int:
+def _score(upper: Int64s, lower: Int64s, shift: int, part: Part, column: int, stop: int, least: int = 0) -> int:
     """Return twice what the votes on a seam's two parts score, 0 where one of them has none, or less than half of `least` a block."""
     votes = _votes(upper, shift), _votes(lower, shift), _votes(lower, -shift)
     first, rest, second, other_rest, length, _ = _parts(*votes, part, column, stop)
@@ -122,13 +120,13 @@ def _score(upper: NDArray[np.int64], lower: NDArray[np.int64], shift: int, part:
     return weaker + min(stronger - weaker, 2 * the.LONG * abs(shift)) // the.LONG_SHARE
 
 
-def _plain(sides: NDArray[np.int64]) -> list[bool]:
+def _plain(sides: Int64s) -> list[bool]:
     """Say of each place in an MCU row, int64[down, width, 4], whether its blocks have one level on all sides, that left of them too."""
     right = sides[:, :-1, 3:]
     return [False, *(sides[:, 1:] == right).all(axis=(0, 2)).tolist()]
 
 
-def _scores(part: Part, row: int, stops: list[int]) -> NDArray[np.int64]:
+def _scores(part: Part, row: int, stops: list[int]) -> Int64s:
     top, bottom, left, right = np.moveaxis(part.edges, 2, 0)
     first, after = row * part.down, (row + 1) * part.down
     upper, lower = top[first] - bottom[first - 1], top[after] - bottom[after - 1]

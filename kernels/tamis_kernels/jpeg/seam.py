@@ -41,7 +41,7 @@ from tamis_kernels.jpeg.lane import (
 from tamis_kernels.jpeg.tables import COUNT, VALUE
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int32s, Int64s, Uint8s
 
 _PLACES = np.array(the.ZIGZAG[: the.LAST_EDGE + 1])
 _FREQUENCY = np.where(_PLACES < 8, _PLACES, _PLACES // 8)
@@ -53,7 +53,7 @@ TOP, BOTTOM, LEFT, RIGHT = range(4)
 
 
 @of_views
-def find_seam(lane: Lane, planes: NDArray[np.uint8]) -> int:
+def find_seam(lane: Lane, planes: Uint8s) -> int:
     """Return the MCU of a scan, walked and drawn, at which a seam begins; `NOTHING` where there is none."""
     state = lane.state
     columns, rows = state[COLUMNS], state[TOTAL] // state[COLUMNS]
@@ -80,7 +80,7 @@ def find_seam(lane: Lane, planes: NDArray[np.uint8]) -> int:
 
 
 @of_views
-def _find_stops(row: int, step: int, stops: NDArray[np.int64]) -> None:
+def _find_stops(row: int, step: int, stops: Int64s) -> None:
     """Write where a seam that begins at each MCU of a row ends in the same row; 0 where it goes on through the next row, in a staircase."""
     columns = len(stops)
     for column in range(columns):
@@ -89,7 +89,7 @@ def _find_stops(row: int, step: int, stops: NDArray[np.int64]) -> None:
 
 
 @of_views
-def measure(picture: NDArray[np.uint8], width: int, y: int, line: NDArray[np.int32]) -> int:
+def measure(picture: Uint8s, width: int, y: int, line: Int32s) -> int:
     """Write twice the jumps above a row of the 1/8 picture, beyond what gradients explain; return the sum of their sizes, each capped."""
     bottom = len(picture) // width - 1
     above, below = picture[(y - 1) * width : y * width], picture[y * width : (y + 1) * width]
@@ -102,16 +102,7 @@ def measure(picture: NDArray[np.uint8], width: int, y: int, line: NDArray[np.int
 
 
 @of_views
-def suspects(
-    row: int,
-    width: int,
-    across: int,
-    step: int,
-    jumps: NDArray[np.int32],
-    sizes: NDArray[np.int64],
-    stops: NDArray[np.int64],
-    room: NDArray[np.int64],
-) -> bool:
+def suspects(row: int, width: int, across: int, step: int, jumps: Int32s, sizes: Int64s, stops: Int64s, room: Int64s) -> bool:
     """Say whether a seam begins in an MCU row along which the 1/8 picture jumps; `jumps` and `sizes` are those of all rows."""
     rows = len(sizes)
     count = around = 0
@@ -136,7 +127,7 @@ def suspects(
 
 
 @of_views
-def best_of(lane: Lane, row: int, stops: NDArray[np.int64], room: NDArray[np.int64], found: int, most: int) -> tuple[int, int]:
+def best_of(lane: Lane, row: int, stops: Int64s, room: Int64s, found: int, most: int) -> tuple[int, int]:
     """Return the MCU of a row at which the seam with the highest score begins, and the score; what was found before unless it is higher."""
     columns = len(stops)
     scores = room[:columns]
@@ -149,15 +140,7 @@ def best_of(lane: Lane, row: int, stops: NDArray[np.int64], room: NDArray[np.int
 
 
 @of_views
-def _fits(
-    upper: NDArray[np.int32],
-    lower: NDArray[np.int32],
-    limit: np.int32,
-    enough: int,
-    across: int,
-    stops: NDArray[np.int64],
-    room: NDArray[np.int64],
-) -> int:
+def _fits(upper: Int32s, lower: Int32s, limit: np.int32, enough: int, across: int, stops: Int64s, room: Int64s) -> int:
     """Say whether a seam that begins in this row fits the clipped jumps, well as a whole and each of its parts: 1 upwards, 2 downwards."""
     width, columns, signs = len(upper), len(stops), 0
     above, below, opposite = _sums(room, width)
@@ -180,9 +163,7 @@ def _fits(
 
 
 @of_views
-def _votes_enough(
-    upper: NDArray[np.int32], lower: NDArray[np.int32], sign: int, across: int, stops: NDArray[np.int64], room: NDArray[np.int64]
-) -> bool:
+def _votes_enough(upper: Int32s, lower: Int32s, sign: int, across: int, stops: Int64s, room: Int64s) -> bool:
     """Say whether the votes of the 1/8 picture for a shift of this sign score as a suspected seam does."""
     above, below, opposite = _sums(room, len(upper))
     for size in _SHIFTS:
@@ -196,22 +177,14 @@ def _votes_enough(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _sums(room: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _sums(room: Int64s, width: int) -> tuple[Int64s, Int64s, Int64s]:
     """Return room for the sums of what lies left of each block: above a row, below it, and below it for the opposite shift."""
     room[0] = room[width + 1] = room[2 * width + 2] = 0
     return room[: width + 1], room[width + 1 : 2 * width + 2], room[2 * width + 2 : 3 * width + 3]
 
 
 @of_views
-def _count_all(
-    upper: Any,
-    lower: Any,
-    shift: int,
-    above: NDArray[np.int64],
-    below: NDArray[np.int64],
-    opposite: NDArray[np.int64],
-    stops: NDArray[np.int64],
-) -> None:
+def _count_all(upper: Any, lower: Any, shift: int, above: Int64s, below: Int64s, opposite: Int64s, stops: Int64s) -> None:
     """Sum up the votes of both lines' jumps for a shift, from the left; those for the opposite shift where a bar may begin in the row."""
     up = down = 0
     for x in range(len(upper)):
@@ -226,14 +199,7 @@ def _count_all(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _parts(
-    above: NDArray[np.int64],
-    below: NDArray[np.int64],
-    opposite: NDArray[np.int64],
-    across: int,
-    column: int,
-    stops: NDArray[np.int64],
-) -> tuple[int, int, int, int, int, int]:
+def _parts(above: Int64s, below: Int64s, opposite: Int64s, across: int, column: int, stops: Int64s) -> tuple[int, int, int, int, int, int]:
     """Return the sums over the two parts of a seam, each with that over the rest of its line, and how many blocks long the parts are.
 
     The rest of a bar's line is as much as its length on either side.
@@ -257,7 +223,7 @@ def _score_of(first: int, rest: int, second: int, other_rest: int, size: int) ->
 
 
 @of_views
-def _score_row(lane: Lane, row: int, stops: NDArray[np.int64], room: NDArray[np.int64], total: NDArray[np.int64]) -> None:
+def _score_row(lane: Lane, row: int, stops: Int64s, room: Int64s, total: Int64s) -> None:
     """Write the score of the seam that begins at each MCU of a row, in 1/256 blocks, over all components."""
     state, sums, room = lane.state, room[:5], room[5:]
     total[:] = 0
@@ -277,7 +243,7 @@ def _score_row(lane: Lane, row: int, stops: NDArray[np.int64], room: NDArray[np.
 
 
 @of_views
-def _read_row(lane: Lane, row: int, slot: int, across: int, sums: NDArray[np.int64], edges: NDArray[np.int64]) -> None:
+def _read_row(lane: Lane, row: int, slot: int, across: int, sums: Int64s, edges: Int64s) -> None:
     """Decode the coefficients of first row and column of each block with one place in the MCUs of a row.
 
     They give the mean of the blocks' outermost pixels, in 1/8 levels, by five sums: across even, across odd, down even, down odd, and
@@ -333,9 +299,7 @@ def _vote(jump: int, shift: int) -> int:
 
 
 @of_views
-def _score(
-    edges: NDArray[np.int64], line: int, across: int, stops: NDArray[np.int64], room: NDArray[np.int64], total: NDArray[np.int64]
-) -> None:
+def _score(edges: Int64s, line: int, across: int, stops: Int64s, room: Int64s, total: Int64s) -> None:
     """Add the score of each seam in one component: of the shift that explains it best."""
     down, width, columns = len(edges) // line - 2, line // 4, len(total)
     upper, lower, best, plain = room[:width], room[width : 2 * width], room[2 * width : 2 * width + columns], room[2 * width + columns :]
@@ -363,7 +327,7 @@ def _score(
 
 
 @of_views
-def _count_plain(edges: NDArray[np.int64], line: int, plain: NDArray[np.int64]) -> None:
+def _count_plain(edges: Int64s, line: int, plain: Int64s) -> None:
     """Sum up, from the left, the places of a row whose blocks have one level on all sides, that of the block left of them too."""
     plain[0] = plain[1] = 0
     for x in range(1, line // 4):
@@ -376,7 +340,7 @@ def _count_plain(edges: NDArray[np.int64], line: int, plain: NDArray[np.int64]) 
 
 
 @of_views
-def _votes_at(edges: NDArray[np.int64], line: int, x: int, shift: int) -> int:
+def _votes_at(edges: Int64s, line: int, x: int, shift: int) -> int:
     """Return the votes for a shift from the blocks left of `x` to those right of it."""
     votes = 0
     for y in range(line, len(edges) - line, line):

@@ -17,6 +17,8 @@ from tamis_kernels.jpeg import layout as the
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Int32s, Int64s, Uint8s
+
 WIDTH = 11
 """Bits that the lookup sees. On photos 10 to 12 are equally fast; 8 tables of 2,048 entries take 64 KB."""
 
@@ -30,7 +32,7 @@ SMALLEST, LARGEST, INDEX = range(3)  # the smallest and largest code of that len
 
 
 @of_views
-def canonical(counts: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
+def canonical(counts: Int64s, codes: Int64s) -> bool:
     """Give each length its codes (T.81, C.2), and say whether there are enough for all symbols."""
     code = used = 0
     for length in range(1, 17):
@@ -61,14 +63,7 @@ def one_entry(symbol: int, length: int, is_dc: bool) -> int:
 
 
 @of_views
-def build(
-    counts: NDArray[np.int64],
-    symbols: NDArray[np.uint8],
-    codes: NDArray[np.int64],
-    is_dc: bool,
-    lookup: NDArray[np.int16],
-    single: NDArray[np.int32],
-) -> None:
+def build(counts: Int64s, symbols: Uint8s, codes: Int64s, is_dc: bool, lookup: NDArray[np.int16], single: Int32s) -> None:
     """Fill a lookup of 2 ** WIDTH entries, and one whose entries pass one symbol each."""
     lookup[:] = UNSETTLED
     single[:] = UNSETTLED

@@ -15,27 +15,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, check_offsets, check_whole, read_only, spanned
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.ngrams import Unit, check_whole, frozen, row_bounds, spanned, text_arguments
+from tamis_kernels.ngrams import Unit, text_arguments
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint32s
 
 EMPTY_SLOT = 0xFFFFFFFF
 MOST_SLOTS = 2**20
 
 
-def signatures(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    *,
-    num_perm: int = 128,
-    seed: int = 1,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint32]:
+def signatures(hashes: Uint32s, row_offsets: Int64s, *, num_perm: int = 128, seed: int = 1, backend: AnyBackend = "auto") -> Uint32s:
     """Return the signature of each row of ready hashes.
 
     Parameters
@@ -64,27 +56,25 @@ def signatures(
     -----
     A. Broder, On the resemblance and containment of documents, 1997; https://github.com/ekzhu/datasketch for the scheme.
     """
-    if hashes.dtype != np.uint32 or hashes.ndim != 1:
-        message = f"hashes must be uint32[m], got {hashes.dtype}{list(hashes.shape)}; fold wider hashes to 32 bits first"
-        raise ArgumentError(message)
-    row_offsets = row_bounds("row_offsets", row_offsets, hashes.size)
+    check_array("hashes", hashes, np.uint32, ("m",), "fold wider hashes to 32 bits first")
+    row_offsets = check_offsets("row_offsets", row_offsets, hashes.size)
     a, b = permutations(num_perm, seed)
     out = np.full((row_offsets.size - 1, num_perm), EMPTY_SLOT, np.uint32)
-    implementation("minhash", backend, hashes.itemsize * spanned(row_offsets)).signatures(frozen(hashes), row_offsets, a, b, out)
+    implementation("minhash", backend, hashes.itemsize * spanned(row_offsets)).signatures(read_only(hashes), row_offsets, a, b, out)
     return out
 
 
 def text_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
+    data: Uint8s,
+    offsets: Int32s | Int64s,
     *,
-    validity: NDArray[np.bool_] | None = None,
+    validity: Bools | None = None,
     unit: Unit = "byte",
     ngram: int = 5,
     num_perm: int = 128,
     seed: int = 1,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint32]:
+    backend: AnyBackend = "auto",
+) -> Uint32s:
     """Return the signature of each text's set of n-grams, without writing the n-gram hashes to memory.
 
     The result is that of `tamis_kernels.ngrams.hashes`, whose parameters `data`, `offsets`, `validity`, `unit` and `ngram` these are,
@@ -108,7 +98,7 @@ def text_signatures(
     return out
 
 
-def merge(left: NDArray[np.uint32], right: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def merge(left: Uint32s, right: Uint32s) -> Uint32s:
     """Return the signatures of the unions, row by row; both must come from the same seed.
 
     Raises
@@ -125,7 +115,7 @@ def merge(left: NDArray[np.uint32], right: NDArray[np.uint32]) -> NDArray[np.uin
     return np.minimum(left, right)
 
 
-def permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def permutations(num_perm: int, seed: int) -> tuple[Uint32s, Uint32s]:
     """Return the multipliers a (odd) and the increments b, each uint32[num_perm], read-only.
 
     Raises
@@ -139,8 +129,8 @@ def permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[
 
 
 @cache
-def _permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def _permutations(num_perm: int, seed: int) -> tuple[Uint32s, Uint32s]:
     generator = np.random.RandomState(seed)
     a = generator.randint(0, 1 << 31, num_perm, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
     b = generator.randint(0, 1 << 32, num_perm, dtype=np.uint32)
-    return frozen(a), frozen(b)
+    return read_only(a), read_only(b)

@@ -16,47 +16,24 @@ from tamis_kernels.ngrams.cpu import BLOCK, hash_block, row_text, row_work, word
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint32s
 
 u32 = np.uint32
 HELD = 8  # hashes held in registers; BLOCK is a multiple of it
 
 
-def signatures(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def signatures(hashes: Uint32s, row_offsets: Int64s, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     """Lower row i of `out` to the least images of the row's hashes."""
     for_rows(_signatures, row_work(row_offsets), hashes, row_offsets, a, b, out)
 
 
-def text_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def text_signatures(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     """Lower row i of `out` to the least images of the hashes of the row's n-grams."""
     for_rows(_text_signatures, row_work(offsets), data, offsets, validity, unit, ngram, a, b, out)
 
 
 @njit(cache=True, nogil=True)
-def _signatures(
-    first: int,
-    last: int,
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def _signatures(first: int, last: int, hashes: Uint32s, row_offsets: Int64s, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     block = np.empty(BLOCK, np.uint32)
     for row in range(first, last):
         for start in range(row_offsets[row], row_offsets[row + 1], BLOCK):
@@ -68,16 +45,7 @@ def _signatures(
 
 @njit(cache=True, nogil=True)
 def _text_signatures(
-    first: int,
-    last: int,
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
+    first: int, last: int, data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, a: Uint32s, b: Uint32s, out: Uint32s
 ) -> None:
     block = np.empty(BLOCK, np.uint32)
     marks = np.empty(BLOCK + ngram, np.int64)
@@ -92,13 +60,7 @@ def _text_signatures(
 
 
 @of_views
-def lower(
-    block: NDArray[np.uint32],
-    found: int,
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    minima: NDArray[np.uint32],
-) -> None:
+def lower(block: Uint32s, found: int, a: Uint32s, b: Uint32s, minima: Uint32s) -> None:
     """Lower the minima to the least images of `block[:found]`; the block is overwritten."""
     if found == 0:
         return
@@ -108,13 +70,7 @@ def lower(
 
 
 @of_views
-def lower_mixed(
-    block: NDArray[np.uint32],
-    found: int,
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    minima: NDArray[np.uint32],
-) -> None:
+def lower_mixed(block: Uint32s, found: int, a: Uint32s, b: Uint32s, minima: Uint32s) -> None:
     """Lower the minima to the least images of `block[:found]`, at least one hash that is mixed already; the block is overwritten."""
     for i in range(found, (found + HELD - 1) // HELD * HELD):
         block[i] = block[0]  # a repeat changes no minimum

@@ -19,7 +19,7 @@ from tamis_kernels.minhash.cpu import HELD, fmix32, image
 from tamis_kernels.ngrams.cuda import find_units, hashes_of, stream_texts
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint32s
 
     Four = tuple[np.uint32, np.uint32, np.uint32, np.uint32]
 
@@ -31,13 +31,7 @@ u32, u64 = np.uint32, np.uint64
 EMPTY = u32(0xFFFFFFFF)
 
 
-def signatures(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def signatures(hashes: Uint32s, row_offsets: Int64s, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     """Write the least images of each row's hashes into row i of `out`, which comes filled with 0xFFFFFFFF."""
     streamed(
         4 * row_offsets + (out[:1].nbytes + row_offsets.itemsize) * np.arange(row_offsets.size),
@@ -47,16 +41,7 @@ def signatures(
     )
 
 
-def text_signatures(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def text_signatures(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     """Write the least images of the hashes of each row's n-grams, which stay on the device, into row i of `out`."""
 
     def work(text: Any, bounds: Any, there: Any) -> Any:
@@ -67,7 +52,7 @@ def text_signatures(
     stream_texts(data, offsets, validity, work, out)
 
 
-def signatures_of(hashes: Any, row_offsets: Any, a: NDArray[np.uint32], b: NDArray[np.uint32]) -> Any:
+def signatures_of(hashes: Any, row_offsets: Any, a: Uint32s, b: Uint32s) -> Any:
     """Return signatures on the device."""
     rows = row_offsets.size - 1
     found = xp.full((rows, a.size), EMPTY, u32)
@@ -78,13 +63,7 @@ def signatures_of(hashes: Any, row_offsets: Any, a: NDArray[np.uint32], b: NDArr
 
 
 @cuda.jit
-def lower(
-    hashes: NDArray[np.uint32],
-    row_offsets: NDArray[np.int64],
-    a: NDArray[np.uint32],
-    b: NDArray[np.uint32],
-    out: NDArray[np.uint32],
-) -> None:
+def lower(hashes: Uint32s, row_offsets: Int64s, a: Uint32s, b: Uint32s, out: Uint32s) -> None:
     """Lower four slots a thread of the rows that the block has places of."""
     tile = cuda.shared.array(TILE, uint32)
     thread, rows = cuda.threadIdx.x, row_offsets.size - 1
@@ -123,7 +102,7 @@ def lower(
 
 
 @cuda.jit(device=True)
-def four(values: NDArray[np.uint32], slot: int) -> Four:
+def four(values: Uint32s, slot: int) -> Four:
     """Return what a thread's slots have; those beyond the last do its work once more, which does no harm."""
     last = values.size - 1
     return (
@@ -146,7 +125,7 @@ def lowered(least: Four, a: Four, b: Four, value: np.uint32) -> Four:
 
 
 @cuda.jit(device=True)
-def stage(hashes: NDArray[np.uint32], begin: int, end: int, tile: NDArray[np.uint32], thread: int) -> None:
+def stage(hashes: Uint32s, begin: int, end: int, tile: Uint32s, thread: int) -> None:
     """Mix up to TILE hashes into shared memory, and the last again where there are fewer; four loads wait for memory together."""
     last = u32(min(end - begin, TILE) - 1)
     for part in range(0, TILE, 4 * THREADS):
@@ -158,7 +137,7 @@ def stage(hashes: NDArray[np.uint32], begin: int, end: int, tile: NDArray[np.uin
 
 
 @cuda.jit(device=True)
-def put(slots: NDArray[np.uint32], slot: int, least: Four) -> None:
+def put(slots: Uint32s, slot: int, least: Four) -> None:
     """Write a thread's slots, as many as there are."""
     place, left = u64(slot), slots.size - slot
     if left > 0:
@@ -172,7 +151,7 @@ def put(slots: NDArray[np.uint32], slot: int, least: Four) -> None:
 
 
 @cuda.jit(device=True)
-def lower_slots(out: NDArray[np.uint32], row: int, slot: int, least: Four) -> None:
+def lower_slots(out: Uint32s, row: int, slot: int, least: Four) -> None:
     """Lower a thread's slots of a row that other blocks lower too."""
     last = out.shape[1] - 1
     cuda.atomic.min(out, (row, min(slot, last)), least[0])

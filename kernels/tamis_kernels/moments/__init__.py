@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis_kernels.arrays import FLOATS, check_array, check_column
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments.state import Moments
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Bools, Floats, Int64s
     from tamis_kernels.validity import Validity
 
 __all__ = ["FixedGrid", "Moments", "accumulate", "accumulate_columns", "accumulate_fixed", "accumulate_groups"]
@@ -59,13 +60,7 @@ class FixedGrid:
         self.offset = round(steps) / self.scale if half and abs(steps) < 2**52 else middle
 
 
-def accumulate(
-    values: NDArray[np.floating[Any]],
-    *,
-    keep: NDArray[np.bool_] | None = None,
-    validity: Validity | None = None,
-    backend: BackendName | Backend = "auto",
-) -> Moments:
+def accumulate(values: Floats, *, keep: Bools | None = None, validity: Validity | None = None, backend: AnyBackend = "auto") -> Moments:
     """Return the exact moments of a column of any finite range.
 
     Parameters
@@ -96,7 +91,7 @@ def accumulate(
     return moments
 
 
-def accumulate_columns(matrix: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> list[Moments]:
+def accumulate_columns(matrix: Floats, *, backend: AnyBackend = "auto") -> list[Moments]:
     """Return the exact moments of each column, reading a row-major matrix once.
 
     Parameters
@@ -111,12 +106,9 @@ def accumulate_columns(matrix: NDArray[np.floating[Any]], *, backend: BackendNam
     ArgumentError
         The argument has the wrong dtype or shape.
     """
-    if matrix.ndim != 2:
-        message = f"matrix must have two dimensions, got shape {matrix.shape}; use accumulate for one column"
-        raise ArgumentError(message)
+    check_array("matrix", matrix, FLOATS, ("n_rows", "n_columns"), "use accumulate for one column")
     if matrix.flags.f_contiguous or not matrix.size:
         return [accumulate(matrix[:, j], backend=backend) for j in range(matrix.shape[1])]
-    _check(matrix[:, 0], None)
     kernel = implementation("moments", backend, matrix.nbytes)
     moments = [Moments()] * matrix.shape[1]
     for start in range(0, len(matrix), PIECE):
@@ -127,9 +119,7 @@ def accumulate_columns(matrix: NDArray[np.floating[Any]], *, backend: BackendNam
     return moments
 
 
-def accumulate_groups(
-    values: NDArray[np.floating[Any]], codes: NDArray[np.integer[Any]], groups: int, *, backend: BackendName | Backend = "auto"
-) -> list[Moments]:
+def accumulate_groups(values: Floats, codes: NDArray[np.integer[Any]], groups: int, *, backend: AnyBackend = "auto") -> list[Moments]:
     """Return the exact moments of each group of a column, such as the readings of each sensor.
 
     Parameters
@@ -165,13 +155,7 @@ def _by_code(codes: NDArray[np.integer[Any]], groups: int, shape: tuple[int, ...
 
 
 def accumulate_fixed(
-    values: NDArray[np.floating[Any]],
-    *,
-    low: float,
-    high: float,
-    keep: NDArray[np.bool_] | None = None,
-    validity: Validity | None = None,
-    backend: BackendName | Backend = "auto",
+    values: Floats, *, low: float, high: float, keep: Bools | None = None, validity: Validity | None = None, backend: AnyBackend = "auto"
 ) -> Moments:
     """Return the moments of a column of known range, each value rounded to a grid of at least 2^30 steps.
 
@@ -241,27 +225,21 @@ class _Tables:
         )
 
 
-def _table_value(table: NDArray[np.int64], point: int) -> Fraction:
+def _table_value(table: Int64s, point: int) -> Fraction:
     return Fraction(sum(int(table[i]) << i for i in np.flatnonzero(table).tolist()), 1 << point)
 
 
-def _as_they_lie(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None, validity: Validity | None) -> bool:
+def _as_they_lie(values: Floats, keep: Bools | None, validity: Validity | None) -> bool:
     """Return whether all values take part and lie side by side."""
     return keep is None and validity is None and values.flags.c_contiguous
 
 
-def _at_a_time(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None, validity: Validity | None) -> int:
+def _at_a_time(values: Floats, keep: Bools | None, validity: Validity | None) -> int:
     """Return how many bytes a kernel is handed at a time."""
     return values.nbytes if _as_they_lie(values, keep, validity) else min(values.nbytes, COPIED * values.itemsize)
 
 
-def _contiguous(
-    values: NDArray[np.floating[Any]],
-    piece: slice,
-    keep: NDArray[np.bool_] | None,
-    validity: Validity | None,
-    backend: BackendName | Backend,
-) -> Iterator[NDArray[np.floating[Any]]]:
+def _contiguous(values: Floats, piece: slice, keep: Bools | None, validity: Validity | None, backend: AnyBackend) -> Iterator[Floats]:
     """Yield the values of a piece that take part as contiguous arrays, with few copies; one may lie where the last one did."""
     if _as_they_lie(values, keep, validity):
         yield values[piece]
@@ -275,18 +253,12 @@ def _contiguous(
             yield np.ascontiguousarray(chunk) if keep is None else chunk[keep[start : start + chunk.size]]
 
 
-def _check(values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None, validity: Validity | None = None) -> None:
-    if values.dtype not in (np.float32, np.float64):
-        message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
-        raise ArgumentError(message)
-    if values.ndim != 1:
-        message = f"values must have one dimension, got shape {values.shape}; pass one column at a time"
-        raise ArgumentError(message)
+def _check(values: Floats, keep: Bools | None, validity: Validity | None = None) -> None:
+    check_column(values)
     if validity is not None:
         check_validity(values, validity)
         if keep is not None:
             message = "pass keep or validity, not both: keep the values of the other by hand"
             raise ArgumentError(message)
-    if keep is not None and (keep.dtype != np.bool_ or keep.shape != values.shape):
-        message = f"keep must be bool of shape {values.shape}, got {keep.dtype} of shape {keep.shape}; pass a mask per value"
-        raise ArgumentError(message)
+    if keep is not None:
+        check_array("keep", keep, np.bool_, values.shape)

@@ -25,6 +25,8 @@ from tamis_kernels.moments.wide import add_wide, empty_bins
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Float64s, Floats, Int64s, Uint8s
+
 FINITE, NAN, POSITIVE, NEGATIVE, OUTSIDE = range(5)
 BLOCK = 2048  # 2048 products of two 26-bit limbs, three to a sum, stay below 2^63
 STRIP, SKEW = 1 << 17, 16  # values that are held turned into columns, and what keeps these from the same place in the cache
@@ -49,7 +51,7 @@ def _set_corners(corner_bits: NDArray[Any], magnitude: Any, shift: int, least: A
 
 
 @of_views
-def _short(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, corner_bits: NDArray[Any], out: NDArray[np.int64]) -> None:
+def _short(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, corner_bits: NDArray[Any], out: Int64s) -> None:
     """Sum float32 that are multiples of 2^unit and less than 2^(unit + 51); their squares have 48 bits."""
     rounder, zero = rounding(unit)
     rounder_high, zero_high = rounding(2 * unit + LONG)
@@ -70,7 +72,7 @@ def _short(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, 
 
 
 @of_views
-def _long(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, corner_bits: NDArray[Any], out: NDArray[np.int64]) -> None:
+def _long(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, corner_bits: NDArray[Any], out: Int64s) -> None:
     """Sum float64 that are multiples of 2^unit and less than 2^(unit + 76); a square is a product and its rounding error (Dekker 1971)."""
     rounder_high, zero_high = rounding(unit + LONG)
     rounder_low, zero_low = rounding(unit)
@@ -103,7 +105,7 @@ def _long(values: NDArray[Any], bits: NDArray[Any], magnitude: Any, unit: int, c
 
 @of_views
 def _fixed(
-    values: NDArray[Any], bits: NDArray[Any], magnitude: Any, offset: float, scale: float, corner_bits: NDArray[Any], out: NDArray[np.int64]
+    values: NDArray[Any], bits: NDArray[Any], magnitude: Any, offset: float, scale: float, corner_bits: NDArray[Any], out: Int64s
 ) -> None:
     """Sum steps of a declared grid."""
     zero = np.float64(ROUNDER).view(np.int64)
@@ -124,9 +126,7 @@ def _fixed(
 
 
 @of_views
-def _admit(
-    values: NDArray[Any], low: float, high: float, good: NDArray[np.uint8], admitted: NDArray[Any], counts: NDArray[np.int64]
-) -> int:
+def _admit(values: NDArray[Any], low: float, high: float, good: Uint8s, admitted: NDArray[Any], counts: Int64s) -> int:
     """Copy the finite values within [low, high]; count the others; return how many were copied."""
     nan = positive = negative = 0
     for i in range(values.shape[0]):
@@ -157,10 +157,10 @@ def _accumulate(
     offset: float,
     scale: float,
     unit: int,
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
+    sums: Int64s,
+    squares: Int64s,
+    counts: Int64s,
+    extremes: Float64s,
 ) -> int:
     """Add values to the tables, from a grid that was good before; return the grid that was good last."""
     short = values.itemsize == 4
@@ -233,11 +233,11 @@ def _turn(
     strip: NDArray[Any],
     strip_bits: NDArray[Any],
     magnitude: Any,
-    units: NDArray[np.int64],
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
+    units: Int64s,
+    sums: Int64s,
+    squares: Int64s,
+    counts: Int64s,
+    extremes: Float64s,
 ) -> None:
     """Add some columns of some rows one by one, turned strip by strip in the cache."""
     first, last = columns
@@ -262,10 +262,10 @@ def _accumulate_columns(
     corners: NDArray[Any],
     corner_values: NDArray[Any],
     magnitude: Any,
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
+    sums: Int64s,
+    squares: Int64s,
+    counts: Int64s,
+    extremes: Float64s,
 ) -> None:
     rows, columns = matrix.shape
     flat = matrix.reshape(-1)
@@ -296,24 +296,12 @@ def _call(values: NDArray[Any], *arguments: Any) -> None:
     _accumulate(values, values.view(info.dtype), info.dtype.type(info.max), *arguments)
 
 
-def accumulate(
-    values: NDArray[np.floating[Any]],
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
-) -> None:
+def accumulate(values: Floats, sums: Int64s, squares: Int64s, counts: Int64s, extremes: Float64s) -> None:
     """Add values to the exact tables, counts and extremes."""
     _call(values, False, -LARGEST, LARGEST, 0.0, 1.0, 0, sums, squares, counts, extremes)
 
 
-def accumulate_columns(
-    matrix: NDArray[np.floating[Any]],
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
-) -> None:
+def accumulate_columns(matrix: Floats, sums: Int64s, squares: Int64s, counts: Int64s, extremes: Float64s) -> None:
     """Add each column of a row-major matrix to its row of the tables, counts and extremes."""
     info = np.iinfo(f"i{matrix.itemsize}")
     beside, across, height = shape_of_blocks(matrix.shape[1])
@@ -324,14 +312,7 @@ def accumulate_columns(
 
 
 def accumulate_fixed(
-    values: NDArray[np.floating[Any]],
-    low: float,
-    high: float,
-    offset: float,
-    scale: float,
-    totals: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
+    values: Floats, low: float, high: float, offset: float, scale: float, totals: Int64s, counts: Int64s, extremes: Float64s
 ) -> None:
     """Add q = rint((value - offset) * scale) to totals: sum q, sum of q² mod 2^32, sum of q² div 2^32."""
     _call(values, True, low, high, offset, scale, 0, totals, totals, counts, extremes)

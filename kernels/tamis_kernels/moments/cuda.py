@@ -44,7 +44,7 @@ from tamis_kernels.moments.cuda_limbs import (
 from tamis_kernels.moments.grids import LOW_32, ROUNDER
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats, Int64s
 
 THREADS = 256  # of a block
 STRIPS = 1 << 16  # threads, each of which goes through one column: 512 for each multiprocessor of an H200
@@ -54,24 +54,12 @@ NO_LONG, NO_SHORT, UNSEEN = (0, 0, 0, 0, 0), (0, 0, 0), (0, 0, 0)  # NaN and inf
 i32, i64, f32, f64 = np.int32, np.int64, np.float32, np.float64
 
 
-def accumulate(
-    values: NDArray[np.floating[Any]],
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
-) -> None:
+def accumulate(values: Floats, sums: Int64s, squares: Int64s, counts: Int64s, extremes: Float64s) -> None:
     """Add values to the exact tables, counts and extremes."""
     accumulate_columns(values[:, None], sums[None], squares[None], counts[None], extremes[None])
 
 
-def accumulate_columns(
-    matrix: NDArray[np.floating[Any]],
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
-) -> None:
+def accumulate_columns(matrix: Floats, sums: Int64s, squares: Int64s, counts: Int64s, extremes: Float64s) -> None:
     """Add each column of a row-major matrix to its row of the tables, counts and extremes."""
     rows, columns = matrix.shape
     kernel, halves = (sum_short, HALVES_SHORT) if matrix.itemsize == 4 else (sum_long, HALVES_LONG)
@@ -90,14 +78,7 @@ def accumulate_columns(
 
 
 def accumulate_fixed(
-    values: NDArray[np.floating[Any]],
-    low: float,
-    high: float,
-    offset: float,
-    scale: float,
-    totals: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
+    values: Floats, low: float, high: float, offset: float, scale: float, totals: Int64s, counts: Int64s, extremes: Float64s
 ) -> None:
     """Add q = rint((value - offset) * scale) to totals: sum q, sum of q² mod 2^32, sum of q² div 2^32."""
     tables = to_device(totals), to_device(counts), to_device(_keys(extremes))
@@ -114,13 +95,13 @@ def accumulate_fixed(
     _set(tables[2], extremes)
 
 
-def _keys(extremes: NDArray[np.float64]) -> NDArray[np.int64]:
+def _keys(extremes: Float64s) -> Int64s:
     """Return integers that order like the extremes; the map is its own inverse."""
     patterns = extremes.view(np.int64)
     return patterns ^ (patterns >> 63 & MAGNITUDE)
 
 
-def _set(keys: Any, extremes: NDArray[np.float64]) -> None:
+def _set(keys: Any, extremes: Float64s) -> None:
     found = np.empty(extremes.shape, np.int64)
     to_host(keys, found)
     extremes[...] = _keys(found.view(np.float64)).view(np.float64)
@@ -209,15 +190,7 @@ def summing(
 ) -> Any:
     """Return a kernel of that name: `take` adds values of type `number` to limbs, which begin as `nothing`, and `put` writes these."""
 
-    def sum_strip(
-        values: NDArray[np.floating[Any]],
-        columns: int,
-        strips: int,
-        sums: NDArray[np.int64],
-        squares: NDArray[np.int64],
-        counts: NDArray[np.int64],
-        keys: NDArray[np.int64],
-    ) -> None:
+    def sum_strip(values: Floats, columns: int, strips: int, sums: Int64s, squares: Int64s, counts: Int64s, keys: Int64s) -> None:
         """Add one of `strips` parts of a column a thread; neighbouring threads read neighbouring values."""
         tile = cuda.shared.array(0, int64)
         item, stride = cuda.grid(1), strips * columns
@@ -259,15 +232,7 @@ sum_short = summing("sum_short", take_short, put_short, NO_SHORT, HALVES_SHORT, 
 
 @cuda.jit
 def add_steps(
-    values: Any,
-    strips: int,
-    low: float,
-    high: float,
-    offset: float,
-    scale: float,
-    totals: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    keys: NDArray[np.int64],
+    values: Any, strips: int, low: float, high: float, offset: float, scale: float, totals: Int64s, counts: Int64s, keys: Int64s
 ) -> None:
     """Add one of `strips` parts of the values a thread, as steps of a grid."""
     tile = cuda.shared.array(0, int64)

@@ -19,7 +19,7 @@ from tamis_kernels.moments.grids import LONG, LOW_32, rounding
 from tamis_kernels.moments.wide import LOW_27
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s
 
 i32, i64, f32, f64 = np.int32, np.int64, np.float32, np.float64
 MAGNITUDE = 0x7FFFFFFFFFFFFFFF
@@ -107,7 +107,7 @@ def add_short(limbs: Any, x: float) -> Any:
 
 
 @cuda.jit(device=True)
-def put(tile: NDArray[np.int64], number: int, limb: int) -> None:
+def put(tile: Int64s, number: int, limb: int) -> None:
     """Write the halves of a limb that a thread holds to its own places of a tile."""
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
     tile[2 * number * threads + thread] = limb & LOW_32
@@ -115,7 +115,7 @@ def put(tile: NDArray[np.int64], number: int, limb: int) -> None:
 
 
 @cuda.jit(device=True)
-def put_long(tile: NDArray[np.int64], limbs: Any, many: int) -> None:
+def put_long(tile: Int64s, limbs: Any, many: int) -> None:
     """Write the limbs that so many values of 53 bits were added to, zeros among them."""
     low, high, c, b, a = limbs
     put(tile, 0, low - many * bits_of(LOW))
@@ -126,7 +126,7 @@ def put_long(tile: NDArray[np.int64], limbs: Any, many: int) -> None:
 
 
 @cuda.jit(device=True)
-def put_short(tile: NDArray[np.int64], limbs: Any, many: int) -> None:
+def put_short(tile: Int64s, limbs: Any, many: int) -> None:
     """Write the limbs that so many values of 24 bits were added to, zeros among them."""
     total, low, high = limbs
     put(tile, 0, total - many * bits_of(SHORT))
@@ -135,7 +135,7 @@ def put_short(tile: NDArray[np.int64], limbs: Any, many: int) -> None:
 
 
 @cuda.jit(device=True)
-def add_halves(sums: Any, squares: Any, column: int, window: int, lowest: int, tile: NDArray[np.int64], many: int) -> None:
+def add_halves(sums: Any, squares: Any, column: int, window: int, lowest: int, tile: Int64s, many: int) -> None:
     """Add the halves of limbs that a thread has put to the tables; `lowest` is the exponent of the lowest bit of a scaled value."""
     place, of_sum = window - MIDDLE_FIELD + lowest, many // 4 * 2
     for number in range(many):
@@ -176,7 +176,7 @@ def noted(value: float, seen: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 @cuda.jit(device=True)
-def note(counts: NDArray[np.int64], seen: tuple[int, int, int]) -> None:
+def note(counts: Int64s, seen: tuple[int, int, int]) -> None:
     """Take from the finite values what a thread has found not to be."""
     nan, positive, negative = seen
     if nan + positive + negative:
@@ -187,14 +187,14 @@ def note(counts: NDArray[np.int64], seen: tuple[int, int, int]) -> None:
 
 
 @cuda.jit(device=True)
-def widen(keys: NDArray[np.int64], least: int, greatest: int) -> None:
+def widen(keys: Int64s, least: int, greatest: int) -> None:
     """Widen a range."""
     cuda.atomic.min(keys, 0, least)
     cuda.atomic.max(keys, 1, greatest)
 
 
 @cuda.jit(device=True)
-def fold(tile: NDArray[np.int64], many: int, least: int, greatest: int) -> None:
+def fold(tile: Int64s, many: int, least: int, greatest: int) -> None:
     """Leave the sums of so many amounts that the threads of a block have put, and their range, where those of its first thread lay."""
     thread, threads = i32(cuda.threadIdx.x), i32(cuda.blockDim.x)
     tile[many * threads + thread], tile[(many + 1) * threads + thread] = least, greatest
@@ -208,7 +208,7 @@ def fold(tile: NDArray[np.int64], many: int, least: int, greatest: int) -> None:
 
 
 @cuda.jit(device=True)
-def gather(tile: NDArray[np.int64], number: int, many: int, first: int, end: int, step: int) -> None:
+def gather(tile: Int64s, number: int, many: int, first: int, end: int, step: int) -> None:
     """Bring the sum of some places of a tile to the first of them; after so many amounts the least of them, and then the greatest."""
     found = tile[first]
     for place in range(first + step, end, step):

@@ -11,7 +11,7 @@ from numba import njit
 from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s
 
 LONG = 51  # bits of a limb
 LOW_32 = (1 << 32) - 1
@@ -28,7 +28,7 @@ def rounding(unit: int) -> tuple[float, Any]:
 
 
 @of_views
-def deposit(table: NDArray[np.int64], place: Any, amount: Any) -> None:
+def deposit(table: Int64s, place: Any, amount: Any) -> None:
     """Add an amount of 2^place to a table, in two halves that cannot overflow an entry."""
     table[place] += amount & LOW_32
     table[place + 32] += amount >> 32

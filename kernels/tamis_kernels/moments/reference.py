@@ -7,19 +7,17 @@ table has a meaning; how it is spread over the entries is up to the implementati
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats, Int64s
 
 FINITE, NAN, POSITIVE, NEGATIVE, OUTSIDE = range(5)
 
 
-def _admitted(
-    values: NDArray[np.floating[Any]], low: float, high: float, counts: NDArray[np.int64], extremes: NDArray[np.float64]
-) -> list[float]:
+def _admitted(values: Floats, low: float, high: float, counts: Int64s, extremes: Float64s) -> list[float]:
     """Count every value and return the finite ones within [low, high]."""
     kept = []
     for value in values.tolist():
@@ -38,13 +36,7 @@ def _admitted(
     return kept
 
 
-def accumulate(
-    values: NDArray[np.floating[Any]],
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
-) -> None:
+def accumulate(values: Floats, sums: Int64s, squares: Int64s, counts: Int64s, extremes: Float64s) -> None:
     """Add values to the exact tables, counts and extremes."""
     largest = float(np.finfo(np.float64).max)
     for value in _admitted(values, -largest, largest, counts, extremes):
@@ -62,27 +54,14 @@ def accumulate(
             squares[2 * place + weight + 32] += product // 2**32
 
 
-def accumulate_columns(
-    matrix: NDArray[np.floating[Any]],
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
-) -> None:
+def accumulate_columns(matrix: Floats, sums: Int64s, squares: Int64s, counts: Int64s, extremes: Float64s) -> None:
     """Add each column of a row-major matrix to its row of the tables, counts and extremes."""
     for column, state in zip(matrix.T, zip(sums, squares, counts, extremes, strict=True), strict=True):
         accumulate(column, *state)
 
 
 def accumulate_fixed(
-    values: NDArray[np.floating[Any]],
-    low: float,
-    high: float,
-    offset: float,
-    scale: float,
-    totals: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
+    values: Floats, low: float, high: float, offset: float, scale: float, totals: Int64s, counts: Int64s, extremes: Float64s
 ) -> None:
     """Add q = rint((value - offset) * scale) to totals: sum q, sum of q² mod 2^32, sum of q² div 2^32."""
     for value in _admitted(values, low, high, counts, extremes):

@@ -16,6 +16,8 @@ from tamis_kernels.moments.grids import LONG, deposit, rounding, units_for
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Float32s, Float64s, Int32s, Int64s
+
 LANES, LINES = 32, 8  # sums are read and written once for so many lines, and all of them fit the first cache
 LONG_LINES = 4  # of float64: of more the compiler makes no vectors
 TALLEST = 2048  # rows at once: as many sums of a limb of 51 bits stay below 2^63
@@ -35,9 +37,7 @@ def shape_of_blocks(columns: int) -> tuple[int, int, int]:
 
 
 @of_views
-def _add_short(
-    lines: NDArray[np.float32], rounders: NDArray[np.float64], sums: NDArray[np.int64], corners: NDArray[np.int32], width: int
-) -> None:
+def _add_short(lines: Float32s, rounders: Float64s, sums: Int64s, corners: Int32s, width: int) -> None:
     """Add float32 to the sum and both limbs of the sum of squares of each lane, see `cpu`, and widen its corners."""
     for index in range(width):
         lane = place(index)
@@ -62,9 +62,7 @@ def _add_short(
 
 
 @of_views
-def _add_long(
-    lines: NDArray[np.float64], rounders: NDArray[np.float64], sums: NDArray[np.int64], corners: NDArray[np.int64], width: int, start: int
-) -> None:
+def _add_long(lines: Float64s, rounders: Float64s, sums: Int64s, corners: Int64s, width: int, start: int) -> None:
     """Add float64 to both limbs of the sum and the three of the sum of squares of each lane, see `cpu`, and widen its corners."""
     for index in range(width):
         lane = place(index)
@@ -113,15 +111,7 @@ def _weight(limb: int, limbs: int, unit: int) -> int:
 
 @of_views
 def _fill(
-    flat: NDArray[Any],
-    start: int,
-    stride: int,
-    rows: int,
-    line: int,
-    lines: NDArray[Any],
-    rounders: Any,
-    lanes: NDArray[np.int64],
-    corners: Any,
+    flat: NDArray[Any], start: int, stride: int, rows: int, line: int, lines: NDArray[Any], rounders: Any, lanes: Int64s, corners: Any
 ) -> None:
     """Add all lines of a block to the lanes."""
     width = -(-line // VECTOR) * VECTOR
@@ -138,7 +128,7 @@ def _fill(
 
 
 @of_views
-def _fold(lanes: NDArray[np.int64], corners: Any, magnitude: Any, across: int, line: int, limbs: int) -> None:
+def _fold(lanes: Int64s, corners: Any, magnitude: Any, across: int, line: int, limbs: int) -> None:
     """Bring lanes of one column together in its first one, and its corners to bit patterns: least, greatest, smallest absolute but 0."""
     for lane in range(across, line):
         column = lane % across
@@ -156,7 +146,7 @@ def _fold(lanes: NDArray[np.int64], corners: Any, magnitude: Any, across: int, l
 
 
 @of_views
-def _choose_grids(corner_values: NDArray[Any], units: NDArray[np.int64], short: bool) -> tuple[bool, bool]:
+def _choose_grids(corner_values: NDArray[Any], units: Int64s, short: bool) -> tuple[bool, bool]:
     """Return whether all columns of a block can be summed here, and whether on the grids that they were; set those that they need."""
     same = True
     for column in range(units.shape[0]):
@@ -183,15 +173,15 @@ def add_block(
     beside: int,
     magnitude: Any,
     lines: NDArray[Any],
-    rounders: NDArray[np.float64],
-    lanes: NDArray[np.int64],
+    rounders: Float64s,
+    lanes: Int64s,
     corners: NDArray[Any],
     corner_values: NDArray[Any],
-    units: NDArray[np.int64],
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    extremes: NDArray[np.float64],
+    units: Int64s,
+    sums: Int64s,
+    squares: Int64s,
+    counts: Int64s,
+    extremes: Float64s,
 ) -> bool:
     """Add some columns of some rows to their tables, or nothing; return whether they could be added: finite, and on a grid each."""
     across = units.shape[0]

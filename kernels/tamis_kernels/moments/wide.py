@@ -13,12 +13,14 @@ from tamis_kernels.moments.grids import deposit, rounding
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Int64s
+
 LIMB = 26
 LOW_27 = (1 << 27) - 1
 
 
 @of_views
-def _three_limbs(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> int:
+def _three_limbs(values: NDArray[Any], unit: int, out: Int64s) -> int:
     """Sum values of at most 77 bits above the unit 2^unit; return how many leave a rest."""
     rounder_a, zero_a = rounding(unit + 2 * LIMB)
     rounder_b, zero_b = rounding(unit + LIMB)
@@ -50,7 +52,7 @@ def _three_limbs(values: NDArray[Any], unit: int, out: NDArray[np.int64]) -> int
 
 
 @of_views
-def _one_by_one(values: NDArray[Any], sums: NDArray[np.int64], squares: NDArray[np.int64]) -> None:
+def _one_by_one(values: NDArray[Any], sums: Int64s, squares: Int64s) -> None:
     for i in range(values.shape[0]):
         pattern = np.float64(values[i]).view(np.int64)
         exponent = (pattern >> 52) & 0x7FF
@@ -69,7 +71,7 @@ def _one_by_one(values: NDArray[Any], sums: NDArray[np.int64], squares: NDArray[
 
 
 @of_views
-def _by_exponent(values: NDArray[Any], bins: NDArray[np.int64]) -> None:
+def _by_exponent(values: NDArray[Any], bins: Int64s) -> None:
     """Add float32 to a sum of mantissas and one of their squares per exponent."""
     for i in range(values.shape[0]):
         pattern = np.int64(np.float32(values[i]).view(np.int32))
@@ -81,7 +83,7 @@ def _by_exponent(values: NDArray[Any], bins: NDArray[np.int64]) -> None:
 
 
 @of_views
-def empty_bins(bins: NDArray[np.int64], sums: NDArray[np.int64], squares: NDArray[np.int64]) -> None:
+def empty_bins(bins: Int64s, sums: Int64s, squares: Int64s) -> None:
     """Move what is in the bins of exponents to the tables."""
     for exponent in range(bins.shape[0]):
         if bins[exponent, 1] != 0:
@@ -92,15 +94,7 @@ def empty_bins(bins: NDArray[np.int64], sums: NDArray[np.int64], squares: NDArra
 
 
 @of_views
-def add_wide(
-    values: NDArray[Any],
-    smallest: float,
-    largest: float,
-    sums: NDArray[np.int64],
-    squares: NDArray[np.int64],
-    bins: NDArray[np.int64],
-    out: NDArray[np.int64],
-) -> int:
+def add_wide(values: NDArray[Any], smallest: float, largest: float, sums: Int64s, squares: Int64s, bins: Int64s, out: Int64s) -> int:
     """Add finite values of many exponents, not all of them 0; return how many went to the bins."""
     top = math.frexp(largest)[1]
     unit = top - 25 - LIMB * 2

@@ -16,27 +16,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import spanned
 from tamis_kernels.backend import implementation
-from tamis_kernels.ngrams import spanned, text_arguments
+from tamis_kernels.ngrams import text_arguments
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
     from tamis_kernels.ngrams import Unit
+    from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint64s
 
 __all__ = ["keys", "token_keys"]
 
 
 def keys(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
+    data: Uint8s,
+    offsets: Int32s | Int64s,
     *,
-    validity: NDArray[np.bool_] | None = None,
+    validity: Bools | None = None,
     unit: Unit = "byte",
     ngram: int = 5,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    backend: AnyBackend = "auto",
+) -> tuple[Uint64s, Int64s]:
     """Return the key of every n-gram of every text.
 
     Parameters
@@ -67,12 +66,7 @@ def keys(
     return out, row_offsets
 
 
-def token_keys(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
-    *,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint64]:
+def token_keys(data: Uint8s, offsets: Int32s | Int64s, *, backend: AnyBackend = "auto") -> Uint64s:
     """Return the key of each text as a whole, for texts that are ready tokens.
 
     Parameters

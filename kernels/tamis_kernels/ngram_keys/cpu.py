@@ -16,7 +16,7 @@ from tamis_kernels.ngrams.cpu import BYTE, CHAR, SPACE, WORD, is_ascii, mark_uni
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint64s
 
 HELD = 1 << 14  # keys made at a time
 SCANNED = 4096  # bytes looked through for white space at a time
@@ -25,26 +25,18 @@ u8, u64 = np.uint8, np.uint64
 MULTIPLIER = u64(0xD6E8FEB86659FD93)
 
 
-def keys(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    row_offsets: NDArray[np.int64],
-    out: NDArray[np.uint64],
-) -> None:
+def keys(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, row_offsets: Int64s, out: Uint64s) -> None:
     """Write the key of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
     for_rows(_keys, row_work(offsets), data, offsets, validity, unit, ngram, row_offsets, out)
 
 
-def token_keys(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def token_keys(data: Uint8s, offsets: Int64s, out: Uint64s) -> None:
     """Write the key of each text as a whole."""
     for_rows(_token_keys, offsets, data, offsets, out)
 
 
 @of_views
-def _token_keys(first: int, last: int, data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def _token_keys(first: int, last: int, data: Uint8s, offsets: Int64s, out: Uint64s) -> None:
     for row in range(first, last):
         start, stop = offsets[row], offsets[row + 1]
         out[row] = bytes_key(data, start, stop) if start < stop else u64(0)
@@ -52,15 +44,7 @@ def _token_keys(first: int, last: int, data: NDArray[np.uint8], offsets: NDArray
 
 @njit(cache=True, nogil=True)
 def _keys(
-    first: int,
-    last: int,
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    row_offsets: NDArray[np.int64],
-    out: NDArray[np.uint64],
+    first: int, last: int, data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, row_offsets: Int64s, out: Uint64s
 ) -> None:
     marks, words, white = unit_room(unit, ngram)
     for row in range(first, last):
@@ -73,7 +57,7 @@ def _keys(
 
 
 @njit(cache=True, nogil=True)
-def unit_room(unit: int, ngram: int) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint8]]:
+def unit_room(unit: int, ngram: int) -> tuple[Int64s, Uint64s, Uint8s]:
     """Return room for the places of units (two for a word), the keys of words, and the white space of a run of bytes."""
     held = 0 if unit == BYTE else HELD + ngram
     words = held if unit == WORD else 0
@@ -81,22 +65,14 @@ def unit_room(unit: int, ngram: int) -> tuple[NDArray[np.int64], NDArray[np.uint
 
 
 @of_views
-def unit_of_row(data: NDArray[np.uint8], start: int, stop: int, unit: int) -> int:
+def unit_of_row(data: Uint8s, start: int, stop: int, unit: int) -> int:
     """Return the unit that a row is cut by: characters of pure ASCII are bytes."""
     return BYTE if unit == CHAR and is_ascii(data[start:stop]) else unit
 
 
 @njit(cache=True, nogil=True)
 def next_keys(
-    text: NDArray[np.uint8],
-    first: int,
-    stop: int,
-    unit: int,
-    ngram: int,
-    marks: NDArray[np.int64],
-    words: NDArray[np.uint64],
-    white: NDArray[np.uint8],
-    out: NDArray[np.uint64],
+    text: Uint8s, first: int, stop: int, unit: int, ngram: int, marks: Int64s, words: Uint64s, white: Uint8s, out: Uint64s
 ) -> tuple[int, int]:
     """Write the keys of the next n-grams of `text[first:stop]`, at most `out.size`; return how many, and where the next starts or -1."""
     if first >= stop:
@@ -124,14 +100,7 @@ def next_keys(
 
 @of_views
 def next_word_keys(
-    text: NDArray[np.uint8],
-    first: int,
-    stop: int,
-    ngram: int,
-    edges: NDArray[np.int64],
-    words: NDArray[np.uint64],
-    white: NDArray[np.uint8],
-    out: NDArray[np.uint64],
+    text: Uint8s, first: int, stop: int, ngram: int, edges: Int64s, words: Uint64s, white: Uint8s, out: Uint64s
 ) -> tuple[int, int]:
     """Do what `next_keys` does, for words."""
     held = find_words(text, first, stop, out.size + ngram, edges, white)
@@ -152,7 +121,7 @@ def next_word_keys(
 
 
 @of_views
-def find_words(text: NDArray[np.uint8], first: int, stop: int, most: int, edges: NDArray[np.int64], white: NDArray[np.uint8]) -> int:
+def find_words(text: Uint8s, first: int, stop: int, most: int, edges: Int64s, white: Uint8s) -> int:
     """Write where the next words start and end, in turn, at most `most` words, and return how many."""
     held = 0
     white[0] = 1
@@ -170,7 +139,7 @@ def find_words(text: NDArray[np.uint8], first: int, stop: int, most: int, edges:
 
 
 @of_views
-def mark_white(text: NDArray[np.uint8], first: int, start: int, end: int, stop: int, white: NDArray[np.uint8]) -> None:
+def mark_white(text: Uint8s, first: int, start: int, end: int, stop: int, white: Uint8s) -> None:
     """Write, for each byte from `start` to `end`, whether it belongs to a White_Space character of `text[first:stop]`."""
     highest = u8(0)
     part = text[start:end]
@@ -186,7 +155,7 @@ def mark_white(text: NDArray[np.uint8], first: int, start: int, end: int, stop: 
 
 
 @njit(cache=True, nogil=True)
-def window_keys(text: NDArray[np.uint8], width: int, out: NDArray[np.uint64]) -> None:
+def window_keys(text: Uint8s, width: int, out: Uint64s) -> None:
     """Write the key of every window of `width` bytes."""
     out[:] = u64(width)
     whole = width // 8 * 8
@@ -207,7 +176,7 @@ def window_keys(text: NDArray[np.uint8], width: int, out: NDArray[np.uint64]) ->
 
 
 @of_views
-def bytes_key(text: NDArray[np.uint8], start: int, stop: int) -> np.uint64:
+def bytes_key(text: Uint8s, start: int, stop: int) -> np.uint64:
     """Return the key of `text[start:stop]`, which is not empty."""
     key = u64(stop - start)
     at, end = u64(start), u64(stop)
@@ -230,7 +199,7 @@ def chain(key: np.uint64, piece: np.uint64) -> np.uint64:
 
 
 @of_views
-def eight_bytes(text: NDArray[np.uint8], at: np.uint64) -> np.uint64:
+def eight_bytes(text: Uint8s, at: np.uint64) -> np.uint64:
     """Read eight bytes as a little-endian number."""
     low = u64(u64(text[at]) | u64(u64(text[at + u64(1)]) << u64(8)))
     low |= u64(u64(u64(text[at + u64(2)]) << u64(16)) | u64(u64(text[at + u64(3)]) << u64(24)))

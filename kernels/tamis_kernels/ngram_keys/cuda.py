@@ -14,22 +14,13 @@ from tamis_kernels.ngrams.cpu import WORD
 from tamis_kernels.ngrams.cuda import find_units, stream_grams, units_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tamis_kernels.ngrams.cuda import Units
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint64s
 
 u64 = np.uint64
 
 
-def keys(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    row_offsets: NDArray[np.int64],
-    out: NDArray[np.uint64],
-) -> None:
+def keys(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, row_offsets: Int64s, out: Uint64s) -> None:
     """Write the key of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
 
     def work(text: Any, bounds: Any, there: Any, gram_rows: Any) -> Any:
@@ -38,7 +29,7 @@ def keys(
     stream_grams(data, offsets, validity, row_offsets, work, out)
 
 
-def token_keys(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def token_keys(data: Uint8s, offsets: Int64s, out: Uint64s) -> None:
     """Write the key of each text as a whole."""
     streamed(
         offsets + 16 * np.arange(offsets.size),
@@ -68,7 +59,7 @@ def token_keys_of(text: Any, bounds: Any) -> Any:
 
 
 @cuda.jit
-def key_spans(text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def key_spans(text: Uint8s, starts: Int64s, ends: Int64s, out: Uint64s) -> None:
     """Key a span of bytes a thread; an empty one has the key 0."""
     span = cuda.grid(1)
     if span < out.size:
@@ -76,9 +67,7 @@ def key_spans(text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[
 
 
 @cuda.jit
-def chain_words(
-    words: NDArray[np.uint64], rows: NDArray[np.int64], gram_rows: NDArray[np.int64], ngram: int, out: NDArray[np.uint64]
-) -> None:
+def chain_words(words: Uint64s, rows: Int64s, gram_rows: Int64s, ngram: int, out: Uint64s) -> None:
     """Key an n-gram of words a thread."""
     gram = cuda.grid(1)
     row = row_in_block(gram_rows, out.size, cuda.shared.array(2, int64))
@@ -91,15 +80,7 @@ def chain_words(
 
 
 @cuda.jit
-def key_grams(
-    text: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    gram_rows: NDArray[np.int64],
-    ngram: int,
-    out: NDArray[np.uint64],
-) -> None:
+def key_grams(text: Uint8s, starts: Int64s, ends: Int64s, rows: Int64s, gram_rows: Int64s, ngram: int, out: Uint64s) -> None:
     """Key an n-gram of bytes or characters a thread."""
     gram = cuda.grid(1)
     row = row_in_block(gram_rows, out.size, cuda.shared.array(2, int64))

@@ -9,37 +9,26 @@ from tamis_kernels.ngrams.reference import row_ngrams
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint64s
 
 WORD = 2
 MULTIPLIER = 0xD6E8FEB86659FD93
 MASK = 0xFFFFFFFFFFFFFFFF
 
 
-def keys(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    row_offsets: NDArray[np.int64],
-    out: NDArray[np.uint64],
-) -> None:
+def keys(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, row_offsets: Int64s, out: Uint64s) -> None:
     """Write the key of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
     for row in range(offsets.size - 1):
         out[row_offsets[row] : row_offsets[row + 1]] = row_keys(data, offsets, validity, unit, ngram, row)
 
 
-def token_keys(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def token_keys(data: Uint8s, offsets: Int64s, out: Uint64s) -> None:
     """Write the key of each text as a whole."""
     for row in range(out.size):
         out[row] = bytes_key(data[offsets[row] : offsets[row + 1]].tobytes())
 
 
-def row_keys(
-    data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_], unit: int, ngram: int, row: int
-) -> list[int]:
+def row_keys(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, row: int) -> list[int]:
     """Return the keys of one row's n-grams; none for a null."""
     grams = row_ngrams(data, offsets, validity, unit, ngram, row)
     return [words_key(gram) if unit == WORD else bytes_key(gram) for gram in grams]

@@ -17,17 +17,16 @@ A text with at least one unit but fewer than n is one n-gram, the whole of it. A
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array, check_offsets, check_whole, read_only, spanned
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint32s
 
 Unit = Literal["byte", "char", "word"]
 
@@ -36,14 +35,14 @@ MOST_UNITS = 2**20
 
 
 def hashes(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
+    data: Uint8s,
+    offsets: Int32s | Int64s,
     *,
-    validity: NDArray[np.bool_] | None = None,
+    validity: Bools | None = None,
     unit: Unit = "byte",
     ngram: int = 5,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    backend: AnyBackend = "auto",
+) -> tuple[Uint32s, Int64s]:
     """Hash every n-gram of every text with xxHash32, seed 0.
 
     Parameters
@@ -88,55 +87,16 @@ def hashes(
 
 
 def text_arguments(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
-    validity: NDArray[np.bool_] | None,
-    unit: Unit,
-    ngram: int,
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], int]:
+    data: Uint8s, offsets: Int32s | Int64s, validity: Bools | None, unit: Unit, ngram: int
+) -> tuple[Uint8s, Int64s, Bools, int]:
     """Check a batch of texts and return it in the one form that the kernels are compiled for."""
     if unit not in UNITS:
         message = f"unit must be one of {', '.join(UNITS)}, got {unit!r}"
         raise ArgumentError(message)
     check_whole("ngram", ngram, 1, MOST_UNITS)
-    if data.dtype != np.uint8 or data.ndim != 1:
-        message = f"data must be uint8[bytes], got {data.dtype} with {data.ndim} dimensions; view the buffer as uint8"
-        raise ArgumentError(message)
-    offsets = row_bounds("offsets", offsets, data.size)
+    check_array("data", data, np.uint8, ("n_bytes",), "view the buffer as uint8")
+    offsets = check_offsets("offsets", offsets, data.size)
     if validity is None:
         validity = np.ones(offsets.size - 1, np.bool_)
-    if validity.dtype != np.bool_ or validity.shape != (offsets.size - 1,):
-        message = f"validity must be bool[{offsets.size - 1}], one a row, got {validity.dtype}{list(validity.shape)}"
-        raise ArgumentError(message)
-    return frozen(data), offsets, frozen(validity), UNITS[unit]
-
-
-def row_bounds(name: str, offsets: NDArray[np.int32] | NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Check Arrow-style offsets into a buffer of `size` entries and return them as read-only int64."""
-    if offsets.dtype not in (np.int32, np.int64) or offsets.ndim != 1 or offsets.size == 0:
-        message = f"{name} must be int32 or int64 [rows + 1], got {offsets.dtype}{list(offsets.shape)}"
-        raise ArgumentError(message)
-    wide = offsets.astype(np.int64, copy=False)
-    if wide[0] < 0 or wide[-1] > size or bool(np.any(wide[1:] < wide[:-1])):
-        message = f"{name} must rise from 0 or more to at most {size}, the length of the buffer; got {wide[0]} … {wide[-1]}"
-        raise ArgumentError(message)
-    return frozen(wide)
-
-
-def spanned(offsets: NDArray[np.int64]) -> int:
-    """Return how many entries of a buffer lie in the rows that offsets tell: the buffer may be that of many more."""
-    return int(offsets[-1] - offsets[0])
-
-
-def check_whole(name: str, value: object, least: int, most: int) -> None:
-    """Refuse what is no whole number from `least` to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
-        message = f"{name} must be a whole number from {least} to {most}, got {value!r}"
-        raise ArgumentError(message)
-
-
-def frozen(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a contiguous read-only view, so that a kernel compiles once and not again for each kind of buffer."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
+    check_array("validity", validity, np.bool_, (offsets.size - 1,))
+    return read_only(data), offsets, read_only(validity), UNITS[unit]

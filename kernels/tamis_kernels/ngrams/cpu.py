@@ -11,7 +11,7 @@ from tamis_kernels.compiled import of_views
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint32s
 
 BYTE, CHAR, WORD = 0, 1, 2
 BLOCK = 1024  # n-grams hashed at a time: 4 KiB, an eighth of the L1 cache
@@ -23,48 +23,24 @@ PRIME1, PRIME2, PRIME3, PRIME4, PRIME5 = u32(2654435761), u32(2246822519), u32(3
 LANE1, LANE4 = u32(606290984), u32(1640531535)  # PRIME1 + PRIME2 and -PRIME1, modulo 2^32
 
 
-def count(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    out: NDArray[np.int64],
-) -> None:
+def count(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, out: Int64s) -> None:
     """Write the number of n-grams of each row into `out`."""
     for_rows(_count, row_work(offsets), data, offsets, validity, unit, ngram, out)
 
 
-def hashes(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    row_offsets: NDArray[np.int64],
-    out: NDArray[np.uint32],
-) -> None:
+def hashes(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, row_offsets: Int64s, out: Uint32s) -> None:
     """Write the hash of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
     for_rows(_hashes, row_work(offsets), data, offsets, validity, unit, ngram, row_offsets, out)
 
 
-def row_work(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+def row_work(offsets: Int64s) -> Int64s:
     """Return what the rows before each one cost: their bytes, and a little for each row, as an empty one is not free."""
-    work: NDArray[np.int64] = offsets + 16 * np.arange(offsets.size)
+    work: Int64s = offsets + 16 * np.arange(offsets.size)
     return work
 
 
 @of_views
-def _count(
-    first: int,
-    last: int,
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    out: NDArray[np.int64],
-) -> None:
+def _count(first: int, last: int, data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, out: Int64s) -> None:
     for row in range(first, last):
         units = count_units(data, offsets[row], offsets[row + 1], unit) if validity[row] else 0
         out[row] = min(units, max(1, units - ngram + 1))
@@ -72,15 +48,7 @@ def _count(
 
 @njit(cache=True, nogil=True)
 def _hashes(
-    first: int,
-    last: int,
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    row_offsets: NDArray[np.int64],
-    out: NDArray[np.uint32],
+    first: int, last: int, data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, row_offsets: Int64s, out: Uint32s
 ) -> None:
     marks = np.empty(BLOCK + ngram, np.int64)
     scratch = word_scratch(offsets[first : last + 1], unit)
@@ -96,7 +64,7 @@ def _hashes(
 
 
 @njit(cache=True, nogil=True)
-def word_scratch(offsets: NDArray[np.int64], unit: int) -> NDArray[np.uint8]:
+def word_scratch(offsets: Int64s, unit: int) -> Uint8s:
     """Return room for the words of the longest of these rows; no room for the other units, which need none."""
     longest = 0
     if unit == WORD:
@@ -106,9 +74,7 @@ def word_scratch(offsets: NDArray[np.int64], unit: int) -> NDArray[np.uint8]:
 
 
 @njit(cache=True, nogil=True)
-def row_text(
-    data: NDArray[np.uint8], start: int, stop: int, unit: int, scratch: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], int, int, int]:
+def row_text(data: Uint8s, start: int, stop: int, unit: int, scratch: Uint8s) -> tuple[Uint8s, int, int, int]:
     """Return (buffer, first, stop, unit) such that every n-gram of the row is a plain slice of the buffer."""
     text = data
     if unit == WORD:
@@ -121,15 +87,7 @@ def row_text(
 
 
 @njit(cache=True, nogil=True)
-def hash_block(
-    text: NDArray[np.uint8],
-    first: int,
-    stop: int,
-    unit: int,
-    ngram: int,
-    marks: NDArray[np.int64],
-    out: NDArray[np.uint32],
-) -> tuple[int, int]:
+def hash_block(text: Uint8s, first: int, stop: int, unit: int, ngram: int, marks: Int64s, out: Uint32s) -> tuple[int, int]:
     """Hash the next n-grams of `text[first:stop]`, at most `out.size`; return how many, and where the next one starts (-1: no more).
 
     Words must be separated by one space, as `join_words` leaves them; `marks` needs room for `out.size + ngram` unit starts.
@@ -152,7 +110,7 @@ def hash_block(
 
 
 @njit(cache=True, nogil=True)
-def hash_windows(text: NDArray[np.uint8], width: int, out: NDArray[np.uint32]) -> None:
+def hash_windows(text: Uint8s, width: int, out: Uint32s) -> None:
     """Write xxHash32 of every window of `width` bytes, each step over the whole block at once, so that each step is a vector loop."""
     done = 0
     if width < STRIPE:
@@ -177,7 +135,7 @@ def hash_windows(text: NDArray[np.uint8], width: int, out: NDArray[np.uint32]) -
 
 
 @njit(cache=True, nogil=True)
-def stripe_windows(text: NDArray[np.uint8], stop: int, out: NDArray[np.uint32]) -> None:
+def stripe_windows(text: Uint8s, stop: int, out: Uint32s) -> None:
     """Write the sum of xxHash32's four lanes over the first `stop` bytes, a multiple of 16, of every window."""
     lane = np.empty_like(out)
     out[:] = u32(0)
@@ -193,7 +151,7 @@ def stripe_windows(text: NDArray[np.uint8], stop: int, out: NDArray[np.uint32]) 
 
 
 @of_views
-def xxh32(data: NDArray[np.uint8], start: int, stop: int) -> np.uint32:
+def xxh32(data: Uint8s, start: int, stop: int) -> np.uint32:
     """Return xxHash32 of `data[start:stop]` with seed 0."""
     at, end = u64(start), u64(stop)  # an unsigned index needs no check for wrap-around, which is three times as fast here
     if stop - start >= STRIPE:
@@ -233,7 +191,7 @@ def avalanche(value: np.uint32) -> np.uint32:
 
 
 @of_views
-def word_at(data: NDArray[np.uint8], at: int | np.uint64) -> np.uint32:
+def word_at(data: Uint8s, at: int | np.uint64) -> np.uint32:
     """Read four bytes as a little-endian word."""
     i = u64(at)
     low = u32(u32(data[i]) | u32(u32(data[i + u64(1)]) << u32(8)))
@@ -242,7 +200,7 @@ def word_at(data: NDArray[np.uint8], at: int | np.uint64) -> np.uint32:
 
 
 @of_views
-def is_ascii(text: NDArray[np.uint8]) -> bool:
+def is_ascii(text: Uint8s) -> bool:
     """Say whether every byte is below 0x80."""
     seen = np.uint8(0)
     for i in range(text.size):
@@ -251,7 +209,7 @@ def is_ascii(text: NDArray[np.uint8]) -> bool:
 
 
 @of_views
-def mark_units(text: NDArray[np.uint8], first: int, stop: int, unit: int, marks: NDArray[np.int64]) -> int:
+def mark_units(text: Uint8s, first: int, stop: int, unit: int, marks: Int64s) -> int:
     """Write where units start, from `first` on, and return how many marks fit or stood there.
 
     The last unit of the text is closed by a mark of its own, at `stop`, or one after it for words, as if a space stood there.
@@ -275,7 +233,7 @@ def mark_units(text: NDArray[np.uint8], first: int, stop: int, unit: int, marks:
 
 
 @of_views
-def next_character(text: NDArray[np.uint8], at: int, stop: int) -> int:
+def next_character(text: Uint8s, at: int, stop: int) -> int:
     """Return where the character after the one at `at` starts."""
     lead = text[u64(at)]
     at += 1
@@ -287,7 +245,7 @@ def next_character(text: NDArray[np.uint8], at: int, stop: int) -> int:
 
 
 @of_views
-def wide_space(data: NDArray[np.uint8], at: int, stop: int) -> int:
+def wide_space(data: Uint8s, at: int, stop: int) -> int:
     """Return how many bytes the White_Space character outside ASCII at `at` has; 0 when it is no such character."""
     lead = data[u64(at)]
     if lead == 0xC2 and at + 1 < stop:
@@ -307,7 +265,7 @@ def wide_space(data: NDArray[np.uint8], at: int, stop: int) -> int:
 
 
 @of_views
-def join_words(data: NDArray[np.uint8], start: int, stop: int, out: NDArray[np.uint8]) -> int:
+def join_words(data: Uint8s, start: int, stop: int, out: Uint8s) -> int:
     """Copy the words of `data[start:stop]` with one space between them, and return how many bytes that makes."""
     length = 0
     at = start
@@ -327,7 +285,7 @@ def join_words(data: NDArray[np.uint8], start: int, stop: int, out: NDArray[np.u
 
 
 @of_views
-def count_units(data: NDArray[np.uint8], start: int, stop: int, unit: int) -> int:
+def count_units(data: Uint8s, start: int, stop: int, unit: int) -> int:
     """Count the bytes, characters or words of `data[start:stop]`."""
     if unit == BYTE or (unit == CHAR and is_ascii(data[start:stop])):
         return stop - start

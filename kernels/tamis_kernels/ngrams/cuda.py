@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint32s
+
 TEXT_BYTES = 64  # of the device that a byte of text takes at most: marks, places of units, keys of n-grams and what counts them
 BATCH_BYTES = 1 << 30
 
@@ -54,14 +56,7 @@ class Units:
         return xp.concatenate((xp.zeros(1, np.int64), xp.cumsum(self.grams(ngram))))
 
 
-def count(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    out: NDArray[np.int64],
-) -> None:
+def count(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, out: Int64s) -> None:
     """Write the number of n-grams of each row into `out`."""
 
     def work(text: Any, bounds: Any, there: Any) -> Any:
@@ -70,15 +65,7 @@ def count(
     stream_texts(data, offsets, validity, work, out)
 
 
-def hashes(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    row_offsets: NDArray[np.int64],
-    out: NDArray[np.uint32],
-) -> None:
+def hashes(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, row_offsets: Int64s, out: Uint32s) -> None:
     """Write the hash of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
 
     def work(text: Any, bounds: Any, there: Any, gram_rows: Any) -> Any:
@@ -87,9 +74,7 @@ def hashes(
     stream_grams(data, offsets, validity, row_offsets, work, out)
 
 
-def stream_texts(
-    data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_], work: Callable[[Any, Any, Any], Any], out: Any
-) -> None:
+def stream_texts(data: Uint8s, offsets: Int64s, validity: Bools, work: Callable[[Any, Any, Any], Any], out: Any) -> None:
     """Fill out with what `work(text, bounds, validity)` returns of each text, for batches of texts on the device."""
     streamed(
         TEXT_BYTES * offsets + np.arange(offsets.size) * out[:1].nbytes,
@@ -100,18 +85,13 @@ def stream_texts(
     )
 
 
-def texts(data: NDArray[np.uint8], offsets: NDArray[np.int64], validity: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
+def texts(data: Uint8s, offsets: Int64s, validity: Bools) -> tuple[NDArray[Any], ...]:
     """Return the bytes of some texts, where each begins in these, and which there are."""
     return data[offsets[0] : offsets[-1]], offsets - offsets[0], validity
 
 
 def stream_grams(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    row_offsets: NDArray[np.int64],
-    work: Callable[[Any, Any, Any, Any], Any],
-    out: NDArray[Any],
+    data: Uint8s, offsets: Int64s, validity: Bools, row_offsets: Int64s, work: Callable[[Any, Any, Any, Any], Any], out: NDArray[Any]
 ) -> None:
     """Fill out with what `work(text, bounds, validity, gram_rows)` returns of each n-gram, for batches of texts on the device."""
 
@@ -151,14 +131,7 @@ def join_words(units: Units) -> Units:
 
 
 @cuda.jit
-def mark_units(
-    text: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    begins: NDArray[np.uint8],
-    ends: NDArray[np.uint8],
-) -> None:
+def mark_units(text: Uint8s, offsets: Int64s, validity: Bools, unit: int, begins: Uint8s, ends: Uint8s) -> None:
     """Mark the first and the last byte of each unit, a byte a thread."""
     at = cuda.grid(1)
     row = row_in_block(offsets, text.size, cuda.shared.array(2, int64))
@@ -175,7 +148,7 @@ def mark_units(
 
 
 @cuda.jit(device=True)
-def continues(text: NDArray[np.uint8], start: int, at: int, stop: int) -> bool:
+def continues(text: Uint8s, start: int, at: int, stop: int) -> bool:
     """Return whether the byte belongs to a character that begins before it."""
     for back in range(1, 4):
         if text[at] & 0xC0 != 0x80 or at - back < start:
@@ -186,7 +159,7 @@ def continues(text: NDArray[np.uint8], start: int, at: int, stop: int) -> bool:
 
 
 @cuda.jit(device=True)
-def is_white(text: NDArray[np.uint8], start: int, at: int, stop: int) -> bool:
+def is_white(text: Uint8s, start: int, at: int, stop: int) -> bool:
     """Return whether the byte belongs to a White_Space character of `text[start:stop]`."""
     if text[at] < 0x80:
         return bool(text[at] == SPACE or 9 <= text[at] < 14)
@@ -197,9 +170,7 @@ def is_white(text: NDArray[np.uint8], start: int, at: int, stop: int) -> bool:
 
 
 @cuda.jit
-def copy_words(
-    text: NDArray[np.uint8], starts: NDArray[np.int64], to: NDArray[np.int64], ends: NDArray[np.int64], out: NDArray[np.uint8]
-) -> None:
+def copy_words(text: Uint8s, starts: Int64s, to: Int64s, ends: Int64s, out: Uint8s) -> None:
     """Copy a word a thread."""
     word = cuda.grid(1)
     if word < starts.size:
@@ -208,22 +179,14 @@ def copy_words(
 
 
 @cuda.jit(device=True)
-def units_of(rows: NDArray[np.int64], gram_rows: NDArray[np.int64], row: int, ngram: int, gram: int) -> tuple[int, int]:
+def units_of(rows: Int64s, gram_rows: Int64s, row: int, ngram: int, gram: int) -> tuple[int, int]:
     """Return the first unit of an n-gram of a row, and the one behind its last."""
     first = rows[row] + gram - gram_rows[row]
     return first, min(first + ngram, rows[row + 1])
 
 
 @cuda.jit
-def hash_grams(
-    text: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    gram_rows: NDArray[np.int64],
-    ngram: int,
-    out: NDArray[np.uint32],
-) -> None:
+def hash_grams(text: Uint8s, starts: Int64s, ends: Int64s, rows: Int64s, gram_rows: Int64s, ngram: int, out: Uint32s) -> None:
     """Hash an n-gram a thread."""
     gram = cuda.grid(1)
     row = row_in_block(gram_rows, out.size, cuda.shared.array(2, int64))

@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint32s
 
 CHARACTER = re.compile(
     rb"[\xC0-\xDF][\x80-\xBF]?|[\xE0-\xEF][\x80-\xBF]{0,2}|[\xF0-\xF7][\x80-\xBF]{0,3}|.",
@@ -19,42 +18,20 @@ PRIME1, PRIME2, PRIME3, PRIME4, PRIME5 = 2654435761, 2246822519, 3266489917, 668
 MASK = 0xFFFFFFFF
 
 
-def count(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    out: NDArray[np.int64],
-) -> None:
+def count(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, out: Int64s) -> None:
     """Write the number of n-grams of each row into `out`."""
     for row in range(out.size):
         out[row] = len(row_ngrams(data, offsets, validity, unit, ngram, row))
 
 
-def hashes(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    row_offsets: NDArray[np.int64],
-    out: NDArray[np.uint32],
-) -> None:
+def hashes(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, row_offsets: Int64s, out: Uint32s) -> None:
     """Write the hash of each n-gram of row i into `out[row_offsets[i]:row_offsets[i + 1]]`."""
     for row in range(offsets.size - 1):
         grams = row_ngrams(data, offsets, validity, unit, ngram, row)
         out[row_offsets[row] : row_offsets[row + 1]] = [xxh32(gram) for gram in grams]
 
 
-def row_ngrams(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    validity: NDArray[np.bool_],
-    unit: int,
-    ngram: int,
-    row: int,
-) -> list[bytes]:
+def row_ngrams(data: Uint8s, offsets: Int64s, validity: Bools, unit: int, ngram: int, row: int) -> list[bytes]:
     """Return the n-grams of one row as bytes; none for a null."""
     return ngrams(data[offsets[row] : offsets[row + 1]].tobytes(), unit, ngram) if validity[row] else []
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.backend import Backend, BackendName, implementation
+from tamis_kernels.arrays import check_array, check_pictures
+from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Float32s, Float64s, Int64s, Uint8s, Uint16s, Uint64s
 
 __all__ = [
     "FLIPS",
@@ -48,17 +49,17 @@ FLIPS = np.array([[0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0]], np.bo
 _FLOAT_LEVELS = 16  # a float luma is rounded to sixteenths of a grey level
 
 
-def _cosines_32() -> NDArray[np.float64]:
+def _cosines_32() -> Float64s:
     """Return the rows 0 to 7 of the 32-point DCT-II, each scaled as no comparison minds, in units of 2⁻²⁰, rounded to whole numbers."""
-    cosines: NDArray[np.float64] = np.cos(np.pi / 64 * np.arange(8)[:, None] * (2 * np.arange(32)[None, :] + 1))
+    cosines: Float64s = np.cos(np.pi / 64 * np.arange(8)[:, None] * (2 * np.arange(32)[None, :] + 1))
     np.rint(2.0**20 * cosines, out=cosines)
     return cosines
 
 
-def _cosines() -> NDArray[np.float64]:
+def _cosines() -> Float64s:
     """Return the rows 1 to 16 of the orthonormal 64-point DCT-II in units of 2⁻²⁰, rounded to whole numbers."""
     frequency, position = np.arange(1, 17)[:, None], np.arange(64)[None, :]
-    cosines: NDArray[np.float64] = np.sqrt(2 / 64) * np.cos(np.pi / 128 * frequency * (2 * position + 1))
+    cosines: Float64s = np.sqrt(2 / 64) * np.cos(np.pi / 128 * frequency * (2 * position + 1))
     np.rint(2.0**20 * cosines, out=cosines)
     return cosines
 
@@ -67,7 +68,7 @@ COSINES = _cosines()
 _COSINES_32 = _cosines_32()
 
 
-def pdq(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendName | Backend = "auto") -> tuple[NDArray[np.uint64], int]:
+def pdq(luma: Uint8s | Float32s, *, backend: AnyBackend = "auto") -> tuple[Uint64s, int]:
     """Hash one picture.
 
     Parameters
@@ -94,7 +95,7 @@ def pdq(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendName |
     return out, int(quality)
 
 
-def dihedral(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendName | Backend = "auto") -> tuple[NDArray[np.uint64], int]:
+def dihedral(luma: Uint8s | Float32s, *, backend: AnyBackend = "auto") -> tuple[Uint64s, int]:
     """Hash the eight turned and flipped pictures from one transform: a flip turns signs of coefficients, a turn exchanges them too.
 
     Parameters
@@ -121,7 +122,7 @@ def dihedral(luma: NDArray[np.uint8] | NDArray[np.float32], *, backend: BackendN
     return out, int(quality)
 
 
-def turned(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+def turned(hashes: Uint64s, *, backend: AnyBackend = "auto") -> Uint64s:
     """Derive the hashes of the eight turned and flipped pictures from the upright hashes alone.
 
     A flip turns the signs of odd frequencies, a turn exchanges rows and columns besides: bits are turned over and exchanged, which keeps
@@ -151,7 +152,7 @@ def turned(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto
     return out
 
 
-def parted(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+def parted(hashes: Uint64s, *, backend: AnyBackend = "auto") -> Uint64s:
     """Order the bits of hashes by the parities of their frequencies, so that a flip turns over whole words.
 
     Parameters
@@ -177,7 +178,7 @@ def parted(hashes: NDArray[np.uint64], *, backend: BackendName | Backend = "auto
     return out
 
 
-def transposed(parted: NDArray[np.uint64], *, backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+def transposed(parted: Uint64s, *, backend: AnyBackend = "auto") -> Uint64s:
     """Return the parted hashes, uint64[n, 4], of the transposed pictures; with `FLIPS` these are all that are turned by a quarter.
 
     Raises
@@ -190,7 +191,7 @@ def transposed(parted: NDArray[np.uint64], *, backend: BackendName | Backend = "
     return out
 
 
-def phash64(pictures: NDArray[np.uint8], *, backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+def phash64(pictures: Uint8s, *, backend: AnyBackend = "auto") -> Uint64s:
     """Hash grey pictures of 32 x 32 pixels as `imagehash.phash` does: the lowest 8 x 8 frequencies of a DCT-II against their median.
 
     The package shrinks a picture with Pillow: `image.convert("L").resize((32, 32), Image.Resampling.LANCZOS)`. From the same 32 x 32 pixels
@@ -215,39 +216,27 @@ def phash64(pictures: NDArray[np.uint8], *, backend: BackendName | Backend = "au
     ArgumentError
         The pictures are not uint8[n, 32, 32].
     """
-    if pictures.ndim != 3 or pictures.shape[1:] != (32, 32) or pictures.dtype != np.uint8:
-        message = f"pictures must be uint8[n, 32, 32], got {pictures.dtype}{list(pictures.shape)}"
-        raise ArgumentError(message)
+    check_array("pictures", pictures, np.uint8, ("n", 32, 32))
     out = np.zeros(len(pictures), np.uint64)
     implementation("perceptual.phash64", backend, pictures.nbytes).hash_64(np.ascontiguousarray(pictures), _COSINES_32, out)
     return out
 
 
-def pack(pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def pack(pictures: Sequence[Uint8s]) -> tuple[Uint8s, Int64s]:
     """Lay grey pictures of any sizes end to end: return the pixels and the shapes that `pdq_batch` takes."""
     if not pictures:
         return np.zeros(0, np.uint8), np.zeros((0, 2), np.int64)
     return np.concatenate([picture.ravel() for picture in pictures]), np.array([picture.shape for picture in pictures], np.int64)
 
 
-def pdq_batch(
-    pixels: NDArray[np.uint8],
-    shapes: NDArray[np.int64],
-    *,
-    extents: NDArray[np.int64] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+def pdq_batch(pixels: Uint8s, shapes: Int64s, *, extents: Int64s | None = None, backend: AnyBackend = "auto") -> tuple[Uint64s, Uint8s]:
     """Return the hashes and qualities of many pictures; see `describe`, which gives more of them."""
     return describe(pixels, shapes, extents=extents, backend=backend)[:2]
 
 
 def describe(
-    pixels: NDArray[np.uint8],
-    shapes: NDArray[np.int64],
-    *,
-    extents: NDArray[np.int64] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.uint8]]:
+    pixels: Uint8s, shapes: Int64s, *, extents: Int64s | None = None, backend: AnyBackend = "auto"
+) -> tuple[Uint64s, Uint8s, Uint8s]:
     """Hash and shrink many pictures at once, on all cores.
 
     Parameters
@@ -276,16 +265,7 @@ def describe(
     ArgumentError
         The shapes do not add up to the pixels, or an extent is neither its picture's shape nor one of which it holds the cells.
     """
-    if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes.size and shapes.min() < 0):
-        message = f"shapes must be int64[n, 2] of heights and widths, got shape {shapes.shape}"
-        raise ArgumentError(message)
-    if pixels.ndim != 1 or pixels.dtype != np.uint8:
-        message = f"pixels must be uint8[n], got {pixels.dtype}{list(pixels.shape)}; lay the pictures end to end with `pack`"
-        raise ArgumentError(message)
-    offsets = np.concatenate([[0], np.cumsum(shapes.prod(axis=1, dtype=np.int64))]).astype(np.int64)
-    if offsets[-1] != pixels.size:
-        message = f"shapes describe {offsets[-1]} pixels, but pixels holds {pixels.size}"
-        raise ArgumentError(message)
+    offsets = check_pictures(pixels, shapes)
     hashes = np.zeros((len(shapes), 4), np.uint64)
     qualities = np.zeros(len(shapes), np.uint8)
     small = np.zeros((len(shapes), 256), np.uint8)
@@ -300,7 +280,7 @@ def describe(
     return hashes, qualities, small
 
 
-def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8], *, backend: BackendName | Backend = "auto") -> NDArray[np.float64]:
+def likeness(left: Uint8s, right: Uint8s, *, backend: AnyBackend = "auto") -> Float64s:
     """Say how alike pairs of small pictures are, whatever their brightness and contrast.
 
     It is the largest of five correlations, those of the whole pictures and of their upper, lower, left and right halves: a caption or a bar
@@ -323,23 +303,22 @@ def likeness(left: NDArray[np.uint8], right: NDArray[np.uint8], *, backend: Back
     ArgumentError
         The pictures are not uint8[pairs, 256] of equal number.
     """
-    if left.shape != right.shape or left.ndim != 2 or left.shape[1] != 256 or not left.dtype == right.dtype == np.uint8:
-        message = f"left and right must be uint8[pairs, 256], got {left.dtype}{list(left.shape)} and {right.dtype}{list(right.shape)}"
-        raise ArgumentError(message)
+    check_array("left", left, np.uint8, ("n_pairs", 256))
+    check_array("right", right, np.uint8, left.shape)
     out = np.zeros(len(left))
     module = implementation("perceptual.likeness", backend, left.nbytes + right.nbytes)
     module.correlate(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
     return out
 
 
-def _words(hashes: NDArray[np.uint64], *words: int) -> NDArray[np.uint64]:
+def _words(hashes: Uint64s, *words: int) -> Uint64s:
     if hashes.ndim != 2 or hashes.shape[1] not in words or hashes.dtype != np.uint64:
         message = f"hashes must be {' or '.join(f'uint64[n, {number}]' for number in words)}, got {hashes.dtype}{list(hashes.shape)}"
         raise ArgumentError(message)
     return np.ascontiguousarray(hashes)
 
 
-def _levels(luma: NDArray[np.uint8] | NDArray[np.float32]) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], int]:
+def _levels(luma: Uint8s | Float32s) -> tuple[Uint8s | Uint16s, int]:
     """Return the luma as whole numbers, and how many sixteenths of a grey level one of them is."""
     if luma.ndim != 2:
         message = f"luma must have the shape (height, width), got {luma.shape}; pass one grey picture"

@@ -11,7 +11,7 @@ from numba import njit
 from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float32s, Float64s, Int32s, Int64s, Uint8s
 
 BLOCKS = 64
 SMALLEST_SIDE = 5
@@ -27,7 +27,7 @@ def _window_bounds(size: int, centre: int) -> tuple[int, int]:
 
 
 @njit(cache=True, nogil=True)
-def _tent(size: int, starts: NDArray[np.int64], weights: NDArray[np.int32]) -> None:
+def _tent(size: int, starts: Int64s, weights: Int32s) -> None:
     """Fill, per block, the first pixel it weighs and the weights from there on; unused weights stay 0."""
     exact = np.zeros(weights.shape[1], np.int64)
     for block in range(BLOCKS):
@@ -53,7 +53,7 @@ def _tent(size: int, starts: NDArray[np.int64], weights: NDArray[np.int32]) -> N
 
 
 @njit(cache=True, nogil=True)
-def _cubic(cells: int, size: int, starts: NDArray[np.int64], tent: NDArray[np.int32], weights: NDArray[np.int32]) -> None:
+def _cubic(cells: int, size: int, starts: Int64s, tent: Int32s, weights: Int32s) -> None:
     """Turn the tent's weights of pixels into weights of cells of 8 pixels, between which Catmull-Rom's cubic draws the pixels."""
     shares = np.empty((8, 4), np.int64)  # of four cells in a pixel, by the sixteenths of a cell that its centre is behind the second
     for number in range(8):
@@ -83,7 +83,7 @@ def _cubic(cells: int, size: int, starts: NDArray[np.int64], tent: NDArray[np.in
 
 
 @njit(cache=True, nogil=True)
-def _weights(size: int, cells: int, starts: NDArray[np.int64], weights: NDArray[np.int32]) -> None:
+def _weights(size: int, cells: int, starts: Int64s, weights: Int32s) -> None:
     """Fill, per block, the first cell it weighs, and the weights from there on; a cell is a pixel or stands for 8 of them."""
     reach = _reach(size)
     if cells == size:
@@ -108,9 +108,7 @@ def taps(size: int, cells: int) -> int:
 
 
 @partial(of_views, fastmath=ANY_ORDER)
-def _weigh(
-    source: NDArray[np.float32] | NDArray[np.float64], starts: NDArray[np.int64], weights: NDArray[np.int32], out: NDArray[np.float64]
-) -> None:
+def _weigh(source: Float32s | Float64s, starts: Int64s, weights: Int32s, out: Float64s) -> None:
     """Write the weighted sums of rows that the 64 blocks are; six rows at a time, so that sums seldom go through memory."""
     last = len(source) - 1
     out[:] = 0.0
@@ -128,13 +126,8 @@ def _weigh(
 
 @njit(cache=True, nogil=True)
 def filter_blocks(
-    pixels: NDArray[np.uint8],
-    scale: int,
-    row_starts: NDArray[np.int64],
-    row_weights: NDArray[np.int32],
-    column_starts: NDArray[np.int64],
-    column_weights: NDArray[np.int32],
-) -> NDArray[np.float64]:
+    pixels: Uint8s, scale: int, row_starts: Int64s, row_weights: Int32s, column_starts: Int64s, column_weights: Int32s
+) -> Float64s:
     """Filter and decimate: float64[64, 64] in units of 2⁻¹⁶ grey levels."""
     lines = np.empty((BLOCKS, pixels.shape[1]))
     turned, blocks = np.empty((BLOCKS, BLOCKS)), np.empty((BLOCKS, BLOCKS))
@@ -147,7 +140,7 @@ def filter_blocks(
     return blocks
 
 
-def tables_of(extents: NDArray[np.int64], shapes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+def tables_of(extents: Int64s, shapes: Int64s) -> tuple[Int64s, Int64s, Int32s]:
     """Return which table the rows and the columns of each picture take, int64[n, 2], and the starts and weights of all tables."""
     sides: dict[tuple[int, int], int] = {}
     pairs = zip(extents.ravel().tolist(), shapes.ravel().tolist(), strict=True)
@@ -163,7 +156,7 @@ def tables_of(extents: NDArray[np.int64], shapes: NDArray[np.int64]) -> tuple[ND
 
 
 @lru_cache(1024)
-def known_weights(size: int, cells: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def known_weights(size: int, cells: int) -> tuple[Int64s, Int32s]:
     """Return starts and weights of a side; kept, since photos have few sizes and weights cost as much as filtering does."""
     starts, weights = np.zeros(BLOCKS, np.int64), np.zeros((BLOCKS, taps(size, cells)), np.int32)
     _weights(size, cells, starts, weights)

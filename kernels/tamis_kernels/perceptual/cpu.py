@@ -13,7 +13,7 @@ from tamis_kernels.perceptual.blocks import ANY_ORDER, BLOCKS, SMALLEST_SIDE, fi
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int32s, Int64s, Uint8s, Uint64s
 
 PICTURE_WORK = 20_000  # what a hash costs beside the pixels, in nanoseconds
 
@@ -31,7 +31,7 @@ VARIANTS = (
 
 
 @njit(cache=True, nogil=True, fastmath=ANY_ORDER)
-def _quality(blocks: NDArray[np.float64]) -> int:
+def _quality(blocks: Float64s) -> int:
     percent = 1.0 / (255 << 16)  # half a unit is added, so that no rounding of the product comes near to a whole percent
     gradients = 0.0
     for row in range(BLOCKS):
@@ -44,7 +44,7 @@ def _quality(blocks: NDArray[np.float64]) -> int:
 
 
 @njit(cache=True, nogil=True, fastmath=ANY_ORDER)
-def _shrink(blocks: NDArray[np.float64], small: NDArray[np.uint8]) -> None:
+def _shrink(blocks: Float64s, small: Uint8s) -> None:
     line = np.empty(BLOCKS)
     for row in range(16):
         one, two, three, four = blocks[4 * row], blocks[4 * row + 1], blocks[4 * row + 2], blocks[4 * row + 3]
@@ -56,7 +56,7 @@ def _shrink(blocks: NDArray[np.float64], small: NDArray[np.uint8]) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=ANY_ORDER)
-def _vertical(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
+def _vertical(blocks: Float64s, cosines: Float64s) -> Float64s:
     """Return the 16 frequencies down the columns, float64[16, 64], rounded.
 
     A cosine is the same from both ends, but for the sign of the odd ones: blocks are folded before they are multiplied. Four frequencies of
@@ -91,7 +91,7 @@ def _vertical(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDAr
 
 
 @njit(cache=True, nogil=True, fastmath=ANY_ORDER)
-def _coefficients(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
+def _coefficients(blocks: Float64s, cosines: Float64s) -> Float64s:
     """Return the coefficients, vertical frequency by vertical frequency."""
     vertical, out = _vertical(blocks, cosines), np.empty(256)
     for place in range(256):
@@ -104,7 +104,7 @@ def _coefficients(blocks: NDArray[np.float64], cosines: NDArray[np.float64]) -> 
 
 
 @njit(cache=True, nogil=True)
-def _set_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+def _set_bits(coefficients: Float64s, out: Uint64s) -> None:
     """Set the bits of the coefficients above the lower median, which is found by halving: no branch hangs on a coefficient."""
     low, high = coefficients.min(), coefficients.max()
     while low < high:
@@ -125,7 +125,7 @@ def _set_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> Non
         out[word] = bits
 
 
-def hash_one(pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
+def hash_one(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
     """Write the hash of one picture into `out` and return its quality; one pixel level is `scale` sixteenths of a grey level."""
     out[:] = 0
     if min(height, width) < SMALLEST_SIDE:
@@ -135,9 +135,7 @@ def hash_one(pixels: NDArray[np.uint8], scale: int, height: int, width: int, cos
     return int(_quality(blocks))
 
 
-def hash_dihedral(
-    pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]
-) -> int:
+def hash_dihedral(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
     """Write the hashes of the eight turned and flipped pictures into the rows of `out` and return the quality."""
     out[:] = 0
     if min(height, width) < SMALLEST_SIDE:
@@ -147,14 +145,14 @@ def hash_dihedral(
     return int(_quality(blocks))
 
 
-def _blocks(pixels: NDArray[np.uint8], scale: int, height: int, width: int) -> NDArray[np.float64]:
+def _blocks(pixels: Uint8s, scale: int, height: int, width: int) -> Float64s:
     """Filter and decimate one picture of pixels."""
-    blocks: NDArray[np.float64] = filter_blocks(pixels, scale, *known_weights(height, height), *known_weights(width, width))
+    blocks: Float64s = filter_blocks(pixels, scale, *known_weights(height, height), *known_weights(width, width))
     return blocks
 
 
 @njit(cache=True, nogil=True)
-def _set_turned_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+def _set_turned_bits(coefficients: Float64s, out: Uint64s) -> None:
     """Set the bits of each of the eight turned and flipped pictures: their coefficients are exchanged, or have the other sign."""
     turned = np.empty(256)
     for variant in range(8):
@@ -168,14 +166,7 @@ def _set_turned_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64])
 
 
 def hash_batch(
-    pixels: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    extents: NDArray[np.int64],
-    cosines: NDArray[np.float64],
-    hashes: NDArray[np.uint64],
-    qualities: NDArray[np.uint8],
-    small: NDArray[np.uint8],
+    pixels: Uint8s, offsets: Int64s, shapes: Int64s, extents: Int64s, cosines: Float64s, hashes: Uint64s, qualities: Uint8s, small: Uint8s
 ) -> None:
     """Hash and shrink each of the pictures that lie end to end in `pixels`."""
     tables, starts, weights = tables_of(extents, shapes)
@@ -187,17 +178,17 @@ def hash_batch(
 def _hash_batch(
     first: int,
     last: int,
-    pixels: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    extents: NDArray[np.int64],
-    tables: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    weights: NDArray[np.int32],
-    cosines: NDArray[np.float64],
-    hashes: NDArray[np.uint64],
-    qualities: NDArray[np.uint8],
-    small: NDArray[np.uint8],
+    pixels: Uint8s,
+    offsets: Int64s,
+    shapes: Int64s,
+    extents: Int64s,
+    tables: Int64s,
+    starts: Int64s,
+    weights: Int32s,
+    cosines: Float64s,
+    hashes: Uint64s,
+    qualities: Uint8s,
+    small: Uint8s,
 ) -> None:
     for number in range(first, last):
         if min(extents[number, 0], extents[number, 1]) >= SMALLEST_SIDE:
@@ -211,13 +202,13 @@ def _hash_batch(
             _shrink(blocks, small[number])
 
 
-def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def turn(hashes: Uint64s, out: Uint64s) -> None:
     """Write, per hash, those of the eight turned and flipped pictures as far as the hash alone tells them."""
     for_rows(turn_rows, 2048 * np.arange(len(hashes) + 1), hashes, out)
 
 
 @of_views
-def turn_rows(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def turn_rows(first: int, last: int, hashes: Uint64s, out: Uint64s) -> None:
     """Write the eight forms of some hashes."""
     side, even = (16, 0) if hashes.shape[1] > 1 else (8, 1)  # frequencies begin at 1, or at 0: a flip turns the sign of odd ones
     for number in range(first, last):
@@ -245,13 +236,13 @@ def _turn_words(one: np.uint64) -> np.uint64:
     return one ^ swapped ^ swapped << np.uint64(28)
 
 
-def part(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def part(hashes: Uint64s, out: Uint64s) -> None:
     """Write the bits of each hash ordered by the parities of their frequencies."""
     for_rows(part_rows, 256 * np.arange(len(hashes) + 1), hashes, out)
 
 
 @njit(cache=True, nogil=True)
-def part_rows(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def part_rows(first: int, last: int, hashes: Uint64s, out: Uint64s) -> None:
     """Write some hashes ordered by parities."""
     for number in range(first, last):
         for word in range(4):
@@ -262,13 +253,13 @@ def part_rows(first: int, last: int, hashes: NDArray[np.uint64], out: NDArray[np
             out[number, word] = gathered
 
 
-def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def transpose(parted: Uint64s, out: Uint64s) -> None:
     """Write the parted hashes of the transposed pictures."""
     for_rows(transpose_rows, 16 * np.arange(len(parted) + 1), parted, out)
 
 
 @njit(cache=True, nogil=True)
-def transpose_rows(first: int, last: int, parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def transpose_rows(first: int, last: int, parted: Uint64s, out: Uint64s) -> None:
     """Write some parted hashes transposed."""
     for number in range(first, last):
         out[number, 0], out[number, 3] = _turn_words(parted[number, 0]), _turn_words(parted[number, 3])
@@ -276,7 +267,7 @@ def transpose_rows(first: int, last: int, parted: NDArray[np.uint64], out: NDArr
 
 
 @of_views
-def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np.float64]) -> None:
+def correlate(left: Uint8s, right: Uint8s, out: Float64s) -> None:
     """Write how alike pairs of small pictures are: the largest of the correlations of the wholes and of their halves."""
     for pair in range(len(left)):
         out[pair] = 0.0
@@ -297,7 +288,7 @@ def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np
 
 
 @njit(cache=True, nogil=True)
-def hash_64(pictures: NDArray[np.uint8], cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+def hash_64(pictures: Uint8s, cosines: Float64s, out: Uint64s) -> None:
     """Write the 64 bits of each picture: which of 8 x 8 coefficients lie above the mean of the two in the middle."""
     coefficients, line = np.empty(64), np.empty(32)
     for number in range(len(pictures)):

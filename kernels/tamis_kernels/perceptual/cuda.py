@@ -17,7 +17,7 @@ from tamis_kernels.perceptual.blocks import BLOCKS, SMALLEST_SIDE, tables_of
 from tamis_kernels.perceptual.cpu import VARIANTS, part_rows, transpose_rows, turn_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int32s, Int64s, Uint8s, Uint64s
 
 THREADS = 256
 SMALL_THREADS = 64  # of the 64-bit hash: a coefficient each
@@ -27,14 +27,12 @@ LINES = 16 * BLOCKS  # of blocks, by the frequencies down
 i64, u64 = np.int64, np.uint64
 
 
-def hash_one(pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
+def hash_one(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
     """Write the hash of one picture into `out` and return its quality; one pixel level is `scale` sixteenths of a grey level."""
     return hash_dihedral(pixels, scale, height, width, cosines, out[None])
 
 
-def hash_dihedral(
-    pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]
-) -> int:
+def hash_dihedral(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
     """Write the hashes of the eight turned and flipped pictures into the rows of `out` and return the quality."""
     shape = np.array([[height, width]], np.int64)
     hashes, qualities, _ = hash_on_device(to_device(pixels.reshape(-1)), scale, np.zeros(1, np.int64), shape, shape, cosines, len(out))
@@ -43,14 +41,7 @@ def hash_dihedral(
 
 
 def hash_batch(
-    pixels: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    extents: NDArray[np.int64],
-    cosines: NDArray[np.float64],
-    hashes: NDArray[np.uint64],
-    qualities: NDArray[np.uint8],
-    small: NDArray[np.uint8],
+    pixels: Uint8s, offsets: Int64s, shapes: Int64s, extents: Int64s, cosines: Float64s, hashes: Uint64s, qualities: Uint8s, small: Uint8s
 ) -> None:
     """Hash and shrink each of the pictures that lie end to end in `pixels`."""
 
@@ -66,13 +57,7 @@ def hash_batch(
 
 
 def hash_on_device(
-    pixels: Any,
-    scale: int,
-    begins: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    extents: NDArray[np.int64],
-    cosines: NDArray[np.float64],
-    forms: int,
+    pixels: Any, scale: int, begins: Int64s, shapes: Int64s, extents: Int64s, cosines: Float64s, forms: int
 ) -> tuple[Any, Any, Any]:
     """Return hashes [n, forms, 4], qualities and small pictures on the device, of pictures there that begin at the given pixels."""
     count = len(shapes)
@@ -89,17 +74,17 @@ def hash_on_device(
 def hash_pictures(
     pixels: Any,
     scale: int,
-    begins: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    extents: NDArray[np.int64],
-    tables: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    lengths: NDArray[np.int32],
-    weights: NDArray[np.int32],
-    cosines: NDArray[np.int32],
-    hashes: NDArray[np.uint64],
-    qualities: NDArray[np.uint8],
-    small: NDArray[np.uint8],
+    begins: Int64s,
+    shapes: Int64s,
+    extents: Int64s,
+    tables: Int64s,
+    starts: Int64s,
+    lengths: Int32s,
+    weights: Int32s,
+    cosines: Int32s,
+    hashes: Uint64s,
+    qualities: Uint8s,
+    small: Uint8s,
 ) -> None:
     """Hash and shrink a picture a block, in as many forms as there is room for."""
     blocks = cuda.shared.array(SIZE, int32)  # a line each: the simulator tells arrays apart by their lines
@@ -160,7 +145,7 @@ def hash_pictures(
 
 
 @cuda.jit(device=True)
-def gradients(blocks: NDArray[np.int32], thread: int) -> Any:
+def gradients(blocks: Int32s, thread: int) -> Any:
     """Return the sum of a thread's gradients between neighbouring blocks, each cut to whole percents of the range."""
     total = i64(0)
     for place in range(thread, SIZE, THREADS):
@@ -172,7 +157,7 @@ def gradients(blocks: NDArray[np.int32], thread: int) -> Any:
 
 
 @cuda.jit(device=True)
-def mean_of(blocks: NDArray[np.int32], place: int) -> Any:
+def mean_of(blocks: Int32s, place: int) -> Any:
     """Return a pixel of the small picture: the mean of 4 x 4 blocks."""
     total: Any = i64(0)
     for row in range(4 * (place // 16), 4 * (place // 16) + 4):
@@ -195,7 +180,7 @@ def turns_sign(form: int, place: int) -> bool:
 
 
 @cuda.jit(device=True)
-def rank_of(values: NDArray[np.int64], own: int, size: int) -> int:
+def rank_of(values: Int64s, own: int, size: int) -> int:
     """Return how many values stand before one in a stable order, so that each rank is had once."""
     rank, value = 0, values[own]
     for other in range(size):
@@ -203,7 +188,7 @@ def rank_of(values: NDArray[np.int64], own: int, size: int) -> int:
     return rank
 
 
-def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np.float64]) -> None:
+def correlate(left: Uint8s, right: Uint8s, out: Float64s) -> None:
     """Write how alike pairs of small pictures are: the largest of the correlations of the wholes and of their halves."""
 
     def correlated(first: int, last: int, one: Any, other: Any) -> tuple[Any]:
@@ -215,22 +200,22 @@ def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np
     streamed(sizes, lambda a, b: (left[a:b], right[a:b]), correlated, lambda a, b: (out[a:b],))
 
 
-def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def turn(hashes: Uint64s, out: Uint64s) -> None:
     """Write, per hash, those of the eight turned and flipped pictures as far as the hash alone tells them."""
     _each(turn_hashes, hashes, out)
 
 
-def part(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def part(hashes: Uint64s, out: Uint64s) -> None:
     """Write the bits of each hash ordered by the parities of their frequencies."""
     _each(part_hashes, hashes, out)
 
 
-def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def transpose(parted: Uint64s, out: Uint64s) -> None:
     """Write the parted hashes of the transposed pictures."""
     _each(transpose_hashes, parted, out)
 
 
-def _each(kernel: Any, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def _each(kernel: Any, hashes: Uint64s, out: Uint64s) -> None:
     def made(some: Any) -> Any:
         found = xp.empty((len(some), *out.shape[1:]), np.uint64)
         launch(kernel, len(some), some, found)
@@ -240,7 +225,7 @@ def _each(kernel: Any, hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> N
 
 
 @cuda.jit
-def correlate_pairs(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np.float64]) -> None:
+def correlate_pairs(left: Uint8s, right: Uint8s, out: Float64s) -> None:
     """Correlate a pair a thread, by the function of the CPU."""
     i = cuda.grid(1)
     if i < out.size:
@@ -248,7 +233,7 @@ def correlate_pairs(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDAr
 
 
 @cuda.jit
-def turn_hashes(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def turn_hashes(hashes: Uint64s, out: Uint64s) -> None:
     """Turn a hash a thread, by the function of the CPU."""
     i = cuda.grid(1)
     if i < hashes.shape[0]:
@@ -256,7 +241,7 @@ def turn_hashes(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
 
 
 @cuda.jit
-def part_hashes(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def part_hashes(hashes: Uint64s, out: Uint64s) -> None:
     """Part a hash a thread, by the function of the CPU."""
     i = cuda.grid(1)
     if i < hashes.shape[0]:
@@ -264,14 +249,14 @@ def part_hashes(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
 
 
 @cuda.jit
-def transpose_hashes(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def transpose_hashes(parted: Uint64s, out: Uint64s) -> None:
     """Transpose a parted hash a thread, by the function of the CPU."""
     i = cuda.grid(1)
     if i < parted.shape[0]:
         transpose_rows(i, i + 1, parted, out)
 
 
-def hash_64(pictures: NDArray[np.uint8], cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+def hash_64(pictures: Uint8s, cosines: Float64s, out: Uint64s) -> None:
     """Write the 64 bits of each picture: which of 8 x 8 coefficients lie above the mean of the two in the middle."""
 
     def work(first: int, last: int) -> None:
@@ -284,7 +269,7 @@ def hash_64(pictures: NDArray[np.uint8], cosines: NDArray[np.float64], out: NDAr
 
 
 @cuda.jit
-def hash_squares(pictures: NDArray[np.uint8], cosines: NDArray[np.int32], out: NDArray[np.uint64]) -> None:
+def hash_squares(pictures: Uint8s, cosines: Int32s, out: Uint64s) -> None:
     """Hash a picture of 32 x 32 a block."""
     lines = cuda.shared.array(256, int32)
     coefficients = cuda.shared.array(64, int64)

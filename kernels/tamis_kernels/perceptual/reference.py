@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int64s, Uint8s, Uint64s
 
 SMALLEST_SIDE = 5
 BLOCKS = 64
@@ -34,7 +34,7 @@ def _window(size: int, centre: int) -> range:
     return range(max(0, centre - width + half), min(size, centre + half))
 
 
-def _tent(size: int) -> NDArray[np.float64]:
+def _tent(size: int) -> Float64s:
     """Return float64[64, size]: the weight, in units of 2⁻²⁰, of each pixel in each block; two boxes in a row, then decimation."""
     weights = np.zeros((BLOCKS, size))
     for block in range(BLOCKS):
@@ -50,7 +50,7 @@ def _tent(size: int) -> NDArray[np.float64]:
     return weights
 
 
-def _cubic(size: int, cells: int) -> NDArray[np.float64]:
+def _cubic(size: int, cells: int) -> Float64s:
     """Return float64[size, cells]: the weight, in units of 2⁻¹³, of each cell of 8 pixels in each pixel, by Catmull-Rom's cubic."""
     weights = np.zeros((size, cells))
     for pixel in range(size):
@@ -61,7 +61,7 @@ def _cubic(size: int, cells: int) -> NDArray[np.float64]:
     return weights
 
 
-def _weights(size: int, cells: int) -> NDArray[np.float64]:
+def _weights(size: int, cells: int) -> Float64s:
     """Return float64[64, cells]: the weight, in units of 2⁻²⁰, of each cell in each block; a cell is a pixel or stands for 8 of them."""
     if cells == size:
         return _tent(size)
@@ -71,7 +71,7 @@ def _weights(size: int, cells: int) -> NDArray[np.float64]:
     return weights
 
 
-def _quality(blocks: NDArray[np.float64]) -> int:
+def _quality(blocks: Float64s) -> int:
     """Return the sum of the gradients between neighbouring blocks, each cut to whole percents of the range, scaled to 0 … 100."""
     gradients = 0
     for axis in (0, 1):
@@ -79,7 +79,7 @@ def _quality(blocks: NDArray[np.float64]) -> int:
     return min(100, gradients // 90)
 
 
-def hash_one(pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> int:
+def hash_one(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
     """Write the hash of one picture into `out` and return its quality; one pixel level is `scale` sixteenths of a grey level."""
     out[:] = 0
     if min(height, width) < SMALLEST_SIDE:
@@ -89,9 +89,7 @@ def hash_one(pixels: NDArray[np.uint8], scale: int, height: int, width: int, cos
     return quality
 
 
-def hash_dihedral(
-    pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64], out: NDArray[np.uint64]
-) -> int:
+def hash_dihedral(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
     """Write the hashes of the eight turned and flipped pictures into the rows of `out` and return the quality."""
     out[:] = 0
     if min(height, width) < SMALLEST_SIDE:
@@ -104,23 +102,21 @@ def hash_dihedral(
     return quality
 
 
-def _blocks(pixels: NDArray[np.uint8], scale: int, height: int, width: int) -> NDArray[np.float64]:
+def _blocks(pixels: Uint8s, scale: int, height: int, width: int) -> Float64s:
     """Filter and decimate: float64[64, 64] in units of 2⁻¹⁶ grey levels."""
     filtered = _weights(height, pixels.shape[0]) @ (pixels.astype(np.float64) * scale) @ _weights(width, pixels.shape[1]).T
-    blocks: NDArray[np.float64] = np.floor(filtered / 2**28 + 0.5)
+    blocks: Float64s = np.floor(filtered / 2**28 + 0.5)
     return blocks
 
 
-def _transform(
-    pixels: NDArray[np.uint8], scale: int, height: int, width: int, cosines: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], int]:
+def _transform(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s) -> tuple[Float64s, int]:
     """Return the 16 x 16 coefficients and the quality."""
     blocks = _blocks(pixels, scale, height, width)
     rows = np.floor(cosines @ blocks / 2**20 + 0.5)
     return rows @ cosines.T, _quality(blocks)
 
 
-def _set_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+def _set_bits(coefficients: Float64s, out: Uint64s) -> None:
     """Set the bits of the coefficients above the lower median."""
     values = coefficients.ravel()
     median = np.sort(values)[127]
@@ -130,14 +126,7 @@ def _set_bits(coefficients: NDArray[np.float64], out: NDArray[np.uint64]) -> Non
 
 
 def hash_batch(
-    pixels: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    extents: NDArray[np.int64],
-    cosines: NDArray[np.float64],
-    hashes: NDArray[np.uint64],
-    qualities: NDArray[np.uint8],
-    small: NDArray[np.uint8],
+    pixels: Uint8s, offsets: Int64s, shapes: Int64s, extents: Int64s, cosines: Float64s, hashes: Uint64s, qualities: Uint8s, small: Uint8s
 ) -> None:
     """Hash and shrink each of the pictures that lie end to end in `pixels`."""
     for number, (height, width) in enumerate(shapes):
@@ -148,7 +137,7 @@ def hash_batch(
             small[number] = np.clip(np.floor(sums / 2**20 + 0.5), 0, 255).ravel()
 
 
-def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np.float64]) -> None:
+def correlate(left: Uint8s, right: Uint8s, out: Float64s) -> None:
     """Write how alike pairs of small pictures are: the largest of the correlations of the wholes and of their halves."""
     whole, first, second = slice(None), slice(8), slice(8, None)
     for pair in range(len(left)):
@@ -161,7 +150,7 @@ def correlate(left: NDArray[np.uint8], right: NDArray[np.uint8], out: NDArray[np
         out[pair] = max(found)
 
 
-def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def turn(hashes: Uint64s, out: Uint64s) -> None:
     """Write, per hash, those of the eight turned and flipped pictures as far as the hash alone tells them."""
     shifts, words = np.arange(64, dtype=np.uint64), hashes.shape[1]
     side, lowest = SIDES[words]
@@ -174,7 +163,7 @@ def turn(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
         out[:, variant] = np.bitwise_or.reduce(turned.reshape(len(hashes), words, 64) << shifts, axis=2)
 
 
-def part(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def part(hashes: Uint64s, out: Uint64s) -> None:
     """Write the bits of each hash ordered by the parities of their frequencies."""
     shifts = np.arange(64, dtype=np.uint64)
     bits = (hashes[:, :, None] >> shifts & np.uint64(1)).reshape(len(hashes), 16, 16)
@@ -183,14 +172,14 @@ def part(hashes: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
         out[:, word] = np.bitwise_or.reduce(bits[:, rows, columns].reshape(len(hashes), 64) << shifts, axis=1)
 
 
-def transpose(parted: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+def transpose(parted: Uint64s, out: Uint64s) -> None:
     """Write the parted hashes of the transposed pictures."""
     shifts = np.arange(64, dtype=np.uint64)
     bits = (parted[:, :, None] >> shifts & np.uint64(1)).reshape(len(parted), 4, 8, 8).transpose(0, 1, 3, 2)[:, [0, 2, 1, 3]]
     out[:] = np.bitwise_or.reduce(bits.reshape(len(parted), 4, 64) << shifts, axis=2)
 
 
-def hash_64(pictures: NDArray[np.uint8], cosines: NDArray[np.float64], out: NDArray[np.uint64]) -> None:
+def hash_64(pictures: Uint8s, cosines: Float64s, out: Uint64s) -> None:
     """Write the 64 bits of each picture: which of 8 x 8 coefficients lie above the mean of the two in the middle."""
     for number, picture in enumerate(pictures):
         rows = np.floor(cosines @ picture.astype(np.float64) / 2**8 + 0.5)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tamis_kernels import jpeg, perceptual
-from tamis_kernels.backend import Backend, BackendName, implementation
-from tamis_kernels.errors import ArgumentError
+from tamis_kernels.arrays import check_array
+from tamis_kernels.backend import implementation
 from tamis_kernels.jpeg.layout import FACTS
 from tamis_kernels.photos.layout import seen_of
 from tamis_kernels.quality.layout import FIGURES, LOGS
@@ -21,9 +21,9 @@ from tamis_kernels.quality.layout import FIGURES, LOGS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Bools, Int64s, Uint8s, Uint64s
 
-    Apart = Callable[[int, Sequence[jpeg.Walk]], NDArray[np.bool_]]
+    Apart = Callable[[int, Sequence[jpeg.Walk]], Bools]
 
 __all__ = ["Photos", "describe"]
 
@@ -45,14 +45,14 @@ class Photos:
     """
 
     walks: list[jpeg.Walk]
-    seen: NDArray[np.bool_]
-    hashes: NDArray[np.uint64]
-    qualities: NDArray[np.uint8]
-    small: NDArray[np.uint8]
-    figures: dict[str, NDArray[np.int64]]
+    seen: Bools
+    hashes: Uint64s
+    qualities: Uint8s
+    small: Uint8s
+    figures: dict[str, Int64s]
 
 
-def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None, backend: BackendName | Backend = "auto") -> Photos:
+def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None, backend: AnyBackend = "auto") -> Photos:
     """Walk, hash and measure JPEG files.
 
     Parameters
@@ -86,10 +86,12 @@ def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None,
         rows = slice(first, last)
         kept = np.zeros(last - first, np.bool_)
 
-        def keep(told: NDArray[np.int64]) -> NDArray[np.bool_]:
+        def keep(told: Int64s) -> Bools:
             walks[rows] = jpeg.walks_of(told)
             if apart is not None:
-                kept[:] = _truths(apart(first, walks[rows]), last - first)
+                chosen = apart(first, walks[rows])
+                check_array("what apart returns", chosen, np.bool_, (last - first,))
+                kept[:] = chosen
             return kept
 
         out = hashes[rows], qualities[rows], small[rows], figures[rows]
@@ -101,10 +103,3 @@ def describe(files: Sequence[bytes | memoryview], *, apart: Apart | None = None,
     module.in_groups(describe_some, files)
     named = {name: figures[:, place].copy() for place, name in enumerate(FIGURES)}
     return Photos(walks, seen, hashes, qualities, small, named)
-
-
-def _truths(given: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
-    if given.shape != (count,) or given.dtype != np.bool_:
-        message = f"apart must return bool[{count}], one for each file, got {given.dtype}{list(given.shape)}"
-        raise ArgumentError(message)
-    return given

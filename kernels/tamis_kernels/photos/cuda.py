@@ -15,21 +15,20 @@ __all__ = ["describe_files", "in_groups"]
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Float64s, Int64s, Uint8s, Uint64s
 
 
 def describe_files(
     files: Sequence[bytes | memoryview],
-    apart: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
-    cosines: NDArray[np.float64],
-    logs: NDArray[np.int64],
-    facts: NDArray[np.int64],
-    hashes: NDArray[np.uint64],
-    qualities: NDArray[np.uint8],
-    small: NDArray[np.uint8],
-    figures: NDArray[np.int64],
-) -> list[NDArray[np.uint8]]:
+    apart: Callable[[Int64s], Bools],
+    cosines: Float64s,
+    logs: Int64s,
+    facts: Int64s,
+    hashes: Uint64s,
+    qualities: Uint8s,
+    small: Uint8s,
+    figures: Int64s,
+) -> list[Uint8s]:
     """Walk files; hash and measure the pictures of the whole ones that are not kept apart, and return the pictures of those that are."""
     pictures, begins = walk_batch(files, facts)
     kept = apart(facts)

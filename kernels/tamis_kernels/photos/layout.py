@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import offsets_of
 from tamis_kernels.jpeg import layout as the
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Float64s, Int64s, Uint8s, Uint64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,13 @@ class Seen:
         int64[n]: how many values the grey picture has, and how many chroma values lie behind it: those of three components, or none.
     """
 
-    shapes: NDArray[np.int64]
-    extents: NDArray[np.int64]
-    cells: NDArray[np.int64]
-    chroma: NDArray[np.int64]
+    shapes: Int64s
+    extents: Int64s
+    cells: Int64s
+    chroma: Int64s
 
 
-def seen_of(facts: NDArray[np.int64], apart: NDArray[np.bool_]) -> Seen:
+def seen_of(facts: Int64s, apart: Bools) -> Seen:
     """Return the pictures of files walked without a fault, not kept apart, and with their first component sampled the most finely."""
     factors = np.ascontiguousarray(facts[:, the.SAMPLING : the.SAMPLING + 4].T)  # along which NumPy is fast
     across, down = factors >> 4, factors & 15
@@ -47,19 +48,19 @@ def seen_of(facts: NDArray[np.int64], apart: NDArray[np.bool_]) -> Seen:
 
 
 def describe_by(
-    walk_group: Callable[..., list[NDArray[np.uint8]]],
+    walk_group: Callable[..., list[Uint8s]],
     hash_batch: Callable[..., None],
     measure_all: Callable[..., None],
     files: Sequence[bytes | memoryview],
-    apart: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
-    cosines: NDArray[np.float64],
-    logs: NDArray[np.int64],
-    facts: NDArray[np.int64],
-    hashes: NDArray[np.uint64],
-    qualities: NDArray[np.uint8],
-    small: NDArray[np.uint8],
-    figures: NDArray[np.int64],
-) -> list[NDArray[np.uint8]]:
+    apart: Callable[[Int64s], Bools],
+    cosines: Float64s,
+    logs: Int64s,
+    facts: Int64s,
+    hashes: Uint64s,
+    qualities: Uint8s,
+    small: Uint8s,
+    figures: Int64s,
+) -> list[Uint8s]:
     """Walk, hash and measure by the functions of one backend."""
     pictures = walk_group(files, facts)
     kept = apart(facts)
@@ -72,9 +73,7 @@ def describe_by(
     return [picture if one else picture[:0] for picture, one in zip(pictures, kept.tolist(), strict=True)]
 
 
-def _end_to_end(
-    pictures: Sequence[NDArray[np.uint8]], firsts: NDArray[np.int64], lasts: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _end_to_end(pictures: Sequence[Uint8s], firsts: Int64s, lasts: Int64s) -> tuple[Uint8s, Int64s]:
     """Return these values of all pictures end to end, and where each begins."""
     parts = [picture[first:last] for picture, first, last in zip(pictures, firsts.tolist(), lasts.tolist(), strict=True)]
-    return np.concatenate([np.zeros(0, np.uint8), *parts]), np.concatenate([[0], np.cumsum(lasts - firsts)]).astype(np.int64)
+    return np.concatenate([np.zeros(0, np.uint8), *parts]), offsets_of(lasts - firsts)

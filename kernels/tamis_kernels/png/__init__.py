@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Uint8s, Uint32s
 
 __all__ = ["CELL", "CHANNELS", "DEPTHS", "gray", "row_bytes"]
 
@@ -38,15 +37,15 @@ def row_bytes(width: int, depth: int, colour: int) -> int:
 
 
 def gray(
-    rows: NDArray[np.uint8],
+    rows: Uint8s,
     shape: tuple[int, int],
     *,
     depth: int,
     colour: int,
-    sums: NDArray[np.uint32] | None = None,
+    sums: Uint32s | None = None,
     place: tuple[int, int, int, int] = (0, 0, 1, 1),
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint8]:
+    backend: AnyBackend = "auto",
+) -> Uint8s:
     """Return the grey picture, or, of colour type 3, the indices into the palette.
 
     Parameters
@@ -85,9 +84,7 @@ def gray(
         message = f"shape must not be negative, got {shape}"
         raise ArgumentError(message)
     length = row_bytes(width, depth, colour)
-    if rows.dtype != np.uint8 or rows.shape != (height * length,):
-        message = f"rows must be uint8 of shape ({height * length},) for {height} rows of {length} bytes, got {rows.dtype} of {rows.shape}"
-        raise ArgumentError(message)
+    check_array("rows", rows, np.uint8, (height * length,), f"there are {height} rows of {length} bytes")
     lines = np.ascontiguousarray(rows).reshape(height, length)
     if lines[:, 0].max(initial=0) > LAST_FILTER:
         row = int((lines[:, 0] > LAST_FILTER).argmax())

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s, Uint32s
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -21,7 +21,7 @@ def paeth(left: np.int32, up: np.int32, corner: np.int32) -> np.int32:
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _unfilter(kind: int, line: NDArray[np.uint8], above: NDArray[np.uint8], done: NDArray[np.uint8], step: int) -> None:
+def _unfilter(kind: int, line: Uint8s, above: Uint8s, done: Uint8s, step: int) -> None:
     """Fill done[step:] from a line without its filter's number; above and done have `step` zeros in front."""
     size = line.size
     if kind == 0:
@@ -43,7 +43,7 @@ def _unfilter(kind: int, line: NDArray[np.uint8], above: NDArray[np.uint8], done
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _paeth_three(line: NDArray[np.uint8], above: NDArray[np.uint8], done: NDArray[np.uint8]) -> None:
+def _paeth_three(line: Uint8s, above: Uint8s, done: Uint8s) -> None:
     """Undo Paeth of three-byte pixels: their chains of dependent sums run side by side in registers."""
     r, g, b = np.int32(0), np.int32(0), np.int32(0)
     cr, cg, cb = np.int32(0), np.int32(0), np.int32(0)
@@ -63,7 +63,7 @@ def luma(red: np.int32, green: np.int32, blue: np.int32) -> np.int32:
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _levels(done: NDArray[np.uint8], depth: int, channels: int, factor: int, out: NDArray[np.uint8]) -> None:
+def _levels(done: Uint8s, depth: int, channels: int, factor: int, out: Uint8s) -> None:
     """Fill out with the levels of one unfiltered line."""
     if depth < 8:
         mask, each = (1 << depth) - 1, 8 // depth
@@ -83,7 +83,7 @@ def _levels(done: NDArray[np.uint8], depth: int, channels: int, factor: int, out
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _add_colours(done: NDArray[np.uint8], sample: int, step: int, first: int, across: int, pixels: int, sums: NDArray[np.uint32]) -> None:
+def _add_colours(done: Uint8s, sample: int, step: int, first: int, across: int, pixels: int, sums: Uint32s) -> None:
     """Add red, green and blue of one unfiltered line to the sums of its cells."""
     x, place = 0, first
     while x < pixels:
@@ -102,15 +102,7 @@ def _add_colours(done: NDArray[np.uint8], sample: int, step: int, first: int, ac
 
 
 @njit(cache=True, nogil=True)
-def gray(
-    lines: NDArray[np.uint8],
-    depth: int,
-    channels: int,
-    indexed: bool,
-    place: NDArray[np.int64],
-    sums: NDArray[np.uint32],
-    out: NDArray[np.uint8],
-) -> None:
+def gray(lines: Uint8s, depth: int, channels: int, indexed: bool, place: Int64s, sums: Uint32s, out: Uint8s) -> None:
     """Fill out with the grey levels, or palette indices, of filtered lines; add colours to the sums of their cells."""
     step = max(1, depth * channels // 8)
     factor = 1 if indexed or depth >= 8 else 255 // ((1 << depth) - 1)

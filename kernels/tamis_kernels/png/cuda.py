@@ -17,7 +17,7 @@ from tamis_kernels.device import in_batches, launch, launch_blocks, room, to_dev
 from tamis_kernels.png.cpu import luma, paeth
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s, Uint32s
 
 THREADS = 64  # rows under way
 CHUNK = 64  # bytes from barrier to barrier
@@ -26,15 +26,7 @@ SUB = 1  # the last filter that does not look up
 i32 = np.int32
 
 
-def gray(
-    lines: NDArray[np.uint8],
-    depth: int,
-    channels: int,
-    indexed: bool,
-    place: NDArray[np.int64],
-    sums: NDArray[np.uint32],
-    out: NDArray[np.uint8],
-) -> None:
+def gray(lines: Uint8s, depth: int, channels: int, indexed: bool, place: Int64s, sums: Uint32s, out: Uint8s) -> None:
     """Fill out with the grey levels, or palette indices, of filtered lines; add colours to the sums of their cells."""
     step = max(1, depth * channels // 8)
     factor = 1 if indexed or depth >= 8 else 255 // ((1 << depth) - 1)
@@ -61,7 +53,7 @@ def gray(
 
 
 @cuda.jit
-def undo(lines: NDArray[np.uint8], runs: NDArray[np.int64], step: int, done: NDArray[np.uint8]) -> None:
+def undo(lines: Uint8s, runs: Int64s, step: int, done: Uint8s) -> None:
     """Undo the filters of a run of rows a block; the rows of `done` begin with the one above."""
     run, thread, size = cuda.blockIdx.x, cuda.threadIdx.x, done.shape[1]
     chunks = (size + CHUNK - 1) // CHUNK
@@ -75,7 +67,7 @@ def undo(lines: NDArray[np.uint8], runs: NDArray[np.int64], step: int, done: NDA
 
 
 @cuda.jit(device=True)
-def undo_chunk(lines: NDArray[np.uint8], row: int, step: int, first: int, last: int, done: NDArray[np.uint8]) -> None:
+def undo_chunk(lines: Uint8s, row: int, step: int, first: int, last: int, done: Uint8s) -> None:
     """Undo the filter of a part of a row; what lies left of it and above it is done."""
     kind, above, row_done = lines[row, 0], done[row], done[row + 1]
     for i in range(first, last):
@@ -99,15 +91,7 @@ def undo_chunk(lines: NDArray[np.uint8], row: int, step: int, first: int, last: 
 
 
 @cuda.jit
-def take_levels(
-    done: NDArray[np.uint8],
-    depth: int,
-    channels: int,
-    factor: int,
-    place: NDArray[np.int64],
-    sums: NDArray[np.uint32],
-    out: NDArray[np.uint8],
-) -> None:
+def take_levels(done: Uint8s, depth: int, channels: int, factor: int, place: Int64s, sums: Uint32s, out: Uint8s) -> None:
     """Take the level of a pixel a thread, and add its colours to its cell."""
     item = cuda.grid(1)
     if item >= out.size:

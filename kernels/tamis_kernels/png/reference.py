@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s, Uint32s
 
 
-def gray(
-    lines: NDArray[np.uint8],
-    depth: int,
-    channels: int,
-    indexed: bool,
-    place: NDArray[np.int64],
-    sums: NDArray[np.uint32],
-    out: NDArray[np.uint8],
-) -> None:
+def gray(lines: Uint8s, depth: int, channels: int, indexed: bool, place: Int64s, sums: Uint32s, out: Uint8s) -> None:
     """Fill out with the grey levels, or palette indices, of filtered lines; add colours to the sums of their cells."""
     cells = (place[0] + np.arange(out.shape[1]) * place[2]) // 8
     step = max(1, depth * channels // 8)
@@ -51,10 +43,10 @@ def _paeth(left: int, up: int, corner: int) -> int:
     return min((left, up, corner), key=lambda value: abs(estimate - value))
 
 
-def _samples(line: NDArray[np.uint8], depth: int, count: int) -> NDArray[np.int64]:
+def _samples(line: Uint8s, depth: int, count: int) -> Int64s:
     """Return the samples of an unfiltered line; of 16 bits the upper byte."""
     if depth == 16:
         return line[::2].astype(np.int64)
     bits = np.unpackbits(line).reshape(-1, depth)[:count]
-    samples: NDArray[np.int64] = bits @ (1 << np.arange(depth)[::-1])
+    samples: Int64s = bits @ (1 << np.arange(depth)[::-1])
     return samples

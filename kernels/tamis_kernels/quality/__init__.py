@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.backend import Backend, BackendName, implementation
+from tamis_kernels.arrays import check_end_to_end, check_pictures
+from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.quality.layout import FIGURES, LOGS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Int64s, Uint8s
 
 __all__ = ["ENTROPY_UNIT", "FIGURES", "measure"]
 
@@ -33,13 +34,8 @@ ENTROPY_UNIT = 2.0**-24
 
 
 def measure(
-    pixels: NDArray[np.uint8],
-    shapes: NDArray[np.int64],
-    chroma: NDArray[np.uint8] | None = None,
-    chroma_sizes: NDArray[np.int64] | None = None,
-    *,
-    backend: BackendName | Backend = "auto",
-) -> dict[str, NDArray[np.int64]]:
+    pixels: Uint8s, shapes: Int64s, chroma: Uint8s | None = None, chroma_sizes: Int64s | None = None, *, backend: AnyBackend = "auto"
+) -> dict[str, Int64s]:
     """Measure many pictures, on one thread that holds no lock.
 
     Parameters
@@ -63,16 +59,13 @@ def measure(
     ArgumentError
         An array has another shape or dtype, or the sizes do not add up to the values.
     """
-    if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes.size and shapes.min() < 0):
-        message = f"shapes must be int64[n, 2] of heights and widths, got shape {shapes.shape}"
-        raise ArgumentError(message)
+    offsets = check_pictures(pixels, shapes)
     if chroma is None or chroma_sizes is None:
         chroma, chroma_sizes = np.zeros(0, np.uint8), np.zeros(len(shapes), np.int64)
     if chroma_sizes.shape != (len(shapes),) or (chroma_sizes.size and chroma_sizes.min() < 0):
         message = f"chroma_sizes must be int64[{len(shapes)}], one of 0 or more for each picture, got shape {chroma_sizes.shape}"
         raise ArgumentError(message)
-    offsets = _offsets("pixels", pixels, shapes.prod(axis=1, dtype=np.int64))
-    chroma_offsets = _offsets("chroma", chroma, chroma_sizes)
+    chroma_offsets = check_end_to_end("chroma", chroma, chroma_sizes)
     figures = np.zeros((len(shapes), len(FIGURES)), np.int64)
     implementation("quality", backend, pixels.nbytes).measure_all(
         np.ascontiguousarray(pixels),
@@ -84,15 +77,3 @@ def measure(
         figures,
     )
     return dict(zip(FIGURES, np.ascontiguousarray(figures.T), strict=True))
-
-
-def _offsets(name: str, values: NDArray[np.uint8], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where each picture's values begin, and where the last ones end."""
-    if values.ndim != 1 or values.dtype != np.uint8:
-        message = f"{name} must be uint8[n], got {values.dtype}{list(values.shape)}"
-        raise ArgumentError(message)
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    if offsets[-1] != values.size:
-        message = f"the sizes describe {offsets[-1]} values, but {name} holds {values.size}"
-        raise ArgumentError(message)
-    return offsets

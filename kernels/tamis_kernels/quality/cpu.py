@@ -11,7 +11,7 @@ from tamis_kernels.compiled import of_views
 from tamis_kernels.quality.layout import BAR_TOLERANCE, FIGURES, LAG_SIDE, LOG_BITS, NEUTRAL, PERCENTILES, SPAN
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int32s, Int64s, Uint8s
 
 _CELLS, _TOTAL, _SQUARES, _ENTROPY, _DARKEST, _P1 = (FIGURES.index(name) for name in FIGURES[:6])
 _BRIGHTEST, _MODE, _NEAR, _BLACK, _WHITE = range(FIGURES.index("brightest"), FIGURES.index("brightest") + 5)
@@ -22,7 +22,7 @@ CHUNK = 16384  # squares of bytes whose sum is below 2 ** 31
 
 
 @of_views
-def logarithm(count: int, logs: NDArray[np.int64]) -> int:
+def logarithm(count: int, logs: Int64s) -> int:
     """Return the binary logarithm; of a number beyond the table, that of its leading bits."""
     shift = 0
     while count >> shift >= 1 << LOG_BITS:
@@ -31,9 +31,7 @@ def logarithm(count: int, logs: NDArray[np.int64]) -> int:
 
 
 @of_views
-def _levels(
-    pixels: NDArray[np.uint8], parts: NDArray[np.int32], counts: NDArray[np.int64], logs: NDArray[np.int64], out: NDArray[np.int64]
-) -> None:
+def _levels(pixels: Uint8s, parts: Int32s, counts: Int64s, logs: Int64s, out: Int64s) -> None:
     n = pixels.size
     parts[:] = 0  # four counts: equal pixels side by side would wait for one another's
     for place in range(0, n - 3, 4):
@@ -67,7 +65,7 @@ def _levels(
 
 
 @of_views
-def _squares(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
+def _squares(one: Uint8s, other: Uint8s) -> int:
     """Return the sum of the squared differences; summed in 32 bits at a time, which is where the processor is widest."""
     total = 0
     for start in range(0, one.size, CHUNK):
@@ -81,7 +79,7 @@ def _squares(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
 
 
 @of_views
-def _steps(pixels: NDArray[np.uint8], height: int, width: int, lag: int) -> int:
+def _steps(pixels: Uint8s, height: int, width: int, lag: int) -> int:
     """Return the sum of squared steps over a lag: of the whole picture against itself, less what steps from line to line."""
     cells = height * width
     total = _squares(pixels[: cells - lag * width], pixels[lag * width :]) if height > lag else 0
@@ -95,7 +93,7 @@ def _steps(pixels: NDArray[np.uint8], height: int, width: int, lag: int) -> int:
 
 
 @of_views
-def _strays(pixels: NDArray[np.uint8], first: int, stride: int, cells: int, level: int, most: int) -> int:
+def _strays(pixels: Uint8s, first: int, stride: int, cells: int, level: int, most: int) -> int:
     """Count the cells of a line that are off the bar's level, up to a number."""
     strays = 0
     for cell in range(cells):
@@ -107,7 +105,7 @@ def _strays(pixels: NDArray[np.uint8], first: int, stride: int, cells: int, leve
 
 
 @of_views
-def _bar(pixels: NDArray[np.uint8], first: int, line_step: int, lines: int, cell_step: int, cells: int) -> tuple[int, int]:
+def _bar(pixels: Uint8s, first: int, line_step: int, lines: int, cell_step: int, cells: int) -> tuple[int, int]:
     """Return how many lines from a border on are a bar, and how many cells of the second line behind it are off its level."""
     level = int(np.int64(pixels[first]))  # of an unsigned number, int alone stays unsigned
     bar = 0
@@ -118,16 +116,7 @@ def _bar(pixels: NDArray[np.uint8], first: int, line_step: int, lines: int, cell
 
 
 @of_views
-def measure_one(
-    picture: NDArray[np.uint8],
-    height: int,
-    width: int,
-    chroma: NDArray[np.uint8],
-    parts: NDArray[np.int32],
-    counts: NDArray[np.int64],
-    logs: NDArray[np.int64],
-    out: NDArray[np.int64],
-) -> None:
+def measure_one(picture: Uint8s, height: int, width: int, chroma: Uint8s, parts: Int32s, counts: Int64s, logs: Int64s, out: Int64s) -> None:
     """Write the figures of a picture; `parts`, [4, 256], and `counts`, [256], are room for it."""
     if picture.size > 0:
         _levels(picture, parts, counts, logs, out)
@@ -151,13 +140,7 @@ def measure_one(
 
 @njit(cache=True, nogil=True)
 def measure_all(
-    pixels: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    chroma: NDArray[np.uint8],
-    chroma_offsets: NDArray[np.int64],
-    logs: NDArray[np.int64],
-    figures: NDArray[np.int64],
+    pixels: Uint8s, offsets: Int64s, shapes: Int64s, chroma: Uint8s, chroma_offsets: Int64s, logs: Int64s, figures: Int64s
 ) -> None:
     """Write the figures of each picture into its row."""
     parts, counts = np.zeros((4, 256), np.int32), np.zeros(256, np.int64)

@@ -16,7 +16,7 @@ from tamis_kernels.quality.cpu import logarithm
 from tamis_kernels.quality.layout import BAR_TOLERANCE, FIGURES, LAG_SIDE, NEUTRAL, PERCENTILES, SPAN
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int32s, Int64s, Uint8s
 
 PICTURES = 1 << 16  # at a time: some 200 MB at 1/8 scale
 THREADS = 64  # of a block: 46 cells each of a picture of 62 x 47, and 32 such blocks are all that a multiprocessor holds
@@ -33,13 +33,7 @@ TOP, TOP_EDGE, CHROMA = FIGURES.index("top"), FIGURES.index("top_edge"), FIGURES
 
 
 def measure_all(
-    pixels: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    chroma: NDArray[np.uint8],
-    chroma_offsets: NDArray[np.int64],
-    logs: NDArray[np.int64],
-    figures: NDArray[np.int64],
+    pixels: Uint8s, offsets: Int64s, shapes: Int64s, chroma: Uint8s, chroma_offsets: Int64s, logs: Int64s, figures: Int64s
 ) -> None:
     """Write the figures of each picture into its row."""
 
@@ -55,13 +49,7 @@ def measure_all(
 
 
 def measure_on_device(
-    pixels: Any,
-    begins: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    chroma: Any,
-    chroma_begins: NDArray[np.int64],
-    chroma_sizes: NDArray[np.int64],
-    logs: NDArray[np.int64],
+    pixels: Any, begins: Int64s, shapes: Int64s, chroma: Any, chroma_begins: Int64s, chroma_sizes: Int64s, logs: Int64s
 ) -> Any:
     """Return the figures on the device, of pictures and chroma values there, one at least, that begin at the given places."""
     count = len(shapes)
@@ -73,14 +61,14 @@ def measure_on_device(
 
 @cuda.jit
 def measure_pictures(
-    pixels: NDArray[np.uint8],
-    chroma: NDArray[np.uint8],
-    begins: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    chroma_begins: NDArray[np.int64],
-    chroma_sizes: NDArray[np.int64],
-    logs: NDArray[np.int64],
-    figures: NDArray[np.int64],
+    pixels: Uint8s,
+    chroma: Uint8s,
+    begins: Int64s,
+    shapes: Int64s,
+    chroma_begins: Int64s,
+    chroma_sizes: Int64s,
+    logs: Int64s,
+    figures: Int64s,
 ) -> None:
     """Measure a picture a block."""
     counts = cuda.shared.array(COUNTS, int32)  # a line each: the simulator tells arrays apart by their lines
@@ -108,7 +96,7 @@ def measure_pictures(
 
 
 @cuda.jit(device=True)
-def joined(notes: NDArray[np.int64], thread: int, rows: int, sums: int) -> Any:
+def joined(notes: Int64s, thread: int, rows: int, sums: int) -> Any:
     """Return, to a thread for each row, what all noted in it: the sum in the first few rows, else the largest, of numbers from 0 on."""
     cuda.syncthreads()
     for part in range(thread, PARTS * rows, THREADS):
@@ -119,7 +107,7 @@ def joined(notes: NDArray[np.int64], thread: int, rows: int, sums: int) -> Any:
 
 
 @cuda.jit(device=True)
-def joined_part(notes: NDArray[np.int64], row: np.uint64, first: np.uint64, last: int, step: int, adds: bool) -> Any:
+def joined_part(notes: Int64s, row: np.uint64, first: np.uint64, last: int, step: int, adds: bool) -> Any:
     """Return the sum, or else the largest, of some numbers of a row."""
     total: Any = i64(0)
     largest: Any = i64(0)
@@ -130,7 +118,7 @@ def joined_part(notes: NDArray[np.int64], row: np.uint64, first: np.uint64, last
 
 
 @cuda.jit(device=True)
-def measure_chroma(colour: NDArray[np.uint8], notes: NDArray[np.int64], thread: int, out: NDArray[np.int64]) -> None:
+def measure_chroma(colour: Uint8s, notes: Int64s, thread: int, out: Int64s) -> None:
     """Write the figures of chroma."""
     total, largest = i64(0), i64(0)
     for place in range(thread, colour.size, THREADS):
@@ -145,15 +133,7 @@ def measure_chroma(colour: NDArray[np.uint8], notes: NDArray[np.int64], thread: 
 
 
 @cuda.jit(device=True)
-def measure_cells(
-    picture: NDArray[np.uint8],
-    height: int,
-    width: int,
-    counts: NDArray[np.int32],
-    notes: NDArray[np.int64],
-    thread: int,
-    out: NDArray[np.int64],
-) -> None:
+def measure_cells(picture: Uint8s, height: int, width: int, counts: Int32s, notes: Int64s, thread: int, out: Int64s) -> None:
     """Count the levels; write steps, pairs and how wide the bars are."""
     for entry in range(thread, 256, THREADS):
         for copy in range(COPIES):
@@ -192,14 +172,14 @@ def measure_cells(
 
 
 @cuda.jit(device=True)
-def squared_step(picture: NDArray[np.uint8], place: np.uint64, level: np.int32, lag: int, there: bool) -> Any:
+def squared_step(picture: Uint8s, place: np.uint64, level: np.int32, lag: int, there: bool) -> Any:
     """Return the square of the step from a cell to another, 0 where there is none."""
     step = i32(i32(picture[place + lag]) - level) if there else i32(0)
     return i64(step) * i64(step)
 
 
 @cuda.jit(device=True)
-def add_up(counts: NDArray[np.int32], thread: int) -> None:
+def add_up(counts: Int32s, thread: int) -> None:
     """Make of the counts how many cells have a level or one below it, in the first row."""
     for level in range(thread, 256, THREADS):
         total = counts[0, level]
@@ -215,9 +195,7 @@ def add_up(counts: NDArray[np.int32], thread: int) -> None:
 
 
 @cuda.jit(device=True)
-def measure_levels(
-    cells: int, upto: NDArray[np.int32], logs: NDArray[np.int64], notes: NDArray[np.int64], thread: int, out: NDArray[np.int64]
-) -> None:
+def measure_levels(cells: int, upto: Int32s, logs: Int64s, notes: Int64s, thread: int, out: Int64s) -> None:
     """Write the figures that one level tells, and note shares of the others; `upto` is how many cells have a level or one below it."""
     total, squares, disorder, mode, near = i64(0), i64(0), i64(0), i64(0), i64(0)
     for level in range(thread, 256, THREADS):
@@ -242,7 +220,7 @@ def measure_levels(
 
 
 @cuda.jit(device=True)
-def strays_behind(picture: NDArray[np.uint8], height: int, width: int, side: int, bar: int, thread: int) -> Any:
+def strays_behind(picture: Uint8s, height: int, width: int, side: int, bar: int, thread: int) -> Any:
     """Return how many cells, of a thread's in the second line behind a bar, are off the level of its corner."""
     lines, cells = (height, width) if side < 2 else (width, height)
     line_step, cell_step = (width, 1) if side < 2 else (1, width)

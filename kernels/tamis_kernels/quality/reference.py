@@ -9,17 +9,11 @@ import numpy as np
 from tamis_kernels.quality.layout import BAR_TOLERANCE, FIGURES, LAG_SIDE, LOG_BITS, NEUTRAL, PERCENTILES, SPAN
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s
 
 
 def measure_all(
-    pixels: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    shapes: NDArray[np.int64],
-    chroma: NDArray[np.uint8],
-    chroma_offsets: NDArray[np.int64],
-    logs: NDArray[np.int64],
-    figures: NDArray[np.int64],
+    pixels: Uint8s, offsets: Int64s, shapes: Int64s, chroma: Uint8s, chroma_offsets: Int64s, logs: Int64s, figures: Int64s
 ) -> None:
     """Write the figures of each picture into its row."""
     for number, (height, width) in enumerate(shapes):
@@ -31,7 +25,7 @@ def measure_all(
         figures[number] = [found[name] for name in FIGURES]
 
 
-def _levels(picture: NDArray[np.int64], logs: NDArray[np.int64]) -> dict[str, int]:
+def _levels(picture: Int64s, logs: Int64s) -> dict[str, int]:
     counts = np.bincount(picture.ravel(), minlength=256)
     levels = np.sort(picture.ravel())
     n = picture.size
@@ -50,13 +44,13 @@ def _levels(picture: NDArray[np.int64], logs: NDArray[np.int64]) -> dict[str, in
     }
 
 
-def _log(count: int, logs: NDArray[np.int64]) -> int:
+def _log(count: int, logs: Int64s) -> int:
     """Return the binary logarithm; of a number beyond the table, that of its leading bits."""
     shift = max(0, count.bit_length() - LOG_BITS)
     return (shift << 24) + int(logs[count >> shift])
 
 
-def _steps(picture: NDArray[np.int64]) -> dict[str, int]:
+def _steps(picture: Int64s) -> dict[str, int]:
     lag = max(1, max(picture.shape) // LAG_SIDE)
     found: dict[str, int] = {}
     for name, step in (("near", lag), ("far", 2 * lag)):
@@ -65,7 +59,7 @@ def _steps(picture: NDArray[np.int64]) -> dict[str, int]:
     return found
 
 
-def _bars(picture: NDArray[np.int64]) -> dict[str, int]:
+def _bars(picture: Int64s) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, turned in (("top", picture), ("bottom", picture[::-1, ::-1]), ("left", picture.T), ("right", picture.T[::-1, ::-1])):
         strays = np.abs(turned - turned[0, 0]) > BAR_TOLERANCE
@@ -76,6 +70,6 @@ def _bars(picture: NDArray[np.int64]) -> dict[str, int]:
     return found
 
 
-def _chroma(values: NDArray[np.int64]) -> dict[str, int]:
+def _chroma(values: Int64s) -> dict[str, int]:
     away = np.abs(values - NEUTRAL)
     return {"chroma_cells": away.size, "chroma_largest": int(away.max(initial=0)), "chroma_total": int(away.sum())}

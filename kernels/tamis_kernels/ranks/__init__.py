@@ -6,24 +6,23 @@ normal distribution function is inverted by Wichura's algorithm AS 241 (1988), t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import FLOATS, check_array
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Floats
 
 __all__ = ["inverse", "transform"]
 
 
-def transform(
-    values: NDArray[np.floating[Any]], knots: ArrayLike, *, normal: bool = False, backend: BackendName | Backend = "auto"
-) -> NDArray[np.floating[Any]]:
+def transform(values: Floats, knots: ArrayLike, *, normal: bool = False, backend: AnyBackend = "auto") -> Floats:
     """Return the place of each value among the quantiles.
 
     Parameters
@@ -45,19 +44,13 @@ def transform(
     return _apply("transform", values, knots, normal, backend)
 
 
-def inverse(
-    values: NDArray[np.floating[Any]], knots: ArrayLike, *, normal: bool = False, backend: BackendName | Backend = "auto"
-) -> NDArray[np.floating[Any]]:
+def inverse(values: Floats, knots: ArrayLike, *, normal: bool = False, backend: AnyBackend = "auto") -> Floats:
     """Return the quantile at each place; parameters and errors are those of `transform`."""
     return _apply("inverse", values, knots, normal, backend)
 
 
-def _apply(
-    direction: str, values: NDArray[np.floating[Any]], knots: ArrayLike, normal: bool, backend: BackendName | Backend
-) -> NDArray[np.floating[Any]]:
-    if values.dtype not in (np.float32, np.float64):
-        message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
-        raise ArgumentError(message)
+def _apply(direction: str, values: Floats, knots: ArrayLike, normal: bool, backend: AnyBackend) -> Floats:
+    check_array("values", values, FLOATS, (...,), "convert with values.astype('float64')")
     points = np.ascontiguousarray(knots, np.float64)
     if points.ndim != 1 or points.size < 2 or (np.diff(points) < 0).any():
         message = f"knots must be two or more numbers that do not fall, got {knots!r}"

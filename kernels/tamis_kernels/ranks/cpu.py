@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats
 
 NEAR = 1e-7
 CUT = NEAR - 2.0**-52
@@ -99,7 +99,7 @@ def share_of(place: float, normal: bool) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
+def transform(values: Floats, knots: Float64s, normal: bool, out: Floats) -> None:
     """Fill out with the place of each value."""
     last = knots.shape[0] - 1
     lowest, highest = knots[0], knots[last]
@@ -128,7 +128,7 @@ def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], nor
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def inverse(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
+def inverse(values: Floats, knots: Float64s, normal: bool, out: Floats) -> None:
     """Fill out with the quantile at each place."""
     last = knots.shape[0] - 1
     for i in range(values.shape[0]):

@@ -12,15 +12,15 @@ from tamis_kernels.device import launch, mapped, to_device, xp
 from tamis_kernels.ranks.cpu import place_of, share_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats
 
 
-def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
+def transform(values: Floats, knots: Float64s, normal: bool, out: Floats) -> None:
     """Fill out with the place of each value."""
     _each(place, values, knots, normal, out)
 
 
-def inverse(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
+def inverse(values: Floats, knots: Float64s, normal: bool, out: Floats) -> None:
     """Fill out with the quantile at each place."""
     _each(find_quantile, values, knots, normal, out)
 
@@ -37,7 +37,7 @@ def _each(kernel: Any, values: Any, knots: Any, normal: bool, out: Any) -> None:
 
 
 @cuda.jit
-def place(values: Any, knots: NDArray[np.float64], normal: bool, out: Any) -> None:
+def place(values: Any, knots: Float64s, normal: bool, out: Any) -> None:
     """Place a value a thread."""
     i = cuda.grid(1)
     if i < out.size:
@@ -61,7 +61,7 @@ def place(values: Any, knots: NDArray[np.float64], normal: bool, out: Any) -> No
 
 
 @cuda.jit
-def find_quantile(values: Any, knots: NDArray[np.float64], normal: bool, out: Any) -> None:
+def find_quantile(values: Any, knots: Float64s, normal: bool, out: Any) -> None:
     """Find the quantile at a place a thread."""
     i = cuda.grid(1)
     if i < out.size:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats
 
 NEAR = 1e-7  # this near to an end a normal place is the end: the bound of scikit-learn's QuantileTransformer
 CUT = NEAR - 2.0**-52
@@ -28,7 +27,7 @@ def _place(value: float, knots: list[float], normal: bool) -> float:
     return (after - 1 + (value - low) / (high - low)) / (len(knots) - 1)
 
 
-def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
+def transform(values: Floats, knots: Float64s, normal: bool, out: Floats) -> None:
     """Fill out with the place of each value."""
     for i, value in enumerate(values.tolist()):
         place = math.nan if math.isnan(value) else _place(value, knots.tolist(), normal)
@@ -37,7 +36,7 @@ def transform(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], nor
         out[i] = place
 
 
-def inverse(values: NDArray[np.floating[Any]], knots: NDArray[np.float64], normal: bool, out: NDArray[np.floating[Any]]) -> None:
+def inverse(values: Floats, knots: Float64s, normal: bool, out: Floats) -> None:
     """Fill out with the quantile at each place."""
     points = knots.tolist()
     for i, value in enumerate(values.tolist()):

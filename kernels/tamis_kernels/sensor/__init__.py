@@ -31,10 +31,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tamis_kernels.arrays import read_only
+from tamis_kernels.arrays import check_offsets, read_only
 from tamis_kernels.backend import implementation, resolve
 from tamis_kernels.errors import ArgumentError
-from tamis_kernels.ngrams import row_bounds
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -281,7 +280,7 @@ def quality_of_groups(
     """
     scan = Scan(limits, backend)
     given = scan._given(time, value, valid)
-    bounds = row_bounds("offsets", offsets, time.size)
+    bounds = check_offsets("offsets", offsets, time.size)
     if bounds[0] != 0 or bounds[-1] != time.size:
         message = f"offsets must go from 0 to {time.size}, the number of rows; got {bounds[0]} … {bounds[-1]}"
         raise ArgumentError(message)

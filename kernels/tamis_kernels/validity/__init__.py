@@ -6,31 +6,23 @@ Arrow Columnar Format, "Validity bitmaps"). A slice of a column starts at any bi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.arrays import check_column
+from tamis_kernels.arrays import check_array, check_column
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Floats, Uint8s
 
-    from tamis_kernels.backend import Backend, BackendName
-
-    Validity = tuple[NDArray[np.uint8], int]  # the bitmap, and the bit in it of the first value
+    Validity = tuple[Uint8s, int]  # the bitmap, and the bit in it of the first value
 
 __all__ = ["check", "valid"]
 
 
-def valid(
-    values: NDArray[np.floating[Any]],
-    validity: Validity,
-    *,
-    out: NDArray[np.floating[Any]] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.floating[Any]]:
+def valid(values: Floats, validity: Validity, *, out: Floats | None = None, backend: AnyBackend = "auto") -> Floats:
     """Return the values that are not null, in order.
 
     Parameters
@@ -61,13 +53,11 @@ def valid(
     return out[:found]
 
 
-def check(values: NDArray[np.floating[Any]], validity: Validity) -> None:
+def check(values: Floats, validity: Validity) -> None:
     """Refuse what `valid` cannot read."""
     bitmap, offset = validity
     check_column(values)
-    if bitmap.dtype != np.uint8 or bitmap.ndim != 1:
-        message = f"the validity bitmap must be uint8 of one dimension, got {bitmap.dtype} of shape {bitmap.shape}"
-        raise ArgumentError(message)
+    check_array("the validity bitmap", bitmap, np.uint8, ("n_bytes",))
     if offset < 0 or offset + values.size > 8 * bitmap.size:
         message = f"a validity bitmap of {8 * bitmap.size} bits has none for values {offset} … {offset + values.size - 1}"
         raise ArgumentError(message)

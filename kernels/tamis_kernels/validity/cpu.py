@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Floats, Uint8s
 
 
 @of_views
-def compress(values: NDArray[np.floating[Any]], bitmap: NDArray[np.uint8], offset: int, out: NDArray[np.floating[Any]]) -> int:
+def compress(values: Floats, bitmap: Uint8s, offset: int, out: Floats) -> int:
     """Copy the values whose bit is set to the beginning of `out`, and return how many there are."""
     found = 0
     size = values.shape[0]

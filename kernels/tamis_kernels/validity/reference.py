@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Floats, Uint8s
 
 
-def compress(values: NDArray[np.floating[Any]], bitmap: NDArray[np.uint8], offset: int, out: NDArray[np.floating[Any]]) -> int:
+def compress(values: Floats, bitmap: Uint8s, offset: int, out: Floats) -> int:
     """Copy the values whose bit is set to the beginning of `out`, and return how many there are."""
     bits = np.unpackbits(bitmap, bitorder="little")[offset : offset + values.size]
     found = values[bits == 1]

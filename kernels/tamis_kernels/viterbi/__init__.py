@@ -14,29 +14,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.arrays import read_only
+from tamis_kernels.arrays import check_array, read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Bools, Float64s, Uint8s
 
 __all__ = ["converted_spans"]
 
 
 def converted_spans(
-    value: NDArray[np.float64],
-    joined: NDArray[np.bool_],
+    value: Float64s,
+    joined: Bools,
     scale: float,
     offset: float,
     *,
     spread: float,
     cap: float = 20.0,
     switch: float = 10.0,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint8], float]:
+    backend: AnyBackend = "auto",
+) -> tuple[Uint8s, float]:
     """Find the rows that are most likely converted.
 
     Parameters
@@ -63,10 +61,8 @@ def converted_spans(
     ArgumentError
         An argument has the wrong dtype, shape or value.
     """
-    for name, array, dtype in (("value", value, np.float64), ("joined", joined, np.bool_)):
-        if array.dtype != dtype or array.shape != (value.size,):
-            message = f"{name} must be {np.dtype(dtype)} of shape ({value.size},), got {array.dtype} of shape {array.shape}"
-            raise ArgumentError(message)
+    check_array("value", value, np.float64, ("n",))
+    check_array("joined", joined, np.bool_, value.shape)
     if not (math.isfinite(scale) and scale != 0 and math.isfinite(offset) and spread > 0 and cap >= 0 and switch >= 0):
         message = (
             "scale must not be 0, spread must be above 0, cap and switch not negative; got "

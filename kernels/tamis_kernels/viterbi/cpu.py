@@ -10,7 +10,7 @@ from numba import njit
 from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Float64s, Uint8s
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -31,15 +31,7 @@ def advance(
 
 @of_views
 def converted_spans(
-    value: NDArray[np.float64],
-    joined: NDArray[np.bool_],
-    scale: float,
-    offset: float,
-    spread: float,
-    cap: float,
-    log_scale: float,
-    switch: float,
-    states: NDArray[np.uint8],
+    value: Float64s, joined: Bools, scale: float, offset: float, spread: float, cap: float, log_scale: float, switch: float, states: Uint8s
 ) -> float:
     """Fill `states`, return what the path saves."""
     n = value.shape[0]

@@ -16,7 +16,7 @@ from tamis_kernels.device import in_batches, launch_blocks, room, to_device, to_
 from tamis_kernels.viterbi.cpu import advance, step_cost
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Float64s, Uint8s
 
 THREADS = 128
 TILE = 512
@@ -25,15 +25,7 @@ SAME, OUT, INTO, INSIDE, TOLD = range(5)
 
 
 def converted_spans(
-    value: NDArray[np.float64],
-    joined: NDArray[np.bool_],
-    scale: float,
-    offset: float,
-    spread: float,
-    cap: float,
-    log_scale: float,
-    switch: float,
-    states: NDArray[np.uint8],
+    value: Float64s, joined: Bools, scale: float, offset: float, spread: float, cap: float, log_scale: float, switch: float, states: Uint8s
 ) -> float:
     """Fill `states`, return what the path saves."""
     if not value.size:
@@ -64,16 +56,16 @@ def converted_spans(
 
 @cuda.jit
 def find_ways(
-    value: NDArray[np.float64],
-    joined: NDArray[np.bool_],
+    value: Float64s,
+    joined: Bools,
     scale: float,
     offset: float,
     spread: float,
     cap: float,
     log_scale: float,
     switch: float,
-    sums: NDArray[np.float64],
-    came_from: NDArray[np.uint8],
+    sums: Float64s,
+    came_from: Uint8s,
 ) -> None:
     """Find with one block where each state of the rows behind the first comes from, and add up the costs."""
     costs = cuda.shared.array((5, TILE), float64)
@@ -98,7 +90,7 @@ def find_ways(
 
 
 @cuda.jit
-def follow(path: NDArray[np.uint8], last_state: NDArray[np.uint8]) -> None:
+def follow(path: Uint8s, last_state: Uint8s) -> None:
     """Put with one block the state of each row in the place of where it comes from, and the state before the first row in `last_state`."""
     came = cuda.shared.array(TILE, uint8)
     thread, state = cuda.threadIdx.x, last_state[0]
@@ -122,15 +114,15 @@ def follow(path: NDArray[np.uint8], last_state: NDArray[np.uint8]) -> None:
 
 @cuda.jit(device=True)
 def fill_costs(
-    value: NDArray[np.float64],
-    joined: NDArray[np.bool_],
+    value: Float64s,
+    joined: Bools,
     i: int,
     scale: float,
     offset: float,
     spread: float,
     cap: float,
     log_scale: float,
-    costs: NDArray[np.float64],
+    costs: Float64s,
     k: int,
 ) -> None:
     """Write what the step to a row costs from state to state."""

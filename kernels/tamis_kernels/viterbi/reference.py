@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Bools, Float64s, Uint8s
 
 
 def converted_spans(
-    value: NDArray[np.float64],
-    joined: NDArray[np.bool_],
-    scale: float,
-    offset: float,
-    spread: float,
-    cap: float,
-    log_scale: float,
-    switch: float,
-    states: NDArray[np.uint8],
+    value: Float64s, joined: Bools, scale: float, offset: float, spread: float, cap: float, log_scale: float, switch: float, states: Uint8s
 ) -> float:
     """Fill `states`, return what the path saves."""
     n = len(value)

@@ -10,23 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import spanned
 from tamis_kernels.backend import implementation
-from tamis_kernels.ngrams import spanned, text_arguments
+from tamis_kernels.ngrams import text_arguments
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Int32s, Int64s, Uint8s, Uint64s
 
 __all__ = ["hash128"]
 
 
-def hash128(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int32] | NDArray[np.int64],
-    *,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint64]:
+def hash128(data: Uint8s, offsets: Int32s | Int64s, *, backend: AnyBackend = "auto") -> Uint64s:
     """Return the XXH3 of 128 bits of each record.
 
     Parameters

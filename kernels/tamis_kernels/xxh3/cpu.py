@@ -12,7 +12,7 @@ from tamis_kernels.threads import for_rows
 from tamis_kernels.xxh3 import secret
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s, Uint64s
 
 u32, u64 = np.uint32, np.uint64
 SECRET = np.frombuffer(secret.SECRET, np.uint8)
@@ -28,14 +28,14 @@ PRIME_MX1, PRIME_MX2 = u64(secret.PRIME_MX1), u64(secret.PRIME_MX2)
 LOW = u64(0xFFFFFFFF)
 
 
-def hash128(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def hash128(data: Uint8s, offsets: Int64s, out: Uint64s) -> None:
     """Write the upper and the lower half of the hash of each record."""
     work = (offsets >> 3) + 8 * np.arange(offsets.size)  # some 10 ns a record and 0.1 ns a byte
     for_rows(_hash128, work, data, offsets, out)
 
 
 @njit(cache=True, nogil=True)
-def _hash128(first: int, last: int, data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def _hash128(first: int, last: int, data: Uint8s, offsets: Int64s, out: Uint64s) -> None:
     sums = np.empty(8, np.uint64)
     for row in range(first, last):
         start, size = offsets[row], offsets[row + 1] - offsets[row]
@@ -49,7 +49,7 @@ def _hash128(first: int, last: int, data: NDArray[np.uint8], offsets: NDArray[np
 
 
 @njit(cache=True, nogil=True)
-def short_hash(data: NDArray[np.uint8], start: np.uint64, size: int) -> tuple[np.uint64, np.uint64]:
+def short_hash(data: Uint8s, start: np.uint64, size: int) -> tuple[np.uint64, np.uint64]:
     """Return the hash of at most 16 bytes, the upper half first."""
     if size > 8:
         first, last = eight_bytes(data, start), eight_bytes(data, start + u64(size - 8))
@@ -78,7 +78,7 @@ def short_hash(data: NDArray[np.uint8], start: np.uint64, size: int) -> tuple[np
 
 
 @njit(cache=True, nogil=True)
-def middle_hash(data: NDArray[np.uint8], start: np.uint64, size: int) -> tuple[np.uint64, np.uint64]:
+def middle_hash(data: Uint8s, start: np.uint64, size: int) -> tuple[np.uint64, np.uint64]:
     """Return the hash of 17 to 240 bytes, the upper half first."""
     low, high = u64(size) * PRIME64_1, u64(0)
     if size <= 128:
@@ -95,9 +95,7 @@ def middle_hash(data: NDArray[np.uint8], start: np.uint64, size: int) -> tuple[n
 
 
 @njit(cache=True, nogil=True)
-def mixed(
-    low: np.uint64, high: np.uint64, data: NDArray[np.uint8], one: np.uint64, other: np.uint64, place: int
-) -> tuple[np.uint64, np.uint64]:
+def mixed(low: np.uint64, high: np.uint64, data: Uint8s, one: np.uint64, other: np.uint64, place: int) -> tuple[np.uint64, np.uint64]:
     """Add 16 bytes at `one` and at `other` to the two sums, with 32 bytes of the secret."""
     a, b = eight_bytes(data, one), eight_bytes(data, one + u64(8))
     c, d = eight_bytes(data, other), eight_bytes(data, other + u64(8))
@@ -107,7 +105,7 @@ def mixed(
 
 
 @njit(cache=True, nogil=True)
-def long_hash(data: NDArray[np.uint8], start: np.uint64, size: int, sums: NDArray[np.uint64]) -> tuple[np.uint64, np.uint64]:
+def long_hash(data: Uint8s, start: np.uint64, size: int, sums: Uint64s) -> tuple[np.uint64, np.uint64]:
     """Return the hash of more than 240 bytes, the upper half first; `sums` holds what the eight sums start from."""
     stripes = (size - 1) // STRIPE
     for stripe in range(stripes):
@@ -121,7 +119,7 @@ def long_hash(data: NDArray[np.uint8], start: np.uint64, size: int, sums: NDArra
 
 
 @njit(cache=True, nogil=True)
-def accumulate(sums: NDArray[np.uint64], data: NDArray[np.uint8], start: np.uint64, place: int) -> None:
+def accumulate(sums: Uint64s, data: Uint8s, start: np.uint64, place: int) -> None:
     """Add a stripe to the sums."""
     for lane in range(8):
         word = eight_bytes(data, start + u64(8 * lane))
@@ -142,7 +140,7 @@ def scrambled(total: np.uint64, lane: int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def merged(sums: NDArray[np.uint64], place: int, total: np.uint64) -> np.uint64:
+def merged(sums: Uint64s, place: int, total: np.uint64) -> np.uint64:
     """Return one number for the sums."""
     for pair in range(4):
         total += folded(sums[2 * pair] ^ secret_word(place + 16 * pair), sums[2 * pair + 1] ^ secret_word(place + 16 * pair + 8))
@@ -156,7 +154,7 @@ def secret_word(place: int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def four_bytes(data: NDArray[np.uint8], at: np.uint64) -> np.uint64:
+def four_bytes(data: Uint8s, at: np.uint64) -> np.uint64:
     """Read four bytes as a little-endian number."""
     low = u64(data[at]) | (u64(data[at + u64(1)]) << u64(8))
     return low | (u64(data[at + u64(2)]) << u64(16)) | (u64(data[at + u64(3)]) << u64(24))

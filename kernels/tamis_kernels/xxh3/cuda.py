@@ -30,6 +30,8 @@ from tamis_kernels.xxh3.cpu import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Int64s, Uint8s, Uint64s
+
 i32, u64 = np.int32, np.uint64
 THREADS = 32  # of a block: a warp, which waits for none but itself
 SHORT = 240  # bytes of a record that one thread hashes
@@ -41,7 +43,7 @@ SUMS = (RECORDS, 8)
 KEYS = 24  # words of the secret
 
 
-def hash128(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def hash128(data: Uint8s, offsets: Int64s, out: Uint64s) -> None:
     """Write the upper and the lower half of the hash of each record."""
 
     def give(first: int, last: int) -> tuple[NDArray[Any], ...]:
@@ -61,7 +63,7 @@ def _hashed(first: int, last: int, data: Any, offsets: Any, long: Any) -> tuple[
 
 
 @cuda.jit
-def hash_short(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def hash_short(data: Uint8s, offsets: Int64s, out: Uint64s) -> None:
     """Hash a record of up to 240 bytes a thread."""
     tile = cuda.shared.array(TILE, uint8)
     thread, row = cuda.threadIdx.x, cuda.grid(1)
@@ -79,7 +81,7 @@ def hash_short(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray
 
 
 @cuda.jit
-def hash_long(data: NDArray[np.uint8], offsets: NDArray[np.int64], long: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def hash_long(data: Uint8s, offsets: Int64s, long: Int64s, out: Uint64s) -> None:
     """Hash a record of more than 240 bytes by eight threads.
 
     A stripe adds eight words to the eight sums, each to its neighbour's, and a product of each to its own. So until the sums are scrambled,

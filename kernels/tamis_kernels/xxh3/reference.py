@@ -20,14 +20,13 @@ from tamis_kernels.xxh3.secret import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Int64s, Uint8s, Uint64s
 
 MASK = 2**64 - 1
 BLOCK = STRIPE * STRIPES_PER_BLOCK
 
 
-def hash128(data: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64]) -> None:
+def hash128(data: Uint8s, offsets: Int64s, out: Uint64s) -> None:
     """Write the upper and the lower half of the hash of each record."""
     for row in range(offsets.size - 1):
         out[row] = divmod(xxh3(data[offsets[row] : offsets[row + 1]].tobytes()), 2**64)

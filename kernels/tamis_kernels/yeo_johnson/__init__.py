@@ -8,20 +8,18 @@ it, the search and the lambda found depend on the values alone, not on their ord
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import FLOATS, check_array
 from tamis_kernels.backend import implementation
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from numpy.typing import NDArray
-
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Float64s, Floats
 
 __all__ = ["fit", "inverse", "likelihood", "log_scale", "power", "search", "transform"]
 
@@ -30,7 +28,7 @@ GOLDEN = (3 - math.sqrt(5)) / 2
 PIECE = 1 << 16  # values whose powers are held at a time
 
 
-def log_scale(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> NDArray[np.float64]:
+def log_scale(values: Floats, *, backend: AnyBackend = "auto") -> Float64s:
     """Return sign(x)·log(1 + |x|) of each value in float64; NaN and infinities stay what they are.
 
     Raises
@@ -44,21 +42,21 @@ def log_scale(values: NDArray[np.floating[Any]], *, backend: BackendName | Backe
     return out.reshape(values.shape)
 
 
-def power(logs: NDArray[np.float64], lambda_: float, *, backend: BackendName | Backend = "auto") -> NDArray[np.float64]:
-    """Return the power step of what `log_scale` gave; powers beyond float64 become infinite."""
+def power(logs: Float64s, lambda_: float, *, backend: AnyBackend = "auto") -> Float64s:
+    """Return the power step of what `log_scale` gave; powers beyond float64 become infinite. Errors are those of `log_scale`."""
     flat = _flat(logs)
     out = np.empty(flat.size)
     implementation("yeo_johnson", backend, flat.nbytes).power(flat, lambda_, out)
     return out.reshape(logs.shape)
 
 
-def transform(values: NDArray[np.floating[Any]], lambda_: float, *, backend: BackendName | Backend = "auto") -> NDArray[np.float64]:
-    """Return the Yeo-Johnson transform in float64; lambda 1 leaves values as they are, to rounding."""
+def transform(values: Floats, lambda_: float, *, backend: AnyBackend = "auto") -> Float64s:
+    """Return the Yeo-Johnson transform in float64; lambda 1 leaves values as they are, to rounding. Errors are those of `log_scale`."""
     return power(log_scale(values, backend=backend), lambda_, backend=backend)
 
 
-def inverse(values: NDArray[np.floating[Any]], lambda_: float, *, backend: BackendName | Backend = "auto") -> NDArray[np.float64]:
-    """Return the values whose transform is given, in float64; NaN for what is no transform of anything."""
+def inverse(values: Floats, lambda_: float, *, backend: AnyBackend = "auto") -> Float64s:
+    """Return the values whose transform is given, in float64; NaN for what is no transform of anything. Errors are those of `log_scale`."""
     flat = _flat(values)
     out = np.empty(flat.size)
     implementation("yeo_johnson", backend, flat.nbytes).inverse(flat, lambda_, out)
@@ -122,7 +120,7 @@ def likelihood(lambda_: float, powers: Moments, logs: Moments) -> float:
     return -logs.count / 2 * math.log(variance) + (lambda_ - 1) * float(logs.total)
 
 
-def fit(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> float:
+def fit(values: Floats, *, backend: AnyBackend = "auto") -> float:
     """Return the lambda of greatest likelihood; NaN and infinities take no part.
 
     A column of one value, or none, gives 1: it stays as it is.
@@ -161,8 +159,6 @@ def _cost(likelihood: float) -> float:
     return -likelihood if math.isfinite(likelihood) else math.inf
 
 
-def _flat(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    if values.dtype not in (np.float32, np.float64):
-        message = f"values must be float32 or float64, got {values.dtype}; convert with values.astype('float64')"
-        raise ArgumentError(message)
+def _flat(values: Floats) -> Floats:
+    check_array("values", values, FLOATS, (...,), "convert with values.astype('float64')")
     return np.ascontiguousarray(values).reshape(-1)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def log_scale(values: NDArray[np.floating[Any]], out: NDArray[np.float64]) -> None:
+def log_scale(values: Floats, out: Float64s) -> None:
     """Fill out with sign(x)·log(1 + |x|)."""
     for i in range(values.shape[0]):
         value = np.float64(values[i])
@@ -21,7 +21,7 @@ def log_scale(values: NDArray[np.floating[Any]], out: NDArray[np.float64]) -> No
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def power(logs: NDArray[np.float64], lambda_: float, out: NDArray[np.float64]) -> None:
+def power(logs: Float64s, lambda_: float, out: Float64s) -> None:
     """Fill out with the transform of what the logs belong to."""
     for i in range(logs.shape[0]):
         s = logs[i]
@@ -30,7 +30,7 @@ def power(logs: NDArray[np.float64], lambda_: float, out: NDArray[np.float64]) -
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def inverse(values: NDArray[np.floating[Any]], lambda_: float, out: NDArray[np.float64]) -> None:
+def inverse(values: Floats, lambda_: float, out: Float64s) -> None:
     """Fill out with what the values are the transform of."""
     for i in range(values.shape[0]):
         y = np.float64(values[i])

@@ -16,28 +16,28 @@ from tamis_kernels.backend import simulated
 from tamis_kernels.device import launch, mapped, xp
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats
 
 # Numba has NumPy's for the CPU alone, and Python's raise an error where they overflow.
 expm1, log1p = (np.expm1, np.log1p) if simulated() else (math.expm1, math.log1p)
 
 
-def log_scale(values: NDArray[np.floating[Any]], out: NDArray[np.float64]) -> None:
+def log_scale(values: Floats, out: Float64s) -> None:
     """Fill out with sign(x)·log(1 + |x|)."""
     _each(take_logs, values, out)
 
 
-def power(logs: NDArray[np.float64], lambda_: float, out: NDArray[np.float64]) -> None:
+def power(logs: Float64s, lambda_: float, out: Float64s) -> None:
     """Fill out with the transform of what the logs belong to."""
     _each(take_powers, logs, out, float(lambda_))
 
 
-def inverse(values: NDArray[np.floating[Any]], lambda_: float, out: NDArray[np.float64]) -> None:
+def inverse(values: Floats, lambda_: float, out: Float64s) -> None:
     """Fill out with what the values are the transform of."""
     _each(invert, values, out, float(lambda_))
 
 
-def _each(kernel: Any, values: NDArray[np.floating[Any]], out: NDArray[np.float64], *parameters: float) -> None:
+def _each(kernel: Any, values: Floats, out: Float64s, *parameters: float) -> None:
     def made(part: Any) -> Any:
         found = xp.empty(part.size, np.float64)
         launch(kernel, part.size, part, *parameters, found)
@@ -47,7 +47,7 @@ def _each(kernel: Any, values: NDArray[np.floating[Any]], out: NDArray[np.float6
 
 
 @cuda.jit
-def take_logs(values: Any, out: NDArray[np.float64]) -> None:
+def take_logs(values: Any, out: Float64s) -> None:
     """Take a log a thread."""
     i = cuda.grid(1)
     if i < out.size:
@@ -56,7 +56,7 @@ def take_logs(values: Any, out: NDArray[np.float64]) -> None:
 
 
 @cuda.jit
-def take_powers(logs: NDArray[np.float64], lambda_: float, out: NDArray[np.float64]) -> None:
+def take_powers(logs: Float64s, lambda_: float, out: Float64s) -> None:
     """Take a power a thread."""
     i = cuda.grid(1)
     if i < out.size:
@@ -66,7 +66,7 @@ def take_powers(logs: NDArray[np.float64], lambda_: float, out: NDArray[np.float
 
 
 @cuda.jit
-def invert(values: Any, lambda_: float, out: NDArray[np.float64]) -> None:
+def invert(values: Any, lambda_: float, out: Float64s) -> None:
     """Invert a value a thread."""
     i = cuda.grid(1)
     if i < out.size:

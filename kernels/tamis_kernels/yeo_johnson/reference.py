@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats
 
 
 def _power(s: float, exponent: float) -> float:
@@ -30,19 +29,19 @@ def _root(y: float, exponent: float) -> float:
         return math.inf
 
 
-def log_scale(values: NDArray[np.floating[Any]], out: NDArray[np.float64]) -> None:
+def log_scale(values: Floats, out: Float64s) -> None:
     """Fill out with sign(x)·log(1 + |x|)."""
     for i, value in enumerate(values.tolist()):
         out[i] = math.copysign(math.log1p(abs(value)), value)
 
 
-def power(logs: NDArray[np.float64], lambda_: float, out: NDArray[np.float64]) -> None:
+def power(logs: Float64s, lambda_: float, out: Float64s) -> None:
     """Fill out with the transform of what the logs belong to."""
     for i, s in enumerate(logs.tolist()):
         out[i] = -_power(-s, 2 - lambda_) if s < 0 else _power(s, lambda_)
 
 
-def inverse(values: NDArray[np.floating[Any]], lambda_: float, out: NDArray[np.float64]) -> None:
+def inverse(values: Floats, lambda_: float, out: Float64s) -> None:
     """Fill out with what the values are the transform of."""
     for i, y in enumerate(values.tolist()):
         out[i] = -_root(-y, 2 - lambda_) if y < 0 else _root(y, lambda_)
