@@ -80,7 +80,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             windows_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
             symbols_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
             xxh3_cuda: {"THREADS": 4, "RECORDS": 2, "NEAR": 90},
-            sensor_cuda: {"STRETCH": 6, "THREADS": 4, "LAPS": 3},
+            sensor_cuda: {"STRETCH": 6, "THREADS": 4},
             cuda_stretches: {"MATES": 2, "THREADS": 4, "HELD": 4, "PITCH": 5},
             hamming_cuda: {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
             jpeg_cuda: {"BATCH": 450_000, "GAP": 100, "THREADS": 2, "MATES": 4, "ROWS": 3},
