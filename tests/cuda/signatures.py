@@ -90,6 +90,8 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("quality", "measure_pictures"): (u8, u8, i64, i64_table, i64, i64, i64, i64_table),
     ("quantiles", "count_digits", "f32"): (u32, word, word, u64, scalar, scalar, i64),
     ("quantiles", "count_digits", "f64"): (u64, word, word, u64, scalar, scalar, i64),
+    ("quantiles", "count_leading", "f32"): (u32, word, word, scalar, scalar, i64),
+    ("quantiles", "count_leading", "f64"): (u64, word, word, scalar, scalar, i64),
     ("quantiles", "mark", "f32"): (u32, word, word, u64, scalar, flags),
     ("quantiles", "mark", "f64"): (u64, word, word, u64, scalar, flags),
     ("ranks", "find_quantile", "f32"): (f32, f64, flag, f32),

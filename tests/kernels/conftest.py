@@ -74,7 +74,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
             perceptual_cuda: {"THREADS": 16, "SMALL_THREADS": 8, "PICTURES": 2},
             png_cuda: {"THREADS": 3, "CHUNK": 5},
             quality_cuda: {"PICTURES": 2, "THREADS": 12},
-            quantiles_cuda: {"ITEMS": 5},
+            quantiles_cuda: {"ITEMS": 5, "THREADS": 4, "TURNS": 2, "MAGNITUDES": 300, "WORDS": 301},
             viterbi_cuda: {"THREADS": 3, "TILE": 8},
             cuda_tiles: {"MATES": 2},
             windows_cuda: {"THREADS": 4, "HELD": 5, "PITCH": 6},
