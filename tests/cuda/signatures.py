@@ -9,7 +9,7 @@ from numba import types
 from tamis_kernels.hamming.layout import Piece, Search
 from tamis_kernels.jpeg.header import Frame
 from tamis_kernels.jpeg.lane import Batch, Lane
-from tamis_kernels.sensor.layout import Rows
+from tamis_kernels.sensor.layout import Levels, Rows
 
 u8, i64 = types.uint8[::1], types.int64[::1]
 u32, u64, f64 = types.uint32[::1], types.uint64[::1], types.float64[::1]
@@ -32,6 +32,7 @@ u8_table = types.uint8[:, ::1]
 weighing = (i64_table, i64_table, i32_table, types.int32[:, :, ::1], i32_table)
 described = (scalar, i64, i64_table, i64_table, *weighing, types.uint64[:, :, ::1], u8, u8_table)
 states = (f64_table, i64_table)
+levels = named((number,) * 16 + (scalar,) * 12, Levels)
 
 
 def rows(value: types.Type) -> Any:
@@ -89,6 +90,8 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("quality", "measure_pictures"): (u8, u8, i64, i64_table, i64, i64, i64, i64_table),
     ("quantiles", "count_digits", "f32"): (u32, word, word, u64, scalar, scalar, i64),
     ("quantiles", "count_digits", "f64"): (u64, word, word, u64, scalar, scalar, i64),
+    ("quantiles", "count_leading", "f32"): (u32, word, word, scalar, scalar, i64),
+    ("quantiles", "count_leading", "f64"): (u64, word, word, scalar, scalar, i64),
     ("quantiles", "mark", "f32"): (u32, word, word, u64, scalar, flags),
     ("quantiles", "mark", "f64"): (u64, word, word, u64, scalar, flags),
     ("ranks", "find_quantile", "f32"): (f32, f64, flag, f32),
@@ -98,15 +101,13 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("symbols", "write_words"): (f64, i64, f64, number, u8_table),
     ("viterbi", "find_ways"): (f64, flags, number, number, number, number, number, number, f64, u8),
     ("viterbi", "follow"): (u8, u8),
-    ("sensor", "hand_on", "f32"): (rows(f32), i64, i64, f64, i64, *states, f64_table, *states),
-    ("sensor", "hand_on", "f64"): (rows(f64), i64, i64, f64, i64, *states, f64_table, *states),
+    ("sensor", "hand_on", "f32"): (rows(f32), i64, i64, levels, *states, f64_table, *states),
+    ("sensor", "hand_on", "f64"): (rows(f64), i64, i64, levels, *states, f64_table, *states),
     ("sensor", "identify"): (f64, scalar, scalar, number, number, u8),
-    ("sensor", "look_ahead", "f32"): (rows(f32), i64, f64, i64, *states, f64_table),
-    ("sensor", "look_ahead", "f64"): (rows(f64), i64, f64, i64, *states, f64_table),
-    ("sensor", "tell_stretches", "f32"): (rows(f32), i64, scalar, f64, i64, *states, u32, u8),
-    ("sensor", "tell_stretches", "f64"): (rows(f64), i64, scalar, f64, i64, *states, u32, u8),
-    ("sensor", "test_rows", "f32"): (rows(f32), i64, i64, scalar, scalar, f64, i64, u32, u8),
-    ("sensor", "test_rows", "f64"): (rows(f64), i64, i64, scalar, scalar, f64, i64, u32, u8),
+    ("sensor", "look_ahead", "f32"): (rows(f32), i64, levels, *states, f64_table),
+    ("sensor", "look_ahead", "f64"): (rows(f64), i64, levels, *states, f64_table),
+    ("sensor", "test_rows", "f32"): (rows(f32), i64, i64, i64, scalar, levels, *states, u32, u8),
+    ("sensor", "test_rows", "f64"): (rows(f64), i64, i64, i64, scalar, levels, *states, u32, u8),
     ("windows", "describe_windows", "f32"): (f32, i64, scalar, i64_table, f64_table),
     ("windows", "describe_windows", "f64"): (f64, i64, scalar, i64_table, f64_table),
     ("xxh3", "hash_long"): (u8, i64, i64, u64_table),

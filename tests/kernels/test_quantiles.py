@@ -37,6 +37,7 @@ COLUMNS: dict[str, NDArray[Any]] = {
     "normal f32": RANDOM.standard_normal(3000).astype(np.float32),
     "offset 1e9": 1e9 + RANDOM.standard_normal(3000),
     "wide f64": RANDOM.standard_normal(3000) * 10.0 ** RANDOM.integers(-300, 300, 3000),
+    "wide f32": (RANDOM.standard_normal(3000) * 2.0 ** RANDOM.integers(-40, 40, 3000)).astype(np.float32),
     "ties": RANDOM.integers(-3, 4, 3000).astype(np.float32),
     "constant": np.full(100, -7.25),
     "subnormal": RANDOM.integers(-50, 50, 500) * 5e-324,
@@ -54,6 +55,16 @@ def numpy_quantiles(values: NDArray[Any], probabilities: list[float]) -> NDArray
 def test_quantiles_equal_numpy_bit_for_bit(name: str, backend: Any) -> None:
     values = COLUMNS[name][: at_most(3000, 120)]
     np.testing.assert_array_equal(quantiles(values, PROBABILITIES, backend=backend), numpy_quantiles(values, PROBABILITIES))
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_values_of_several_blocks_are_counted_though_nearly_all_are_alike(dtype: Any, backend: Any) -> None:
+    values = np.full(at_most(100_000, 150), -1.5, dtype)
+    values[::7], values[::11], values[::13] = 0, 1.5, -1e-30
+    counted = Selection.start([0.5], dtype).count(values, backend=backend)
+    assert counted.sum() == values.size
+    np.testing.assert_array_equal(counted, Selection.start([0.5], dtype).count(values, backend="reference"))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

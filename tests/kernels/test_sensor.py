@@ -372,3 +372,21 @@ def test_drift_is_the_same_about_halves_of_near_and_far_periods(period: int, bac
     for drift in (0, 1, 2, period // 2 - 2, period // 2 - 1, period // 2):
         got = [run([0.0] * len(times), Limits(period=period, drift=drift), one, times)[0] for one in (backend, "reference")]
         assert got[0] == got[1]
+
+
+@pytest.mark.parametrize("backend", COMPILED)
+@pytest.mark.parametrize(("period", "step"), [(1000, 1001), (1000, 998), (1000, 1750), (2**61, 2**58), (2**62, 2**58)])
+def test_time_that_creeps_along_the_grid_is_told_wherever_it_is_off(period: int, step: int, backend: Any) -> None:
+    """Each step is within the limit of jitter, so that how far a row is off follows from the row before; and some are not."""
+    rows = at_most(600, 80)
+    steps = np.full(rows, step)
+    steps[::31], steps[::67] = (0, -step) if period > 1000 else (7 * period + 3, -2 * period)
+    steps[0] = 0
+    times = np.cumsum(steps) % 2**61 if period > 1000 else np.cumsum(steps) - 2**61
+    limits = Limits(period=period, jitter=abs(step - period), drift=period // 40, sentinels=(1.0, 2.0, 3.0))
+    values = np.arange(rows) % 5
+    got = [run(values, limits, one, times) for one in (backend, "reference")]
+    assert got[0] == got[1]
+    off = ["drift" in one for one in got[0][0]]
+    assert any(off)
+    assert not all(off)

@@ -1,20 +1,29 @@
-"""Radix histograms in CUDA: counters in global memory, to which a thread adds once for a run of equal digits; and selection by a mask."""
+"""Radix histograms in CUDA, and selection by a mask.
+
+Leading digits of values that are measured lie close together, so that most additions would meet at a few counters of global memory: a block
+counts those of ordinary magnitude in shared memory first. Digits behind a prefix differ more, and few values have them.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda, uint32
 
-from tamis_kernels.device import in_batches, launch, room, streamed, to_device, to_host, uniform, xp
+from tamis_kernels.device import in_batches, launch, launch_blocks, room, streamed, to_device, to_host, uniform, xp
 from tamis_kernels.quantiles.cpu import bits_of, key_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ITEMS = 16  # values a thread
-i32, i64, u64 = np.int32, np.int64, np.uint64
+THREADS = 256  # of a block that shares counters
+TURNS, STEP = 16, 8  # a thread's values, STEP of which it asks for at once; a block's are fewer than 2^16, which a counter holds
+MAGNITUDES = 4096  # about 1 that have counters in shared memory
+WORDS = MAGNITUDES + 1
+FILTER = 2048  # words of a bit for each end of a prefix
+i32, i64, u32, u64 = np.int32, np.int64, np.uint32, np.uint64
 
 
 def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, histogram: NDArray[np.int64]) -> None:
@@ -24,8 +33,14 @@ def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift
     known = to_device(prefixes)
     patterns, infinity, sign = _bits(values)
 
+    one = int(np.ones(1, values.dtype).view(patterns.dtype)[0]) >> shift
+
     def add(_first: int, _last: int, part: Any) -> tuple[()]:
-        launch(count_digits, -(-part.size // ITEMS), part, infinity, sign, known, shift, digit, total.reshape(-1))
+        if shift + digit == 8 * values.itemsize and digit == 16:
+            blocks = -(-part.size // (THREADS * TURNS * STEP))
+            launch_blocks(count_leading, blocks, THREADS, part, infinity, sign, shift, one - MAGNITUDES // 2, total.reshape(-1))
+        else:
+            launch(count_digits, -(-part.size // ITEMS), part, infinity, sign, known, shift, digit, total.reshape(-1))
         return ()
 
     streamed(uniform(values.size, values.itemsize), lambda first, last: (patterns[first:last],), add)
@@ -40,7 +55,7 @@ def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shif
     def pick(first: int, last: int) -> None:
         nonlocal many
         part, wanted = to_device(patterns[first:last]), xp.zeros(last - first, np.bool_)
-        launch(mark, last - first, part, infinity, sign, known, shift, wanted)
+        launch_blocks(mark, -(-(last - first) // (THREADS * TURNS)), THREADS, part, infinity, sign, known, shift, wanted)
         found = part[wanted]
         to_host(found, target[many : many + found.size])
         many += int(found.size)
@@ -73,6 +88,50 @@ def row_of_prefix(prefixes: NDArray[np.uint64], prefix: np.uint64) -> int:
 
 
 @cuda.jit
+def count_leading(bits: Any, infinity: np.uint64, sign: np.uint64, shift: int, least: int, histogram: NDArray[np.int64]) -> None:
+    """Count the leading 16 bits of a block's keys; `least` is the least magnitude, of 15 bits, that has a counter in shared memory.
+
+    A word counts values of a magnitude without a sign below, and with it above; the last word counts zeros.
+    """
+    words = cuda.shared.array(WORDS, uint32)
+    thread, first = cuda.threadIdx.x, i64(cuda.blockIdx.x) * (THREADS * TURNS * STEP) + cuda.threadIdx.x
+    for word in range(thread, WORDS, THREADS):
+        words[word] = u32(0)
+    cuda.syncthreads()
+    last = i64(bits.size - 1)
+    for turn in range(TURNS):
+        k = first + turn * (THREADS * STEP)
+        if k <= last:
+            some = (
+                bits[k], bits[min(k + THREADS, last)], bits[min(k + 2 * THREADS, last)], bits[min(k + 3 * THREADS, last)],
+                bits[min(k + 4 * THREADS, last)], bits[min(k + 5 * THREADS, last)], bits[min(k + 6 * THREADS, last)],
+                bits[min(k + 7 * THREADS, last)],
+            )  # fmt: skip
+            for i in range(STEP):
+                if k + i * THREADS <= last:
+                    tally(some[i], infinity, sign, shift, least, words, histogram)
+    cuda.syncthreads()
+    for word in range(thread, WORDS, THREADS):
+        many, magnitude = words[word], least + word if word < MAGNITUDES else 0
+        if many:
+            cuda.atomic.add(histogram, (1 << 15) + magnitude, i64(many & u32(0xFFFF)))
+            cuda.atomic.add(histogram, (1 << 15) - 1 - magnitude, i64(many >> u32(16)))
+
+
+@cuda.jit(device=True)
+def tally(pattern: Any, infinity: np.uint64, sign: np.uint64, shift: int, least: int, words: Any, histogram: NDArray[np.int64]) -> None:
+    """Count a value's leading digit, if it is a number."""
+    unsigned = u64(pattern) & (sign - u64(1))
+    if unsigned <= infinity:
+        magnitude = i32(unsigned >> u64(shift))
+        near = least <= magnitude < least + MAGNITUDES
+        if near or unsigned == 0:
+            cuda.atomic.add(words, magnitude - least if near else MAGNITUDES, u32(1 << 16) if u64(pattern) > sign else u32(1))
+        else:
+            cuda.atomic.add(histogram, i64(ordered(pattern, sign) >> u64(shift)), 1)
+
+
+@cuda.jit
 def count_digits(
     bits: Any, infinity: np.uint64, sign: np.uint64, prefixes: NDArray[np.uint64], shift: int, digit: int, histogram: NDArray[np.int64]
 ) -> None:
@@ -96,8 +155,21 @@ def count_digits(
 
 @cuda.jit
 def mark(bits: Any, infinity: np.uint64, sign: np.uint64, prefixes: NDArray[np.uint64], shift: int, wanted: NDArray[np.bool_]) -> None:
-    """Mark a value a thread if its key has one of the prefixes."""
-    i = cuda.grid(1)
-    if i < bits.size:
-        number = (u64(bits[i]) & (sign - u64(1))) <= infinity
-        wanted[i] = number and row_of_prefix(prefixes, ordered(bits[i], sign) >> u64(shift)) >= 0
+    """Mark TURNS values a thread if their keys have one of the prefixes; a table of bits tells what prefixes end with."""
+    ends = cuda.shared.array(FILTER, uint32)
+    thread, first = cuda.threadIdx.x, i64(cuda.blockIdx.x) * (THREADS * TURNS) + cuda.threadIdx.x
+    for word in range(thread, FILTER, THREADS):
+        ends[word] = u32(0)
+    cuda.syncthreads()
+    for place in range(thread, prefixes.size, THREADS):
+        end = i32(prefixes[place] & u64(0xFFFF))
+        cuda.atomic.or_(ends, end >> 5, u32(1 << (end & 31)))
+    cuda.syncthreads()
+    short = sign >> u64(shift) == u64(1 << 15)  # prefixes have no more than these bits
+    for turn in range(TURNS):
+        i = first + turn * THREADS
+        if i < bits.size:
+            leading = ordered(bits[i], sign) >> u64(shift)
+            end = i32(leading & u64(0xFFFF))
+            found = (u64(bits[i]) & (sign - u64(1))) <= infinity and u32(ends[end >> 5] >> u32(end & 31)) & u32(1) != 0
+            wanted[i] = found and (short or row_of_prefix(prefixes, leading) >= 0)

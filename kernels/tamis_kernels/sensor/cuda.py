@@ -1,4 +1,4 @@
-"""Quality control of series in CUDA: a row a thread; what hangs on all rows before is told by `cuda_stretches`."""
+"""Quality control of series in CUDA, a stretch of rows a thread, by the kernels of `cuda_stretches`; and Hampel's, a row a thread."""
 
 from __future__ import annotations
 
@@ -8,43 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, float64
 
-from tamis_kernels.cuda_rows import row_of
 from tamis_kernels.device import FLIGHTS, in_batches, launch, launch_blocks, room, streamed, to_device, to_host, uniform, xp
 from tamis_kernels.sensor import cuda_stretches
-from tamis_kernels.sensor.cuda_stretches import given, hand_on, is_code, look_ahead, reading, tell_stretches
-from tamis_kernels.sensor.layout import (
-    ATTENUATED,
-    CODE,
-    DRIFT,
-    DUPLICATE,
-    FLAT,
-    GAP,
-    JITTER,
-    NONE,
-    PANES,
-    RANGE,
-    RATE,
-    REVERSED,
-    SATURATED,
-    SPIKE,
-    Rows,
-)
-from tamis_kernels.sensor.verdicts import flag_of, hampel_flag, periodic_bits, rail_bits, rate_bits, span_bits, spike_bits, step_bits
+from tamis_kernels.sensor.cuda_stretches import hand_on, look_ahead, test_rows
+from tamis_kernels.sensor.layout import ATTENUATED, FLAT, PANES, Levels, Rows, levels_of
+from tamis_kernels.sensor.verdicts import hampel_flag
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STRETCH = 256  # rows of a thread, where a state is carried
+STRETCH = 256  # rows of a thread
 ROW_BYTES = 28  # of the device that a row takes: 17 come in, 5 go back, and its share of the states of a stretch
 SERIES_BYTES = 1024  # that a series takes beside its rows
 LATEST = 1 << 62
 THREADS = 128  # of a block that shares its values
-LAPS = 8  # rows a thread, of which one is as far from the next as a block has threads
 i32, i64, f64, u8, u32 = np.int32, np.int64, np.float64, np.uint8, np.uint32
-ALWAYS = u32(1 << RANGE | 1 << FLAT | 1 << ATTENUATED | 1 << SATURATED)
-OF_TIME = u32(1 << GAP | 1 << DUPLICATE | 1 << REVERSED | 1 << JITTER | 1 << DRIFT)
-SPIKING, RATING, SATURATING, DRIFTING = u32(1 << SPIKE), u32(1 << RATE), u32(1 << SATURATED), u32(1 << DRIFT)
-FEW = 2.0**48  # periods
 CARRYING = 1 << FLAT | 1 << ATTENUATED
 
 
@@ -112,7 +90,7 @@ def _feed(
     skip, settled = int(ahead == 2), max(rows - int(ahead == 2) - int(not final), 0)
     found = xp.empty(settled, u32), xp.empty(settled, u8)
     bounds = np.array([0, rows])
-    after = _test(on_device, bounds, skip, int(not final), to_device(reals), wholes, values[None], begun[None], *found)
+    after = _test(on_device, levels_of(reals, wholes, sentinels), bounds, skip, int(not final), values[None], begun[None], *found)
     to_host(found[0], bits[:settled])
     to_host(found[1], flags[:settled])
     if after is not None:
@@ -177,7 +155,7 @@ def _stream_groups(
     flags: NDArray[np.uint8],
 ) -> None:
     """Test series of which each fits into a batch."""
-    tables = to_device(rows.sentinels), to_device(reals)
+    levels, sentinels = levels_of(reals, wholes, rows.sentinels), to_device(rows.sentinels)
 
     def span(first: int, last: int) -> slice:
         return slice(offsets[first], offsets[last])
@@ -192,7 +170,7 @@ def _stream_groups(
             begun[:, 5] = rows.time[offsets[first] + np.minimum(bounds[:-1], bounds[-1] - 1)]
         begun[:, 6] = begun[:, 5] // max(wholes[2] // PANES, 1)
         found = xp.empty(int(bounds[-1]), u32), xp.empty(int(bounds[-1]), u8)
-        _test(Rows(times, readings, there, tables[0]), bounds, 0, 0, tables[1], wholes, np.tile(values, (last - first, 1)), begun, *found)
+        _test(Rows(times, readings, there, sentinels), levels, bounds, 0, 0, np.tile(values, (last - first, 1)), begun, *found)
         return found
 
     def take(first: int, last: int) -> tuple[NDArray[Any], ...]:
@@ -203,11 +181,10 @@ def _stream_groups(
 
 def _test(
     rows: Rows,
+    levels: Levels,
     offsets: NDArray[np.int64],
     skip: int,
     rest: int,
-    reals: Any,
-    wholes: NDArray[np.int64],
     values: NDArray[np.float64],
     counts: NDArray[np.int64],
     bits: Any,
@@ -217,11 +194,7 @@ def _test(
 
     The first `skip` rows of a series and the last `rest` are there as neighbours alone. `values` and `counts` have a state a series.
     """
-    limits, bounds, firsts = to_device(wholes), to_device(offsets), to_device(np.ascontiguousarray(counts[:, 5]))
-    if rows.time.size:
-        blocks, shared = -(-rows.time.size // (THREADS * LAPS)), 8 * (THREADS * LAPS + 2)
-        launch_blocks(test_rows, blocks, THREADS, rows, bounds, firsts, skip, rest, reals, limits, bits, flags, shared=shared)
-    if not int(wholes[7]) & CARRYING or not bits.size:
+    if not bits.size:
         return None
     starts, stops = offsets[:-1] + skip, np.maximum(offsets[1:] - rest, offsets[:-1] + skip)
     many = -(-(stops - starts) // STRETCH)
@@ -229,13 +202,14 @@ def _test(
     cuts = to_device(np.append(starts[owner] + STRETCH * (np.arange(owner.size) - edges[owner]), stops.max()))
     owners, blocks = to_device(owner), -(-owner.size // cuda_stretches.THREADS)
     entry = to_device(values)[owners], to_device(counts)[owners]
-    if many.max() > 1:
+    if levels.mask & CARRYING and many.max() > 1:
         left = xp.empty_like(entry[0]), xp.empty_like(entry[1])
         summary = xp.empty((owner.size, 3), f64)
-        launch_blocks(look_ahead, blocks, cuda_stretches.THREADS, rows, cuts, reals, limits, *left, summary)
-        launch(hand_on, many.size, rows, cuts, to_device(edges), reals, limits, *left, summary, *entry)
-    launch_blocks(tell_stretches, blocks, cuda_stretches.THREADS, rows, cuts, skip, reals, limits, *entry, bits, flags)
-    return entry
+        launch_blocks(look_ahead, blocks, cuda_stretches.THREADS, rows, cuts, levels, *left, summary)
+        launch(hand_on, many.size, rows, cuts, to_device(edges), levels, *left, summary, *entry)
+    bounds = to_device(offsets)[owners], to_device(offsets[1:])[owners]
+    launch_blocks(test_rows, blocks, cuda_stretches.THREADS, rows, cuts, *bounds, skip, levels, *entry, bits, flags)
+    return entry if levels.mask & CARRYING else None
 
 
 def hampel(value: NDArray[np.float64], window: int, sigmas: float, floor: float, flags: NDArray[np.uint8]) -> None:
@@ -249,94 +223,6 @@ def hampel(value: NDArray[np.float64], window: int, sigmas: float, floor: float,
         return (found,)
 
     streamed(uniform(value.size, 9), lambda a, b: (value[max(a - half, 0) : b + half],), work, lambda a, b: (flags[a:b],))
-
-
-@cuda.jit
-def test_rows(
-    rows: Rows,
-    offsets: NDArray[np.int64],
-    firsts: NDArray[np.int64],
-    skip: int,
-    rest: int,
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
-) -> None:
-    """Make the tests that need a row and its neighbours alone, some rows a thread; a block's readings lie in shared memory."""
-    tile = cuda.shared.array(0, float64)  # the reading of row `origin + i` at i + 1
-    thread, origin = cuda.threadIdx.x, i64(cuda.blockIdx.x) * (THREADS * LAPS)
-    codes = bring_readings(rows, origin, tile)
-    cuda.syncthreads()
-    mask, gap, nominal, jitter, drift, limits = u32(wholes[7]), wholes[3], wholes[4], wholes[5], wholes[6], unpacked(reals)
-    begin, end, start, frequency = i64(0), i64(-1), i64(0), 1.0 / float(max(nominal, 1))
-    for lap in range(LAPS):
-        place = lap * THREADS + thread
-        k = origin + place
-        if k >= rows.time.size:
-            break
-        if k >= end:
-            series = row_of(offsets, k)
-            begin, end, start = offsets[series], offsets[series + 1], firsts[series]
-        if begin + skip <= k < end - rest:
-            opening, now = k == begin, rows.time[k]
-            earlier = now - 1 if opening else rows.time[k - 1]
-            before = math.nan if opening else tile[place]
-            after = math.nan if k + 1 == end else tile[place + 2]
-            found, told = judged(mask, limits, before, tile[place + 1], after, earlier, now)
-            found = u32(found | (CODE if u32(codes >> u32(lap)) & u32(1) else NONE))
-            if not opening:
-                found |= u32(u32(step_bits(now - earlier, gap, nominal, jitter)) & mask)
-                told |= (mask & OF_TIME) != 0
-            if mask & DRIFTING and nominal > 0:
-                since = now - start
-                periods = f64(since) * frequency
-                # Of so few, a product tells the nearest whole number as well as a quotient does: both are less than a half from it.
-                periods = periods if periods < FEW else f64(since) / f64(nominal)
-                found |= u32(periodic_bits(since, periods, nominal, drift))
-            bits[k - skip] = found
-            flags[k - skip] = flag_of(found, u8(1) if told else u8(2))
-
-
-@cuda.jit(device=True)
-def bring_readings(rows: Rows, origin: int, tile: Any) -> Any:
-    """Copy the readings of a block's rows, and of the one on either side, to a tile; tell which of the thread's own are sentinels."""
-    thread, codes = cuda.threadIdx.x, NONE
-    for lap in range(LAPS):
-        place = lap * THREADS + thread
-        if origin + place < rows.time.size:
-            here = given(rows, origin + place)
-            code = is_code(rows, here)
-            codes |= u32(1 << lap) if code else NONE
-            tile[place + 1] = math.nan if code else here
-    if thread == 0 and origin > 0:
-        tile[0] = reading(rows, origin - 1)
-    if thread == THREADS - 1 and origin + LAPS * THREADS < rows.time.size:
-        tile[LAPS * THREADS + 1] = reading(rows, origin + LAPS * THREADS)
-    return codes
-
-
-@cuda.jit(device=True)
-def unpacked(reals: NDArray[np.float64]) -> Any:
-    """Return the limits of `range`, `spike`, `rate` and `saturated`, each of which is read once."""
-    span, spike = (reals[0], reals[1], reals[2], reals[3]), (reals[4], reals[5], reals[6], reals[7])
-    return span, spike, (reals[8], reals[9]), (reals[12], reals[13])
-
-
-@cuda.jit(device=True)
-def judged(mask: Any, limits: Any, before: float, here: float, after: float, earlier: int, now: int) -> Any:
-    """Return the bits of the tests of a reading and its neighbours, and whether any of them was made."""
-    span, spike, rate, rails = limits
-    found, told = u32(span_bits(here, span[0], span[1], span[2], span[3])), (mask & ALWAYS) != 0
-    if mask & SPIKING:
-        found |= u32(spike_bits(before, here, after, spike[0], spike[1], spike[2], spike[3]))
-        told |= before == before and after == after
-    if mask & RATING:
-        found |= u32(rate_bits(before, here, earlier, now, rate[0], rate[1]))
-        told |= before == before and now > earlier
-    if mask & SATURATING:
-        found |= u32(rail_bits(before, here, after, rails[0], rails[1]))
-    return found, told
 
 
 @cuda.jit(device=True)

@@ -44,10 +44,9 @@ def spike_bits(
     up, down = here - before, after - here
     rise, fall = abs(up), abs(down)
     bend = abs(here - 0.5 * (before + after))  # a division by two would be fused on a GPU
-    smaller = rise if rise < fall else fall
-    smaller = smaller if ((up > 0) & (down < 0)) | ((up < 0) & (down > 0)) else -1.0
-    bit = BENT if (bend > average) | (smaller > differential) else NONE
-    return SHARPLY_BENT if (bend > average_fail) | (smaller > differential_fail) else bit
+    turned = (up < 0) != (down < 0)  # or one of them is 0, which is above no limit
+    bit = BENT if (bend > average) | (turned & (rise > differential) & (fall > differential)) else NONE
+    return SHARPLY_BENT if (bend > average_fail) | (turned & (rise > differential_fail) & (fall > differential_fail)) else bit
 
 
 @njit(cache=True, nogil=True)
@@ -79,14 +78,20 @@ def step_bits(step: int, gap: int, nominal: int, jitter: int) -> np.uint32:
 @njit(cache=True, nogil=True)
 def drift_bits(since: int, nominal: int, drift: int) -> np.uint32:
     """Return the bit of `drift`; `since` is the time since the first row."""
-    return periodic_bits(since, float(since) / float(nominal), nominal, drift)
+    return grid_bits(since, beside_grid(since, float(since) / float(nominal), nominal), nominal, drift)
 
 
 @njit(cache=True, nogil=True)
-def periodic_bits(since: int, periods: float, nominal: int, drift: int) -> np.uint32:
-    """Return the bit of `drift` for a time since the first row that is so many periods."""
+def beside_grid(since: int, periods: float, nominal: int) -> int:
+    """Return how far a time since the first row, of so many periods, is behind the nearest time of the grid."""
     # The whole number of periods may be off by one at a half, where the distance is the same from either side.
-    rest = abs(since - np.int64(periods + 0.5) * nominal)
+    return int(since - np.int64(periods + 0.5) * nominal)
+
+
+@njit(cache=True, nogil=True)
+def grid_bits(since: int, behind: int, nominal: int, drift: int) -> np.uint32:
+    """Return the bit of `drift` for a time since the first row that is so far behind one of the grid."""
+    rest = abs(behind)
     distance = rest if rest < nominal - rest else nominal - rest
     return OFF_GRID if (since > 0) & (distance > drift) else NONE
 
@@ -94,9 +99,9 @@ def periodic_bits(since: int, periods: float, nominal: int, drift: int) -> np.ui
 @njit(cache=True, nogil=True)
 def flag_of(found: np.uint32, evaluated: np.uint8) -> np.uint8:
     """Return the flag of a row's bits; `evaluated` is the one of a row without any."""
-    flag = np.uint8(3) if found & SUSPECT else evaluated
+    flag = np.uint8(3) if np.uint32(found & SUSPECT) else evaluated
     flag = np.uint8(4) if found >> np.uint32(FAIL) else flag
-    return np.uint8(9) if found & np.uint32(1 << MISSING) else flag
+    return np.uint8(9) if np.uint32(found & np.uint32(1 << MISSING)) else flag
 
 
 @njit(cache=True, nogil=True)
