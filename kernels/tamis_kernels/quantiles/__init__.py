@@ -24,9 +24,9 @@ from tamis_kernels.validity import valid
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import DTypeLike
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Bools, Float64s, Floats, Int64s, Uint64s
     from tamis_kernels.validity import Validity
 
 __all__ = ["Selection", "ValueCounts", "deviations", "interquartile_range", "mad", "median", "quantiles", "quantiles_in_passes"]
@@ -95,18 +95,11 @@ class Selection:
         """Whether all bits are known, or there is nothing to find."""
         return self.known == self.width or not self.probabilities
 
-    def wanted(self) -> NDArray[np.uint64]:
+    def wanted(self) -> Uint64s:
         """Return the prefixes that the next pass counts below: the rows of its histogram, ascending."""
         return np.unique(np.array(self.targets if self.known else [0], np.uint64))
 
-    def count(
-        self,
-        values: NDArray[np.floating[Any]],
-        *,
-        keep: NDArray[np.bool_] | None = None,
-        validity: Validity | None = None,
-        backend: BackendName | Backend = "auto",
-    ) -> NDArray[np.int64]:
+    def count(self, values: Floats, *, keep: Bools | None = None, validity: Validity | None = None, backend: AnyBackend = "auto") -> Int64s:
         """Return this pass's histogram of a chunk, to be added to those of the other chunks.
 
         Parameters
@@ -141,7 +134,7 @@ class Selection:
         implementation("quantiles", backend, chunk.nbytes).count(chunk, prefixes, self.width - self.known - self.digit, histogram)
         return histogram
 
-    def advance(self, histogram: NDArray[np.int64]) -> Selection:
+    def advance(self, histogram: Int64s) -> Selection:
         """Return the state after a pass, from the sum of its histograms."""
         prefixes = self.wanted()
         bits = self.digit
@@ -170,7 +163,7 @@ class Selection:
             ranks=tuple(rank for _, rank in found),
         )
 
-    def values(self) -> NDArray[np.float64]:
+    def values(self) -> Float64s:
         """Return the quantiles, shape (n_probabilities,): NaN where no value took part.
 
         Between two neighbours a <= b at the fraction t the quantile is a + (b - a)·t, or b - (b - a)·(1 - t) from t = 0.5
@@ -186,7 +179,7 @@ class Selection:
         return np.array([between(a, b, place - math.floor(place)) for (a, b), place in zip(neighbours, places, strict=True)])
 
 
-def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[float]) -> NDArray[np.float64]:
+def _from_sorted(values: Floats, probabilities: Sequence[float]) -> Float64s:
     if not values.size:
         return np.full(len(probabilities), np.nan)
     places = np.array(probabilities) * (values.size - 1)
@@ -196,13 +189,13 @@ def _from_sorted(values: NDArray[np.floating[Any]], probabilities: Sequence[floa
 
 
 def quantiles(
-    values: NDArray[np.floating[Any]],
+    values: Floats,
     probabilities: Sequence[float],
     *,
     method: Literal["linear"] = "linear",
     validity: Validity | None = None,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.float64]:
+    backend: AnyBackend = "auto",
+) -> Float64s:
     """Return exact quantiles of a column.
 
     Equal, bit for bit on finite values, to `numpy.nanquantile(values.astype("float64"), probabilities)`.
@@ -256,13 +249,13 @@ def quantiles(
 
 
 def quantiles_in_passes(
-    chunks: Callable[[], Iterable[tuple[int, NDArray[np.floating[Any]]]]],
+    chunks: Callable[[], Iterable[tuple[int, Floats]]],
     columns: int,
     probabilities: Sequence[float],
     *,
     dtype: DTypeLike = np.float64,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.float64]:
+    backend: AnyBackend = "auto",
+) -> Float64s:
     """Return exact quantiles of several columns that are read together, chunk by chunk, as often as it takes.
 
     Parameters
@@ -299,18 +292,18 @@ def quantiles_in_passes(
     return np.array([one.values() for one in found]).reshape(columns, len(probabilities))
 
 
-def median(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> float:
+def median(values: Floats, *, backend: AnyBackend = "auto") -> float:
     """Return the exact median; NaN is skipped, an empty column gives NaN."""
     return float(quantiles(values, [0.5], backend=backend)[0])
 
 
-def interquartile_range(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> float:
+def interquartile_range(values: Floats, *, backend: AnyBackend = "auto") -> float:
     """Return the exact distance of the quartiles; NaN is skipped, an empty column gives NaN."""
     low, high = quantiles(values, [0.25, 0.75], backend=backend).tolist()
     return float(high - low)
 
 
-def mad(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "auto") -> float:
+def mad(values: Floats, *, backend: AnyBackend = "auto") -> float:
     """Return the median absolute deviation from the median, unscaled, with the deviations taken in float64.
 
     NaN is skipped; an empty column gives NaN. For normal data 1.4826 times this estimates the standard deviation.
@@ -318,13 +311,13 @@ def mad(values: NDArray[np.floating[Any]], *, backend: BackendName | Backend = "
     return median(deviations(values, median(values, backend=backend)), backend=backend)
 
 
-def deviations(values: NDArray[np.floating[Any]], centre: float) -> NDArray[np.float64]:
+def deviations(values: Floats, centre: float) -> Float64s:
     """Return the distance of each value from a centre, in float64: what `mad` is the median of, and a multi-pass `Selection` for it."""
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf, and a range beyond float64
         return np.abs(values.astype(np.float64) - centre)
 
 
-def _shared(values: NDArray[np.floating[Any]]) -> tuple[int, int]:
+def _shared(values: Floats) -> tuple[int, int]:
     """Return how many leading bits of their keys all values share but NaN, and these bits; 0 where a few of them share less than 16."""
     width = 8 * values.itemsize
     few = values[:: max(1, values.size // SAMPLE)]
@@ -336,14 +329,14 @@ def _shared(values: NDArray[np.floating[Any]]) -> tuple[int, int]:
     return known, least >> (width - known)
 
 
-def _keys(values: NDArray[np.floating[Any]]) -> NDArray[np.uint64]:
+def _keys(values: Floats) -> Uint64s:
     """Return the keys by which values are selected; none of them NaN."""
     patterns = (values + values.dtype.type(0)).view(f"u{values.itemsize}").astype(np.uint64)  # -0.0 is 0
     sign = np.uint64(1 << (8 * values.itemsize - 1))
     return np.where(patterns & sign, ~patterns & (sign | (sign - np.uint64(1))), patterns | sign)
 
 
-def _from_keys(keys: NDArray[np.uint64], width: int) -> NDArray[np.float64]:
+def _from_keys(keys: Uint64s, width: int) -> Float64s:
     sign = np.uint64(1 << (width - 1))
     patterns = np.where(keys & sign, keys ^ sign, ~keys).astype(f"u{width // 8}")
     return patterns.view(f"f{width // 8}").astype(np.float64)
@@ -355,9 +348,7 @@ def _check_dtype(dtype: np.dtype[Any]) -> None:
         raise ArgumentError(message)
 
 
-def _kept(
-    values: NDArray[np.floating[Any]], keep: NDArray[np.bool_] | None, validity: Validity | None, backend: BackendName | Backend
-) -> NDArray[np.floating[Any]]:
+def _kept(values: Floats, keep: Bools | None, validity: Validity | None, backend: AnyBackend) -> Floats:
     """Check and return the values that take part, contiguous."""
     _check_dtype(values.dtype)
     if values.ndim != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tamis_kernels.errors import ArgumentError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats, Int64s
 
 MOST = 1 << 24  # different values, at 16 bytes each
 
@@ -37,12 +37,12 @@ class ValueCounts:
         NaN and infinities, which are counted and not held.
     """
 
-    values: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    values: Float64s = field(default_factory=lambda: np.empty(0))
+    counts: Int64s = field(default_factory=lambda: np.empty(0, np.int64))
     skipped: int = 0
 
     @classmethod
-    def of(cls, values: NDArray[np.floating[Any]], *, most: int = MOST) -> ValueCounts:
+    def of(cls, values: Floats, *, most: int = MOST) -> ValueCounts:
         """Count a column.
 
         Parameters
@@ -85,7 +85,7 @@ class ValueCounts:
         """Return how many finite values were counted."""
         return int(self.counts.sum())
 
-    def quantiles(self, probabilities: Sequence[float]) -> NDArray[np.float64]:
+    def quantiles(self, probabilities: Sequence[float]) -> Float64s:
         """Return exact quantiles, those that `quantiles` finds of the finite values, bit for bit; NaN where there are none."""
         return _weighted(self.values, self.counts, probabilities)
 
@@ -120,7 +120,7 @@ class ValueCounts:
         return self
 
 
-def _weighted(values: NDArray[np.float64], counts: NDArray[np.int64], probabilities: Sequence[float]) -> NDArray[np.float64]:
+def _weighted(values: Float64s, counts: Int64s, probabilities: Sequence[float]) -> Float64s:
     """Return quantiles of ascending values that occur several times."""
     if not values.size:
         return np.full(len(probabilities), np.nan)
@@ -140,7 +140,7 @@ def between(low: float, high: float, fraction: float) -> float:
     return high - distance * (1 - fraction) if fraction >= 0.5 else low + distance * fraction
 
 
-def all_between(low: NDArray[np.float64], high: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+def all_between(low: Float64s, high: Float64s, places: Float64s) -> Float64s:
     """Return what `between` says of each two neighbours and the fraction of a place: slower for a few, much faster for a thousand."""
     fraction = places - np.floor(places)
     with np.errstate(invalid="ignore", over="ignore"):  # infinite neighbours, and a range beyond float64

@@ -12,6 +12,8 @@ from tamis_kernels.compiled import of_views
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Bools, Floats, Int64s, Uint64s
+
 
 @njit(cache=True, nogil=True)
 def key_of(pattern: Any, sign: Any) -> Any:
@@ -23,7 +25,7 @@ def key_of(pattern: Any, sign: Any) -> Any:
 
 
 @of_views
-def _count_leading(bits: NDArray[Any], infinity: Any, sign: Any, shift: Any, histogram: NDArray[np.int64]) -> None:
+def _count_leading(bits: NDArray[Any], infinity: Any, sign: Any, shift: Any, histogram: Int64s) -> None:
     magnitude = sign - bits.dtype.type(1)
     for i in range(bits.shape[0]):
         if (bits[i] & magnitude) <= infinity:
@@ -32,14 +34,7 @@ def _count_leading(bits: NDArray[Any], infinity: Any, sign: Any, shift: Any, his
 
 @njit(cache=True, nogil=True)
 def _count_following(
-    bits: NDArray[Any],
-    infinity: Any,
-    sign: Any,
-    prefixes: NDArray[Any],
-    ends: NDArray[np.bool_],
-    shift: Any,
-    digit: Any,
-    histogram: NDArray[np.int64],
+    bits: NDArray[Any], infinity: Any, sign: Any, prefixes: NDArray[Any], ends: Bools, shift: Any, digit: Any, histogram: Int64s
 ) -> None:
     magnitude, last_16 = sign - bits.dtype.type(1), bits.dtype.type(0xFFFF)
     for i in range(bits.shape[0]):
@@ -52,9 +47,7 @@ def _count_following(
 
 
 @of_views
-def _count_below_one(
-    bits: NDArray[Any], infinity: Any, sign: Any, prefix: Any, shift: Any, digit: Any, histogram: NDArray[np.int64]
-) -> None:
+def _count_below_one(bits: NDArray[Any], infinity: Any, sign: Any, prefix: Any, shift: Any, digit: Any, histogram: Int64s) -> None:
     magnitude = sign - bits.dtype.type(1)
     last = bits.dtype.type(histogram.shape[0] - 1)
     for i in range(bits.shape[0]):
@@ -64,15 +57,7 @@ def _count_below_one(
 
 
 @njit(cache=True, nogil=True)
-def _select(
-    bits: NDArray[Any],
-    infinity: Any,
-    sign: Any,
-    prefixes: NDArray[Any],
-    ends: NDArray[np.bool_],
-    shift: Any,
-    out: NDArray[Any],
-) -> int:
+def _select(bits: NDArray[Any], infinity: Any, sign: Any, prefixes: NDArray[Any], ends: Bools, shift: Any, out: NDArray[Any]) -> int:
     magnitude, last_16 = sign - bits.dtype.type(1), bits.dtype.type(0xFFFF)
     found = 0
     for i in range(bits.shape[0]):
@@ -86,21 +71,21 @@ def _select(
     return found
 
 
-def bits_of(values: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], Any, Any]:
+def bits_of(values: Floats) -> tuple[NDArray[Any], Any, Any]:
     """Return the patterns of the values, that of infinity and that of the sign, as unsigned integers."""
     unsigned = np.dtype(f"u{values.itemsize}")
     infinity = np.array([np.inf], values.dtype).view(unsigned)[0]
     return values.view(unsigned), infinity, unsigned.type(1 << (8 * values.itemsize - 1))
 
 
-def _ends(prefixes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def _ends(prefixes: Uint64s) -> Bools:
     """Return a table over 16 bits of what prefixes end with: it keeps most other values from a search, also where all begin alike."""
     table = np.zeros(1 << 16, np.bool_)
     table[prefixes & np.uint64(0xFFFF)] = True
     return table
 
 
-def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, histogram: NDArray[np.int64]) -> None:
+def count(values: Floats, prefixes: Uint64s, shift: int, histogram: Int64s) -> None:
     """Count the bits above `shift` of each key, as many as the histogram is wide, in the row of the prefix that stands before them."""
     patterns, infinity, sign = bits_of(values)
     number = patterns.dtype.type
@@ -116,7 +101,7 @@ def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift
         _count_following(patterns, infinity, sign, known, _ends(prefixes), number(shift), number(digit), histogram)
 
 
-def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, out: NDArray[np.floating[Any]]) -> int:
+def select(values: Floats, prefixes: Uint64s, shift: int, out: Floats) -> int:
     """Copy the values whose key has one of the prefixes above `shift` to `out` and return how many there are."""
     patterns, infinity, sign = bits_of(values)
     number = patterns.dtype.type

@@ -17,6 +17,8 @@ from tamis_kernels.quantiles.cpu import bits_of, key_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Bools, Floats, Int64s, Uint64s
+
 ITEMS = 16  # values a thread
 THREADS = 256  # of a block that shares counters
 TURNS, STEP = 16, 8  # a thread's values, STEP of which it asks for at once; a block's are fewer than 2^16, which a counter holds
@@ -26,7 +28,7 @@ FILTER = 2048  # words of a bit for each end of a prefix
 i32, i64, u32, u64 = np.int32, np.int64, np.uint32, np.uint64
 
 
-def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, histogram: NDArray[np.int64]) -> None:
+def count(values: Floats, prefixes: Uint64s, shift: int, histogram: Int64s) -> None:
     """Count the bits above `shift` of each key, as many as the histogram is wide, in the row of the prefix that stands before them."""
     total = to_device(histogram)
     digit = histogram.shape[1].bit_length() - 1
@@ -47,7 +49,7 @@ def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift
     to_host(total, histogram)
 
 
-def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, out: NDArray[np.floating[Any]]) -> int:
+def select(values: Floats, prefixes: Uint64s, shift: int, out: Floats) -> int:
     """Copy the values whose key has one of the prefixes above `shift` to `out` and return how many there are."""
     patterns, infinity, sign = _bits(values)
     known, target, many = to_device(prefixes), out.view(patterns.dtype), 0
@@ -64,7 +66,7 @@ def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shif
     return many
 
 
-def _bits(values: NDArray[np.floating[Any]]) -> tuple[NDArray[Any], np.uint64, np.uint64]:
+def _bits(values: Floats) -> tuple[NDArray[Any], np.uint64, np.uint64]:
     """Return the patterns of the values, that of infinity and that of the sign."""
     patterns, infinity, sign = bits_of(values)
     return patterns, u64(infinity), u64(sign)
@@ -77,7 +79,7 @@ def ordered(pattern: Any, sign: np.uint64) -> Any:
 
 
 @cuda.jit(device=True)
-def row_of_prefix(prefixes: NDArray[np.uint64], prefix: np.uint64) -> int:
+def row_of_prefix(prefixes: Uint64s, prefix: np.uint64) -> int:
     """Return where a prefix stands among the ascending ones, or -1."""
     place, left = i32(0), i32(prefixes.size)
     while left > 1:
@@ -88,7 +90,7 @@ def row_of_prefix(prefixes: NDArray[np.uint64], prefix: np.uint64) -> int:
 
 
 @cuda.jit
-def count_leading(bits: Any, infinity: np.uint64, sign: np.uint64, shift: int, least: int, histogram: NDArray[np.int64]) -> None:
+def count_leading(bits: Any, infinity: np.uint64, sign: np.uint64, shift: int, least: int, histogram: Int64s) -> None:
     """Count the leading 16 bits of a block's keys; `least` is the least magnitude, of 15 bits, that has a counter in shared memory.
 
     A word counts values of a magnitude without a sign below, and with it above; the last word counts zeros.
@@ -119,7 +121,7 @@ def count_leading(bits: Any, infinity: np.uint64, sign: np.uint64, shift: int, l
 
 
 @cuda.jit(device=True)
-def tally(pattern: Any, infinity: np.uint64, sign: np.uint64, shift: int, least: int, words: Any, histogram: NDArray[np.int64]) -> None:
+def tally(pattern: Any, infinity: np.uint64, sign: np.uint64, shift: int, least: int, words: Any, histogram: Int64s) -> None:
     """Count a value's leading digit, if it is a number."""
     unsigned = u64(pattern) & (sign - u64(1))
     if unsigned <= infinity:
@@ -132,9 +134,7 @@ def tally(pattern: Any, infinity: np.uint64, sign: np.uint64, shift: int, least:
 
 
 @cuda.jit
-def count_digits(
-    bits: Any, infinity: np.uint64, sign: np.uint64, prefixes: NDArray[np.uint64], shift: int, digit: int, histogram: NDArray[np.int64]
-) -> None:
+def count_digits(bits: Any, infinity: np.uint64, sign: np.uint64, prefixes: Uint64s, shift: int, digit: int, histogram: Int64s) -> None:
     """Count the digits of ITEMS values a thread."""
     threads = cuda.blockDim.x
     first = i64(cuda.blockIdx.x) * threads * ITEMS + cuda.threadIdx.x  # neighbouring threads read neighbouring values
@@ -154,7 +154,7 @@ def count_digits(
 
 
 @cuda.jit
-def mark(bits: Any, infinity: np.uint64, sign: np.uint64, prefixes: NDArray[np.uint64], shift: int, wanted: NDArray[np.bool_]) -> None:
+def mark(bits: Any, infinity: np.uint64, sign: np.uint64, prefixes: Uint64s, shift: int, wanted: Bools) -> None:
     """Mark TURNS values a thread if their keys have one of the prefixes; a table of bits tells what prefixes end with."""
     ends = cuda.shared.array(FILTER, uint32)
     thread, first = cuda.threadIdx.x, i64(cuda.blockIdx.x) * (THREADS * TURNS) + cuda.threadIdx.x

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Floats, Int64s, Uint64s
 
 
 def _key(value: float, width: int) -> int:
@@ -18,7 +17,7 @@ def _key(value: float, width: int) -> int:
     return (1 << width) - 1 - pattern if pattern >> (width - 1) else pattern | 1 << (width - 1)
 
 
-def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, histogram: NDArray[np.int64]) -> None:
+def count(values: Floats, prefixes: Uint64s, shift: int, histogram: Int64s) -> None:
     """Count the bits above `shift` of each key, as many as the histogram is wide, in the row of the prefix that stands before them."""
     width = histogram.shape[1]
     rows = {prefix: row for row, prefix in enumerate(prefixes.tolist())}
@@ -30,7 +29,7 @@ def count(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift
                 histogram[row, (key >> shift) % width] += 1
 
 
-def select(values: NDArray[np.floating[Any]], prefixes: NDArray[np.uint64], shift: int, out: NDArray[np.floating[Any]]) -> int:
+def select(values: Floats, prefixes: Uint64s, shift: int, out: Floats) -> int:
     """Copy the values whose key has one of the prefixes above `shift` to `out` and return how many there are."""
     wanted = set(prefixes.tolist())
     width = 8 * values.itemsize

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend, Bools, Float64s, Floats, Int64s, Uint8s, Uint32s
+
 
 __all__ = ["FAIL", "RUN", "TESTS", "Limits", "Scan", "hampel", "quality", "quality_of_groups", "whole_runs"]
 
@@ -126,7 +127,7 @@ class Limits:
         }
         return sum(1 << TESTS.index(test) for test, wanted in made.items() if wanted)
 
-    def reals(self) -> NDArray[np.float64]:
+    def reals(self) -> Float64s:
         """Return the limits that are numbers of the value's unit, in the order of the kernels."""
         span, off = (-math.inf, math.inf), (math.inf, math.inf)
         pairs = [self.fail_span or span, self.suspect_span or span, self.spike or off, self.spike_differential or off, self.rate or off]
@@ -134,7 +135,7 @@ class Limits:
         numbers = [*(one for pair in pairs for one in pair), self.flat_tolerance, least, *(self.rails or (math.nan, math.nan))]
         return np.array(numbers, np.float64)
 
-    def wholes(self) -> NDArray[np.int64]:
+    def wholes(self) -> Int64s:
         """Return the limits that are nanoseconds, and the mask, in the order of the kernels."""
         suspect, fail = self.flat or (NEVER, None)
         gap, jitter, drift = (NEVER if one is None else one for one in (self.gap, self.jitter, self.drift))
@@ -177,7 +178,7 @@ class Scan:
         Where to run.
     """
 
-    def __init__(self, limits: Limits, backend: BackendName | Backend = "auto") -> None:
+    def __init__(self, limits: Limits, backend: AnyBackend = "auto") -> None:
         limits.check()
         self._backend = resolve(backend)
         self._sentinels = np.array(limits.sentinels, np.float64)
@@ -187,9 +188,7 @@ class Scan:
         self._values[[4, *range(13, 21)]] = -math.inf
         self._counts = np.zeros(8, np.int64)  # rows seen up to 2, times before and waiting, run since, in a run, first time, pane
 
-    def feed(
-        self, time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None = None
-    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    def feed(self, time: Int64s, value: Floats, valid: Bools | None = None) -> tuple[Uint32s, Uint8s]:
         """Test some rows and return bits and flags of the rows that are settled: all but the last so far.
 
         Parameters
@@ -212,13 +211,11 @@ class Scan:
         """
         return self._scan(time, value, valid, final=False)
 
-    def finish(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    def finish(self) -> tuple[Uint32s, Uint8s]:
         """Return bits and flag of the last row, if there was one; nothing may be fed afterwards."""
         return self._scan(np.empty(0, np.int64), np.empty(0), None, final=True)
 
-    def _scan(
-        self, time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None, *, final: bool
-    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    def _scan(self, time: Int64s, value: Floats, valid: Bools | None, *, final: bool) -> tuple[Uint32s, Uint8s]:
         given = self._given(time, value, valid)
         bits, flags = np.empty(time.size + 1, np.uint32), np.empty(time.size + 1, np.uint8)
         settled = self._kernel(time, value).scan(*given, final, bits, flags)
@@ -226,10 +223,10 @@ class Scan:
             raise _out_of_range("", time)
         return bits[:settled], flags[:settled]
 
-    def _kernel(self, time: NDArray[np.int64], value: NDArray[np.floating[Any]]) -> ModuleType:
+    def _kernel(self, time: Int64s, value: Floats) -> ModuleType:
         return implementation("sensor", self._backend, time.nbytes + value.nbytes)
 
-    def _given(self, time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None) -> list[NDArray[Any]]:
+    def _given(self, time: Int64s, value: Floats, valid: Bools | None) -> list[NDArray[Any]]:
         """Check the rows and return what a kernel is given of them, of the limits and of the state."""
         _check(time, value, valid)
         there = np.empty(0, np.uint8) if valid is None else np.ascontiguousarray(valid).view(np.uint8)
@@ -238,24 +235,15 @@ class Scan:
 
 
 def quality(
-    time: NDArray[np.int64],
-    value: NDArray[np.floating[Any]],
-    limits: Limits,
-    valid: NDArray[np.bool_] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    time: Int64s, value: Floats, limits: Limits, valid: Bools | None = None, backend: AnyBackend = "auto"
+) -> tuple[Uint32s, Uint8s]:
     """Test a whole series: bits and flags of all its rows; see `Scan.feed` for shapes, types and errors."""
     return Scan(limits, backend)._scan(time, value, valid, final=True)
 
 
 def quality_of_groups(
-    time: NDArray[np.int64],
-    value: NDArray[np.floating[Any]],
-    offsets: NDArray[np.int64],
-    limits: Limits,
-    valid: NDArray[np.bool_] | None = None,
-    backend: BackendName | Backend = "auto",
-) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    time: Int64s, value: Floats, offsets: Int64s, limits: Limits, valid: Bools | None = None, backend: AnyBackend = "auto"
+) -> tuple[Uint32s, Uint8s]:
     """Test many series that lie one after the other, with the same limits: bits and flags as `quality` gives them for each alone.
 
     Parameters
@@ -291,7 +279,7 @@ def quality_of_groups(
     return bits, flags
 
 
-def whole_runs(bits: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def whole_runs(bits: Uint32s) -> Uint32s:
     """Give `flat` to all rows of a run that was found to be flat, not only to those after the time it took to tell; clear RUN.
 
     Parameters
@@ -316,9 +304,7 @@ def whole_runs(bits: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return out
 
 
-def hampel(
-    value: NDArray[np.floating[Any]], *, window: int = 21, sigmas: float = 3.0, floor: float = 0.0, backend: BackendName | Backend = "auto"
-) -> NDArray[np.uint8]:
+def hampel(value: Floats, *, window: int = 21, sigmas: float = 3.0, floor: float = 0.0, backend: AnyBackend = "auto") -> Uint8s:
     """Return the flags of Hampel's identifier: values far from the median of the rows around them.
 
     A value is suspect if its distance from the median of the window around it is above `sigmas` · 1.4826 times the median distance of the
@@ -362,11 +348,11 @@ def hampel(
     return flags
 
 
-def _out_of_range(place: str, time: NDArray[np.int64]) -> ArgumentError:
+def _out_of_range(place: str, time: Int64s) -> ArgumentError:
     return ArgumentError(f"time{place} must lie within -2^62 and 2^62 - 1 ns, 1823 to 2116; got {time.min()} … {time.max()}")
 
 
-def _check(time: NDArray[np.int64], value: NDArray[np.floating[Any]], valid: NDArray[np.bool_] | None) -> None:
+def _check(time: Int64s, value: Floats, valid: Bools | None) -> None:
     if value.dtype not in (np.float32, np.float64) or value.ndim != 1:
         message = f"value must be float32 or float64 of shape (n,), got {value.dtype} of shape {value.shape}"
         raise ArgumentError(message)

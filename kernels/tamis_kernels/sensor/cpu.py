@@ -34,7 +34,7 @@ from tamis_kernels.sensor.runs import flat
 from tamis_kernels.sensor.verdicts import drift_bits, flag_of, rail_bits, rate_bits, span_bits, spike_bits, step_bits
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int64s, Uint8s, Uint32s
 
 __all__ = ["hampel", "scan", "scan_groups"]
 
@@ -42,14 +42,14 @@ BLOCK = 1024  # rows of scratch, which stay in the first-level cache
 
 
 @of_views
-def _range(x: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
+def _range(x: Float64s, reals: Float64s, bits: Uint32s) -> None:
     fail_low, fail_high, low, high = reals[0], reals[1], reals[2], reals[3]
     for k in range(bits.size):
         bits[k] |= span_bits(x[k], fail_low, fail_high, low, high)
 
 
 @of_views
-def _spike(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
+def _spike(xs: Float64s, reals: Float64s, bits: Uint32s) -> None:
     n = bits.size
     before, x, after = xs[:n], xs[1 : n + 1], xs[2 : n + 2]
     average, average_fail, differential, differential_fail = reals[4], reals[5], reals[6], reals[7]
@@ -58,7 +58,7 @@ def _spike(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np
 
 
 @of_views
-def _rate(xs: NDArray[np.float64], ts: NDArray[np.int64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
+def _rate(xs: Float64s, ts: Int64s, reals: Float64s, bits: Uint32s) -> None:
     n = bits.size
     before, x, earlier, now = xs[:n], xs[1 : n + 1], ts[:n], ts[1 : n + 1]
     rate, rate_fail = reals[8], reals[9]
@@ -67,7 +67,7 @@ def _rate(xs: NDArray[np.float64], ts: NDArray[np.int64], reals: NDArray[np.floa
 
 
 @of_views
-def _saturated(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArray[np.uint32]) -> None:
+def _saturated(xs: Float64s, reals: Float64s, bits: Uint32s) -> None:
     n = bits.size
     before, x, after = xs[:n], xs[1 : n + 1], xs[2 : n + 2]
     low, high = reals[12], reals[13]
@@ -76,7 +76,7 @@ def _saturated(xs: NDArray[np.float64], reals: NDArray[np.float64], bits: NDArra
 
 
 @of_views
-def _clock(ts: NDArray[np.int64], wholes: NDArray[np.int64], told: np.uint32, bits: NDArray[np.uint32]) -> None:
+def _clock(ts: Int64s, wholes: Int64s, told: np.uint32, bits: Uint32s) -> None:
     """Set the bits of the tests of steps."""
     n = bits.size
     earlier, now = ts[:n], ts[1 : n + 1]
@@ -86,7 +86,7 @@ def _clock(ts: NDArray[np.int64], wholes: NDArray[np.int64], told: np.uint32, bi
 
 
 @of_views
-def _drift(now: NDArray[np.int64], wholes: NDArray[np.int64], first: int, bits: NDArray[np.uint32]) -> None:
+def _drift(now: Int64s, wholes: Int64s, first: int, bits: Uint32s) -> None:
     """Set the bits of times that are off the grid."""
     nominal, drift = wholes[4], wholes[6]
     for k in range(bits.size):
@@ -94,14 +94,14 @@ def _drift(now: NDArray[np.int64], wholes: NDArray[np.int64], first: int, bits: 
 
 
 @of_views
-def _roll_up(bits: NDArray[np.uint32], flags: NDArray[np.uint8]) -> None:
+def _roll_up(bits: Uint32s, flags: Uint8s) -> None:
     """Turn bits into flags, which say whether a row was evaluated."""
     for k in range(bits.size):
         flags[k] = flag_of(bits[k], flags[k])
 
 
 @of_views
-def _evaluate(xs: NDArray[np.float64], ts: NDArray[np.int64], mask: int, opening: bool, flags: NDArray[np.uint8]) -> None:
+def _evaluate(xs: Float64s, ts: Int64s, mask: int, opening: bool, flags: Uint8s) -> None:
     """Write 1 where one of the chosen tests could judge the row, else 2."""
     always = mask & (1 << RANGE | 1 << FLAT | 1 << ATTENUATED | 1 << SATURATED) != 0
     of_time = mask & (1 << GAP | 1 << DUPLICATE | 1 << REVERSED | 1 << JITTER | 1 << DRIFT) != 0
@@ -116,17 +116,17 @@ def _evaluate(xs: NDArray[np.float64], ts: NDArray[np.int64], mask: int, opening
 
 @of_views
 def _block(
-    xs: NDArray[np.float64],
-    ts: NDArray[np.int64],
-    coming: tuple[NDArray[np.int64], NDArray[np.float64]],
-    marks: NDArray[np.uint8],
-    sentinels: NDArray[np.float64],
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
+    xs: Float64s,
+    ts: Int64s,
+    coming: tuple[Int64s, Float64s],
+    marks: Uint8s,
+    sentinels: Float64s,
+    reals: Float64s,
+    wholes: Int64s,
+    values: Float64s,
+    counts: Int64s,
+    bits: Uint32s,
+    flags: Uint8s,
 ) -> None:
     """Test the rows of a block; xs and ts have one row more at either end, and `coming` the times and values of the next block.
 
@@ -190,18 +190,18 @@ def _block(
 
 @of_views
 def _scan(
-    time: NDArray[np.int64],
-    value: NDArray[np.float64],
-    valid: NDArray[np.uint8],
-    sentinels: NDArray[np.float64],
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
+    time: Int64s,
+    value: Float64s,
+    valid: Uint8s,
+    sentinels: Float64s,
+    reals: Float64s,
+    wholes: Int64s,
+    values: Float64s,
+    counts: Int64s,
     final: bool,
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
-    room: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint8]],
+    bits: Uint32s,
+    flags: Uint8s,
+    room: tuple[Float64s, Int64s, Uint8s],
 ) -> int:
     """Do what `scan` does; `room` is for the values, the times and the marks of a block."""
     xs, ts, marks = room
@@ -259,23 +259,23 @@ def _scan(
 
 
 @njit(cache=True, nogil=True)
-def _room() -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint8]]:
+def _room() -> tuple[Float64s, Int64s, Uint8s]:
     return np.empty(BLOCK + 3), np.empty(BLOCK + 3, np.int64), np.zeros((2, BLOCK + 8), np.uint8)
 
 
 @njit(cache=True, nogil=True)
 def scan(
-    time: NDArray[np.int64],
-    value: NDArray[np.float64],
-    valid: NDArray[np.uint8],
-    sentinels: NDArray[np.float64],
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
+    time: Int64s,
+    value: Float64s,
+    valid: Uint8s,
+    sentinels: Float64s,
+    reals: Float64s,
+    wholes: Int64s,
+    values: Float64s,
+    counts: Int64s,
     final: bool,
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
+    bits: Uint32s,
+    flags: Uint8s,
 ) -> int:
     """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
     return _scan(time, value, valid, sentinels, reals, wholes, values, counts, final, bits, flags, _room())
@@ -283,17 +283,17 @@ def scan(
 
 @njit(cache=True, nogil=True)
 def scan_groups(
-    time: NDArray[np.int64],
-    value: NDArray[np.float64],
-    valid: NDArray[np.uint8],
-    sentinels: NDArray[np.float64],
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
+    time: Int64s,
+    value: Float64s,
+    valid: Uint8s,
+    sentinels: Float64s,
+    reals: Float64s,
+    wholes: Int64s,
+    values: Float64s,
+    counts: Int64s,
+    offsets: Int64s,
+    bits: Uint32s,
+    flags: Uint8s,
 ) -> int:
     """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
     own_values, own_counts, room = np.empty_like(values), np.empty_like(counts), _room()

@@ -17,6 +17,8 @@ from tamis_kernels.sensor.verdicts import hampel_flag
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import Float64s, Floats, Int64s, Uint8s, Uint32s
+
 STRETCH = 256  # rows of a thread
 ROW_BYTES = 28  # of the device that a row takes: 17 come in, 5 go back, and its share of the states of a stretch
 SERIES_BYTES = 1024  # that a series takes beside its rows
@@ -27,17 +29,17 @@ CARRYING = 1 << FLAT | 1 << ATTENUATED
 
 
 def scan(
-    time: NDArray[np.int64],
-    value: NDArray[np.floating[Any]],
-    valid: NDArray[np.uint8],
-    sentinels: NDArray[np.float64],
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
+    time: Int64s,
+    value: Floats,
+    valid: Uint8s,
+    sentinels: Float64s,
+    reals: Float64s,
+    wholes: Int64s,
+    values: Float64s,
+    counts: Int64s,
     final: bool,
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
+    bits: Uint32s,
+    flags: Uint8s,
 ) -> int:
     """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
     if _out_of_range(time):
@@ -61,16 +63,7 @@ def _part(rows: Rows, part: slice) -> Rows:
     return Rows(rows.time[part], rows.value[part], rows.valid[part] if rows.valid.size else rows.valid, rows.sentinels)
 
 
-def _feed(
-    part: Rows,
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    final: bool,
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
-) -> int:
+def _feed(part: Rows, reals: Float64s, wholes: Int64s, values: Float64s, counts: Int64s, final: bool, bits: Uint32s, flags: Uint8s) -> int:
     """Do what `scan` does, for as many rows as the device has room for. Rows before that later ones need stand in front of them."""
     time, value, valid, sentinels = part
     ahead = int(counts[0])  # rows in front: none, the one that waits, or also the one before it
@@ -113,17 +106,17 @@ def _behind(front: NDArray[Any], array: NDArray[Any]) -> Any:
 
 
 def scan_groups(
-    time: NDArray[np.int64],
-    value: NDArray[np.floating[Any]],
-    valid: NDArray[np.uint8],
-    sentinels: NDArray[np.float64],
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
+    time: Int64s,
+    value: Floats,
+    valid: Uint8s,
+    sentinels: Float64s,
+    reals: Float64s,
+    wholes: Int64s,
+    values: Float64s,
+    counts: Int64s,
+    offsets: Int64s,
+    bits: Uint32s,
+    flags: Uint8s,
 ) -> int:
     """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
     if _out_of_range(time):
@@ -140,19 +133,12 @@ def scan_groups(
     return -1
 
 
-def _out_of_range(time: NDArray[np.int64]) -> bool:
+def _out_of_range(time: Int64s) -> bool:
     return bool(time.size) and bool(time.min() < -LATEST or time.max() >= LATEST)
 
 
 def _stream_groups(
-    rows: Rows,
-    offsets: NDArray[np.int64],
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
+    rows: Rows, offsets: Int64s, reals: Float64s, wholes: Int64s, values: Float64s, counts: Int64s, bits: Uint32s, flags: Uint8s
 ) -> None:
     """Test series of which each fits into a batch."""
     levels, sentinels = levels_of(reals, wholes, rows.sentinels), to_device(rows.sentinels)
@@ -180,15 +166,7 @@ def _stream_groups(
 
 
 def _test(
-    rows: Rows,
-    levels: Levels,
-    offsets: NDArray[np.int64],
-    skip: int,
-    rest: int,
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    bits: Any,
-    flags: Any,
+    rows: Rows, levels: Levels, offsets: Int64s, skip: int, rest: int, values: Float64s, counts: Int64s, bits: Any, flags: Any
 ) -> tuple[Any, Any] | None:
     """Test series that lie one after the other; return the states at the ends of their stretches, if a state is carried.
 
@@ -212,7 +190,7 @@ def _test(
     return entry if levels.mask & CARRYING else None
 
 
-def hampel(value: NDArray[np.float64], window: int, sigmas: float, floor: float, flags: NDArray[np.uint8]) -> None:
+def hampel(value: Float64s, window: int, sigmas: float, floor: float, flags: Uint8s) -> None:
     """Fill flags with 1 near the median of the window, 3 away from it, 2 where more than half of the window is missing."""
     half = window // 2
 
@@ -264,7 +242,7 @@ def middle_of(tile: Any, first: int, window: int, there: int, centre: float, apa
 
 
 @cuda.jit
-def identify(value: NDArray[np.float64], lead: int, window: int, sigmas: float, floor: float, flags: NDArray[np.uint8]) -> None:
+def identify(value: Float64s, lead: int, window: int, sigmas: float, floor: float, flags: Uint8s) -> None:
     """Judge a row a thread by the window around it; `lead` values come before the first of them."""
     tile = cuda.shared.array(0, float64)
     half, thread = window // 2, cuda.threadIdx.x

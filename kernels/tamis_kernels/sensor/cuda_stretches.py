@@ -59,9 +59,8 @@ from tamis_kernels.sensor.layout import (
 from tamis_kernels.sensor.verdicts import beside_grid, flag_of, grid_bits, rail_bits, rate_bits, span_bits, spike_bits, step_bits
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tamis_kernels.sensor.cuda_states import Panes, Runs
+    from tamis_kernels.types import Float64s, Int64s, Uint8s, Uint32s
 
 i32: Any = np.int32
 i64: Any = np.int64
@@ -98,7 +97,7 @@ def reading(rows: Rows, levels: Levels, here: float) -> float:
 
 
 @cuda.jit(device=True)
-def note_bounds(cuts: NDArray[np.int64], bounds: Any) -> int:
+def note_bounds(cuts: Int64s, bounds: Any) -> int:
     """Write where the stretches of a block begin and end, as places from the begin of the first, which is returned; there are no more."""
     first, last, thread = cuda.blockIdx.x * THREADS, cuts.size - 1, cuda.threadIdx.x
     base = cuts[first]
@@ -136,14 +135,7 @@ def bring_rows(rows: Rows, base: int, bounds: Any, begin: int, times: Any, value
 
 
 @cuda.jit
-def look_ahead(
-    rows: Rows,
-    cuts: NDArray[np.int64],
-    levels: Levels,
-    left: NDArray[np.float64],
-    left_counts: NDArray[np.int64],
-    summary: NDArray[np.float64],
-) -> None:
+def look_ahead(rows: Rows, cuts: Int64s, levels: Levels, left: Float64s, left_counts: Int64s, summary: Float64s) -> None:
     """Follow a stretch a thread as if the series began there; note its state then, and its first, least and largest value."""
     times = cuda.shared.array(TILE, int64)  # a line each: the simulator tells arrays apart by their lines
     values = cuda.shared.array(TILE, float64)
@@ -183,14 +175,14 @@ def look_ahead(
 @cuda.jit
 def hand_on(
     rows: Rows,
-    cuts: NDArray[np.int64],
-    edges: NDArray[np.int64],
+    cuts: Int64s,
+    edges: Int64s,
     levels: Levels,
-    left: NDArray[np.float64],
-    left_counts: NDArray[np.int64],
-    summary: NDArray[np.float64],
-    entry: NDArray[np.float64],
-    entry_counts: NDArray[np.int64],
+    left: Float64s,
+    left_counts: Int64s,
+    summary: Float64s,
+    entry: Float64s,
+    entry_counts: Int64s,
 ) -> None:
     """Go through the stretches of a series a thread, and write the state in which each of them begins."""
     series = cuda.grid(1)
@@ -243,15 +235,15 @@ def panes_behind(rows: Rows, first: int, last: int, levels: Levels, left: Any, l
 @cuda.jit
 def test_rows(
     rows: Rows,
-    cuts: NDArray[np.int64],
-    begins: NDArray[np.int64],
-    ends: NDArray[np.int64],
+    cuts: Int64s,
+    begins: Int64s,
+    ends: Int64s,
     skip: int,
     levels: Levels,
-    entry: NDArray[np.float64],
-    entry_counts: NDArray[np.int64],
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
+    entry: Float64s,
+    entry_counts: Int64s,
+    bits: Uint32s,
+    flags: Uint8s,
 ) -> None:
     """Test the rows of a stretch a thread, from the state that it begins in; that in which it ends is left.
 
@@ -341,7 +333,7 @@ def made_of(levels: Levels, before: float, after: float, step: int, first: bool)
 
 
 @cuda.jit(device=True)
-def tell_rows(base: int, bounds: Any, begin: int, found: Any, bits: NDArray[np.uint32], flags: NDArray[np.uint8]) -> None:
+def tell_rows(base: int, bounds: Any, begin: int, found: Any, bits: Uint32s, flags: Uint8s) -> None:
     """Write the bits and flags of rows that a thread and its mates have tested; the first of the block's stretches begins at `base`."""
     thread = cuda.threadIdx.x
     mate = i32(thread % MATES)

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Uint8s
 
 LANES = 64
 STEPS = 250  # rows of a lane in a block; no power of two, whose strides would share a few sets of the cache
@@ -21,7 +21,7 @@ PLACES = 4  # places of the window that are visited at once, so that what passes
 
 
 @njit(cache=True, nogil=True)
-def _load(value: NDArray[np.float64], first: int, near: NDArray[np.float64]) -> int:
+def _load(value: Float64s, first: int, near: Float64s) -> int:
     """Fill near with the values from row first on, infinite where there is none or it is not finite; return how many are infinite."""
     low, high = max(-first, 0), min(value.size - first, near.size)
     near[:low] = math.inf
@@ -36,7 +36,7 @@ def _load(value: NDArray[np.float64], first: int, near: NDArray[np.float64]) -> 
 
 
 @njit(cache=True, nogil=True)
-def _slide(ordered: NDArray[np.float64], passed: NDArray[np.float64], old: NDArray[np.float64], new: NDArray[np.float64]) -> None:
+def _slide(ordered: Float64s, passed: Float64s, old: Float64s, new: Float64s) -> None:
     """Replace old by new in each lane's sorted window, in which it stands; ordered has one place more than is sorted."""
     passed[:] = -math.inf
     for at in range(0, ordered.size - LANES, PLACES * LANES):
@@ -62,7 +62,7 @@ def _slide(ordered: NDArray[np.float64], passed: NDArray[np.float64], old: NDArr
 
 
 @njit(cache=True, nogil=True)
-def _deviations(ordered: NDArray[np.float64], window: int, best: NDArray[np.float64]) -> None:
+def _deviations(ordered: Float64s, window: int, best: Float64s) -> None:
     """Fill best with the median deviation of each lane: the least of the larger ends of all halves that hold the median."""
     half = window // 2
     median, lowest = ordered[half * LANES : (half + 1) * LANES], ordered[:LANES]
@@ -77,7 +77,7 @@ def _deviations(ordered: NDArray[np.float64], window: int, best: NDArray[np.floa
 
 
 @njit(cache=True, nogil=True)
-def _reach(ordered: NDArray[np.float64], there: int, median: float, count: int) -> float:
+def _reach(ordered: Float64s, there: int, median: float, count: int) -> float:
     """Return how far from the median the farthest is of the `count` nearest of the values that are there.
 
     They lie side by side. Of all stretches of as many, the search finds the first that reaches as far up as down, or farther.
@@ -94,7 +94,7 @@ def _reach(ordered: NDArray[np.float64], there: int, median: float, count: int) 
 
 
 @njit(cache=True, nogil=True)
-def _partial(here: float, ordered: NDArray[np.float64], there: int, sigmas: float, floor: float) -> int:
+def _partial(here: float, ordered: Float64s, there: int, sigmas: float, floor: float) -> int:
     """Judge a row of whose window only the first places of ordered, at least two, are there."""
     half = there // 2
     if there % 2:
@@ -107,7 +107,7 @@ def _partial(here: float, ordered: NDArray[np.float64], there: int, sigmas: floa
 
 
 @njit(cache=True, nogil=True)
-def hampel(value: NDArray[np.float64], window: int, sigmas: float, floor: float, flags: NDArray[np.uint8]) -> None:
+def hampel(value: Float64s, window: int, sigmas: float, floor: float, flags: Uint8s) -> None:
     """Fill flags with 1 near the median of the window, 3 away from it, 2 where more than half of the window is missing."""
     half = window // 2
     places = (window + PLACES - 1) // PLACES * PLACES + 1

@@ -6,7 +6,8 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from tamis_kernels.types import Float64s, Floats, Int64s, Uint8s
 
 PANES = 8
 
@@ -44,10 +45,10 @@ class Rows(NamedTuple):
         float64: what stands for a missing value.
     """
 
-    time: NDArray[np.int64]
-    value: NDArray[np.floating[Any]]
-    valid: NDArray[np.uint8]
-    sentinels: NDArray[np.float64]
+    time: Int64s
+    value: Floats
+    valid: Uint8s
+    sentinels: Float64s
 
 
 class Levels(NamedTuple):
@@ -109,7 +110,7 @@ class Levels(NamedTuple):
     told: int
 
 
-def levels_of(reals: NDArray[np.float64], wholes: NDArray[np.int64], sentinels: NDArray[np.float64]) -> Levels:
+def levels_of(reals: Float64s, wholes: Int64s, sentinels: Float64s) -> Levels:
     """Return the limits of `Limits.reals` and `Limits.wholes` for kernels."""
     suspect, fail, window, gap, nominal, jitter, drift, mask = wholes.tolist()
     shortest, longest = max(1, nominal - jitter), min(gap, nominal + jitter, 1 << 62)

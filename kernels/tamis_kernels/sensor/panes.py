@@ -11,7 +11,7 @@ from tamis_kernels.compiled import of_views
 from tamis_kernels.sensor.layout import NEVER, PANES, WEAK
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int64s, Uint32s
 
 
 HIGHEST = np.int64(0x7FF0000000000000)  # the bits of infinity; those of its negative, in the order of the floats, are ~HIGHEST
@@ -31,7 +31,7 @@ def _ends(least: np.int64, most: np.int64) -> tuple[float, float]:
 
 
 @of_views
-def survey(xs: NDArray[np.float64], ts: NDArray[np.int64]) -> tuple[int, int, float, float, float]:
+def survey(xs: Float64s, ts: Int64s) -> tuple[int, int, float, float, float]:
     """Return the shortest and the longest step to the rows of a block, its least and largest value, and its largest rise.
 
     xs and ts have one row more at either end; rises are those to and from the rows. What a NaN takes part in is NaN. Floats are compared
@@ -52,7 +52,7 @@ def survey(xs: NDArray[np.float64], ts: NDArray[np.int64]) -> tuple[int, int, fl
 
 
 @of_views
-def extent(values: NDArray[np.float64]) -> tuple[float, float]:
+def extent(values: Float64s) -> tuple[float, float]:
     """Return the least and the largest value, NaN for both if one is NaN."""
     numbers = values.view(np.int64)
     least, most = NEVER, -NEVER
@@ -63,7 +63,7 @@ def extent(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 @of_views
-def extent_of_present(values: NDArray[np.float64]) -> tuple[float, float]:
+def extent_of_present(values: Float64s) -> tuple[float, float]:
     """Return the least and the largest value that is there, inf and -inf where all are NaN."""
     numbers = values.view(np.int64)
     least, most = HIGHEST, ~HIGHEST
@@ -75,7 +75,7 @@ def extent_of_present(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 @of_views
-def _earlier_panes(values: NDArray[np.float64], covered: bool) -> tuple[float, float, bool]:
+def _earlier_panes(values: Float64s, covered: bool) -> tuple[float, float, bool]:
     """Return the least and the largest value of the earlier panes, and whether they tell: half of them have values."""
     low, high, filled = math.inf, -math.inf, 0
     for p in range(PANES):
@@ -85,7 +85,7 @@ def _earlier_panes(values: NDArray[np.float64], covered: bool) -> tuple[float, f
 
 
 @of_views
-def _until(now: NDArray[np.int64], first: int, end: int, n: int) -> int:
+def _until(now: Int64s, first: int, end: int, n: int) -> int:
     """Return the first row from `first` on whose time is not before the end, or n."""
     k = first
     while k + 64 <= n:
@@ -103,15 +103,15 @@ def _until(now: NDArray[np.int64], first: int, end: int, n: int) -> int:
 
 @of_views
 def attenuated(
-    x: NDArray[np.float64],
-    now: NDArray[np.int64],
+    x: Float64s,
+    now: Int64s,
     all_of_it: tuple[float, float],
     ordered: bool,
     threshold: float,
     width: int,
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    bits: NDArray[np.uint32],
+    values: Float64s,
+    counts: Int64s,
+    bits: Uint32s,
 ) -> bool:
     """Compare the range over the panes of a window with a threshold; values[5:] holds the least and largest of earlier panes.
 

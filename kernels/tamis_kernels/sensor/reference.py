@@ -8,8 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int64s, Uint8s, Uint32s
 
 PANES = 8
 
@@ -21,17 +20,17 @@ OF_TIME = {GAP, DUPLICATE, REVERSED, JITTER, DRIFT}
 
 
 def scan(
-    time: NDArray[np.int64],
-    value: NDArray[np.float64],
-    valid: NDArray[np.uint8],
-    sentinels: NDArray[np.float64],
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
+    time: Int64s,
+    value: Float64s,
+    valid: Uint8s,
+    sentinels: Float64s,
+    reals: Float64s,
+    wholes: Int64s,
+    values: Float64s,
+    counts: Int64s,
     final: bool,
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
+    bits: Uint32s,
+    flags: Uint8s,
 ) -> int:
     """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
     times = [int(one) for one in time]
@@ -63,17 +62,17 @@ def scan(
 
 
 def scan_groups(
-    time: NDArray[np.int64],
-    value: NDArray[np.float64],
-    valid: NDArray[np.uint8],
-    sentinels: NDArray[np.float64],
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    bits: NDArray[np.uint32],
-    flags: NDArray[np.uint8],
+    time: Int64s,
+    value: Float64s,
+    valid: Uint8s,
+    sentinels: Float64s,
+    reals: Float64s,
+    wholes: Int64s,
+    values: Float64s,
+    counts: Int64s,
+    offsets: Int64s,
+    bits: Uint32s,
+    flags: Uint8s,
 ) -> int:
     """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
     for group, (a, b) in enumerate(pairwise(offsets.tolist())):
@@ -84,13 +83,7 @@ def scan_groups(
 
 
 def _row(
-    three: list[tuple[int, float]],
-    code: bool,
-    first: bool,
-    reals: NDArray[np.float64],
-    wholes: NDArray[np.int64],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
+    three: list[tuple[int, float]], code: bool, first: bool, reals: Float64s, wholes: Int64s, values: Float64s, counts: Int64s
 ) -> tuple[int, int]:
     """Return bits and flag of the row in the middle of three."""
     (earlier, left), (now, here), (_, right) = three
@@ -160,7 +153,7 @@ def _least(one: float) -> float:
     return math.inf if math.isnan(one) else one
 
 
-def _follow(now: int, here: float, tolerance: float, values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[bool, int]:
+def _follow(now: int, here: float, tolerance: float, values: Float64s, counts: Int64s) -> tuple[bool, int]:
     """Return whether the run of like values goes on, and how long it has lasted; a missing value neither ends nor begins one."""
     if math.isnan(here):
         return bool(counts[4]), 0
@@ -170,7 +163,7 @@ def _follow(now: int, here: float, tolerance: float, values: NDArray[np.float64]
     return False, 0
 
 
-def _span(now: int, here: float, window: int, values: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+def _span(now: int, here: float, window: int, values: Float64s, counts: Int64s) -> float:
     """Return the range of the values in the pane of this row and the eight before, infinite where they do not tell."""
     width = max(window // PANES, 1)
     least, most = values[5 : 5 + PANES], values[5 + PANES : 5 + 2 * PANES]
@@ -189,7 +182,7 @@ def _span(now: int, here: float, window: int, values: NDArray[np.float64], count
     return float(max(values[4], *most)) - float(min(values[3], *least)) if covered else math.inf
 
 
-def hampel(value: NDArray[np.float64], window: int, sigmas: float, floor: float, flags: NDArray[np.uint8]) -> None:
+def hampel(value: Float64s, window: int, sigmas: float, floor: float, flags: Uint8s) -> None:
     """Fill flags with 1 near the median of the window, 3 away from it, 2 where more than half of the window is missing."""
     half = window // 2
     readings = value.tolist()

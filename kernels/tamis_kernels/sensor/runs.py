@@ -10,11 +10,11 @@ from tamis_kernels.compiled import of_views
 from tamis_kernels.sensor.layout import FULL, LONG_STUCK, NONE, RUN, SLACK, STUCK
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int64s, Uint8s, Uint32s, Uint64s
 
 
 @of_views
-def _next(stops: NDArray[np.uint8], words: NDArray[np.uint64], first: int, n: int) -> int:
+def _next(stops: Uint8s, words: Uint64s, first: int, n: int) -> int:
     """Return the first place that is marked, from `first` on, or n; `words` are the same bytes."""
     k = first
     while k < n:
@@ -29,14 +29,7 @@ def _next(stops: NDArray[np.uint8], words: NDArray[np.uint64], first: int, n: in
 
 @of_views
 def flat(
-    xs: NDArray[np.float64],
-    ts: NDArray[np.int64],
-    longest: int,
-    limits: tuple[float, int, int],
-    marks: NDArray[np.uint8],
-    values: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    bits: NDArray[np.uint32],
+    xs: Float64s, ts: Int64s, longest: int, limits: tuple[float, int, int], marks: Uint8s, values: Float64s, counts: Int64s, bits: Uint32s
 ) -> bool:
     """Follow runs of values within a tolerance of their first, by elapsed time; say whether one has lasted too long.
 
@@ -88,7 +81,7 @@ def flat(
 
 
 @of_views
-def _most_in_a_row(words: NDArray[np.uint64]) -> int:
+def _most_in_a_row(words: Uint64s) -> int:
     """Return a bound of how many places in a row are marked: full words, and seven places at either end."""
     most = full = 0
     for word in words:
@@ -98,7 +91,7 @@ def _most_in_a_row(words: NDArray[np.uint64]) -> int:
 
 
 @of_views
-def _first_that_is_not(marks: NDArray[np.uint8], first: int, stop: int) -> int:
+def _first_that_is_not(marks: Uint8s, first: int, stop: int) -> int:
     k = first
     while k < stop and marks[k]:
         k += 1
@@ -107,13 +100,7 @@ def _first_that_is_not(marks: NDArray[np.uint8], first: int, stop: int) -> int:
 
 @of_views
 def _lasts(
-    near: NDArray[np.uint8],
-    near_words: NDArray[np.uint64],
-    now: NDArray[np.int64],
-    rows: tuple[int, int],
-    start: int,
-    limits: tuple[int, int],
-    bits: NDArray[np.uint32],
+    near: Uint8s, near_words: Uint64s, now: Int64s, rows: tuple[int, int], start: int, limits: tuple[int, int], bits: Uint32s
 ) -> bool:
     """Mark the rows, of those from one to another, whose run has lasted too long, and say whether there is one."""
     suspect, fail = limits

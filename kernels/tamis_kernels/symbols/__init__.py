@@ -7,7 +7,7 @@ each average is replaced by the number of its interval among intervals that are 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +15,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Floats, Int64s, Uint8s
 
-    from tamis_kernels.backend import Backend, BackendName
 
 __all__ = ["BREAKPOINTS", "EMPTY", "words"]
 
@@ -40,14 +39,8 @@ BREAKPOINTS = {2 * len(half) + 2: np.array([*(-point for point in reversed(half)
 
 
 def words(
-    windows: NDArray[np.floating[Any]],
-    *,
-    segments: int,
-    alphabet: int = 8,
-    offsets: NDArray[np.int64] | None = None,
-    margin: float = 0.0,
-    backend: BackendName | Backend = "auto",
-) -> NDArray[np.uint8]:
+    windows: Floats, *, segments: int, alphabet: int = 8, offsets: Int64s | None = None, margin: float = 0.0, backend: AnyBackend = "auto"
+) -> Uint8s:
     """Return one word of symbols per window.
 
     NaN and infinities are ignored in mean and standard deviation (divisor n). A window whose standard deviation is at most
@@ -109,7 +102,7 @@ def words(
     return out
 
 
-def _check_offsets(offsets: NDArray[np.int64], size: int) -> None:
+def _check_offsets(offsets: Int64s, size: int) -> None:
     if offsets.ndim != 1 or offsets.size == 0 or offsets.dtype.kind not in "iu":
         message = f"offsets must be integers of shape (n_windows + 1,), got {offsets.dtype} of shape {offsets.shape}"
         raise ArgumentError(message)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from numba import njit
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int64s, Uint8s
 
 EMPTY = 255
 FLAT = 2.0**-40
@@ -23,7 +22,7 @@ NO_PART: Part = (0, 0.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def survey(samples: NDArray[np.float64], seen: Seen) -> Seen:
+def survey(samples: Float64s, seen: Seen) -> Seen:
     """Count and add up some more samples of a window, relative to its first finite one."""
     base, largest, count, total = seen
     for i in range(samples.size):
@@ -37,7 +36,7 @@ def survey(samples: NDArray[np.float64], seen: Seen) -> Seen:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def add_squares(samples: NDArray[np.float64], seen: Seen, squares: float) -> float:
+def add_squares(samples: Float64s, seen: Seen, squares: float) -> float:
     """Add the squares of the deviations of some more samples of a surveyed window."""
     base, _, count, total = seen
     mean = total / max(count, 1)
@@ -50,7 +49,7 @@ def add_squares(samples: NDArray[np.float64], seen: Seen, squares: float) -> flo
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def add_part(samples: NDArray[np.float64], seen: Seen, part: Part) -> Part:
+def add_part(samples: Float64s, seen: Seen, part: Part) -> Part:
     """Count and add up some more samples of a segment."""
     count, total = part
     for i in range(samples.size):
@@ -77,7 +76,7 @@ def scale_of(seen: Seen, squares: float) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def symbol_of(part: Part, scale: tuple[float, float], margin: float, breakpoints: NDArray[np.float64]) -> int:
+def symbol_of(part: Part, scale: tuple[float, float], margin: float, breakpoints: Float64s) -> int:
     """Return the symbol of a segment."""
     count, total = part
     if count == 0:
@@ -91,9 +90,7 @@ def symbol_of(part: Part, scale: tuple[float, float], margin: float, breakpoints
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def words(
-    values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: NDArray[np.float64], margin: float, out: NDArray[np.uint8]
-) -> None:
+def words(values: Float64s, offsets: Int64s, breakpoints: Float64s, margin: float, out: Uint8s) -> None:
     """Fill out, shape (n_windows, n_segments), with the symbols of the windows values[offsets[i]:offsets[i + 1]]."""
     for window in range(out.shape[0]):
         samples = values[offsets[window] : offsets[window + 1]]

@@ -15,7 +15,7 @@ from tamis_kernels.device import launch_blocks, streamed, to_device, xp
 from tamis_kernels.symbols.cpu import EMPTY, NO_PART, UNSEEN, add_part, add_squares, edges, scale_of, survey, symbol_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int64s, Uint8s
 
 THREADS = 32  # of a block: a warp, which waits for none but itself
 HELD = 32  # samples of a window at a time: with more, few blocks have room
@@ -24,9 +24,7 @@ TILE = THREADS * PITCH
 i32 = np.int32
 
 
-def words(
-    values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: NDArray[np.float64], margin: float, out: NDArray[np.uint8]
-) -> None:
+def words(values: Float64s, offsets: Int64s, breakpoints: Float64s, margin: float, out: Uint8s) -> None:
     """Fill out, shape (n_windows, n_segments), with the symbols of the windows values[offsets[i]:offsets[i + 1]]."""
     known = to_device(breakpoints)
 
@@ -45,9 +43,7 @@ def words(
 
 
 @cuda.jit
-def write_words(
-    values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: NDArray[np.float64], margin: float, out: NDArray[np.uint8]
-) -> None:
+def write_words(values: Float64s, offsets: Int64s, breakpoints: Float64s, margin: float, out: Uint8s) -> None:
     """Write a word a thread."""
     tile = cuda.shared.array(TILE, float64)
     thread, window, segments = cuda.threadIdx.x, cuda.grid(1), out.shape[1]

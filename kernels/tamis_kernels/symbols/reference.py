@@ -10,23 +10,20 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Int64s, Uint8s
 
 EMPTY = 255
 FLAT = 2.0**-40
 
 
-def words(
-    values: NDArray[np.float64], offsets: NDArray[np.int64], breakpoints: NDArray[np.float64], margin: float, out: NDArray[np.uint8]
-) -> None:
+def words(values: Float64s, offsets: Int64s, breakpoints: Float64s, margin: float, out: Uint8s) -> None:
     """Fill out, shape (n_windows, n_segments), with the symbols of the windows values[offsets[i]:offsets[i + 1]]."""
     for window in range(len(out)):
         samples = values[offsets[window] : offsets[window + 1]].tolist()
         _word(samples, breakpoints.tolist(), margin, out[window])
 
 
-def _word(samples: list[float], breakpoints: list[float], margin: float, word: NDArray[np.uint8]) -> None:
+def _word(samples: list[float], breakpoints: list[float], margin: float, word: Uint8s) -> None:
     finite = [sample for sample in samples if math.isfinite(sample)]
     word[:] = EMPTY
     if not finite:

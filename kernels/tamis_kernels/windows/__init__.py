@@ -6,7 +6,7 @@ A window that stands still at its least or greatest value while it moves elsewhe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +15,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import AnyBackend, Float64s, Floats, Int64s
 
-    from tamis_kernels.backend import Backend, BackendName
 
 __all__ = ["Figures", "describe"]
 
@@ -40,21 +39,19 @@ class Figures:
         samples. NaN where there are none.
     """
 
-    finite: NDArray[np.int64]
-    nan: NDArray[np.int64]
-    infinite: NDArray[np.int64]
-    at_least: NDArray[np.int64]
-    at_greatest: NDArray[np.int64]
-    elsewhere: NDArray[np.int64]
-    minimum: NDArray[np.float64]
-    maximum: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    deviation: NDArray[np.float64]
+    finite: Int64s
+    nan: Int64s
+    infinite: Int64s
+    at_least: Int64s
+    at_greatest: Int64s
+    elsewhere: Int64s
+    minimum: Float64s
+    maximum: Float64s
+    mean: Float64s
+    deviation: Float64s
 
 
-def describe(
-    values: NDArray[np.floating[Any]], offsets: NDArray[np.int64], *, run: int = 3, backend: BackendName | Backend = "auto"
-) -> Figures:
+def describe(values: Floats, offsets: Int64s, *, run: int = 3, backend: AnyBackend = "auto") -> Figures:
     """Return the figures of each window.
 
     Parameters

@@ -6,13 +6,13 @@ CUDA shares the passes. What one has found is a tuple, with which it goes on whe
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats, Int64s
 
 Seen = tuple[int, int, float, float, float]  # finite, NaN; sum, least, greatest
 Followed = tuple[
@@ -23,9 +23,7 @@ UNFOLLOWED: Followed = (0.0, 0, math.nan, 0, 0, 0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def describe(
-    values: NDArray[np.floating[Any]], offsets: NDArray[np.int64], run: int, counts: NDArray[np.int64], figures: NDArray[np.float64]
-) -> None:
+def describe(values: Floats, offsets: Int64s, run: int, counts: Int64s, figures: Float64s) -> None:
     """Fill counts (finite, NaN, infinite; in runs at the least, the greatest, elsewhere) and figures (least, greatest, mean, deviation)."""
     for window in range(offsets.shape[0] - 1):
         samples = values[offsets[window] : offsets[window + 1]]
@@ -34,7 +32,7 @@ def describe(
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
-def survey(samples: NDArray[np.floating[Any]], seen: Seen) -> Seen:
+def survey(samples: Floats, seen: Seen) -> Seen:
     """Count and add up some more samples of a window."""
     finite, nan, total, least, greatest = seen
     for i in range(samples.size):
@@ -49,7 +47,7 @@ def survey(samples: NDArray[np.floating[Any]], seen: Seen) -> Seen:
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
-def follow(samples: NDArray[np.floating[Any]], run: int, seen: Seen, followed: Followed) -> Followed:
+def follow(samples: Floats, run: int, seen: Seen, followed: Followed) -> Followed:
     """Add up the squares of some more samples of a surveyed window, and follow its runs."""
     finite, _, total, least, greatest = seen
     mean = total / max(finite, 1)
@@ -70,7 +68,7 @@ def follow(samples: NDArray[np.floating[Any]], run: int, seen: Seen, followed: F
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
-def tell(window: int, size: int, run: int, seen: Seen, followed: Followed, counts: NDArray[np.int64], figures: NDArray[np.float64]) -> None:
+def tell(window: int, size: int, run: int, seen: Seen, followed: Followed, counts: Int64s, figures: Float64s) -> None:
     """Fill the column of a window."""
     finite, nan, total, least, greatest = seen
     squares, length, before, at_least, at_greatest, elsewhere = followed

@@ -15,7 +15,7 @@ from tamis_kernels.device import launch_blocks, streamed, to_device, xp
 from tamis_kernels.windows.cpu import UNFOLLOWED, UNSEEN, follow, survey, tell
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats, Int64s
 
 i32 = np.int32
 
@@ -26,9 +26,7 @@ PITCH = HELD + 1
 TILE = THREADS * PITCH
 
 
-def describe(
-    values: NDArray[np.floating[Any]], offsets: NDArray[np.int64], run: int, counts: NDArray[np.int64], figures: NDArray[np.float64]
-) -> None:
+def describe(values: Floats, offsets: Int64s, run: int, counts: Int64s, figures: Float64s) -> None:
     """Fill counts (finite, NaN, infinite; in runs at the least, the greatest, elsewhere) and figures (least, greatest, mean, deviation)."""
 
     def work(first: int, last: int, samples: Any) -> tuple[Any, Any]:
@@ -46,7 +44,7 @@ def describe(
 
 
 @cuda.jit
-def describe_windows(values: Any, offsets: NDArray[np.int64], run: int, counts: NDArray[np.int64], figures: NDArray[np.float64]) -> None:
+def describe_windows(values: Any, offsets: Int64s, run: int, counts: Int64s, figures: Float64s) -> None:
     """Describe a window a thread."""
     tile = cuda.shared.array(TILE, values.dtype)
     thread, window = cuda.threadIdx.x, cuda.grid(1)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from tamis_kernels.types import Float64s, Floats, Int64s
 
 
-def describe(
-    values: NDArray[np.floating[Any]], offsets: NDArray[np.int64], run: int, counts: NDArray[np.int64], figures: NDArray[np.float64]
-) -> None:
+def describe(values: Floats, offsets: Int64s, run: int, counts: Int64s, figures: Float64s) -> None:
     """Fill counts (finite, NaN, infinite; in runs at the least, the greatest, elsewhere) and figures (least, greatest, mean, deviation)."""
     for window in range(offsets.size - 1):
         samples = values[offsets[window] : offsets[window + 1]].tolist()
