@@ -107,7 +107,7 @@ def tasks(plan: Plan, kept: Mapping[str, int]) -> list[Task]:
 def read_written(plan: Plan, group: str) -> list[dict[str, Any]]:
     """Return the summary of every part of a group in wide form: `outputs`, `records` and `repeated`."""
     place = list(plan.groups).index(group)
-    return [json.loads(path.read_text()) for path in sorted(plan.state("applied").glob(f"wide-{place:04d}-*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(plan.state("applied").glob(f"wide-{place:04d}-*.json"))]
 
 
 def write_range(
