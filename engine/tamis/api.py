@@ -15,6 +15,7 @@ from tamis.pipeline.run import Request, run
 from tamis.progress import Silent
 from tamis.recipe import Recipe
 from tamis.sizes import byte_count
+from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,12 +126,12 @@ def clean(
     backend
         `auto`, `cpu` or `cuda`. The result is the same on all.
     jobs
-        Worker processes; None for one a core. The result is the same for any number.
+        Worker processes; None or 0 for one a core. The result is the same for any number.
     cluster
         Address of a Ray cluster to run on, or `auto` for the one that this machine belongs to; None for this machine alone. The result is
         the same. Source and output must lie on a file system that all nodes see under the same path.
     batch_size
-        Records that a worker holds at once; None lets each stage choose. The result is the same for any size.
+        Records that a worker holds at once; None or 0 lets each stage choose. The result is the same for any size.
     against
         Output folders of finished runs: what they kept stays, and records equal or nearly equal to it go. Only their evidence is read.
     memory
@@ -146,6 +147,8 @@ def clean(
     ------
     TamisError
         See `tamis.errors`. A bad record raises nothing: it is in `Result.rejected`.
+    ArgumentError
+        The source or the recipe is of a wrong type, or a number below 0.
     """
     return _run(
         source,
@@ -217,15 +220,22 @@ def _run(
     overwrite: bool,
     dry_run: bool,
 ) -> Result:
+    for name, number in (("jobs", jobs), ("batch_size", batch_size)):
+        if number is not None and number < 0:
+            message = f"{name} must be at least 0, got {number}"
+            raise ArgumentError(message)
+    if not all(isinstance(one, (str, Path)) for one in ([source] if isinstance(source, (str, Path)) else source)):
+        message = f"source is a {type(source).__name__}; give a path, a glob pattern or several of these"
+        raise ArgumentError(message)
     request = Request(
         source=source,
         out=Path(out),
         recipe=_recipe(recipe, settings),
         settings=settings or {},
         backend=backend,
-        jobs=jobs,
+        jobs=jobs or None,
         cluster=cluster,
-        batch_size=batch_size,
+        batch_size=batch_size or None,
         memory=None if memory is None else byte_count(memory),
         gpu_memory=None if gpu_memory is None else byte_count(gpu_memory, "gpu_memory"),
         against=tuple(str(one) for one in ([against] if isinstance(against, (str, Path)) else against)),
@@ -241,6 +251,9 @@ def _recipe(recipe: Recipe | str | Path | None, settings: Mapping[str, Any] | No
     if recipe is None or recipe == "auto":
         Recipe.load(None, settings=settings)  # a wrong key is told before anything is read
         return None
+    if not isinstance(recipe, (Recipe, str, Path)):
+        message = f"recipe is a {type(recipe).__name__}; give a file, the name of a built-in recipe, or Recipe.from_tree(DICTIONARY)"
+        raise ArgumentError(message)
     if isinstance(recipe, Recipe):
         return Recipe.from_tree(recipe.canonical(), settings=settings) if settings else recipe
     return Recipe.load(recipe, settings=settings)

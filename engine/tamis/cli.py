@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import traceback
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 import tamis
-from tamis.errors import ColumnError, RecipeError, RunInterrupted, TamisError
+from tamis.errors import ColumnError, OutputError, RecipeError, RunInterrupted, TamisError
 
 if TYPE_CHECKING:
     from tamis.recipe import Recipe
@@ -318,18 +319,29 @@ def _summarise(manifest: dict[str, Any], out: Path) -> None:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"standard output cannot be written: {error.strerror or error}"
+        raise OutputError(message) from error
 
 
 def main() -> None:
     """Run the command and turn every error into a line and an exit status."""
     from tamis_kernels import KernelError
 
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - closed by the shell (>&-); nothing else shall get its number
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
+        if status:  # 130 after Ctrl-C, which Typer returns here
+            sys.exit(status)
     except typer.TyperException as error:
-        sys.stderr.write(f"tamis: {error.format_message()}\n")
+        said = error.format_message()  # nothing where the help was printed
+        sys.stderr.write(f"tamis: {said}\n" if said else "")
         sys.exit(2)
     except RunInterrupted as error:
         sys.stderr.write(f"{error}\n")

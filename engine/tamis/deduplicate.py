@@ -64,7 +64,8 @@ def near_duplicates(
     Parameters
     ----------
     frame
-        A frame; a LazyFrame is streamed, twice when pairs are verified exactly, and must give the same rows each time.
+        A frame of polars, pandas or pyarrow; a LazyFrame is streamed, twice when pairs are verified exactly, and must give the same rows
+        each time.
     column
         Its column: String or Binary, compared by n-grams, or lists of integers or strings, ready tokens, which are compared as sets.
     threshold
@@ -114,8 +115,13 @@ def near_duplicates(
     ColumnError
         There is no such column, or it holds neither texts nor lists of tokens.
     ArgumentError
-        A number, unit or way to verify is out of its range, or no bands reach the goal.
+        The frame is none; a number, unit or way to verify is out of its range; or no bands reach the goal.
     """
+    if not isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
+        if not hasattr(frame, "__arrow_c_stream__"):
+            message = f"frame is a {type(frame).__name__}; give a polars, pandas or pyarrow table"
+            raise ArgumentError(message)
+        frame = pl.DataFrame(frame)
     if verify not in VERIFICATIONS:
         message = f"verify must be one of {', '.join(VERIFICATIONS)}, got {verify!r}"
         raise ArgumentError(message)

@@ -254,8 +254,14 @@ def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
         known = list(section.model_fields) if section else []
         place = f"in [{'.'.join(path[:-1])}]" if path[:-1] else "at the top"
         return f"{where}: unknown key {key!r} {place}.{nearest(path[-1], known)} Known keys: {', '.join(known)}."
-    message = problem["msg"].removeprefix("Value error, ")
+    message = _PLAIN.get(problem["type"], problem["msg"]).removeprefix("Value error, ")
     return f"{where}: {key} = {_toml(problem['input'])} is wrong: {message[:1].lower()}{message[1:]}."
+
+
+_PLAIN = {  # what pydantic says in words of Python
+    "tuple_type": 'input should be a list, such as ["a", "b"]',
+    "model_type": "input should be a section of keys; a check is switched off by its key enabled = false",
+}
 
 
 def _section(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:

@@ -142,7 +142,7 @@ def processor() -> str:
 def cpuinfo(key: str) -> str:
     """Return what Linux tells of the first core under a key; nothing elsewhere."""
     file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from running import call, started
+from running import TAMIS, call, started
 
 import tamis
 
@@ -20,6 +22,30 @@ SIZES = ("--images", 40, "--rows", 1_200, "--documents", 200)
 def test_the_version_is_told() -> None:
     done = started("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"tamis {tamis.__version__}\n", "")
+
+
+def test_help_in_place_of_a_command_is_no_error_line() -> None:
+    done = call()
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "Usage" in done.stdout
+
+
+def test_ctrl_c_in_any_command_has_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def press() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tamis.doctor.examine", press)
+    assert call("doctor").returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "said"), [(">&- 2>&-", 0, ""), (">/dev/full", 1, "tamis: standard output cannot be written: ")]
+)
+def test_an_output_that_is_closed_or_full_is_no_traceback(where: str, status: int, said: str) -> None:
+    done = subprocess.run(f"{shlex.join(TAMIS)} doctor {where}", shell=True, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == status
+    assert done.stderr.startswith(said)
+    assert "Traceback" not in done.stderr
 
 
 def test_a_sample_is_written_with_its_truth_and_the_command_that_cleans_it(tmp_path: Path) -> None:

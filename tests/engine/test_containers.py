@@ -365,3 +365,26 @@ def test_chunks_and_index_of_an_avi_agree() -> None:
     assert verdict(put(data, first + 4, struct.pack("<I", 1 << 20)))[1] in {"bad_chunk", "truncated"}
     assert verdict(data.replace(b"movi", b"mov_")) == ("damaged", "no_film")
     assert verdict(data + b"more")[1] == "trailing_bytes"
+
+
+HEIC = box(b"ftyp", b"heic", bytes(4))
+PLACES = box(b"iloc", bytes(8))
+
+
+@pytest.mark.parametrize(
+    ("data", "grade", "reason"),
+    [
+        (HEIC, "damaged", "no_picture_data"),
+        (HEIC + bytes(1000), "damaged", "no_picture_data"),
+        (HEIC + box(b"meta", bytes(4)), "damaged", "no_picture_data"),
+        (HEIC + box(b"mdat", bytes(100)), "damaged", "no_picture_data"),
+        (HEIC + box(b"meta", bytes(4), PLACES), "ok", "not_decoded"),
+        (box(b"ftyp", b"isom", bytes(4)) + box(b"moov"), "damaged", "no_film"),
+        (box(b"ftyp", b"M4A ", bytes(4)) + box(b"moov", box(b"mvhd", bytes(100))), "damaged", "no_film"),
+        (b"\x1aE\xdf\xa3\x80", "damaged", "no_film"),
+        (b"\x1aE\xdf\xa3\x80" + bytes(1000), "damaged", "truncated"),
+    ],
+)
+def test_a_head_without_picture_or_film_is_damaged(data: bytes, grade: str, reason: str) -> None:
+    found = inspect(data, name="file")
+    assert (found.grade, found.reason) == (grade, reason)

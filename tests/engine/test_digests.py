@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 import xxhash
 from hypothesis import given
@@ -32,6 +33,8 @@ DIFFERENT: dict[str, pl.Series] = {
     "lists of texts": pl.Series([[], [""], ["", ""], ["a\x1eb"], ["a", "b"], ["ab"], None], dtype=pl.List(pl.String)),
     "lists of lists": pl.Series([[], [[]], [[1]], [[1], []], [[], [1]], [None], None], dtype=pl.List(pl.List(pl.Int64))),
     "arrays": pl.Series([[0, 0], [0, 1], [1, 0], [None, 0], None], dtype=pl.Array(pl.Int32, 2)),
+    "maps": pl.Series(pa.array([{}, {"a": 1}, {"a": None}, {"b": 1}, {"a": 1, "b": 1}, None], pa.map_(pa.string(), pa.int64()))),
+    "extensions": pl.Series(pa.ExtensionArray.from_storage(pa.json_(), pa.array(["{}", "[]", "", None]))),
     "structs": pl.Series([{"a": 1, "b": "x"}, {"a": None, "b": "x"}, {"a": 1, "b": None}, {"a": None, "b": None}]),
 }
 CELL = st.one_of(st.none(), st.integers(-3, 3))

@@ -64,6 +64,9 @@ FORTY = [str(number) for number in range(40)]
         (["[1, 2.5]", "[]", "[null, -1e3]"], pl.List(pl.Float64), [[1.0, 2.5], [], [None, -1000.0]]),
         (["00123", "04567", "12345"], pl.String, ["00123", "04567", "12345"]),
         (["1234567890123456789012", "1"], pl.String, ["1234567890123456789012", "1"]),
+        (["12345678901234567", "12345678901234568"], pl.Int64, [12345678901234567, 12345678901234568]),
+        (["12345678901234567", "12345678901234568", "1.5"], pl.String, ["12345678901234567", "12345678901234568", "1.5"]),
+        (["100000000000000000", "1.5"], pl.Float64, [1e17, 1.5]),
         (["None", "NA", "-"], pl.String, ["None", "NA", "-"]),
     ],
 )
@@ -124,6 +127,20 @@ def test_times_with_and_without_zones_and_epochs_become_utc() -> None:
     group, result = read(cells, FormatOptions(timezone="Europe/Paris"), name="timestamp")
     assert group.columns[0].dtype == pl.Datetime("us", "UTC")
     assert result.frame["timestamp"].to_list() == [datetime(2014, 1, 1, tzinfo=UTC)] * len(cells)
+
+
+@pytest.mark.parametrize(
+    ("good", "beyond", "zone"),
+    [
+        ("2014-01-01T05:00:00", ["0000-01-01T00:00:00", "-001-01-01 00:00:00", "0000-12-31"], "UTC"),
+        ("2014-01-01T05:00:00Z", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"], "UTC"),
+        ("2014-01-01T05:00:00Z", ["0001-01-01T00:00:00"], "Asia/Tokyo"),
+    ],
+)
+def test_times_outside_of_the_years_1_to_9999_cannot_be_parsed(good: str, beyond: list[str], zone: str) -> None:
+    _, result = read([*beyond, *[good] * 80], FormatOptions(timezone=zone))
+    assert result.frame["value"].null_count() == len(beyond)
+    assert result.unparsed["value"].to_list() == beyond
 
 
 def test_figures_are_epochs_only_in_columns_named_for_time() -> None:

@@ -6,24 +6,27 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from running import balanced, call, started
+from running import TAMIS, balanced, call, started
 
 import tamis
 from images import encoded
 from tamis.errors import ColumnError, OutputError, SourceError
 from tamis.pipeline.folder import prepared
 from tamis.progress import Silent
-from tamis_kernels import backend, crossovers
+from tamis_kernels import ArgumentError, backend, crossovers
 from tamis_kernels.crossovers import Measurement, Timing
 
 OUTSIDE = Path(__file__)
@@ -109,6 +112,10 @@ def write_cut_gzip(path: Path) -> None:
     path.write_bytes(gzip.compress(b"a,b\n" + b"".join(b"%d,2\n" % row for row in range(5000)))[:-20])
 
 
+def write_no_column(path: Path) -> None:
+    pq.write_table(pa.table({}), path)
+
+
 @pytest.mark.parametrize(
     ("name", "write", "reason"),
     [
@@ -121,6 +128,14 @@ def write_cut_gzip(path: Path) -> None:
         ("empty.arrow", Path.touch, "unreadable_table"),
         ("empty.jpg", Path.touch, "empty"),
         ("empty.tsv", Path.touch, "empty_table"),
+        ("no column.parquet", write_no_column, "empty_table"),
+        ("zeros.csv", lambda path: path.write_bytes(bytes(5000)), "not_a_table"),
+        ("page.csv", lambda path: path.write_text("<!DOCTYPE html>\n<html>a, b</html>\n"), "not_a_table"),
+        ("page.jsonl", lambda path: path.write_text("<html></html>\n"), "not_a_table"),
+        ("picture.tsv", lambda path: path.write_bytes(photo(9)), "not_a_table"),
+        ("packed.csv", lambda path: path.write_bytes(gzip.compress(b"a,b\n1,2\n")), "not_a_table"),
+        ("other.csv", lambda path: pl.DataFrame({"a": [1]}).write_parquet(path), "not_a_table"),
+        ("page.tar.gz", lambda path: path.write_bytes(b"<html>gone</html>"), "unreadable_archive"),
         ("empty.jsonl", Path.touch, "empty_table"),
         ("outside link", lambda path: path.symlink_to(OUTSIDE), "outside_source"),
         ("broken link", lambda path: path.symlink_to("nowhere"), "broken_link"),
@@ -137,6 +152,44 @@ def test_what_cannot_be_read_has_its_reason(source: Path, tmp_path: Path, name: 
     assert set(told.values()) == {reason}
 
 
+PAIRS = pa.map_(pa.string(), pa.int64())
+ODD_TABLES = {
+    "a column without a name": (pa.table({"": [1, 2], "x": ["a", "b"]}), {"column_1": [1, 2], "x": ["a", "b"]}),
+    "maps": (pa.table({"m": pa.array([{"k": 1}, {"k": 2}], PAIRS)}), {"m": [{"k": 1}, {"k": 2}]}),
+    "lists of maps": (pa.table({"m": pa.array([[{"k": 1}], [{}]], pa.list_(PAIRS))}), {"m": [[{"k": 1}], [{}]]}),
+    "an extension": (
+        pa.table({"j": pa.ExtensionArray.from_storage(pa.json_(), pa.array(["{}", "[]"]))}),
+        {"j": ["{}", "[]"]},
+    ),
+    "a name of ours": (pa.table({"__tamis_reason__": ["a", "b"]}), {"__tamis_reason__": ["a", "b"]}),
+}
+
+
+@pytest.mark.parametrize(("table", "kept"), ODD_TABLES.values(), ids=ODD_TABLES)
+def test_tables_of_odd_columns_are_kept_as_they_are(tmp_path: Path, table: pa.Table, kept: dict[str, list[Any]]) -> None:
+    pq.write_table(table, tmp_path / "odd.parquet")
+    result = tamis.clean(tmp_path / "odd.parquet", tmp_path / "out", jobs=1)
+    assert result.kept.collect().to_dict(as_series=False) == kept
+
+
+def test_rows_around_a_damaged_row_group_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    values = [f"text {number}" for number in range(4000)]
+    pq.write_table(pa.table({"a": values}), path, row_group_size=1000, use_dictionary=False, compression="zstd")
+    content = bytearray(path.read_bytes())
+    for group in (1, 3):
+        start = pq.ParquetFile(path).metadata.row_group(group).column(0).data_page_offset
+        content[start : start + 200] = bytes(200)
+    path.write_bytes(content)
+    result = tamis.clean(path, tmp_path / "out", settings={"near_duplicates.enabled": False}, jobs=1)
+    assert result.kept.collect()["a"].to_list() == values[:1000] + values[2000:3000]
+    rejected = result.rejected.collect()
+    assert rejected["row"].to_list() == [*range(1000, 2000), *range(3000, 4000)]
+    assert set(rejected["reason"]) == {"unreadable_rows"}
+    assert "rows 1000 to 2000" in rejected["detail"][0]
+    assert "rows 3000 to 4000" in rejected["detail"][0]
+
+
 def test_outputs_inside_the_source_are_not_read(source: Path) -> None:
     first = tamis.clean(source, source / "out", jobs=1).manifest["counts"]
     second = tamis.clean(source, source / "again", jobs=1)
@@ -149,10 +202,37 @@ def test_a_folder_in_use_is_refused(source: Path, tmp_path: Path) -> None:
         tamis.clean(source, tmp_path / "out")
 
 
+def test_a_wrong_earlier_run_leaves_nothing_that_is_in_the_way(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no finished run"):
+        tamis.clean(source, tmp_path / "out", against=tmp_path / "typo", jobs=1)
+    assert balanced(tamis.clean(source, tmp_path / "out", jobs=1).manifest)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"jobs": -1}, "jobs must be at least 0, got -1"),
+        ({"batch_size": -5}, "batch_size must be at least 0, got -5"),
+        ({"recipe": {"seed": 2}}, "recipe is a dict; give a file"),
+        ({"source": pl.DataFrame({"a": [1]})}, "source is a DataFrame; give a path"),
+    ],
+)
+def test_wrong_arguments_are_told(tmp_path: Path, wrong: dict[str, Any], said: str) -> None:
+    arguments: dict[str, Any] = {"source": "x", "out": tmp_path / "out"} | wrong
+    with pytest.raises(ArgumentError, match=said):
+        tamis.clean(**arguments)
+
+
+def test_no_jobs_and_no_batch_size_are_chosen(source: Path, tmp_path: Path) -> None:
+    assert balanced(tamis.clean(source / "native.parquet", tmp_path / "out", jobs=0, batch_size=0).manifest)
+
+
 def test_an_empty_folder_and_a_foreign_output_are_told(source: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "thesis.txt").touch()
+    with pytest.raises(SourceError, match="empty text"):
+        tamis.clean("", tmp_path / "out")
     with pytest.raises(SourceError, match="nothing to clean"):
         tamis.clean(tmp_path / "empty", tmp_path / "out")
     with pytest.raises(OutputError, match="holds no run of tamis"):
@@ -258,3 +338,12 @@ def test_names_that_are_not_utf8_are_kept_byte_for_byte(source: Path, tmp_path: 
     result = tamis.clean(source, tmp_path / "out", jobs=1)
     assert balanced(result.manifest)
     assert (tmp_path / "out" / "clean" / name).read_bytes() == photo(9)
+
+
+def test_names_beyond_the_locale_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "\u00fc.jpg").write_bytes(photo(1))
+    ascii_alone = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([*TAMIS, "clean", "in", "-o", "out", "-q"], cwd=tmp_path, env=ascii_alone, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "out" / "clean" / "\u00fc.jpg").exists()

@@ -19,6 +19,8 @@ from test_archives import table, tar, zipped
 from test_hostile import photo
 
 import tamis
+from tamis.errors import RunInterrupted
+from tamis.progress import Silent
 
 KILLS = 10
 
@@ -67,6 +69,25 @@ def test_a_signal_ends_the_shards_in_hand_and_says_how_to_go_on(
     assert again[0] == "tamis"
     assert call(*again[1:], "-q", "-j", 1).returncode == 0
     assert outputs(out) == outputs(undisturbed[0])
+
+
+class Press(Silent):
+    """Press Ctrl-C once the first table is read."""
+
+    def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:  # noqa: ARG002 - the contract's signature
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_run_stopped_while_its_tables_are_read_goes_on(tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    for number in range(3):
+        (source / f"{number}.csv").write_text(f"a,b{number}\n{number},x\n")
+    with pytest.raises(RunInterrupted, match="stopped on request"):
+        tamis.clean(source, out, settings={"missing.required": ["b2"]}, jobs=1, progress=Press())
+    result = tamis.clean(source, out, settings={"missing.required": ["b2"]}, jobs=1)
+    assert balanced(result.manifest)
+    assert result.manifest["counts"]["kept"] == 3
 
 
 def test_a_run_killed_at_ten_random_moments_ends_as_an_undisturbed_one(

@@ -473,9 +473,8 @@ def test_a_wav_is_measured_by_its_declared_length() -> None:
 
 
 def test_boxes_must_end_where_the_file_ends() -> None:
-    film = (
-        struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + struct.pack(">I4s", 8, b"moov") + struct.pack(">I4s", 108, b"mdat") + bytes(100)
-    )
+    head = struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + struct.pack(">I4s", 8, b"moof")
+    film = head + struct.pack(">I4s", 108, b"mdat") + bytes(100)
     assert (judge(film).grade, judge(film).format) == ("ok", "mp4")
     assert judge(film[:-1]).reason == "truncated"
     endless = film[:24] + struct.pack(">I4s", 0, b"mdat") + bytes(50)

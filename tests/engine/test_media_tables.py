@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_archives import payloads
 from test_hostile import photo
 
+import tamis
 from tamis.sources.containers import index_media_table
 from tamis.sources.listing import Problem, list_source
 from tamis.sources.payload import PayloadReader, Unavailable
@@ -93,3 +95,23 @@ def test_rows_in_memory_are_given_though_the_table_changes(tmp_path: Path) -> No
         assert reader.read(found.files[1]) == photo(1) != first
         with pytest.raises(Unavailable, match="changed during the run"):
             reader.read(found.files[3])
+
+
+@pytest.mark.parametrize(("column", "groups"), [("file", [1]), ("word", [1]), ("word", [0, 1, 2])])
+def test_a_damaged_row_group_costs_its_own_rows(tmp_path: Path, column: str, groups: list[int]) -> None:
+    path = tmp_path / "a.parquet"
+    pictures = pa.table({"file": [photo(row) for row in range(6)], "word": [f"word {row} " * 50 for row in range(6)]})
+    pq.write_table(pictures, path, row_group_size=2, use_dictionary=False, compression="zstd")
+    content = bytearray(path.read_bytes())
+    for group in groups:
+        place = pq.ParquetFile(path).metadata.row_group(group).column(pictures.column_names.index(column)).data_page_offset
+        content[place : place + 40] = bytes(40)
+    path.write_bytes(content)
+    result = tamis.clean(path, tmp_path / "out", settings={"near_duplicates.enabled": False}, jobs=1)
+    lost = [row for group in groups for row in (2 * group, 2 * group + 1)]
+    assert result.rejected.collect()["record"].to_list() == [f"a.parquet#{row}" for row in lost]
+    kept = [row for row in range(6) if row not in lost]
+    clean = tmp_path / "out" / "clean" / "a.parquet"
+    assert clean.exists() is bool(kept)
+    assert not kept or pq.read_table(clean).equals(pictures.take(kept))
+    assert result.manifest["counts"]["kept"] == sum(result.files.collect()["rows"]) == len(kept)

@@ -303,6 +303,13 @@ def test_memory_is_given_in_the_usual_units(text: int | str, size: int) -> None:
     assert byte_count(text) == size
 
 
+def test_tables_of_arrow_are_frames_and_lists_are_told() -> None:
+    frame = pl.DataFrame({"text": ["a b c d e f", "A b c d e f", "other"]})
+    assert near_duplicates(frame.to_arrow()).equals(near_duplicates(frame))
+    with pytest.raises(ArgumentError, match="frame is a list; give a polars, pandas or pyarrow table"):
+        near_duplicates(["a", "b"])  # type: ignore[arg-type]
+
+
 def test_a_missing_column_names_the_nearest_one() -> None:
     with pytest.raises(ColumnError, match=r"no column 'txt'. Did you mean 'text'\? The columns are: id, text"):
         near_duplicates(pl.DataFrame({"id": [1], "text": ["a"]}), "txt")

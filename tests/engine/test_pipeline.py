@@ -15,6 +15,7 @@ from running import SMALL, call, outputs
 
 import tamis
 from tamis.errors import OutputError, SourceError
+from tamis.progress import Silent
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +142,33 @@ def test_errors_are_one_line_and_a_status(tmp_path: Path, words: list[str], stat
 def test_importing_tamis_loads_neither_polars_nor_numba() -> None:
     code = "import sys, tamis; sys.exit(any(name in sys.modules for name in ('polars', 'numba')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Sizes(Silent):
+    """Add up the bytes of each stage."""
+
+    def __init__(self) -> None:
+        self.bytes: list[int] = []
+
+    def stage(self, name: str, total: int, things: str = "records") -> None:  # noqa: ARG002 - the contract's signature
+        self.bytes.append(0)
+
+    def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:  # noqa: ARG002
+        self.bytes[-1] += size
+
+
+def test_bytes_are_counted_of_tables_too(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a\n1\n2\n3\n4\n")
+    told = Sizes()
+    tamis.clean(tmp_path / "t.csv", tmp_path / "out", settings={"shards.rows": 2}, jobs=1, progress=told)
+    read, observed, *_ = told.bytes
+    assert read == observed == 10
+
+
+def test_a_text_whose_number_is_missing_is_kept(tmp_path: Path) -> None:
+    texts = [" ".join(f"word{number}{place}" for place in range(15)) for number in range(3)]
+    frame = pl.DataFrame({"text": [*texts, None], "label": [1, None, 2, None]})
+    frame.write_ndjson(tmp_path / "t.jsonl")
+    result = tamis.clean(tmp_path / "t.jsonl", tmp_path / "out", jobs=1)
+    assert result.kept.collect()["text"].to_list() == texts
+    assert result.rejected.collect()["reason"].to_list() == ["no_values"]

@@ -68,6 +68,8 @@ def test_an_unknown_section_names_the_nearest_known_one() -> None:
         ("formats.timezone", "Mars/Olympus", "Mars/Olympus"),
         ("integrity.reject", ["broken"], "broken"),
         ("exact_duplicates.enabled", "perhaps", "perhaps"),
+        ("exact_duplicates", False, "exact_duplicates = false is wrong: input should be a section of keys; a check is switched off by"),
+        ("missing.required", "a", 'missing.required = "a" is wrong: input should be a list, such as ["a", "b"]'),
     ],
 )
 def test_a_wrong_value_is_told_with_its_key_and_origin(key: str, value: object, words: str) -> None:
@@ -75,6 +77,15 @@ def test_a_wrong_value_is_told_with_its_key_and_origin(key: str, value: object, 
         Recipe.load(settings={key: value})
     assert words in str(caught.value)
     assert str(caught.value).startswith("--set")
+
+
+def test_an_issue_that_is_rejected_must_be_looked_for() -> None:
+    with pytest.raises(RecipeError, match="reject names blurry, which issues does not"):
+        Recipe.load(settings={"quality.issues": ["dark"], "quality.reject": ["dark", "blurry"]})
+
+
+def test_a_level_of_labels_may_be_written_as_a_number() -> None:
+    assert Recipe.load(settings={"labels.level": 1}) == Recipe.load(settings={"labels.level": "1"})
 
 
 def test_a_file_that_is_not_toml_is_told(tmp_path: Path) -> None:

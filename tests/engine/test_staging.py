@@ -128,6 +128,12 @@ def test_rows_that_are_all_wider_than_the_header_name_the_columns_it_lacks(tmp_p
     assert (frame.columns, len(frame), bad) == (["a", "b", "column_3"], 2, [])
 
 
+@pytest.mark.parametrize("header", ["P1\tP2", "ID3\tx", "GIF89a\tx"])
+def test_a_header_that_begins_like_a_picture_is_one(tmp_path: Path, header: str) -> None:
+    result, _, _ = staged(tmp_path, "t.tsv", f"{header}\n1\t2\n".encode())
+    assert result.columns == tuple(header.split("\t"))
+
+
 def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
     result, frame, _ = staged(tmp_path, "t.csv", b"a,b\r\n")
     assert (result.rows, frame.columns) == (0, ["a", "b"])
@@ -219,7 +225,7 @@ def test_bad_json_lines_are_bad_rows(tmp_path: Path) -> None:
     assert frame["a"].to_list() == [None, "1", None, None, None, "café", None]
     assert [(row.row, row.reason) for row in bad] == [(row, "bad_json") for row in (0, 2, 3, 4, 6)]
     assert bad[0].raw == "oops"
-    assert "not list" in bad[1].detail
+    assert "not an array" in bad[1].detail
 
 
 def test_keys_that_turn_up_late_become_columns_of_the_whole_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

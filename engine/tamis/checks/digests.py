@@ -65,6 +65,10 @@ def _records(columns: Sequence[pl.Series], backend: BackendName | Backend) -> ND
 
 def _words(column: pl.Series, backend: BackendName | Backend) -> Sequence[NDArray[np.uint64]]:
     """Return the first words of all values, and the second ones where there are; what stands for a null does not matter."""
+    if isinstance(column.dtype, pl.BaseExtension):
+        column = column.ext.storage()
+    if isinstance(column.dtype, pl.Map):  # which is a list of its pairs
+        column = column.cast(pl.List(pl.Struct({"key": column.dtype.key, "value": column.dtype.value})))
     dtype = column.dtype
     if dtype.is_float():
         with np.errstate(invalid="ignore"):  # of signalling NaN

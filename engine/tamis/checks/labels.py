@@ -48,6 +48,11 @@ class Options(CheckOptions):
         default=True, description="Whether labels whose names are nearly equal are noted, as in Cats, cats and cat."
     )
 
+    @field_validator("level", mode="before")
+    @classmethod
+    def _number(cls, level: object) -> object:
+        return str(level) if isinstance(level, int) and not isinstance(level, bool) else level
+
     @field_validator("level")
     @classmethod
     def _possible(cls, level: str) -> str:

@@ -27,7 +27,7 @@ class Options(CheckOptions):
         gt=0,
         le=1,
         description="Share of missing value columns at which a row is rejected; 1: when all are missing. Value columns are the numbers "
-        "(and windows) of a table, or all its columns when it has none.",
+        "(and windows, and beside them texts of 100 characters or more on average) of a table, or all its columns when it has no numbers.",
     )
     impute: Literal["none", "mean", "median", "constant"] = Field(
         default="none", description="What a missing number becomes: it stays null, or the mean or median of the kept rows, or `constant`."
@@ -108,5 +108,5 @@ class Missing(Check):
 
 def value_columns(group: TableGroup) -> list[str]:
     """Return the columns that carry a row's values, as against its keys and times."""
-    values = [column.name for column in group.columns if column.kind in {"number", "window"}]
-    return values or [column.name for column in group.columns]
+    numbers = any(column.kind in {"number", "window"} for column in group.columns)
+    return [column.name for column in group.columns if not numbers or column.kind in {"number", "window"} or column.is_prose]

@@ -22,6 +22,7 @@ from tamis.checks.keep import check_rules, columns_of, rank_names, ranks
 from tamis.checks.near_pictures import HASHES, RESEMBLES, PictureRule, enter, hash_columns, judge_pictures, observe_pictures, standing
 from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.goals import certain_shape, estimated_recall, meeting
+from tamis.sources.schema import PROSE_LENGTH
 from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
 from tamis_kernels import bands, minhash, ngram_keys, symbols
 from tamis_kernels.arrays import offsets_of
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from tamis_kernels.backend import BackendName
 
 
-SHORTEST_TEXT = 100  # mean characters of a column below which it holds names or titles: rows that share one are not the same row
 DOUBT = 0.25  # standard deviations: a segment this near to an interval's end has the symbols of both sides
 SEEMS_TO = "resembles the record that is kept, as far as their signatures tell"
 SHARES_A_BAND = "shares a band, not verified, with the record that is kept"
@@ -48,7 +48,7 @@ class Options(CheckOptions):
     columns: ColumnNames = Field(
         default=(),
         description="Text columns that are compared, joined by a space; none given: the one with the longest texts, "
-        f"where these have {SHORTEST_TEXT} characters or more on average.",
+        f"where these have {PROSE_LENGTH} characters or more on average.",
     )
     tagged: bool = Field(
         default=False,
@@ -339,7 +339,7 @@ class NearDuplicates(Check):
         named = tuple(column.name for column in group.columns if everything or column.name in options.columns)
         if options.columns or options.tagged:
             return named or None
-        texts = [column for column in group.columns if column.kind == "text" and column.mean_length >= SHORTEST_TEXT]
+        texts = [column for column in group.columns if column.is_prose]  # rows that share a name are not the same row
         if texts:
             return (max(texts, key=lambda column: column.mean_length).name,)
         windows = [column.name for column in group.columns if column.kind == "window"] if options.windows else []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, MediaBatch, Observation
 from tamis.media import CELL
@@ -80,6 +80,14 @@ class Options(CheckOptions):
         description="Robust standard deviations (of the logarithm of the side, a quarter of an octave at least) from the corpus's median, "
         "above which a size is odd.",
     )
+
+    @model_validator(mode="after")
+    def _looked_for(self) -> Options:
+        unsought = [issue for issue in self.reject if issue not in self.issues]
+        if unsought:
+            message = f"reject names {', '.join(unsought)}, which issues does not: it would never be found; name it in both"
+            raise ValueError(message)
+        return self
 
 
 class Quality(Check):

@@ -105,18 +105,39 @@ def walk_boxes(data: bytes, limits: Limits) -> Container:
 
 
 def walk_film(data: bytes, limits: Limits) -> Container:
-    """Follow the boxes of a film or sound, which must have one that tells of its tracks.
+    """Follow the boxes of a film or sound, which must tell of a track.
 
     Raises
     ------
     FaultError
-        As `walk_boxes` does, and where neither `moov` nor `moof` is there.
+        As `walk_boxes` does, and where neither `moov` nor `moof` is there, or no track is in them.
     """
     found = walk_boxes(data, limits)
-    kinds = {box.kind for box in _boxes(data, 0, len(data))}
-    if not kinds & {b"moov", b"moof"}:
+    film = _outermost(data)
+    if not film.films and not film.fragments:
         raise _damaged("no_film", "holds no box moov, which tells where pictures and sound are")
+    if not _has_track(data, film):
+        raise _damaged("no_film", "holds no box trak, which tells of a track of pictures or sound")
     return found
+
+
+def walk_pictures(data: bytes, limits: Limits) -> Container:
+    """Follow the boxes of a HEIC or AVIF, which must tell where a picture is: as an item, or in the track of a sequence.
+
+    Raises
+    ------
+    FaultError
+        As `walk_boxes` does, and where nothing tells of a picture.
+    """
+    found = walk_boxes(data, limits)
+    film = _outermost(data)
+    if not _has_track(data, film) and not any(_inside(data, meta, b"iloc", skip=4) for meta in film.items):
+        raise _damaged("no_picture_data", "holds no box iloc, which tells where the picture is")
+    return found
+
+
+def _has_track(data: bytes, film: _Film) -> bool:
+    return bool(film.fragments) or any(_inside(data, movie, b"trak") for movie in film.films)
 
 
 def _outermost(data: bytes) -> _Film:

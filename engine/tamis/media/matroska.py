@@ -63,13 +63,14 @@ def walk_matroska(data: bytes) -> Container:
     Raises
     ------
     FaultError
-        An element is longer than its parent or what is left of the file, stands where none of its kind may, or fails its checksum.
+        An element is longer than its parent or what is left of the file, stands where none of its kind may, or fails its checksum; or
+        there is no cluster.
     """
     place, size = 0, len(data)
     segment_end, cluster = 0, _Element(0, 0, 0, 0, open=False)
     tracks: set[int] = set()
     while place < size:
-        if place and place >= segment_end and not data[place:].strip(b"\0"):
+        if cluster.kind and place >= segment_end and not data[place:].strip(b"\0"):
             return Container(data, ("trailing_bytes", f"{size - place} zeros follow the last element at byte {place}"))
         in_segment = place < segment_end
         in_cluster = in_segment and place < cluster.stop
@@ -88,6 +89,8 @@ def walk_matroska(data: bytes) -> Container:
             tracks |= _track_numbers(data, one)
         if in_segment and not in_cluster and not one.open:
             _check_sum(data, one)
+    if not cluster.kind:
+        raise _damaged("no_film", "holds no cluster, in which pictures and sound are")
     return Container(data)
 
 

@@ -27,7 +27,7 @@ from tamis.pipeline.judge import read_alive
 from tamis.pipeline.observe import SOURCE, WHOLE_SHARD
 from tamis.pipeline.pack import pack, shown_path
 from tamis.pipeline.plan import relative_path
-from tamis.pipeline.rows import read_batches
+from tamis.pipeline.rows import UNREADABLE_ROWS, read_batches
 from tamis.pipeline.wide import write_run
 from tamis.sources.payload import Unavailable, verify_unchanged
 
@@ -72,7 +72,7 @@ def summary_path(plan: Plan, shard: Shard) -> Path:
 
 def read_applied(plan: Plan, shard: Shard) -> dict[str, Any]:
     """Return what was written of a shard: `kept`, a number, and `outputs`, one entry a file."""
-    summary: dict[str, Any] = json.loads(summary_path(plan, shard).read_text())
+    summary: dict[str, Any] = json.loads(summary_path(plan, shard).read_text(encoding="utf-8"))
     return summary
 
 
@@ -118,27 +118,32 @@ def _write_part(plan: Plan, order: Order, alive: NDArray[np.bool_]) -> tuple[lis
     form, _ = form_of(plan.recipe.output, group)
     checks = [check for check in plan.recipe.checks(backend=plan.backend) if check.has("apply")]
     frames: list[pl.DataFrame] = []
+    late: list[Finding] = []
+    unread = alive.copy()
     amended = Amended(plan, shard)
     try:
         for batch in read_batches(plan, shard, plan.batch_size):
+            unread[batch.rows - shard.start] = False
             read = frame = amended.frame(batch).filter(pl.Series(alive[batch.rows - shard.start]))
             for check in checks:
                 frame = check.apply(frame, group, order.statistics)
             frames.append(form.keyed(read, frame, batch.source) if form else frame)
     except Unavailable as error:
-        return [], [Finding(int(i), error.reason, "reject", error.detail) for i in np.flatnonzero(alive)]
+        if error.reason != UNREADABLE_ROWS:  # what was read of a file that changed is not what was judged
+            frames, unread = [], alive
+        late = [Finding(int(i), error.reason, "reject", error.detail) for i in np.flatnonzero(unread)]
     if plan.dry_run or not frames:
-        return [], []
+        return [], late
     clean = pl.concat(frames)
     if form and form.tables == "wide":
         write_run(plan, shard, clean, order.of)
-        return [], []
+        return [], late
     path = Path(plan.out, "clean", "tables", shard.group, f"part-{shard.part:05d}.parquet")
     pieces = form.long(clean) if form else iter([clean])
     tables = (piece.to_arrow(compat_level=pl.CompatLevel.oldest()) for piece in pieces)
     first = next(tables)
     rows = write_table(path, chain([first], tables), first.schema, compression=plan.recipe.output.compression, room=room(plan))
-    return [{"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": rows}], []
+    return [{"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": rows}], late
 
 
 def _place_files(plan: Plan, shards: Sequence[Shard], alive: NDArray[np.bool_]) -> tuple[list[dict[str, Any]], list[Finding]]:

@@ -68,7 +68,7 @@ def write_books(
     totals: Counter[str] = Counter()
     for summary in summaries.values():
         totals.update(summary["totals"])
-    counters = json.loads(plan.state("judged", "counters.json").read_text())
+    counters = json.loads(plan.state("judged", "counters.json").read_text(encoding="utf-8"))
     manifest: dict[str, Any] = {
         "tamis": {"version": tamis.__version__, "manifest": FORMAT},
         "dry_run": plan.dry_run,
@@ -201,7 +201,7 @@ def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally, counters: 
         "decisions": [
             *group.notes,
             *notes,
-            *json.loads(plan.state("judged", "decisions.json").read_text()).get(name, []),
+            *json.loads(plan.state("judged", "decisions.json").read_text(encoding="utf-8")).get(name, []),
             *([told] if told else []),
         ],
     }

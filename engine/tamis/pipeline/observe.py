@@ -70,6 +70,7 @@ def tasks(plan: Plan, shards: Sequence[Shard]) -> list[Task]:
 def observe_shard(plan: Plan, argument: tuple[Shard, str], lost: Mapping[int, Loss], context: Context) -> dict[str, Any]:
     """Observe one shard and write its evidence; return its summary."""
     shard, mark = argument
+    size = 0
     reader: Iterator[Step]
     if shard.kind == "problem":
         reader = iter([_problems(plan)])
@@ -79,12 +80,13 @@ def observe_shard(plan: Plan, argument: tuple[Shard, str], lost: Mapping[int, Lo
         reader = _media_steps(plan, shard, lost, context)
     else:
         context.at(WHOLE_SHARD)
+        file = shard.files[0]
+        size = file.size * shard.records // max(1, plan.staged[file.record].rows)  # its share of the file
         reader = _table_steps(plan, shard)
     checks = [check for check in plan.recipe.checks(backend=plan.backend) if check.has("observe")]
     evidence: list[pl.DataFrame] = []
     found: list[pl.DataFrame] = []
     totals: Counter[str] = Counter()
-    size = 0
     for step in reader:
         found.append(findings.frame(SOURCE, step.unread))
         size += step.bytes

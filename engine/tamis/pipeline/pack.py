@@ -16,6 +16,7 @@ from tamis.media import sniff
 from tamis.media.sniff import HEAD_BYTES
 from tamis.pipeline.files import digest, whole
 from tamis.pipeline.plan import relative_path
+from tamis.pipeline.rows import UNREADABLE_ROWS
 from tamis.sources.listing import SourceFile, as_bytes, as_text
 from tamis.sources.mediatables import copy_table
 from tamis.sources.members import sample_key
@@ -47,18 +48,24 @@ def pack(plan: Plan, room: Path, files: Sequence[SourceFile], alive: NDArray[np.
             return _as_files(plan, room, container, files, alive)
         target = Path(plan.out, "clean", relative_path(plan, container))
         with whole(target, room) as temporary:
-            _same_shape(plan, container, [file.offset for file in kept], temporary)
+            lost = _same_shape(plan, container, [file.offset for file in kept], temporary)
     except (Unavailable, DamagedZipError, pa.ArrowException) as error:
-        reason = error.reason if isinstance(error, (Unavailable, DamagedZipError)) else "unreadable_rows"
+        reason = error.reason if isinstance(error, (Unavailable, DamagedZipError)) else UNREADABLE_ROWS
         return [], [Finding(int(i), reason, "reject", str(error)) for i in np.flatnonzero(alive)]
-    entry = {"record": container.record, "rows": len(kept), "bytes": target.stat().st_size, "xxh3_128": digest(target)}
-    return [{"path": shown_path(plan, target), **entry}], _partial(files, alive)
+    late = [Finding(i, UNREADABLE_ROWS, "reject", lost[file.offset]) for i, file in enumerate(files) if alive[i] and file.offset in lost]
+    left = alive.copy()
+    left[[finding.index for finding in late]] = False
+    entry = {"record": container.record, "rows": int(left.sum()), "bytes": target.stat().st_size, "xxh3_128": digest(target)}
+    return [{"path": shown_path(plan, target), **entry}], late + _partial(files, left)
 
 
-def _same_shape(plan: Plan, container: Container, offsets: list[int], path: Path) -> None:
+def _same_shape(plan: Plan, container: Container, offsets: list[int], path: Path) -> dict[int, str]:
+    """Write the members with these offsets, and return those of them that could not be read, with the reason."""
     if container.column:
-        copy_table(container, np.array(offsets), path, plan.recipe.output.compression)
-        return
+        lost = copy_table(container, np.array(offsets), path, plan.recipe.output.compression)
+        if len(lost) == len(offsets):
+            raise Unavailable(UNREADABLE_ROWS, lost[offsets[0]])
+        return lost
     with path.open("wb") as file:
         if container.format == "zip":
             copy_zip(container, frozenset(offsets), file)
@@ -67,6 +74,7 @@ def _same_shape(plan: Plan, container: Container, offsets: list[int], path: Path
                 copy_tar(container, frozenset(offsets), packed)
         else:
             copy_tar(container, frozenset(offsets), file)
+    return {}
 
 
 def _as_files(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import tamis
 from tamis.errors import ColumnError, OutputError, SourceError, nearest
-from tamis.executors import Context, Executor, Loss, Task
+from tamis.executors import Context, Loss, Task
 from tamis.pipeline.choose import choose
+from tamis.pipeline.earlier import Earlier, load_earlier
 from tamis.pipeline.files import digest, whole, write_json
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.plan import Plan, cut, fingerprint, format_options, state_folder
@@ -23,8 +24,9 @@ from tamis.sources.schema import group_tables
 from tamis.sources.staging import Staged, stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from tamis.executors import Outcome
     from tamis.progress import Progress
     from tamis.sources.formats import FormatOptions
     from tamis.sources.schema import TableGroup
@@ -39,6 +41,7 @@ class Prepared:
     listing: Listing
     digests: Mapping[str, str]
     choice: tuple[str, ...]
+    earlier: tuple[Earlier, ...]
     resumed: bool
 
 
@@ -52,20 +55,23 @@ def prepare(
     batch_size: int | None,
     dry_run: bool,
     against: Sequence[str] = (),
-    executor: Executor,
+    work: Callable[[Iterable[Task]], Iterator[Outcome]],
     progress: Progress,
-    stop: Callable[[], bool],
 ) -> Prepared:
-    """Return the plan of a run; with `recipe` None one is chosen from what the source holds."""
+    """Return the plan of a run; with `recipe` None one is chosen from what the source holds.
+
+    `work` does tasks and yields what comes of them; where the run is to stop it raises, for half of a source is another source.
+    """
     listing = list_source(source, exclude=out)
     tables = [file for file in listing.files if file.kind != "media"]
     options = format_options(recipe or Recipe.load(None, settings=settings))
-    staged, problems, digests, indexed = _stage(tables, options, out, executor, progress, stop)
+    staged, problems, digests, indexed = _stage(tables, options, out, work, progress)
     media = [file for file in listing.files if file.kind == "media"] + [file for _, one in sorted(indexed.items()) for file in one.files]
     notes = {note.record: note for one in indexed.values() for note in one.notes}
     choice: tuple[str, ...] = ()
     if recipe is None:
         recipe, choice = choose(media, staged, settings)
+    earlier = load_earlier(against, recipe)
     options = format_options(recipe)
     readable = [file for file in tables if file.record in staged]
     groups = {group.name: group for group in group_tables(staged.values(), options)}
@@ -79,7 +85,7 @@ def prepare(
     if plan.records == 0:
         message = f"{source}: there is no record to clean"
         raise SourceError(message)
-    return Prepared(plan, listing, digests, choice, _note_plan(plan))
+    return Prepared(plan, listing, digests, choice, earlier, _note_plan(plan))
 
 
 def _note_plan(plan: Plan) -> bool:
@@ -90,7 +96,7 @@ def _note_plan(plan: Plan) -> bool:
     if not path.exists():
         write_json(path, {"fingerprint": mark})
         return False
-    if json.loads(path.read_text())["fingerprint"] != mark:
+    if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != mark:
         message = (
             f"{plan.out} holds an unfinished run of another source, recipe or kind; give the same ones to resume it, "
             "or --overwrite to start anew"
@@ -119,7 +125,11 @@ def _check_columns(recipe: Recipe, groups: Collection[TableGroup]) -> None:
 
 
 def _stage(
-    files: Sequence[SourceFile], options: FormatOptions, out: Path, executor: Executor, progress: Progress, stop: Callable[[], bool]
+    files: Sequence[SourceFile],
+    options: FormatOptions,
+    out: Path,
+    work: Callable[[Iterable[Task]], Iterator[Outcome]],
+    progress: Progress,
 ) -> tuple[dict[str, Staged], tuple[Problem, ...], dict[str, str], dict[str, Indexed]]:
     staged: dict[str, Staged] = {}
     indexed: dict[str, Indexed] = {}
@@ -127,12 +137,12 @@ def _stage(
     digests: dict[str, str] = {}
     if not files:
         return staged, (), digests, indexed
-    work = {"table": "read tables", "archive": "index archives"}
-    progress.stage(", ".join(said for kind, said in work.items() if any(file.kind == kind for file in files)), len(files), "files")
+    names = {"table": "read tables", "archive": "index archives"}
+    progress.stage(", ".join(said for kind, said in names.items() if any(file.kind == kind for file in files)), len(files), "files")
     folder = state_folder(out) / "staged"
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [Task(_stage_task, (file, folder / f"{number:06d}", options)) for number, file in enumerate(files)]
-    for outcome in executor.map(tasks, stop=stop):
+    for outcome in work(tasks):
         file, (result, content) = outcome.task.argument[0], outcome.value
         progress.advance(1, size=file.size)
         if isinstance(result, Staged):

@@ -95,9 +95,8 @@ def source_tables(
             backend="cpu",
             batch_size=None,
             dry_run=True,
-            executor=executor,
+            work=executor.map,
             progress=Silent(),
-            stop=lambda: False,
         )
         plan = ready.plan
         tables = tuple(

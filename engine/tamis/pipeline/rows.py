@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan, Shard
     from tamis.sources.schema import TableGroup
 
+UNREADABLE_ROWS = "unreadable_rows"
+FAILURES = (ReadFailed, OSError, pa.ArrowException, pl.exceptions.PolarsError)
+SHOWN = 3  # row groups that could not be decoded, of which the decoder's words are told
+
 
 def read_batches(
     plan: Plan,
@@ -44,7 +48,7 @@ def read_batches(
     Raises
     ------
     Unavailable
-        The file changed, or a row group cannot be decoded.
+        The file changed; or row groups cannot be decoded, which is told when all others have been given.
     """
     file, group = shard.files[0], plan.groups[shard.group]
     staged = plan.staged[file.record]
@@ -53,11 +57,15 @@ def read_batches(
     sources = None if wanted is None else _sources(group, file.record, wanted)
     if staged.path is None:
         verify_unchanged(file)
+    failures: list[str] = []
     try:
         reader = TableReader(file, staged.path)
-        for start, stop in _ranges(reader.row_groups, shard.start, shard.stop):
-            if only is not None and not np.any((only >= start) & (only < stop)):
-                continue
+    except FAILURES as error:
+        raise Unavailable(UNREADABLE_ROWS, str(error)) from error
+    for start, stop in _ranges(reader.row_groups, shard.start, shard.stop):
+        if only is not None and not np.any((only >= start) & (only < stop)):
+            continue
+        try:
             bad = [row.row for row in reader.bad_rows(start, stop)]
             rows = np.setdiff1d(np.arange(start, stop, dtype=np.int64), bad, assume_unique=True)
             if only is not None:
@@ -71,8 +79,13 @@ def read_batches(
                 for check in correcting:
                     batch = check.correct(batch)
                 yield batch
-    except (ReadFailed, OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise Unavailable("unreadable_rows", str(error)) from error
+        except FAILURES as error:  # the other row groups may be sound
+            if staged.path is None:
+                verify_unchanged(file)
+            failures.append(str(error))
+    if failures:
+        more = f"; and {len(failures) - SHOWN} more" if len(failures) > SHOWN else ""
+        raise Unavailable(UNREADABLE_ROWS, "; ".join(failures[:SHOWN]) + more)
 
 
 def _sources(group: TableGroup, record: str, wanted: Collection[str]) -> list[str]:

@@ -17,7 +17,7 @@ import tamis
 from tamis.errors import DISK_FULL, OutputError, RunInterrupted, WorkerError
 from tamis.executors import Executor, Limits, LocalExecutor, Task, cores, visible
 from tamis.pipeline import apply, observe, statistics, wide
-from tamis.pipeline.earlier import load_earlier, write_index
+from tamis.pipeline.earlier import write_index
 from tamis.pipeline.evidence import read_summary
 from tamis.pipeline.files import write_json
 from tamis.pipeline.folder import prepared
@@ -158,8 +158,7 @@ class _Run:
         """Run all stages."""
         with self.clock.stage("plan"):
             ready = self._prepare()
-        plan = ready.plan
-        earlier = load_earlier(plan.against, plan.recipe)
+        plan, earlier = ready.plan, ready.earlier
         limits = plan.recipe.limits
         self.executor.setup(plan.for_workers(), Limits(limits.seconds, limits.megabytes * 1_000_000))
         with self.clock.stage("observe"):
@@ -199,11 +198,9 @@ class _Run:
             batch_size=request.batch_size,
             dry_run=request.dry_run,
             against=request.against,
-            executor=self.executor,
+            work=self._map,
             progress=self.progress,
-            stop=self.stop,
         )
-        self._leave_if_stopped()
         for line in ready.choice:
             self.progress.say(f"auto: {line}")
         if ready.resumed:

@@ -113,8 +113,8 @@ def read_written(plan: Plan, group: str) -> list[dict[str, Any]]:
     """Return the summary of every part of a group in wide form: `outputs`, `records` and `repeated`."""
     place = list(plan.groups).index(group)
     parts = _parts(plan, place)
-    count = json.loads(parts.read_text()) if parts.exists() else 0
-    return [json.loads(_summary(plan, _place(place), number).read_text()) for number in range(count)]
+    count = json.loads(parts.read_text(encoding="utf-8")) if parts.exists() else 0
+    return [json.loads(_summary(plan, _place(place), number).read_text(encoding="utf-8")) for number in range(count)]
 
 
 def write_range(

@@ -13,7 +13,7 @@ from tamis.names import PROCESS
 from tamis.sources.listing import Container, Problem, SourceFile
 from tamis.sources.mediatables import index_table
 from tamis.sources.staging import index_stream
-from tamis.sources.tars import index_tar
+from tamis.sources.tars import BLOCK, index_tar
 from tamis.sources.zips import index_zip
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def index_archive(file: SourceFile, target: Path) -> Indexed | Problem:
         if unpacked is None:
             detail = f"its {file.size} bytes inflate to more than {_BOMB_RATIO} times as many; unpack it yourself if you trust it"
             return Problem(file.record, "bomb", detail)
+        if unpacked and (inflated := os.stat(unpacked).st_size) < BLOCK:  # noqa: PTH116
+            detail = f"its {file.size} bytes inflate to {inflated}: it is no compressed tar, or is damaged at its beginning"
+            return Problem(file.record, "unreadable_archive", detail)
         indexed = index_tar(_container(file, "tar", unpacked))
     except OSError as error:
         if error.errno in DISK_FULL:

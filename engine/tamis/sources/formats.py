@@ -298,7 +298,7 @@ def _datetimes(text: pl.Series, dtype: pl.DataType, timezone: str, *, day_first:
 def _localised(naive: pl.Series, timezone: str) -> pl.Series:
     """Read naive times in a zone; the first of a doubled hour is meant, and a skipped hour is null."""
     placed = naive.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
-    return placed.dt.convert_time_zone("UTC")
+    return parsing.of_calendar(placed.dt.convert_time_zone("UTC"))
 
 
 def _cast(cells: pl.Series, dtype: pl.DataType, timezone: str) -> pl.Series:

@@ -212,6 +212,9 @@ def is_archive(name: str) -> bool:
 
 def _expand(start: str) -> tuple[str, list[str]]:
     """Return the root of a start and the absolute paths that it stands for."""
+    if not start:
+        msg = "the source is an empty text, such as a variable that was not set; name a file or folder, or . for this one"
+        raise SourceError(msg)
     path = os.path.abspath(start)
     if os.path.lexists(path):
         return (path if os.path.isdir(path) else os.path.dirname(path)), [path]

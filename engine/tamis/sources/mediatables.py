@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -172,8 +172,12 @@ def _field(data: bytes, table: int, number: int) -> int:
     return table + int(offset) if offset else 0
 
 
-def copy_table(container: Container, kept: NDArray[Any], target: Any, compression: str) -> None:
-    """Write a table of the rows with these numbers, which rise: same columns, metadata and order."""
+def copy_table(container: Container, kept: NDArray[Any], target: Any, compression: str) -> dict[int, str]:
+    """Write a table of the rows with these numbers, which rise: same columns, metadata and order.
+
+    Return the rows that are not in it because they cannot be read, each with the reason.
+    """
+    lost: dict[int, str] = {}
     with MediaTable(container) as table:
         writer = (
             pq.ParquetWriter(target, table.schema, compression=compression)
@@ -182,18 +186,26 @@ def copy_table(container: Container, kept: NDArray[Any], target: Any, compressio
         )
         with writer:
             pending: list[pa.RecordBatch] = []
-            for group, first in enumerate(table.starts[:-1]):
-                row = first
-                for batch in table.batches(group, table.schema.names, _ROWS):
-                    low, high = kept.searchsorted([row, row + len(batch)])
-                    if low < high:
-                        pending.append(batch.take(pa.array(kept[low:high] - row)))
-                    row += len(batch)
+            for group, (row, stop) in enumerate(pairwise(table.starts)):
+                wanted = kept[slice(*kept.searchsorted([row, stop]))]
+                batches = table.batches(group, table.schema.names, _ROWS) if len(wanted) else iter(())
+                while len(wanted):
+                    try:
+                        batch = next(batches)
+                    except (OSError, pa.ArrowException, StopIteration) as error:  # of the source; those of writing end the run
+                        why = f"the rows from {row} on of row group {group} cannot be read: {error}"
+                        lost.update(dict.fromkeys(wanted.tolist(), why))
+                        break
+                    high = wanted.searchsorted(row + len(batch))
+                    if high:
+                        pending.append(batch.take(pa.array(wanted[:high] - row)))
+                    row, wanted = row + len(batch), wanted[high:]
                     if sum(one.nbytes for one in pending) >= _WRITE_BYTES:
                         writer.write_table(pa.Table.from_batches(pending, table.schema).combine_chunks())
                         pending = []
             if pending or not len(kept):
                 writer.write_table(pa.Table.from_batches(pending, table.schema).combine_chunks())
+    return lost
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:

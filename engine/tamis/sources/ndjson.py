@@ -152,7 +152,8 @@ class _Cells:
 def _object(text: str) -> dict[str, Any]:
     value = _DECODER.decode(text)
     if not isinstance(value, dict):
-        msg = f"a line must hold an object, not {type(value).__name__}"
+        kinds = {list: "an array", _Number: "a number", str: "a string", bool: "a truth value", type(None): "null"}
+        msg = f"a line must hold an object, not {kinds[type(value)]}"
         raise ValueError(msg)  # noqa: TRY004 - every fault of the line is one kind of error
     if "\\u" in text:
         _json(value).encode()  # a lone surrogate cannot be written as UTF-8

@@ -47,6 +47,9 @@ ZONED_FORMATS = ("%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M%#z")
 NAIVE = pl.Datetime("us")
 UTC = pl.Datetime("us", "UTC")
 
+# Microseconds of the years 1 to 9999, which are those of Python's dates: a time before or after them could not be handed on.
+FIRST_TIME, LAST_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999
+
 # Whole seconds, milliseconds, microseconds and nanoseconds since 1970, each between the years 1980 and 2100.
 EPOCH_SECONDS = (315_532_800, 4_102_444_800)
 EPOCH_MICROSECONDS = {1: 1_000_000.0, 1_000: 1_000.0, 1_000_000: 1.0, 1_000_000_000: 0.001}
@@ -55,6 +58,12 @@ EPOCH_MICROSECONDS = {1: 1_000_000.0, 1_000: 1_000.0, 1_000_000: 1.0, 1_000_000_
 def plain_numbers(text: pl.Series) -> pl.Series:
     """Read numbers with a decimal point and no grouping; `inf` is one, `nan` is not."""
     return text.cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def beyond_floats(text: pl.Series) -> pl.Series:
+    """Say which texts are whole numbers that no float is equal to, such as identifiers of 17 digits."""
+    whole = text.cast(pl.Int128, strict=False)
+    return (whole != whole.cast(pl.Float64).cast(pl.Int128, strict=False)).fill_null(value=False)
 
 
 def numbers(text: pl.Series, *, decimal: str = ".", dot_groups: bool = False) -> pl.Series:
@@ -124,6 +133,14 @@ def iso_datetimes(text: pl.Series) -> pl.Series:
     return (seconds.cast(pl.Int64) + fraction).cast(NAIVE)
 
 
+def of_calendar(times: pl.Series) -> pl.Series:
+    """Return times without those outside of the years 1 to 9999."""
+    microseconds = times.to_physical()
+    if (microseconds.min() or 0) >= FIRST_TIME and (microseconds.max() or 0) <= LAST_TIME:  # type: ignore[operator]
+        return times
+    return where(microseconds.is_between(FIRST_TIME, LAST_TIME), times, None)
+
+
 def naive_datetimes(text: pl.Series, *, day_first: bool) -> pl.Series:
     """Read dates and times without a zone; a date alone is its midnight."""
     return _on_nulls(iso_datetimes(text), text, lambda rest: _first_of(_iso(rest, day_first=day_first), NAIVE_FORMATS, NAIVE))
@@ -183,8 +200,8 @@ def _first_of(text: pl.Series, formats: Sequence[str], dtype: pl.Datetime) -> pl
 
 def _parse(text: pl.Series, form: str, dtype: pl.Datetime) -> pl.Series:
     if form == "%Y-%m-%d":
-        return text.str.to_date(form, strict=False).cast(dtype)
-    return text.str.to_datetime(form, time_unit="us", time_zone=dtype.time_zone, strict=False)
+        return of_calendar(text.str.to_date(form, strict=False).cast(dtype))
+    return of_calendar(text.str.to_datetime(form, time_unit="us", time_zone=dtype.time_zone, strict=False))
 
 
 def where(mask: pl.Series, chosen: pl.Series | None, other: pl.Series | None) -> pl.Series:

@@ -33,8 +33,8 @@ class ColumnProfile:
     `number` or `grouped` by its number and under `unit:<name>` too.
 
     Evidence for decisions: `characters` (of what is not blank),
-    `integer`, `identifier` (leading zeros or more than 18 digits), `zero_one`, `epoch`,
-    `fraction` (a point and not three digits behind it), `dot_group` (`1.234`), `comma_group` (`1,234`), `dots`
+    `integer`, `identifier` (leading zeros or more than 18 digits), `inexact` (a whole number that no float is equal to), `zero_one`,
+    `epoch`, `fraction` (a point and not three digits behind it), `dot_group` (`1.234`), `comma_group` (`1,234`), `dots`
     (`1.234.567` or `1.234,5`), `commas` (`1,234,567` or `1,234.5`), `comma` (`1,5`), `zoned`, `day_first` and
     `month_first` (dates with only that reading), `either_first`.
 
@@ -94,6 +94,7 @@ def _figures(text: pl.Series, name: str) -> Counter[str]:
         number=len(text),
         integer=len(text) - text.cast(pl.Int64, strict=False).null_count(),
         identifier=_sum(text.filter((text.str.len_bytes() > 18) | text.str.starts_with("0")).str.contains(parsing.IDENTIFIER)),
+        inexact=_sum(parsing.beyond_floats(text.filter(text.str.len_bytes() > 15))),
         zero_one=_sum(text.is_in(["0", "1"])),
     )
     if counts["integer"] < len(text):

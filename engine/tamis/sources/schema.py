@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 Kind = Literal["number", "datetime", "boolean", "text", "window", "other"]
 
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
-# One number in a hundred with leading zeros or more than 18 digits makes a column one of identifiers.
+# One number in a hundred with leading zeros or more than 18 digits makes a column one of identifiers, and so does one that a float would
+# round where the column holds fractions too.
 IDENTIFIER_SHARE = 0.01
+PROSE_LENGTH = 100  # characters that the texts of a column of prose have on average, or more
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class ColumnPlan:
     kind: Kind
     unit: str | None = None
     mean_length: float = 0.0
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether the column holds texts that are documents, not names."""
+        return self.kind == "text" and self.mean_length >= PROSE_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +198,12 @@ def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes
     if counts["boolean"] and counts["boolean"] + counts["zero_one"] >= least:
         return "boolean"
     if figures >= least:
-        if counts["identifier"] < IDENTIFIER_SHARE * figures or not counts["identifier"]:
+        inexact = counts["inexact"] if counts["integer"] < figures else 0
+        identifiers = counts["identifier"] + inexact
+        if identifiers < IDENTIFIER_SHARE * figures or not identifiers:
             return "number"
-        notes.append(f"column {name!r} holds figures with leading zeros or too many digits: it is read as text")
+        why = "whole numbers that a fraction beside them would round" if inexact else "figures with leading zeros or too many digits"
+        notes.append(f"column {name!r} holds {why}: it is read as text")
     return "window" if counts["list"] >= least else "text"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamis.errors import DISK_FULL
+from tamis.media.sniff import HEAD_BYTES, sniff
 from tamis.names import PROCESS
 from tamis.sources.delimited import read_delimited
 from tamis.sources.formats import FormatOptions
@@ -78,10 +80,15 @@ def stage(file: SourceFile, target: Path, options: FormatOptions | None = None) 
 
 def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[str], *, join_times: bool) -> Staged | Problem:
     notes: list[str] = []
+    text = blocks(file.path)
+    head = next(text)
+    if found := _foreign(head[0]):
+        return Problem(file.record, "not_a_table", f"the content is {found}; rename the file to have it read as what it is")
+    text = chain([head], text)
     if suffix in {".ndjson", ".jsonl"}:
-        chunks = read_ndjson(blocks(file.path), notes=notes)
+        chunks = read_ndjson(text, notes=notes)
     else:
-        chunks = read_delimited(blocks(file.path), preferred="\t" if suffix == ".tsv" else ",", join_times=join_times, notes=notes)
+        chunks = read_delimited(text, preferred="\t" if suffix == ".tsv" else ",", join_times=join_times, notes=notes)
     with _Writer(target, words) as writer:
         for chunk in chunks:
             writer.add(chunk)
@@ -94,6 +101,17 @@ def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[st
         for name in writer.names
     )
     return Staged(file.record, str(target), writer.rows, tuple(writer.groups), profiles, writer.bad, tuple(notes))
+
+
+def _foreign(head: bytes) -> str:
+    """Return what a file is that surely is no text, whatever its name says: an error page, a picture, an archive, nothing but zeros."""
+    if head and not head.strip(b"\0"):
+        return "zeros"
+    if head.startswith((b"PAR1", b"ARROW1")) and b"\0" in head[:HEAD_BYTES]:
+        return "parquet" if head.startswith(b"PAR1") else "arrow"
+    found = sniff(head)
+    binary = found.kind not in ("text", "unknown", "empty") and b"\0" in head[:HEAD_BYTES]  # a header may begin like a picture: P1, P2
+    return found.name if binary or found.name in ("html", "pdf") else ""
 
 
 class _Writer:
@@ -202,9 +220,11 @@ def _conform(columns: dict[str, Any], rows: int, schema: pa.Schema) -> pa.Table:
     return pa.table([columns.get(name, missing) for name in schema.names], schema=schema)
 
 
-def _profile_native(file: SourceFile, target: Path, words: frozenset[str]) -> Staged:
+def _profile_native(file: SourceFile, target: Path, words: frozenset[str]) -> Staged | Problem:
     path = index_stream(file.path, target)
     reader = TableReader(file, path)
+    if not reader.schema:
+        return Problem(file.record, "empty_table", "the file holds no column")
     notes: list[str] = []
     profiles = {name: ColumnProfile(name, dtype, Counter(total=reader.rows)) for name, dtype in reader.schema.items()}
     texts = [name for name, dtype in reader.schema.items() if isinstance(dtype, pl.String | pl.Categorical | pl.Enum)]

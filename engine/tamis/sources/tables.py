@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, BadRow
+from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, BadRow, free_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,12 +55,13 @@ class TableReader:
         self.row_groups: tuple[int, ...] = tuple(self._groups.sizes)
         self._starts = [0, *accumulate(self.row_groups)]
         self.rows: int = self._starts[-1]
+        self._tells_bad = set(RESERVED_COLUMNS) <= set(self._groups.schema.names)
 
     @cached_property
     def schema(self) -> dict[str, pl.DataType]:
         """The columns of the source and their types."""
         frame = pl.DataFrame(self._groups.schema.empty_table())
-        return {name: dtype for name, dtype in frame.schema.items() if name not in RESERVED_COLUMNS}
+        return {name: dtype for name, dtype in frame.schema.items() if not (self._tells_bad and name in RESERVED_COLUMNS)}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -80,7 +81,7 @@ class TableReader:
 
     def bad_rows(self, start: int, stop: int) -> list[BadRow]:
         """Return the rows of the range that could not be read from the source, numbered within the file."""
-        if REASON not in self._groups.schema.names:
+        if not self._tells_bad:
             return []
         frame = self._read(start, stop, list(RESERVED_COLUMNS)).with_row_index("row", start)
         frame = frame.filter(pl.col(REASON).is_not_null()).select("row", REASON, DETAIL, RAW)
@@ -107,19 +108,30 @@ class TableReader:
 class _Parquet:
     def __init__(self, path: str) -> None:
         self._file = pq.ParquetFile(path, pre_buffer=False)
-        self.schema: pa.Schema = self._file.schema_arrow
+        self.schema = _named(self._file.schema_arrow)
+        self._titles = dict(zip(self.schema.names, self._file.schema_arrow.names, strict=True))
         metadata = self._file.metadata
         self.sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
     def read(self, group: int, columns: list[str]) -> pa.Table:
-        return self._file.read_row_group(group, columns=columns, use_threads=False).select(columns)
+        titles = [self._titles[name] for name in columns]
+        return self._file.read_row_group(group, columns=titles, use_threads=False).select(titles).rename_columns(columns)
 
 
 class _Ipc:
     def __init__(self, path: str) -> None:
         self._file: Any = pa.ipc.open_file(pa.memory_map(path))
-        self.schema: pa.Schema = self._file.schema
+        self.schema = _named(self._file.schema)
         self.sizes = [self._file.get_batch(group).num_rows for group in range(self._file.num_record_batches)]
 
     def read(self, group: int, columns: list[str]) -> pa.Table:
-        return pa.Table.from_batches([self._file.get_batch(group)]).select(columns)
+        return pa.Table.from_batches([self._file.get_batch(group)]).rename_columns(self.schema.names).select(columns)
+
+
+def _named(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with a name for each column that has none, such as the index that a data frame was written with."""
+    if "" not in schema.names:
+        return schema
+    given = [name for name in schema.names if name]
+    new = iter(free_names([f"column_{number}" for number, name in enumerate(schema.names, 1) if not name], given, "_"))
+    return pa.schema([field if field.name else field.with_name(next(new)) for field in schema])
