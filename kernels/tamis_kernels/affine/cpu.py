@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numba import njit
-
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 
 if TYPE_CHECKING:
     import numpy as np
