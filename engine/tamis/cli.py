@@ -257,14 +257,15 @@ def _run(
     as_json: bool,
     dry_run: bool,
 ) -> None:
-    from tamis.executors import start_ahead
+    from tamis.executors import start_ahead, uncollected
 
     start_ahead("tamis.pipeline.observe")
-    from tamis.api import cores
-    from tamis.pipeline.run import Request, run
-    from tamis.progress import make_progress
-    from tamis.recipe import Recipe, parse_settings
-    from tamis.sizes import byte_count
+    with uncollected():
+        from tamis.api import cores
+        from tamis.pipeline.run import Request, run
+        from tamis.progress import make_progress
+        from tamis.recipe import Recipe, parse_settings
+        from tamis.sizes import byte_count
 
     settings = parse_settings(assignments)
     loaded = Recipe.load(None if recipe == "auto" else recipe, settings=settings)
@@ -306,10 +307,15 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> None:
-    """Run the command and turn every error into a line and an exit status."""
+def _wrong_requests() -> tuple[type[Exception], ...]:
+    """Return what a wrong command line or recipe raises; asked for when something was raised, since Numba comes with the last of it."""
     from tamis_kernels import KernelError
 
+    return (RecipeError, ColumnError, KernelError)
+
+
+def main() -> None:
+    """Run the command and turn every error into a line and an exit status."""
     try:
         app(standalone_mode=False)
     except typer.TyperException as error:
@@ -318,7 +324,7 @@ def main() -> None:
     except RunInterrupted as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(130)
-    except (RecipeError, ColumnError, KernelError) as error:
+    except _wrong_requests() as error:
         sys.stderr.write(f"tamis: {error}\n")
         sys.exit(2)
     except TamisError as error:

@@ -2,5 +2,6 @@
 
 from tamis.executors.local import LocalExecutor, start_ahead, visible
 from tamis.executors.task import Context, Limits, Loss, Outcome, Task
+from tamis.executors.worker import uncollected
 
-__all__ = ["Context", "Limits", "LocalExecutor", "Loss", "Outcome", "Task", "start_ahead", "visible"]
+__all__ = ["Context", "Limits", "LocalExecutor", "Loss", "Outcome", "Task", "start_ahead", "uncollected", "visible"]
