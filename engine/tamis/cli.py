@@ -272,14 +272,15 @@ def _run(
     as_json: bool,
     dry_run: bool,
 ) -> None:
-    from tamis.executors import start_ahead
+    from tamis.executors import start_ahead, uncollected
 
     if not cluster:
         start_ahead("tamis.pipeline.observe")
-    from tamis.pipeline.run import Request, run
-    from tamis.progress import make_progress
-    from tamis.recipe import Recipe, parse_settings
-    from tamis.sizes import byte_count
+    with uncollected():
+        from tamis.pipeline.run import Request, run
+        from tamis.progress import make_progress
+        from tamis.recipe import Recipe, parse_settings
+        from tamis.sizes import byte_count
 
     settings = parse_settings(assignments)
     loaded = Recipe.load(None if recipe == "auto" else recipe, settings=settings)
@@ -329,10 +330,15 @@ def _print(text: str) -> None:
         raise OutputError(message) from error
 
 
-def main() -> None:
-    """Run the command and turn every error into a line and an exit status."""
+def _wrong_requests() -> tuple[type[Exception], ...]:
+    """Return what a wrong command line or recipe raises; asked for when something was raised, since Numba comes with the last of it."""
     from tamis_kernels import KernelError
 
+    return (RecipeError, ColumnError, KernelError)
+
+
+def main() -> None:
+    """Run the command and turn every error into a line and an exit status."""
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - closed by the shell (>&-); nothing else shall get its number
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     try:
@@ -346,7 +352,7 @@ def main() -> None:
     except RunInterrupted as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(130)
-    except (RecipeError, ColumnError, KernelError) as error:
+    except _wrong_requests() as error:
         sys.stderr.write(f"tamis: {error}\n")
         sys.exit(2)
     except TamisError as error:

@@ -69,6 +69,14 @@ def test_conflicts_are_noted_with_both_labels_and_nothing_else_changes(corpus: P
     assert not any(check == "labels" for check, _, _ in ledger(result, "rejected").values())
 
 
+def test_tables_without_labels_change_nothing_beside_pictures_that_have_some(corpus: Path, tmp_path: Path) -> None:
+    alone = ledger(tamis.clean(corpus, tmp_path / "alone", jobs=1), "notes")
+    pl.DataFrame({"a": [1, 1, 2], "b": ["x", "x", "y"]}).write_csv(corpus / "table.csv")
+    result = tamis.clean(corpus, tmp_path / "out", jobs=1)
+    assert ledger(result, "notes") == alone
+    assert ("exact_duplicates", "table.csv#0") in {(check, kept) for check, _, kept in ledger(result, "rejected").values()}
+
+
 def test_the_majority_stays_and_a_tie_keeps_nothing(corpus: Path, tmp_path: Path) -> None:
     result = tamis.clean(corpus, tmp_path / "out", settings={"labels.on_conflict": "reject_minority"}, jobs=1)
     rejected = ledger(result, "rejected")

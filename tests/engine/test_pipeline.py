@@ -139,8 +139,9 @@ def test_errors_are_one_line_and_a_status(tmp_path: Path, words: list[str], stat
     assert "Traceback" not in run.stderr
 
 
-def test_importing_tamis_loads_neither_polars_nor_numba() -> None:
-    code = "import sys, tamis; sys.exit(any(name in sys.modules for name in ('polars', 'numba')))"
+@pytest.mark.parametrize("what", ["import tamis", "import tamis.cli as cli; sys.argv = ['tamis', '--version']; cli.main()"])
+def test_neither_polars_nor_numba_is_loaded_before_it_is_needed(what: str) -> None:
+    code = f"import sys; {what}; sys.exit(any(name in sys.modules for name in ('polars', 'numba')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -211,7 +211,7 @@ class Case(Protocol):
         """As `scan`, but records of equal key are in the same part; the key is the first column, a 64-bit hash."""
 
     def values(self, name: str, indices: NDArray[np.int64]) -> NDArray[Any]:
-        """One evidence column of these records, whose numbers rise and which all have it."""
+        """One evidence column of these records, whose numbers rise: 0, or an empty text, of those that have it not, if some have."""
 
     def sets(self, indices: NDArray[np.int64]) -> AbstractContextManager[Sets]:
         """Shingle sets of these records, whose numbers rise, read from the source again."""

@@ -86,12 +86,12 @@ class Labels(Check):
     verdict_keys: ClassVar[frozenset[str]] = frozenset({"on_conflict", "similar_names"})
 
     def observe(self, batch: Batch) -> Observation:
-        """Note each record's label; empty where it has none."""
+        """Note each record's label, empty where it has none; nothing of tables that have no labels."""
         if isinstance(batch, MediaBatch):
             return Observation({"label": pl.Series([label_of(record, self.options.level) for record in batch.records], dtype=pl.String)})
         column = self.options.column
         if column not in batch.frame.columns or batch.frame.schema[column].is_nested():
-            return Observation({"label": pl.Series([""], dtype=pl.String).new_from_index(0, len(batch))})
+            return Observation()
         return Observation({"label": batch.frame[column].cast(pl.String).fill_null("")})
 
     def judge(self, case: Case) -> None:
@@ -99,13 +99,13 @@ class Labels(Check):
         members, keepers, similarity = case.clustered()
         if len(members):
             self._conflicts(case, members, keepers, similarity)
-        if self.options.similar_names and case.has("label"):
+        if self.options.similar_names:
             _similar_names(case)
 
     def _conflicts(self, case: Case, members: Indices, keepers: Indices, similarity: NDArray[np.float64]) -> None:
         records, places = np.unique(np.concatenate([members, keepers]), return_inverse=True)
-        labels = case.values("label", records)
-        if not (labels != "").any():  # as of tables without a column of labels
+        labels = case.values("label", records) if case.has("label") else np.empty(0, object)
+        if not (labels != "").any():
             case.count(label_conflicts=0)
             return
         parent = np.arange(len(records))

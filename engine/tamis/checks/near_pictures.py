@@ -19,7 +19,7 @@ from PIL import Image
 from tamis.checks.base import Observation
 from tamis.checks.keep import ranks
 from tamis.clustering import PAIRS_AT_A_TIME, band_components, stars
-from tamis.media import CELL
+from tamis.media.inspection import CELL
 from tamis_kernels import components, hamming, perceptual
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, MediaBatch, Observation
-from tamis.media import CELL
+from tamis.media.inspection import CELL
 from tamis_kernels import perceptual, quality
 
 if TYPE_CHECKING:

@@ -2,5 +2,6 @@
 
 from tamis.executors.local import LocalExecutor, cores, start_ahead, visible
 from tamis.executors.task import Context, Executor, Limits, Loss, Outcome, Task
+from tamis.executors.worker import uncollected
 
-__all__ = ["Context", "Executor", "Limits", "LocalExecutor", "Loss", "Outcome", "Task", "cores", "start_ahead", "visible"]
+__all__ = ["Context", "Executor", "Limits", "LocalExecutor", "Loss", "Outcome", "Task", "cores", "start_ahead", "uncollected", "visible"]

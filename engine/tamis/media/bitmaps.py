@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from isal import isal_zlib
-from numba import njit
 
 from tamis.media.inspection import Container, FaultError, Limits, check_pixels
+from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

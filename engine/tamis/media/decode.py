@@ -8,7 +8,7 @@ import numpy as np
 
 from tamis.media import jpeg, png, raster
 from tamis.media.containers import WALKS
-from tamis.media.inspection import Container, FaultError, Inspection, Limits, Told
+from tamis.media.inspection import CELL, Container, FaultError, Inspection, Limits, Told
 from tamis.media.sniff import MediaType, extension_disagrees, sniff
 from tamis_kernels.jpeg import walk_many
 
@@ -23,7 +23,6 @@ SHORT_SIDE = 256
 """From this short side on a grey picture is kept as means of 8 x 8 pixels, which is what a JPEG's DC terms are. From these the perceptual
 hash of a photo is 8 bits of 256 from that of all pixels, in the mean; of smaller pictures they would leave too little."""
 
-CELL = 8  # pixels along each side of such a mean
 _NO_DECODER = frozenset({"heic", "svg"})
 _NOT_DECODED = ("not_decoded", "lengths, tables and checksums of the container were checked, what is in it was not decoded")
 _JPEG = b"\xff\xd8\xff"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from tamis.media.inspection import Container, FaultError, Limits, check_pixels
+from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

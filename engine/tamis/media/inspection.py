@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from tamis.media.jpeg import Header
 
+CELL = 8
+"""Pixels along each side of the means that a grey picture of a photo may be made of."""
+
 Grade = Literal["ok", "benign", "misnamed", "damaged", "undecodable", "not_media", "bomb"]
 
 GRADES: dict[Grade, str] = {

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from tamis.media.inspection import FaultError
 from tamis.media.layer3_codes import lookups
 from tamis.media.layer3_sound import BEYOND, EXACT, OTHERWISE, UNKNOWN, bits_at, check_granule
+from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

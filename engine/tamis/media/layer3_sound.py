@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from tamis.media.layer3_codes import FIRST_BITS, LINBITS, MOST_BITS, QUADRUPLES, TABLES
+from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

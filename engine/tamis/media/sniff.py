@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tamis.media.mpeg import is_adts
-
 Kind = Literal["image", "audio", "video", "document", "archive", "text", "empty", "unknown"]
 
 HEAD_BYTES = 4096
@@ -226,6 +224,8 @@ def _by_structure(head: bytes) -> str | None:
         return "pnm"
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2 and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C:
         return "mp3"  # a frame header of layer III with a legal bit rate and sampling rate
+    from tamis.media.mpeg import is_adts  # which brings the tables of MP3
+
     if is_adts(head):
         return "aac"
     return None

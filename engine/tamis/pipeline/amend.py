@@ -164,11 +164,13 @@ class Amended:
     ----------
     measured
         Whether cells that were changed are null, as for what is fitted.
+    columns
+        The columns that are wanted, which a batch has if its file does.
     """
 
-    def __init__(self, plan: Plan, shard: Shard, *, measured: bool = False) -> None:
+    def __init__(self, plan: Plan, shard: Shard, *, measured: bool = False, columns: Collection[str] | None = None) -> None:
         path = _path(plan, shard)
-        self._columns = pl.read_parquet(path) if path.exists() else None
+        self._columns = _read(path, columns) if path.exists() else None
         self._start, self._measured = shard.start, measured
 
     def frame(self, batch: TableBatch) -> pl.DataFrame:
@@ -182,6 +184,13 @@ class Amended:
         changed = change.struct.field("changed")
         value = None if self._measured else change.struct.field("value")
         return cells.to_frame().select(pl.when(changed).then(value).otherwise(cells).cast(cells.dtype).alias(cells.name)).to_series()
+
+
+def _read(path: Path, columns: Collection[str] | None) -> pl.DataFrame | None:
+    """Read what was made of a shard, of those columns that are wanted."""
+    there = pl.read_parquet_schema(path)
+    wanted = [name for name in there if columns is None or name in columns]
+    return pl.read_parquet(path, columns=wanted) if wanted else None
 
 
 def _path(plan: Plan, shard: Shard) -> Path:

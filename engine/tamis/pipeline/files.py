@@ -90,6 +90,7 @@ def write_table(
             for part in parts:
                 writer.write_table(part, row_group_size=row_group_rows)
                 rows += len(part)
+                del part  # before the next one is made
     return rows
 
 
@@ -98,13 +99,16 @@ def _in_row_groups(tables: Iterable[pa.Table], schema: pa.Schema, rows: int) -> 
     pending: list[pa.Table] = []
     none = True
     for table in tables:
-        pending.append(table.cast(schema))
+        pending.append(table if table.schema == schema else table.cast(schema))  # a cast loads pyarrow.compute
         if sum(map(len, pending)) >= rows:
             joined = _joined(pending)
+            pending.clear()  # the row group is not to be held twice while it is written
             full = len(joined) - len(joined) % rows
             yield joined.slice(0, full)
             none = False
-            pending = [joined.slice(full)] if full < len(joined) else []  # an empty slice would hold all of it
+            if full < len(joined):  # an empty slice would hold all of it
+                pending.append(joined.slice(full))
+            del joined
     rest = _joined(pending) if pending else schema.empty_table()
     if len(rest) or none:
         yield rest

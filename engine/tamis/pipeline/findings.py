@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -27,6 +28,7 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 
 
+@cache
 def empty() -> pl.DataFrame:
     """Return no findings."""
     return pl.DataFrame(schema=SCHEMA)
@@ -48,4 +50,4 @@ def frame(check: str, found: Iterable[Finding], *, positions: NDArray[np.int64] 
         )
         for one in found
     ]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row") if rows else empty()

@@ -116,7 +116,12 @@ class Books:
     def values(self, name: str, indices: NDArray[np.int64]) -> NDArray[Any]:
         chosen = np.zeros(self.records, bool)
         chosen[indices] = True
-        return spill.gather(self._shelf, chosen, [self._column(name)])[1][0]
+        found, (values,) = spill.gather(self._shelf, chosen, [self._column(name)])
+        if len(found) == len(indices):
+            return values
+        every = np.full((len(indices), *values.shape[1:]), "" if values.dtype == object else 0, values.dtype)
+        every[np.searchsorted(indices, found)] = values
+        return every
 
     def sets(self, indices: NDArray[np.int64]) -> ShingleSets:
         chunks = read_sets(self._plan, self._check, indices)

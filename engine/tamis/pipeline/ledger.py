@@ -16,6 +16,7 @@ from tamis.errors import InvariantError
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import findings_path, read_findings
 from tamis.pipeline.files import write_table
+from tamis.pipeline.memory import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,13 +117,17 @@ def write_ledger(plan: Plan, out: Path, earlier: Sequence[Earlier] = ()) -> Tall
     tally, records, lost = Tally(), Records(plan, earlier), _lost(plan)
     order = {check.name: check.order for check in plan.recipe.checks(backend="cpu")}
     write_table(out / "rejects.parquet", _rejects(plan, records, lost, order, tally), REJECTS)
+    give_back()
     write_table(out / "notes.parquet", _notes(plan, records, lost, order, tally), REJECTS)
+    give_back()
     write_table(out / "clusters.parquet", _clusters(plan, records), CLUSTERS)
     return tally
 
 
 def _split(plan: Plan, shard: Shard, order: dict[str, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the findings about a shard that reject a record (one each), and all others."""
+    if not any(findings_path(plan, shard, stage).exists() for stage in _STAGES):
+        return findings.empty(), findings.empty()
     stages = [read_findings(findings_path(plan, shard, stage)).with_columns(pl.lit(i).alias("stage")) for i, stage in enumerate(_STAGES)]
     found = pl.concat(stages).with_columns(pl.col("check").replace_strict(order, default=0, return_dtype=pl.Int64).alias("order"))
     found = found.with_row_index("place").sort("index", "stage", "order", "place")
@@ -148,14 +153,16 @@ def _rejects(plan: Plan, records: Records, lost: pl.Series, order: dict[str, int
         _add(tally.rejected, rejects)
         tally.by_kind[shard.kind] += len(rejects)
         tally.by_group[shard.group] += len(rejects)
-        yield _rows(shard, rejects, records, lost)
+        if len(rejects):
+            yield _rows(shard, rejects, records, lost)
 
 
 def _notes(plan: Plan, records: Records, lost: pl.Series, order: dict[str, int], tally: Tally) -> Iterator[pa.Table]:
     for shard in plan.shards:
         _, notes = _split(plan, shard, order)
         _add(tally.noted, notes)
-        yield _rows(shard, notes, records, lost)
+        if len(notes):
+            yield _rows(shard, notes, records, lost)
 
 
 def _add(counter: Counter[tuple[str, str]], found: pl.DataFrame) -> None:

@@ -13,7 +13,6 @@ import xxhash
 import tamis
 from tamis.checks.base import Batch, Finding, MediaBatch
 from tamis.executors import Context, Loss, Task
-from tamis.media import Limits, inspect, see_jpegs
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import write_evidence
 from tamis.pipeline.plan import fingerprint
@@ -135,14 +134,14 @@ def _table_steps(plan: Plan, shard: Shard) -> Iterator[Step]:
     """Yield the rows that could not be read from the source, then the batches of those that could."""
     bad = bad_rows(plan, shard)
     yield Step(None, NOWHERE, [Finding(index, reason, "reject", detail, None, text) for index, reason, detail, text in bad])
-    seen = {index for index, _, _, _ in bad}
+    seen = np.zeros(shard.records, bool)
+    seen[[index for index, _, _, _ in bad]] = True
     try:
         for batch in read_batches(plan, shard, plan.batch_size):
-            seen.update((batch.rows - shard.start).tolist())
+            seen[batch.rows - shard.start] = True
             yield Step(batch, batch.rows - shard.start, [])
     except Unavailable as error:
-        unread = [index for index in range(shard.records) if index not in seen]
-        yield Step(None, NOWHERE, [Finding(index, error.reason, "reject", error.detail) for index in unread])
+        yield Step(None, NOWHERE, [Finding(index, error.reason, "reject", error.detail) for index in np.flatnonzero(~seen).tolist()])
 
 
 def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Context) -> Iterator[Step]:
@@ -175,6 +174,8 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
 
 def _inspected(plan: Plan, read: Sequence[Read], unread: list[Finding], context: Context) -> Step:
     """Inspect files that were read."""
+    from tamis.media import Limits, inspect, see_jpegs  # not above: tables need none of the decoders
+
     if not read:
         return Step(None, NOWHERE, unread)
     limits = Limits(max_pixels=plan.recipe.limits.pixels)

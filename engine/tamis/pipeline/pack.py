@@ -12,8 +12,7 @@ import xxhash
 from isal import igzip
 
 from tamis.checks.base import Finding
-from tamis.media import sniff
-from tamis.media.sniff import HEAD_BYTES
+from tamis.media.sniff import HEAD_BYTES, sniff
 from tamis.pipeline.files import digest, whole
 from tamis.pipeline.plan import relative_path
 from tamis.pipeline.rows import UNREADABLE_ROWS

@@ -121,11 +121,14 @@ def gather_shard(
     shard = argument.shard
     alive = read_alive(plan.state(), shard)
     total: Gathered = defaultdict(dict)
-    amended = Amended(plan, shard, measured=True)
+    asked = {key for key, _ in argument.probes}
+    wanted = {key: told for key, told in argument.wanted.items() if key in asked}
+    columns = {name for column, need in wanted.values() for name in (column, need.by, *(need.where or ())[:1])}
+    amended = Amended(plan, shard, measured=True, columns=columns)
     with contextlib.suppress(Unavailable):  # apply reads the same rows next and enters the loss in the ledger
-        for batch in read_batches(plan, shard, plan.batch_size):
+        for batch in read_batches(plan, shard, plan.batch_size, columns=columns):
             kept = amended.frame(batch).filter(pl.Series(alive[batch.rows - shard.start]))
-            for key, (column, need) in argument.wanted.items():
+            for key, (column, need) in wanted.items():
                 rows = kept if need.where is None else kept.filter(pl.col(need.where[0]).cast(pl.String) == need.where[1])
                 for part, series in _parts(rows, column, need):
                     probes = argument.probes.get((key, None if argument.first else part), {})

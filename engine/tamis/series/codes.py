@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numba import njit
 
 from tamis.errors import ColumnError
 from tamis.series.roles import sensor_names
 from tamis.sources.parsing import distinct
+from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -43,6 +43,7 @@ MISSING_CODES = (-999.0, -999.9, -9999.0, -99999.0, -999999.0, 1e20, 9.969209968
 SAMPLE = 1024  # texts that tell whether a column has few values
 FEW = 8  # rows for each of them, at least
 UNPARSED_SCHEMA = {"index": pl.Int64, "column": pl.String, "value": pl.String}
+ALL_PARSED = pl.DataFrame(schema=UNPARSED_SCHEMA)
 
 
 class FormatOptions(BaseModel):
@@ -120,8 +121,9 @@ def standardise(
         else:
             columns.append(_stored_column(cells, plan, options))
     nulls = {(one.values.name, reason): count for one in columns for reason, count in one.nulls.items() if count}
-    unparsed = pl.concat([pl.DataFrame(schema=UNPARSED_SCHEMA), *(one.unparsed for one in columns)])
-    return Standardised(pl.DataFrame([one.values for one in columns]), unparsed.sort("index", maintain_order=True), nulls)
+    unparsed = [one.unparsed for one in columns if len(one.unparsed)]
+    told = pl.concat(unparsed).sort("index", maintain_order=True) if unparsed else ALL_PARSED
+    return Standardised(pl.DataFrame([one.values for one in columns]), told, nulls)
 
 
 class _Column:
@@ -130,12 +132,12 @@ class _Column:
     def __init__(self, cells: pl.Series) -> None:
         self.values = cells
         self.nulls = Counter(null=cells.null_count())
-        self.unparsed = pl.DataFrame(schema=UNPARSED_SCHEMA)
+        self.unparsed = ALL_PARSED
 
     def drop(self, reason: str, mask: pl.Series) -> None:
         """Make the cells of a mask null for a reason."""
-        mask = mask.fill_null(value=False)
         if mask.any():
+            mask = mask.fill_null(value=False)
             self.nulls[reason] += int(mask.sum())
             self.values = parsing.where(~mask, self.values, None)
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from tamis.sources.rows import RAW_LIMIT, RESERVED_COLUMNS, BadRow, Chunk, broken_chunk, check_limits, unique_names
 from tamis.sources.text import BrokenStream, decode, is_utf8
+from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -175,7 +175,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _gather(
     texts: npt.NDArray[np.uint8], starts: npt.NDArray[np.int32], offsets: npt.NDArray[np.int32], joined: npt.NDArray[np.uint8]
 ) -> None:
@@ -189,14 +189,14 @@ def _gather(
 # In what follows every loop ends at the line's end at the latest, for no byte below 32 but white space may stand in JSON.
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _skip_space(data: npt.NDArray[np.uint8], position: int) -> int:
     while data[position] == 32 or data[position] == 9 or data[position] == 13:
         position += 1
     return position
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _end_of_string(data: npt.NDArray[np.uint8], position: int) -> int:
     """Return where the quote is that ends a string without escapes, or UNKNOWN."""
     while data[position] != 34:
@@ -206,14 +206,14 @@ def _end_of_string(data: npt.NDArray[np.uint8], position: int) -> int:
     return position
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _skip_digits(data: npt.NDArray[np.uint8], position: int) -> int:
     while 48 <= data[position] <= 57:
         position += 1
     return position
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _end_of_word(data: npt.NDArray[np.uint8], position: int) -> int:
     """Return the end of the number, `true`, `false` or `null` that begins here, or UNKNOWN."""
     if data[position] == 116 and position + 4 < len(data):
@@ -247,7 +247,7 @@ def _end_of_word(data: npt.NDArray[np.uint8], position: int) -> int:
     return position
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _find_key(
     data: npt.NDArray[np.uint8], begin: int, end: int, keys: npt.NDArray[np.uint8], key_ends: npt.NDArray[np.int64], guess: int
 ) -> int:
@@ -266,7 +266,7 @@ def _find_key(
     return UNKNOWN
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _scan_object(
     data: npt.NDArray[np.uint8],
     position: int,
@@ -315,7 +315,7 @@ def _scan_object(
     return position if data[position] == 10 else UNKNOWN
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _scan(
     data: npt.NDArray[np.uint8],
     position: int,

@@ -6,9 +6,10 @@ field: the rules of Arrow's parser. `\n`, `\r\n` and `\r` end a record; empty li
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from tamis_kernels.compiled import njit
 
 # A quote that nothing closes within this distance is taken for a stray one: its line alone is bad, not all that follow.
 QUOTED_LIMIT = 8 << 20
@@ -17,7 +18,7 @@ UNCLOSED = -1
 BLANK = 0
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _scan(
     data: npt.NDArray[np.uint8],
     delimiter: int,

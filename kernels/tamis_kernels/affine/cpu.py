@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from numba import njit
-
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 
 if TYPE_CHECKING:
     from tamis_kernels.types import Float32s, Floats, Uint8s

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 from tamis_kernels.minhash.cpu import lower_mixed
 from tamis_kernels.ngram_keys.cpu import HELD, bytes_key, next_keys, unit_of_row, unit_room
 from tamis_kernels.ngrams.cpu import BLOCK, row_work

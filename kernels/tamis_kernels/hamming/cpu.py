@@ -6,9 +6,9 @@ A search looks at the first words of the hashes alone, a vector of them at a tim
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 from tamis_kernels.hamming.layout import CROWD, FOLDED, LATER, LENGTH, RADIUS, SELF, SHIFT, WORD, Search, Side, empty_side
 from tamis_kernels.types import Int32s, Int64s, Uint64s
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.group import in_groups as in_groups
 from tamis_kernels.jpeg.group import walk_in_room

@@ -10,11 +10,12 @@ from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import config, njit, types
+from numba import config, types
 from numba.core.cgutils import raw_memcpy
 from numba.extending import intrinsic
 
 from tamis_kernels.arrays import edges
+from tamis_kernels.compiled import njit
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.threads import for_rows, work_of_copies
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.header import Frame, new_frame
 from tamis_kernels.jpeg.tables import COUNT, END, INDEX, LARGEST, MOST_BITS, PASSED, SMALLEST, WIDTH, one_entry

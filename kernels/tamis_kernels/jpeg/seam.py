@@ -19,9 +19,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 from tamis_kernels.jpeg import layout as the
 from tamis_kernels.jpeg.header import ACROSS, DOWN, HIGH, NOTHING, ORIGIN, TABLE, WIDE
 from tamis_kernels.jpeg.lane import (

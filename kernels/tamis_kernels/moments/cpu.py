@@ -15,9 +15,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 from tamis_kernels.moments.grids import LONG, LOW_32, ROUNDER, deposit, rounding, units_for
 from tamis_kernels.moments.rows import LANES, LARGEST, LINES, add_block, shape_of_blocks
 from tamis_kernels.moments.wide import add_wide, empty_bins

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 from tamis_kernels.ngrams.cpu import BYTE, CHAR, SPACE, WORD, is_ascii, mark_units, row_work, wide_space
 from tamis_kernels.threads import for_rows
 

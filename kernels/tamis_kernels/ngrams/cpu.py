@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 from tamis_kernels.threads import for_rows
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 
 if TYPE_CHECKING:
     from tamis_kernels.types import Float32s, Float64s, Int32s, Int64s, Uint8s

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
     from tamis_kernels.types import Int64s, Uint8s, Uint32s

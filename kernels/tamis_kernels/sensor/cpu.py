@@ -6,9 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
-from tamis_kernels.compiled import of_views
+from tamis_kernels.compiled import njit, of_views
 from tamis_kernels.sensor.ahead import ask_for
 from tamis_kernels.sensor.identifier import hampel
 from tamis_kernels.sensor.layout import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from tamis_kernels.compiled import njit
 from tamis_kernels.sensor.layout import (
     BACK,
     BENT,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from numba import njit
+from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
     from tamis_kernels.types import Float64s, Int64s, Uint8s

@@ -9,7 +9,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
     from tamis_kernels.types import Float64s, Floats, Int64s

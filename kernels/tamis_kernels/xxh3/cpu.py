@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from tamis_kernels.compiled import njit
 from tamis_kernels.ngram_keys.cpu import eight_bytes
 from tamis_kernels.threads import for_rows
 from tamis_kernels.xxh3 import secret
