@@ -185,8 +185,10 @@ def picture_cases(generator: np.random.Generator) -> Iterator[Case]:
             )
     files = jpegs(generator, 32, 384, 512)
     yield Case("photos", lambda: photos.describe(files, backend="cuda"), sum(map(len, files)), "bytes")
-    large = jpegs(generator, 1, 600, 900, quality=90)
-    yield Case("a large photo", lambda: photos.describe(large, backend="cuda"), sum(map(len, large)), "bytes")
+    restarts = {"": {}, ", restarts at each row": {"restart_marker_rows": 1}, ", restarts at 8 MCUs": {"restart_marker_blocks": 8}}
+    for name, options in restarts.items():
+        large = jpegs(np.random.default_rng(1), 1, 600, 900, quality=90, **options)
+        yield Case(f"a large photo{name}", lambda large=large: photos.describe(large, backend="cuda"), sum(map(len, large)), "bytes")
     small = perceptual.pack(list(generator.integers(0, 256, (256, 47, 62)).astype(np.uint8)))
     yield Case("figures of quality, 47 x 62", lambda: quality.measure(*small, backend="cuda"), 256, "pictures")
     squares = generator.integers(0, 256, (512, 32, 32)).astype(np.uint8)

@@ -17,7 +17,7 @@ from damage import HELD_OUT, KINDS, damaged, photo
 from jpegs import FAULTY, ODD, changed, drawn, in_scans, packed, picture, pictures, segment, told
 from tamis_kernels import jpeg, photos
 from tamis_kernels.backend import simulated
-from tamis_kernels.jpeg.lane import BIT, END_BIT
+from tamis_kernels.jpeg.lane import AT, BIT, END_BIT
 from tamis_kernels.jpeg.tables import MOST_BITS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def together(**limits: int) -> Iterator[list[int]]:
     launched: list[int] = []
 
     def launch_blocks(kernel: Any, blocks: int, threads: int, *arguments: Any) -> None:
-        if kernel is module.walk_together:
+        if kernel is module.walk_together:  # behind which the same blocks walk by intervals
             launched.append(blocks)
         launching(kernel, blocks, threads, *arguments)
 
@@ -48,7 +48,13 @@ def together(**limits: int) -> Iterator[list[int]]:
 
 def walked_together(files: list[bytes], piece: int) -> list[jpeg.Walk]:
     """Walk all files by blocks, whose threads take pieces of so many bits."""
-    with together(LEAST=1, SHARE=1 << 40, LEAST_INTERVAL=0, PIECE=piece):
+    with together(LEAST=1, SHARE=1 << 40, PIECES_TAKE=0, PIECE=piece):
+        return jpeg.walk_many(files, backend="cuda")
+
+
+def walked_apart(files: list[bytes]) -> list[jpeg.Walk]:
+    """Walk all files by blocks, whose threads take restart intervals where there are some."""
+    with together(LEAST=1, SHARE=1 << 40, PIECES_TAKE=1 << 40, PIECE=40 * BYTE):
         return jpeg.walk_many(files, backend="cuda")
 
 
@@ -58,7 +64,7 @@ def same(found: list[jpeg.Walk], files: list[bytes]) -> bool:
 
 @pytest.mark.parametrize("piece", [7, 5 * BYTE, 40 * BYTE, 512 * BYTE], ids="{} bits".format)
 def test_whole_files_of_every_kind(piece: int) -> None:
-    files = list(pictures()[piece % 2 :: 19])
+    files = list(pictures()[piece % 2 :: 38])
     with together() as blocks:
         assert same(walked_together(files, piece), files)
     assert sum(blocks) == len(files)
@@ -75,9 +81,19 @@ def test_damage_of_every_kind(kind: str, piece: int) -> None:
     files = [
         damaged(kind, photo(noise("RGB", 2, restart)), photo(noise("RGB", 0)), seed, seed)
         for restart in (0, 7)
-        for seed in range(at_most(4, 1))
+        for seed in range(at_most(2, 1))
     ]
     assert same(walked_together(files, piece), files)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *HELD_OUT])
+def test_damage_of_every_kind_in_intervals(kind: str) -> None:
+    files = [
+        damaged(kind, photo(noise("RGB", 2, restart)), photo(noise("RGB", 0)), seed, seed)
+        for restart in (1, 7)
+        for seed in range(at_most(2, 1))
+    ]
+    assert same(walked_apart(files), files)
 
 
 @pytest.mark.parametrize("piece", [BYTE, 60 * BYTE], ids="{} bits".format)
@@ -85,12 +101,14 @@ def test_every_fault_and_odd_end(piece: int) -> None:
     whole = picture(40, 33, restart=3)
     files = [change(whole) for change in (*FAULTY.values(), *(change for _, change in ODD.values()))]
     assert same(walked_together(files, piece), files)
+    assert same(walked_apart(files), files)
 
 
 def test_many_broken_files() -> None:
     rng = np.random.default_rng(2)
-    files = [changed(rng) for _ in range(at_most(300, 40))]
+    files = [changed(rng) for _ in range(at_most(150, 40))]
     assert same(walked_together(files, 16 * BYTE), files)
+    assert same(walked_apart(files), files)
 
 
 @settings(max_examples=at_most(30, 15))
@@ -102,7 +120,60 @@ def test_pieces_of_any_size_and_damage_anywhere(data: st.DataObject) -> None:
         file[place] = data.draw(st.sampled_from([0, 0xFF, 0xD9, file[place] ^ 1, file[place] ^ 0x80]))
     del file[data.draw(st.sampled_from([len(file), len(file) - 2, len(file) // 2])) :]
     files = [bytes(file)]
-    assert same(walked_together(files, data.draw(st.integers(30, 3000))), files)
+    assert same(walked_together(files, data.draw(st.integers(30, 3000))) if data.draw(st.booleans()) else walked_apart(files), files)
+
+
+def alone_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note at which MCUs of a file one thread goes on; the simulator tells, for it calls functions of the device by their names."""
+    module: Any = import_module("tamis_kernels.jpeg.cuda_intervals")
+    noted, walking = [], module.walk_alone
+
+    def walk_alone(batch: Any, i: int, lane: Any, words: Any) -> Any:
+        noted.append(int(lane.state[AT]))
+        return walking(batch, i, lane, words)
+
+    monkeypatch.setattr(module, "walk_alone", walk_alone)
+    return noted
+
+
+def test_a_thread_walks_alone_the_intervals_with_faults_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = alone_at(monkeypatch)
+    whole = noise("RGB", 0, 2)
+    marks = [at for at in range(len(whole) - 1) if whole[at] == 0xFF and 0xD0 <= whole[at + 1] < 0xD8]
+    assert len(marks) == (39 if simulated() else 59)
+    files = [whole, noise("L", restart=3), noise("CMYK", restart=1)]
+    assert same(walked_apart(files), files)
+    assert noted == []  # whole files have no such interval, be they longer than the block's threads are many
+    broken = bytearray(whole)
+    broken[marks[3] - 1] ^= 0xFF
+    broken[marks[30] + 1] ^= 1  # a marker that is another one's
+    assert same(walked_apart([bytes(broken)]), [bytes(broken)])
+    assert noted == ([6, 60] if simulated() else [])
+    noted.clear()
+    assert same(walked_apart([whole[: marks[25] + 2], whole[: marks[25]]]), [whole[: marks[25] + 2], whole[: marks[25]]])
+    assert noted == ([52] if simulated() else [])
+
+
+def test_intervals_filled_up_with_zeros_are_counted() -> None:
+    """Some encoders fill up with 0: it is no fault, and how often is told."""
+    whole = noise("L", restart=3)
+    tail = bytearray(whole)
+    files = []
+    for at in range(len(whole) - 1):
+        if whole[at] == 0xFF and 0xD0 <= whole[at + 1] < 0xDA and at > whole.index(b"\xff\xda"):
+            byte = whole[at - 1]
+            ones = 8 - len(f"{~byte & 0xFF:08b}".rstrip("0")) if byte != 0xFF else 8  # the last ones, of which some are the padding
+            tail[at - 1] = byte & ~1 if 0 < ones < 8 else byte
+    files.append(bytes(tail))
+    (found,) = walked_apart(files)
+    assert same([found], files)
+    assert found.zero_pads > 3
+
+
+def test_whole_files_of_every_kind_in_intervals() -> None:
+    files = [one for one in pictures() if b"\xff\xdd" in one][::7]
+    assert len(files) > 10
+    assert same(walked_apart(files), files)
 
 
 @pytest.mark.parametrize("piece", [16, 100, 1024], ids="{} bits".format)
@@ -118,6 +189,7 @@ def test_scans_of_one_component_each_and_seams(piece: int) -> None:
     ]
     found = walked_together(files, piece)
     assert same(found, files)
+    assert same(walked_apart(files), files)
     assert [walk.fault for walk in found[:2]] == ["none", "missing_component"]
     assert "seam" in [walk.fault for walk in found]
 
@@ -169,9 +241,9 @@ def test_one_thread_alone_passes_no_more_than_the_last_piece(monkeypatch: pytest
 
 def test_files_in_company_take_either_way() -> None:
     files = [picture(8, 8), noise("RGB", 2), b"", picture(9, 17, "L"), noise("CMYK"), noise("RGB", 0, 1), noise("RGB", 0, 20)]
-    with together(LEAST=2000, PIECE=64 * BYTE, LEAST_INTERVAL=600) as blocks:
+    with together(LEAST=2000, PIECE=64 * BYTE) as blocks:
         found = photos.describe(files, backend="cuda")
-    assert sum(blocks) == 3  # not the small ones, nor the one with a marker behind each MCU
+    assert sum(blocks) == 4  # not the small ones; the one with a marker behind each MCU by its intervals
     whole = photos.describe(files, backend="cpu")
     assert [walk[:-1] for walk in found.walks] == [walk[:-1] for walk in whole.walks]
     np.testing.assert_array_equal(found.hashes, whole.hashes)

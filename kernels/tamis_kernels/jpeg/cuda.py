@@ -4,8 +4,8 @@ A first kernel reads each file up to its first scan, so that its thread gets roo
 scan by scan, of which a file has four at most: one kernel opens it and makes its tables, one walks its intervals, and one looks for a seam
 where it is whole. Each needs fewer registers than all at once. Files are walked in the order of their tables: the threads of a block nearly
 always have the same ones, which then lie in shared memory; a thread whose tables are others reads its own from global memory. Files that a
-thread alone would be long at are walked by a block each (`cuda_together.py`). Pictures are written one behind the other, and only they and
-the facts go back, or the facts alone.
+thread alone would be long at are walked by a block each, whose threads take pieces (`cuda_together.py`) or restart intervals
+(`cuda_intervals.py`). Pictures are written one behind the other, and only they and the facts go back, or the facts alone.
 """
 
 from __future__ import annotations
@@ -18,14 +18,26 @@ from numba import cuda, int16
 from tamis_kernels.arrays import offsets_of
 from tamis_kernels.device import launch, launch_blocks, sent, side_by_side, to_device, to_host, xp
 from tamis_kernels.jpeg import layout as the
-from tamis_kernels.jpeg.cpu import begin_file, enter, judge_seam, leave, open_interval
-from tamis_kernels.jpeg.cuda_lane import TABLES, TO_JUDGE, TOGETHER, UNDER_WAY, frame_of, lane_of, pass_alone, spans_of, tables_of, u64
+from tamis_kernels.jpeg.cpu import begin_file, judge_seam, leave, open_interval
+from tamis_kernels.jpeg.cuda_intervals import walk_intervals
+from tamis_kernels.jpeg.cuda_lane import (
+    APART,
+    TABLES,
+    TO_JUDGE,
+    TOGETHER,
+    UNDER_WAY,
+    frame_of,
+    lane_of,
+    spans_of,
+    tables_of,
+    u64,
+    walk_alone,
+)
 from tamis_kernels.jpeg.cuda_seam import ROWS, find_seams_together
 from tamis_kernels.jpeg.cuda_together import MATES, PIECE, walk_together
-from tamis_kernels.jpeg.cuda_unstuff import load_words
 from tamis_kernels.jpeg.group import ends, filling, pixels_of
 from tamis_kernels.jpeg.header import Frame, next_scan
-from tamis_kernels.jpeg.lane import AT, FILE, IDLE, ROOM, SLACK, STATE, TOTAL, Batch, Lane, finish
+from tamis_kernels.jpeg.lane import AT, FILE, IDLE, ROOM, SLACK, STATE, STEP, TOTAL, Batch, Lane
 from tamis_kernels.jpeg.tables import WIDTH
 
 if TYPE_CHECKING:
@@ -39,7 +51,7 @@ GAP = 1 << 19  # bytes that cross the link in the time that it takes to start a 
 THREADS = 128
 LEAST = 1 << 17  # bytes of a file that a block walks: up to there a thread takes 13 ms, at some 10 MB/s
 SHARE = 2048  # threads that walk 20 GB/s, a quarter of what blocks do at best: who alone takes longer than all files so, is a block's
-LEAST_INTERVAL = 1 << 12  # bytes between restart markers, of which fewer leave a block's threads without work
+PIECES_TAKE = 1 << 11  # bytes that a thread passes while a block passes a restart interval in pieces, one behind the other
 
 
 def in_groups(work: Callable[[int, int], None], files: Sequence[bytes | memoryview]) -> None:
@@ -77,7 +89,7 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: Int64s) -> tuple[Any,
     launch(read_headers, count, data, bounds, told, frames)
     to_host(told, facts)
     blocks, pixels, sides, mcus = _rooms(facts)
-    together = _walked_together(np.diff(offsets), mcus, facts[:, the.INTERVAL])
+    together = _walked_together(np.diff(offsets), mcus)
     rooms_each = ROOM * (sides + 1) * np.where(together, ROWS, 1)
     begins, starts, jumps, rooms = map(offsets_of, (pixels, blocks + 16, pixels + 2 * sides, rooms_each))
     bytes_at = (offsets + 3) // 4 * 4 + SLACK * np.arange(count + 1)  # whole words, which a window takes
@@ -97,11 +109,12 @@ def walk_batch(files: Sequence[bytes | memoryview], facts: Int64s) -> tuple[Any,
     batch = Batch(data, bounds, told, lanes, pictures, *map(to_device, (begins, bytes_at, starts, jumps, rooms)))
     keys, long, chosen = xp.empty(count, np.uint64), to_device(np.flatnonzero(together)), to_device(together)
     while True:
-        launch(open_scans, count, batch, keys, chosen)
+        launch(open_scans, count, batch, keys, chosen, PIECES_TAKE)
         if not bool((lanes.state[:, FILE] != IDLE).any()):
             break
         if len(long):
             launch_blocks(walk_together, len(long), MATES, batch, long, PIECE)
+            launch_blocks(walk_intervals, len(long), MATES, batch, long)
         order = xp.argsort(keys)
         launch_blocks(walk_scans, -(-count // THREADS), THREADS, batch, order)
         if len(long):
@@ -150,10 +163,9 @@ def _rooms(facts: Int64s) -> tuple[Int64s, ...]:
     return blocks * walked, pixels * walked, sides.max(axis=0) * walked, columns * rows * walked
 
 
-def _walked_together(sizes: Int64s, mcus: Int64s, interval: Int64s) -> Bools:
-    """Return which files blocks of threads walk: long ones whose restart intervals are not short."""
-    long = sizes >= max(LEAST, int(sizes.sum()) // SHARE)
-    chosen: Bools = long & (mcus > 0) & ((interval == 0) | (sizes * interval >= LEAST_INTERVAL * mcus))
+def _walked_together(sizes: Int64s, mcus: Int64s) -> Bools:
+    """Return which files blocks of threads walk: long ones."""
+    chosen: Bools = (sizes >= max(LEAST, int(sizes.sum()) // SHARE)) & (mcus > 0)
     return chosen
 
 
@@ -166,10 +178,11 @@ def read_headers(data: Uint8s, offsets: Int64s, facts: Int64s, frames: Frame) ->
 
 
 @cuda.jit
-def open_scans(batch: Batch, keys: Uint64s, together: Bools) -> None:
+def open_scans(batch: Batch, keys: Uint64s, together: Bools, pieces: int) -> None:
     """Open a file's next scan a thread, or note that it is at its end; write a key that is the same where the tables are.
 
-    Files that are not to be walked by a thread have the largest key.
+    Files that are not to be walked by a thread have the largest key. Those walked by a block are walked an interval a thread where that is
+    faster than all intervals in pieces, each of which takes as long as a thread takes for so many bytes.
     """
     i = cuda.grid(1)
     if i >= batch.facts.shape[0]:
@@ -183,9 +196,9 @@ def open_scans(batch: Batch, keys: Uint64s, together: Bools) -> None:
         if not open_interval(file, lane, facts, picture):
             lane.state[FILE] = IDLE
         elif together[i]:
-            lane.state[FILE] = TOGETHER
+            intervals = (lane.state[TOTAL] + lane.state[STEP] - 1) // lane.state[STEP]
+            lane.state[FILE] = APART if intervals > 1 and intervals * intervals * pieces >= file.size else TOGETHER
         else:
-            load_words(batch, i, lane)
             keys[i] = key_of(lane.frame, tables_of(lane))
 
 
@@ -247,18 +260,11 @@ def walk_scans(batch: Batch, order: Int64s) -> None:
     used = tables_of(lane)
     if used & held == used and same_tables(lanes.frame, i, first, used):
         lane = lane_of(batch, i, shared)
-    facts = batch.facts[i]
-    file, picture = spans_of(batch, i)
     words = lanes.bytes.view(np.uint32)
-    while True:
-        fault = pass_alone(lane, words, batch.byte_at[i] // 4)
-        if enter(file, lane, facts, picture, fault if fault else finish(lane)):
+    while lane.state[AT] < lane.state[TOTAL]:
+        if walk_alone(batch, i, lane, words):
             lane.state[FILE] = TO_JUDGE
             return
-        leave(file, lane, facts)
-        if lane.state[AT] == lane.state[TOTAL]:
-            return
-        load_words(batch, i, lane)
 
 
 @cuda.jit

@@ -8,6 +8,8 @@ import numpy as np
 from numba import cuda
 
 from tamis_kernels.jpeg import layout as the
+from tamis_kernels.jpeg.cpu import enter, leave
+from tamis_kernels.jpeg.cuda_unstuff import load_words
 from tamis_kernels.jpeg.header import Frame
 from tamis_kernels.jpeg.lane import (
     BIT,
@@ -21,6 +23,7 @@ from tamis_kernels.jpeg.lane import (
     Batch,
     K,
     Lane,
+    finish,
     settle,
     signed,
 )
@@ -31,8 +34,10 @@ if TYPE_CHECKING:
 
     from tamis_kernels.types import Uint8s, Uint32s
 
+
 TABLES = 8 << WIDTH
-UNDER_WAY, TO_JUDGE, TOGETHER = 1, 2, 3  # what a file is, beside 0, not begun, and IDLE: walked by a thread, whole so far, by a block
+# What a file is, beside 0, not begun, and IDLE: walked by a thread, whole so far, by a block in pieces, by a block in its intervals.
+UNDER_WAY, TO_JUDGE, TOGETHER, APART = 1, 2, 3, 4
 MARK_BIT, MARK_SLOT = 10, 6  # where in a mark the bit and the block within the MCU stand, above the coefficient
 u64 = np.uint64
 
@@ -155,3 +160,15 @@ def pass_alone(lane: Lane, words: Uint32s, begin: int) -> Any:
     mark, block, fault = pass_symbols(lane, words, begin, mark, last + 1, state[BLOCK], state[STOP], state[SLOTS], True)
     state[BIT], state[SLOT], state[K], state[BLOCK] = mark >> MARK_BIT, mark >> MARK_SLOT & 15, mark & 63, block
     return fault
+
+
+@cuda.jit(device=True)
+def walk_alone(batch: Batch, i: int, lane: Lane, words: Uint32s) -> bool:
+    """Walk the next interval of file i by one thread; say whether the scan is whole, and to be tested for a seam."""
+    file, picture = spans_of(batch, i)
+    load_words(batch, i, lane)
+    fault = pass_alone(lane, words, batch.byte_at[i] // 4)
+    if enter(file, lane, batch.facts[i], picture, fault if fault else finish(lane)):
+        return True
+    leave(file, lane, batch.facts[i])
+    return False

@@ -176,11 +176,18 @@ def level_together(lane: Lane, sums: Int64s) -> Any:
                         lane.levels[block] = term * quantiser
             before += sums[sums.size - 1]
             cuda.syncthreads()
-    sums[thread] = good
+    return least_of(sums, good)
+
+
+@cuda.jit(device=True)
+def least_of(sums: Int64s, value: int) -> Any:
+    """Return the least value of all threads to each; nobody may look at the sums before, or change them behind it, without a barrier."""
+    sums[np.int64(cuda.threadIdx.x)] = value
     cuda.syncthreads()
+    least = value
     for other in range(sums.size):
-        good = min(good, sums[other])
-    return good
+        least = min(least, sums[other])
+    return least
 
 
 @cuda.jit(device=True)

@@ -269,33 +269,43 @@ def run_one(a: Lane) -> None:
 @of_views
 def finish(lane: Lane) -> int:
     """Pass the last symbols of an interval, where its end may come within each; return a fault, or `NONE`."""
-    state, frame = lane.state, lane.frame
-    while state[BLOCK] < state[STOP]:
-        left = state[END_BIT] - state[BIT]
-        table = signed(lane.bases[2 * state[SLOT] + (state[K] > 0)] >> TABLE_BITS)
-        entry = settle(bits_from(lane.bytes, np.uint64(state[BIT])), table, state[K], frame.codes, frame.symbols)
-        length = code_length(lane, table)
-        if length > left or (length == 0 and left < 16):
-            return the.MISSING_DATA
-        if entry < 0:
-            return -entry
-        if (entry & 31) > left:
-            return the.MISSING_DATA
-        end = entry >> END & 1
-        state[BIT] += entry & 31
-        state[K] = 0 if end else state[K] + (entry >> COUNT & 63)
-        state[BLOCK] += end
-        state[SLOT] = (state[SLOT] + end) % state[SLOTS]
-        if end:
-            lane.starts[state[BLOCK]] = state[BIT]
-    return the.NONE
+    state = lane.state
+    bit, k, slot, block, fault = pass_last(lane, state[BIT], state[K], state[SLOT], state[BLOCK], state[STOP], state[END_BIT])
+    state[BIT], state[K], state[SLOT], state[BLOCK] = bit, k, slot, block
+    return fault
 
 
 @of_views
-def code_length(lane: Lane, table: int) -> int:
-    """Return the length of the code that comes next; 0 where there is none."""
-    bits = signed(bits_from(lane.bytes, np.uint64(lane.state[BIT])) >> np.uint64(48))
+def pass_last(lane: Lane, bit: int, k: int, slot: int, block: int, stop: int, last: int) -> tuple[int, int, int, int, int]:
+    """Do so from a bit, coefficient and block on up to a block, in an interval that ends with bit `last`; return these and a fault."""
+    frame, slots = lane.frame, lane.state[SLOTS]
+    while block < stop:
+        left = last - bit
+        table = signed(lane.bases[2 * slot + (k > 0)] >> TABLE_BITS)
+        window = bits_from(lane.bytes, np.uint64(bit))
+        entry = settle(window, table, k, frame.codes, frame.symbols)
+        length = code_length(window, table, frame.codes)
+        if length > left or (length == 0 and left < 16):
+            return bit, k, slot, block, the.MISSING_DATA
+        if entry < 0:
+            return bit, k, slot, block, -entry
+        if (entry & 31) > left:
+            return bit, k, slot, block, the.MISSING_DATA
+        end = entry >> END & 1
+        bit += entry & 31
+        k = 0 if end else k + (entry >> COUNT & 63)
+        block += end
+        slot = (slot + end) % slots
+        if end:
+            lane.starts[block] = bit
+    return bit, k, slot, block, the.NONE
+
+
+@of_views
+def code_length(window: np.uint64, table: int, codes: Int64s) -> int:
+    """Return the length of the code that begins a window; 0 where there is none."""
+    bits = signed(window >> np.uint64(48))
     for length in range(1, 17):
-        if bits >> (16 - length) <= lane.frame.codes[table, LARGEST, length]:
+        if bits >> (16 - length) <= codes[table, LARGEST, length]:
             return length
     return 0
