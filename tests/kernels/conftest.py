@@ -64,6 +64,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         "hamming.cuda": {"THREADS": 2, "TILE": 5, "STRIP": 16, "WARP": 3, "WARPS": 2, "HELD": 9},
         "jpeg.cuda": {"BATCH": 450_000, "GAP": 100, "THREADS": 2, "MATES": 4, "ROWS": 3},
         "jpeg.cuda_together": {"MATES": 4},
+        "jpeg.cuda_intervals": {"MATES": 4},
         "jpeg.cuda_seam": {"ROWS": 3},
         "jaccard.cuda": {"WARP": 2, "WARPS": 2},
         "minhash.cuda": {"THREADS": 4, "PLACES": 40, "TILE": 16},
