@@ -45,7 +45,8 @@ collect_ignore += (
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("small", deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
-settings.load_profile("default")
+settings.register_profile("emulated", parent=settings.get_profile("default"), max_examples=25)  # a quarter of those the CPU is tried on
+settings.load_profile("emulated" if emulated else "default")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
