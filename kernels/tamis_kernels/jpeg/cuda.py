@@ -26,6 +26,7 @@ from tamis_kernels.jpeg.cuda_lane import (
     TO_JUDGE,
     TOGETHER,
     UNDER_WAY,
+    bring_tables,
     frame_of,
     lane_of,
     spans_of,
@@ -38,7 +39,6 @@ from tamis_kernels.jpeg.cuda_together import MATES, PIECE, walk_together
 from tamis_kernels.jpeg.group import ends, filling, pixels_of
 from tamis_kernels.jpeg.header import Frame, next_scan
 from tamis_kernels.jpeg.lane import AT, FILE, IDLE, ROOM, SLACK, STATE, STEP, TOTAL, Batch, Lane
-from tamis_kernels.jpeg.tables import WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -247,9 +247,7 @@ def walk_scans(batch: Batch, order: Int64s) -> None:
         return  # nor are all files behind it
     leader = lane_of(batch, first, lanes.frame.lookup[first])
     held = tables_of(leader)
-    for place in range(cuda.threadIdx.x, TABLES, THREADS):
-        if held >> u64(place >> WIDTH) & u64(1):
-            shared[place] = leader.frame.lookup[place]
+    bring_tables(held, leader.frame.lookup, shared, np.int64(cuda.threadIdx.x), THREADS)
     cuda.syncthreads()
     if item >= batch.facts.shape[0]:
         return

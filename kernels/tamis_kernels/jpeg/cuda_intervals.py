@@ -20,6 +20,7 @@ from tamis_kernels.jpeg.cuda_lane import (
     MARK_SLOT,
     TABLES,
     TO_JUDGE,
+    bring_tables,
     lane_of,
     mark_of,
     pass_symbols,
@@ -54,7 +55,7 @@ from tamis_kernels.jpeg.lane import (
     pass_last,
     signed,
 )
-from tamis_kernels.jpeg.tables import MOST_BITS, WIDTH
+from tamis_kernels.jpeg.tables import MOST_BITS
 
 if TYPE_CHECKING:
     from tamis_kernels.types import Int64s, Uint8s, Uint32s
@@ -74,10 +75,7 @@ def walk_intervals(batch: Batch, files: Int64s) -> None:
         return
     lane, facts = lane_of(batch, i, shared), batch.facts[i]
     file, picture = spans_of(batch, i)
-    held, lookup = tables_of(lane), batch.lanes.frame.lookup[i]
-    for place in range(thread, TABLES, MATES):
-        if held >> u64(place >> WIDTH) & u64(1):
-            shared[place] = lookup[place]
+    bring_tables(tables_of(lane), batch.lanes.frame.lookup[i], shared, thread, MATES)
     words, begin, state = batch.lanes.bytes.view(np.uint32), batch.byte_at[i] // 4, lane.state
     most = signed(MATES)
     while True:

@@ -93,6 +93,14 @@ def tables_of(lane: Lane) -> Any:
 
 
 @cuda.jit(device=True)
+def bring_tables(held: np.uint64, lookup: NDArray[np.int16], shared: NDArray[np.int16], thread: int, threads: int) -> None:
+    """Copy those of the eight tables that are held to shared memory, by all threads of a block; a barrier must stand behind it."""
+    for place in range(thread, TABLES, threads):
+        if held >> u64(place >> WIDTH) & u64(1):
+            shared[place] = lookup[place]
+
+
+@cuda.jit(device=True)
 def word_at(words: Uint32s, place: int) -> Any:
     """Return a word whose first byte is its highest."""
     word = u64(words[place])

@@ -25,13 +25,13 @@ from tamis_kernels.jpeg.cuda_lane import (
     TABLES,
     TO_JUDGE,
     TOGETHER,
+    bring_tables,
     lane_of,
     mark_of,
     pass_alone,
     pass_symbols,
     spans_of,
     tables_of,
-    u64,
 )
 from tamis_kernels.jpeg.cuda_unstuff import add_up, load_together
 from tamis_kernels.jpeg.header import ACROSS, DOWN, HIGH, ORIGIN, WIDE
@@ -55,7 +55,7 @@ from tamis_kernels.jpeg.lane import (
     finish,
     signed,
 )
-from tamis_kernels.jpeg.tables import MOST_BITS, WIDTH
+from tamis_kernels.jpeg.tables import MOST_BITS
 
 if TYPE_CHECKING:
     from tamis_kernels.types import Int64s, Uint8s, Uint32s
@@ -78,10 +78,7 @@ def walk_together(batch: Batch, files: Int64s, piece: int) -> None:
         return
     lane, facts = lane_of(batch, i, shared), batch.facts[i]
     file, picture = spans_of(batch, i)
-    held, lookup = tables_of(lane), batch.lanes.frame.lookup[i]
-    for place in range(thread, TABLES, MATES):
-        if held >> u64(place >> WIDTH) & u64(1):
-            shared[place] = lookup[place]
+    bring_tables(tables_of(lane), batch.lanes.frame.lookup[i], shared, thread, MATES)
     words, begin, state = batch.lanes.bytes.view(np.uint32), batch.byte_at[i] // 4, lane.state
     slots = period_of(lane)
     while True:
