@@ -83,8 +83,38 @@ def _first(data: bytes, box: Box, *path: bytes) -> Box | None:
     return next(iter(_inside(data, box, *path)), None)
 
 
-def walk_boxes(data: bytes, limits: Limits) -> Container:
-    """Follow the boxes, and check that samples of films and items of pictures lie within the data.
+def walk_film(data: bytes, limits: Limits) -> Container:
+    """Follow the boxes of a film or sound, which must tell of a track.
+
+    Raises
+    ------
+    FaultError
+        As `_walked` does, and where neither `moov` nor `moof` is there, or no track is in them.
+    """
+    film = _walked(data, limits)
+    if not film.films and not film.fragments:
+        raise _damaged("no_film", "holds no box moov, which tells where pictures and sound are")
+    if not _has_track(data, film):
+        raise _damaged("no_film", "holds no box trak, which tells of a track of pictures or sound")
+    return Container(data, film.note)
+
+
+def walk_pictures(data: bytes, limits: Limits) -> Container:
+    """Follow the boxes of a HEIC or AVIF, which must tell where a picture is: as an item, or in the track of a sequence.
+
+    Raises
+    ------
+    FaultError
+        As `_walked` does, and where nothing tells of a picture.
+    """
+    film = _walked(data, limits)
+    if not _has_track(data, film) and not any(_inside(data, meta, b"iloc", skip=4) for meta in film.items):
+        raise _damaged("no_picture_data", "holds no box iloc, which tells where the picture is")
+    return Container(data, film.note)
+
+
+def _walked(data: bytes, limits: Limits) -> _Film:
+    """Follow the boxes, and check that samples of films and items of pictures lie within the data; return the outermost ones.
 
     Raises
     ------
@@ -101,39 +131,7 @@ def walk_boxes(data: bytes, limits: Limits) -> Container:
         defaults = _fragment_defaults(data, film.films)
         for fragment in film.fragments:
             _check_fragment(data, fragment, film, defaults)
-    return Container(data, film.note)
-
-
-def walk_film(data: bytes, limits: Limits) -> Container:
-    """Follow the boxes of a film or sound, which must tell of a track.
-
-    Raises
-    ------
-    FaultError
-        As `walk_boxes` does, and where neither `moov` nor `moof` is there, or no track is in them.
-    """
-    found = walk_boxes(data, limits)
-    film = _outermost(data)
-    if not film.films and not film.fragments:
-        raise _damaged("no_film", "holds no box moov, which tells where pictures and sound are")
-    if not _has_track(data, film):
-        raise _damaged("no_film", "holds no box trak, which tells of a track of pictures or sound")
-    return found
-
-
-def walk_pictures(data: bytes, limits: Limits) -> Container:
-    """Follow the boxes of a HEIC or AVIF, which must tell where a picture is: as an item, or in the track of a sequence.
-
-    Raises
-    ------
-    FaultError
-        As `walk_boxes` does, and where nothing tells of a picture.
-    """
-    found = walk_boxes(data, limits)
-    film = _outermost(data)
-    if not _has_track(data, film) and not any(_inside(data, meta, b"iloc", skip=4) for meta in film.items):
-        raise _damaged("no_picture_data", "holds no box iloc, which tells where the picture is")
-    return found
+    return film
 
 
 def _has_track(data: bytes, film: _Film) -> bool:
