@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import offsets_of
 from tamis_kernels.compiled import njit, of_views
 from tamis_kernels.threads import for_rows
 
@@ -29,7 +30,7 @@ def pack_rows(hashes: Uint32s, starts: Int64s, packed: Int64s, out: Uint32s) -> 
 def pairs(hashes: Uint32s, row_offsets: Int64s, left: Int64s, right: Int64s, out: Float64s) -> None:
     """Write the similarity of each pair."""
     sizes = np.diff(row_offsets)
-    work = np.concatenate(([0], np.cumsum(sizes[left] + sizes[right] + 1)))
+    work = offsets_of(sizes[left] + sizes[right] + 1)
     for_rows(_pairs, work, hashes, row_offsets, left, right, out)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tamis_kernels.arrays import check_array
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.quantiles.counts import ValueCounts, all_between, between
@@ -359,7 +360,5 @@ def _kept(values: Floats, keep: Bools | None, validity: Validity | None, backend
         raise ArgumentError(message)
     if keep is None:
         return np.ascontiguousarray(values) if validity is None else valid(values, validity, backend=backend)
-    if keep.dtype != np.bool_ or keep.shape != values.shape:
-        message = f"keep must be bool of shape {values.shape}, got {keep.dtype} of shape {keep.shape}; pass a mask per value"
-        raise ArgumentError(message)
+    check_array("keep", keep, np.bool_, values.shape, "pass a mask per value")
     return values[keep]

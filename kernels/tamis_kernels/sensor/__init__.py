@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tamis_kernels.arrays import check_offsets, read_only
+from tamis_kernels.arrays import FLOATS, check_array, check_offsets, read_only
 from tamis_kernels.backend import implementation, resolve
 from tamis_kernels.errors import ArgumentError
 
@@ -353,12 +353,9 @@ def _out_of_range(place: str, time: Int64s) -> ArgumentError:
 
 
 def _check(time: Int64s, value: Floats, valid: Bools | None) -> None:
-    if value.dtype not in (np.float32, np.float64) or value.ndim != 1:
-        message = f"value must be float32 or float64 of shape (n,), got {value.dtype} of shape {value.shape}"
-        raise ArgumentError(message)
+    check_array("value", value, FLOATS, ("n",))
     if time.dtype != np.int64 or time.shape != value.shape:
         message = f"time must be int64 nanoseconds of shape {value.shape}, got {time.dtype} of shape {time.shape}"
         raise ArgumentError(message)
-    if valid is not None and (valid.dtype != np.bool_ or valid.shape != value.shape):
-        message = f"valid must be bool of shape {value.shape}, got {valid.dtype} of shape {valid.shape}"
-        raise ArgumentError(message)
+    if valid is not None:
+        check_array("valid", valid, np.bool_, value.shape)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, float64
 
+from tamis_kernels.arrays import offsets_of
 from tamis_kernels.device import FLIGHTS, in_batches, launch, launch_blocks, room, streamed, to_device, to_host, uniform, xp
 from tamis_kernels.sensor import cuda_stretches
 from tamis_kernels.sensor.cuda_stretches import hand_on, look_ahead, test_rows
@@ -176,7 +177,7 @@ def _test(
         return None
     starts, stops = offsets[:-1] + skip, np.maximum(offsets[1:] - rest, offsets[:-1] + skip)
     many = -(-(stops - starts) // STRETCH)
-    owner, edges = np.repeat(np.arange(many.size), many), np.concatenate(([0], np.cumsum(many)))
+    owner, edges = np.repeat(np.arange(many.size), many), offsets_of(many)
     cuts = to_device(np.append(starts[owner] + STRETCH * (np.arange(owner.size) - edges[owner]), stops.max()))
     owners, blocks = to_device(owner), -(-owner.size // cuda_stretches.THREADS)
     entry = to_device(values)[owners], to_device(counts)[owners]
