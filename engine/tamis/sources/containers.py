@@ -9,7 +9,7 @@ import pyarrow as pa
 from isal import isal_zlib
 
 from tamis.errors import DISK_FULL
-from tamis.names import PROCESS
+from tamis.names import in_the_making
 from tamis.sources.listing import Container, Problem, SourceFile
 from tamis.sources.mediatables import index_table
 from tamis.sources.staging import index_stream
@@ -72,7 +72,7 @@ def _container(file: SourceFile, how: Literal["tar", "zip", "parquet", "arrow"],
 
 def _unpack(path: str, target: Path) -> str | None:
     """Inflate a tar as far as it is whole and return where it lies; None for a bomb."""
-    temporary = target.with_name(f"{target.name}.{PROCESS}.tmp")
+    temporary = in_the_making(target)
     most = max(_BOMB_BYTES, _BOMB_RATIO * os.stat(path).st_size)  # noqa: PTH116
     try:
         with temporary.open("wb") as plain, open(path, "rb") as packed:  # noqa: PTH123

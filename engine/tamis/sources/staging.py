@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from tamis.errors import DISK_FULL
 from tamis.media.sniff import HEAD_BYTES, sniff
-from tamis.names import PROCESS
+from tamis.names import in_the_making
 from tamis.sources.delimited import read_delimited
 from tamis.sources.formats import FormatOptions
 from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
@@ -182,7 +182,7 @@ class _Writer:
         return pa.schema([*(pa.field(name, pa.string()) for name in self.names), *RESERVED_FIELDS])
 
     def _part_path(self) -> Path:
-        return self.target.with_name(f"{self.target.name}.{len(self._parts)}.{PROCESS}.tmp")
+        return in_the_making(self.target.with_name(f"{self.target.name}.{len(self._parts)}"))
 
     def _end_part(self) -> None:
         if not self.names:  # nothing but bad rows so far: they wait for the first columns
@@ -253,7 +253,7 @@ def index_stream(path: str, target: Path) -> str | None:
         magic = handle.read(8)
     if magic[:4] == b"PAR1" or magic[:6] == b"ARROW1":
         return None
-    temporary = target.with_name(f"{target.name}.{PROCESS}.tmp")
+    temporary = in_the_making(target)
     try:
         with (
             pa.OSFile(path) as source,
