@@ -23,7 +23,7 @@ from statistics import median
 
 import corpora
 from bench_memory import JOBS, Peaks
-from harness import machine
+from harness import described, machine
 
 HERE = Path(__file__).resolve().parents[1]
 
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("options", nargs="*", help="more words for both commands, after --")
     given = parser.parse_args()
-    print("# turns\n" + "  ".join(f"{key}={value}" for key, value in machine().items()))
+    print(f"# turns\n{described(machine())}")
     with tempfile.TemporaryDirectory(prefix="tamis-bench-") as name:
         source = given.source.resolve() if given.source else Path(name) / "source"
         if not given.source:
