@@ -92,9 +92,6 @@ class Result:
         return f"Result({str(self.out)!r}: {counts['read']} read, {counts['kept']} kept, {counts['rejected']} rejected)"
 
 
-Source = "str | Path | Sequence[str | Path]"
-
-
 def clean(
     source: str | Path | Sequence[str | Path],
     out: str | Path,
@@ -233,7 +230,7 @@ def _run(
         recipe=_recipe(recipe, settings),
         settings=settings or {},
         backend=backend,
-        jobs=jobs or None,
+        jobs=jobs,
         cluster=cluster,
         batch_size=batch_size or None,
         memory=None if memory is None else byte_count(memory),

@@ -290,7 +290,7 @@ def _run(
         recipe=None if recipe == "auto" else loaded,
         settings=settings,
         backend=cast("BackendName", backend),  # `resolve` tells a wrong name
-        jobs=jobs or None,
+        jobs=jobs,
         cluster=cluster or None,
         batch_size=batch_size or None,
         against=tuple(against),
