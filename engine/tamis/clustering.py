@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend
 
     Indices = NDArray[np.int64]
     Similarity = Callable[[Indices, Indices], NDArray[np.float64]]
@@ -59,7 +59,7 @@ def band_components(
     rounds: int = ROUNDS,
     hot: int = HOT,
     pairs_at_a_time: int = PAIRS_AT_A_TIME,
-    backend: BackendName | Backend = "auto",
+    backend: AnyBackend = "auto",
 ) -> tuple[Indices, dict[str, int]]:
     """Join records that share a band key and are similar enough; no edge is stored and none is believed unchecked.
 
@@ -150,7 +150,7 @@ def _with_next(bands: Iterable[Band]) -> Iterator[tuple[Band, Band]]:
 
 
 def _split_hot(
-    members: Indices, bucket: Indices, heat: NDArray[np.bool_], salt: Band, hot: int, backend: BackendName | Backend
+    members: Indices, bucket: Indices, heat: NDArray[np.bool_], salt: Band, hot: int, backend: AnyBackend
 ) -> tuple[Indices, Indices, int]:
     """Part the hot buckets by another band's keys; return members, their new buckets, and how many are left out as too many or unknown."""
     keys, records = salt
@@ -167,7 +167,7 @@ def _split_hot(
     return members, bucket, int(np.count_nonzero(heat)) - int(np.count_nonzero(small))
 
 
-def sharing(keys: NDArray[np.uint64], *, backend: BackendName | Backend = "auto") -> Indices:
+def sharing(keys: NDArray[np.uint64], *, backend: AnyBackend = "auto") -> Indices:
     """Return the positions, rising, of keys uint64[n] that occur more than once."""
     order, starts = groups.sort_by_key(keys, backend=backend)
     sizes = np.diff(starts)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from tamis.clustering import Similarity
     from tamis.sets import Chunk
-    from tamis_kernels.backend import Backend, BackendName
     from tamis_kernels.ngrams import Unit
+    from tamis_kernels.types import AnyBackend
 
 VERIFICATIONS = ("exact", "signature", "none")
 ROWS_AT_A_TIME = 1 << 16
@@ -54,7 +54,7 @@ def near_duplicates(
     precision: float | None = None,
     bands: tuple[int, int] | None = None,
     memory: int | str = "1GB",
-    backend: BackendName | Backend = "auto",
+    backend: AnyBackend = "auto",
 ) -> pl.DataFrame:
     """Find the records that are nearly the same, and say which one of them to keep.
 
@@ -169,7 +169,7 @@ class Source:
     num_perm: int
     seed: int
     scheme: Scheme
-    backend: BackendName | Backend
+    backend: AnyBackend
     normalise: bool = True
 
     def check(self) -> None:
@@ -246,7 +246,7 @@ class Spool:
         """Return the signatures, which stay on disk."""
         return self._read("table", np.uint32).reshape(-1, num_perm)
 
-    def band(self, table: NDArray[np.uint32], shape: tuple[int, int], backend: BackendName | Backend) -> None:
+    def band(self, table: NDArray[np.uint32], shape: tuple[int, int], backend: AnyBackend) -> None:
         """Write the band keys of signatures."""
         for start in range(0, len(table), ROWS_AT_A_TIME):
             self._append_bands(np.array(table[start : start + ROWS_AT_A_TIME]), shape, backend)
@@ -255,7 +255,7 @@ class Spool:
         """Return the keys of a band, which stay on disk."""
         return self._read(f"band-{band:04d}", np.uint64)
 
-    def suspected(self, count: int, budget: int, backend: BackendName | Backend) -> NDArray[np.bool_]:
+    def suspected(self, count: int, budget: int, backend: AnyBackend) -> NDArray[np.bool_]:
         """Return which records share a band with another; keys are grouped a range at a time that fits the budget."""
         found = np.zeros(self.keys(0).size, np.bool_)
         bits = max(0, found.size * KEY_BYTES // max(1, budget // 2)).bit_length()
@@ -271,7 +271,7 @@ class Spool:
         estimate = SignatureSimilarity(self._read("sketches", np.uint8).reshape(-1, num_perm))
         return lambda left, right: estimate(rows[left], rows[right])
 
-    def _append_bands(self, table: NDArray[np.uint32], shape: tuple[int, int], backend: BackendName | Backend) -> None:
+    def _append_bands(self, table: NDArray[np.uint32], shape: tuple[int, int], backend: AnyBackend) -> None:
         keys = band_keys.keys(table, bands=shape[0], rows=shape[1], backend=backend)
         for band in range(shape[0]):
             self._append(f"band-{band:04d}", keys[:, band])
@@ -285,7 +285,7 @@ class Spool:
         return np.memmap(path, dtype, "r") if path.exists() and path.stat().st_size else np.empty(0, dtype)
 
 
-def _clusters(n: int, keys: Iterator[Any], similarity: Similarity, threshold: float, backend: BackendName | Backend) -> Clusters:
+def _clusters(n: int, keys: Iterator[Any], similarity: Similarity, threshold: float, backend: AnyBackend) -> Clusters:
     roots, _ = band_components(n, keys, similarity, threshold, backend=backend)
     return stars(roots, similarity, threshold)
 

@@ -16,7 +16,7 @@ from tamis_kernels import ArgumentError, bands, groups
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend
 
 PROBE_ROWS = 4
 PROBE_BANDS = 8
@@ -71,7 +71,7 @@ def certain_shape(threshold: float, num_perm: int, recall: float) -> tuple[int, 
 
 
 def sampled_histogram(
-    signatures: NDArray[np.uint32], records: NDArray[np.int64], *, seed: int = 1, backend: BackendName | Backend = "auto"
+    signatures: NDArray[np.uint32], records: NDArray[np.int64], *, seed: int = 1, backend: AnyBackend = "auto"
 ) -> Histogram:
     """Estimate how many pairs of each similarity there are from pairs that meet in loose bands of four slots.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend
 
     Chunk = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int64]]
 
@@ -39,7 +39,7 @@ class ShingleSets:
         The file, which is removed in the end.
     """
 
-    def __init__(self, chunks: Iterable[Chunk], count: int, path: Path, backend: BackendName | Backend = "auto") -> None:
+    def __init__(self, chunks: Iterable[Chunk], count: int, path: Path, backend: AnyBackend = "auto") -> None:
         self.sizes: NDArray[np.int64] = np.zeros(count, np.int64)
         self._starts: NDArray[np.int64] = np.zeros(count, np.int64)
         self._path = path

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.backend import Backend, BackendName
     from tamis_kernels.ngrams import Unit
+    from tamis_kernels.types import AnyBackend
 
 KEY = b"tamis.signatures"
 
@@ -63,7 +63,7 @@ class Signatures:
         seed: int = 1,
         unit: Unit = "byte",
         ngram: int = 5,
-        backend: BackendName | Backend = "auto",
+        backend: AnyBackend = "auto",
     ) -> Self:
         """Return the signatures of texts; see `tamis.signatures`."""
         table = signature_table(texts, scheme=scheme, num_perm=num_perm, seed=seed, unit=unit, ngram=ngram, backend=backend)

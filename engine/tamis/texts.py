@@ -16,8 +16,8 @@ from tamis_kernels import ArgumentError, bands, fss, minhash
 
 if TYPE_CHECKING:
     from tamis.clustering import Indices
-    from tamis_kernels.backend import Backend, BackendName
     from tamis_kernels.ngrams import Unit
+    from tamis_kernels.types import AnyBackend
 
 Scheme = Literal["affine32", "fss"]
 SCHEMES: dict[str, Callable[..., NDArray[np.uint32]]] = {"fss": fss.text_signatures, "affine32": minhash.text_signatures}
@@ -33,7 +33,7 @@ def signatures(
     seed: int = 1,
     unit: Unit = "byte",
     ngram: int = 5,
-    backend: BackendName | Backend = "auto",
+    backend: AnyBackend = "auto",
 ) -> pl.Series:
     """Return the MinHash signature of each text.
 
@@ -112,7 +112,7 @@ def signature_table(
     seed: int,
     unit: Unit,
     ngram: int,
-    backend: BackendName | Backend = "auto",
+    backend: AnyBackend = "auto",
 ) -> NDArray[np.uint32]:
     """Return the signatures of a text column as uint32[n, num_perm]; null and empty texts have the empty signature."""
     _one_of("scheme", scheme, tuple(SCHEMES))

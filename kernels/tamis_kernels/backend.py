@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tamis_kernels.types import AnyBackend
+
 BackendName = Literal["auto", "cpu", "cuda", "reference"]
 
 CUDA_INSTALL_LINE = "pip install 'tamis[cuda]'"
@@ -163,7 +165,7 @@ _RESOLVERS: dict[str, Callable[[], Backend]] = {
 }
 
 
-def resolve(backend: BackendName | Backend = "auto") -> Backend:
+def resolve(backend: AnyBackend = "auto") -> Backend:
     """Turn a backend's name into a backend that can run here. While a run is on, `auto` is the one that it has chosen.
 
     Parameters
@@ -188,7 +190,7 @@ def resolve(backend: BackendName | Backend = "auto") -> Backend:
     return _RESOLVERS[backend]()
 
 
-def resolve_for_run(backend: BackendName | Backend = "auto", memory: int | None = None) -> Backend:
+def resolve_for_run(backend: AnyBackend = "auto", memory: int | None = None) -> Backend:
     """Return what `resolve` does, for a run that may call every operation; `memory` is what it may take of each device.
 
     Raises
@@ -224,7 +226,7 @@ def running(backend: Backend) -> Iterator[None]:
         _runs.pop()
 
 
-def resident(backend: BackendName | Backend, *arrays: NDArray[np.generic], operations: Sequence[str]) -> AbstractContextManager[None]:
+def resident(backend: AnyBackend, *arrays: NDArray[np.generic], operations: Sequence[str]) -> AbstractContextManager[None]:
     """Keep arrays on the device while several operations look at them: they cross the link once.
 
     The arrays must be contiguous, and stay as they are. Nothing is kept where none of the operations would run on CUDA with them.
@@ -242,7 +244,7 @@ def give_back() -> None:
         device.give_back()
 
 
-def implementation(operation: str, backend: BackendName | Backend, work: float = math.inf) -> ModuleType:
+def implementation(operation: str, backend: AnyBackend, work: float = math.inf) -> ModuleType:
     """Import and return the module of an operation that runs on this backend.
 
     Parameters

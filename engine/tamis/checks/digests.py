@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.types import AnyBackend
 
 __all__ = ["row_digests"]
 
 WORD_BITS = 64
 
 
-def row_digests(columns: Sequence[pl.Series], backend: BackendName | Backend = "auto") -> NDArray[np.uint64]:
+def row_digests(columns: Sequence[pl.Series], backend: AnyBackend = "auto") -> NDArray[np.uint64]:
     """Return the XXH3 of 128 bits of each row.
 
     Numbers are equal where their values are: integers of any width, floats of either, 0.0 and -0.0, NaN of any bits; timestamps of
@@ -47,7 +47,7 @@ def row_digests(columns: Sequence[pl.Series], backend: BackendName | Backend = "
     return _hashed(_records(columns, backend), backend)
 
 
-def _records(columns: Sequence[pl.Series], backend: BackendName | Backend) -> NDArray[np.uint64]:
+def _records(columns: Sequence[pl.Series], backend: AnyBackend) -> NDArray[np.uint64]:
     """Return each row as words."""
     values = [_words(column, backend) for column in columns]
     masks = -(-len(columns) // WORD_BITS)
@@ -63,7 +63,7 @@ def _records(columns: Sequence[pl.Series], backend: BackendName | Backend) -> ND
     return records
 
 
-def _words(column: pl.Series, backend: BackendName | Backend) -> Sequence[NDArray[np.uint64]]:
+def _words(column: pl.Series, backend: AnyBackend) -> Sequence[NDArray[np.uint64]]:
     """Return the first words of all values, and the second ones where there are; what stands for a null does not matter."""
     if isinstance(column.dtype, pl.BaseExtension):
         column = column.ext.storage()
@@ -88,7 +88,7 @@ def _words(column: pl.Series, backend: BackendName | Backend) -> Sequence[NDArra
     return list(xxh3.hash128(data, offsets, backend=backend).T)
 
 
-def _list_digests(column: pl.Series, backend: BackendName | Backend) -> NDArray[np.uint64]:
+def _list_digests(column: pl.Series, backend: AnyBackend) -> NDArray[np.uint64]:
     """Return the digest of each list's items, one after the other."""
     lists = column.arr.to_list() if isinstance(column.dtype, pl.Array) else column
     array: Any = lists.rechunk().to_arrow()
@@ -98,6 +98,6 @@ def _list_digests(column: pl.Series, backend: BackendName | Backend) -> NDArray[
     return xxh3.hash128(items.reshape(-1).view(np.uint8), offsets * (8 * items.shape[1]), backend=backend)
 
 
-def _hashed(records: NDArray[np.uint64], backend: BackendName | Backend) -> NDArray[np.uint64]:
+def _hashed(records: NDArray[np.uint64], backend: AnyBackend) -> NDArray[np.uint64]:
     rows, words = records.shape
     return xxh3.hash128(records.reshape(-1).view(np.uint8), np.arange(rows + 1) * (8 * words), backend=backend)
