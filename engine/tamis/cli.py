@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 import tamis
-from tamis.errors import ColumnError, OutputError, RecipeError, RunInterrupted, TamisError
+from tamis.errors import ColumnError, RecipeError, RunInterrupted, TamisError
 
 if TYPE_CHECKING:
     from tamis.recipe import Recipe
@@ -76,7 +76,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the manifest as JSON w
 
 def _version(asked: bool) -> None:
     if asked:
-        _print(f"tamis {tamis.__version__}")
+        typer.echo(f"tamis {tamis.__version__}")
         raise typer.Exit
 
 
@@ -192,7 +192,7 @@ def discover_command(
     )
     if confirm is not None:
         found.write_confirm(confirm)
-    _print(found.findings.write_ndjson().rstrip() if as_json else str(found))
+    typer.echo(found.findings.write_ndjson().rstrip() if as_json else str(found))
 
 
 @app.command("sample")
@@ -207,9 +207,9 @@ def sample_command(
     from tamis.sample import write_sample
 
     summary = write_sample(directory, seed=seed, images=images, rows=rows, documents=documents)
-    _print(str(summary))
+    typer.echo(str(summary))
     corpus, cleaned = (shlex.quote(str(directory / name)) for name in ("corpus", "cleaned"))
-    _print(f"Clean it with: tamis clean {corpus} -o {cleaned} --set discovery.enabled=true")
+    typer.echo(f"Clean it with: tamis clean {corpus} -o {cleaned} --set discovery.enabled=true")
 
 
 @app.command("doctor")
@@ -221,23 +221,23 @@ def doctor_command(
     from tamis.doctor import examine, measure_backends
 
     if measure:
-        found = measure_backends((lambda _line: None) if as_json else _print)
+        found = measure_backends((lambda _line: None) if as_json else typer.echo)
         if as_json:
-            _print(json.dumps(found, indent=2))
+            typer.echo(json.dumps(found, indent=2))
         return
     report = examine()
     if as_json:
-        _print(json.dumps(report, indent=2))
+        typer.echo(json.dumps(report, indent=2))
         return
     width = max(map(len, report))
     for key, value in report.items():
-        _print(f"{key:<{width}}  {value}")
+        typer.echo(f"{key:<{width}}  {value}")
 
 
 @recipe_app.command("show")
 def recipe_show(name: Annotated[str, typer.Argument(help="A TOML file, or images, sensors, text, auto.")] = "auto") -> None:
     """Print a recipe with every key, its value and its meaning, as TOML."""
-    _print(_load(name).to_toml())
+    typer.echo(_load(name).to_toml())
 
 
 @recipe_app.command("schema")
@@ -245,7 +245,7 @@ def recipe_schema() -> None:
     """Print the JSON schema of recipes."""
     from tamis.recipe import recipe_model
 
-    _print(json.dumps(recipe_model().model_json_schema(), indent=2))
+    typer.echo(json.dumps(recipe_model().model_json_schema(), indent=2))
 
 
 def _load(name: str) -> Recipe:
@@ -303,31 +303,31 @@ def _run(
     with redirect_stdout(sys.stderr) if cluster else nullcontext():  # Ray tells of dead nodes on the standard output
         manifest = run(request, make_progress(quiet=quiet or as_json))
     if as_json:
-        _print(json.dumps(manifest, indent=2))
+        typer.echo(json.dumps(manifest, indent=2))
     elif not quiet:
         _summarise(manifest, out)
 
 
 def _summarise(manifest: dict[str, Any], out: Path) -> None:
     counts, timing = manifest["counts"], manifest["timing"]
-    _print(f"{counts['read']:,} read = {counts['kept']:,} kept + {counts['rejected']:,} rejected, in {timing['seconds']:.1f} s")
+    typer.echo(f"{counts['read']:,} read = {counts['kept']:,} kept + {counts['rejected']:,} rejected, in {timing['seconds']:.1f} s")
     for row in counts["by_reason"][:12]:
-        _print(f"  {row['records']:>10,}  {row['check']}: {row['reason']}")
-    _print(f"Report:   {out / 'report.html'}")
-    _print(f"Rejects:  {out / 'rejects.parquet'}")
+        typer.echo(f"  {row['records']:>10,}  {row['check']}: {row['reason']}")
+    typer.echo(f"Report:   {out / 'report.html'}")
+    typer.echo(f"Rejects:  {out / 'rejects.parquet'}")
     if not manifest["dry_run"]:
-        _print(f"Clean:    {out / 'clean'}")
+        typer.echo(f"Clean:    {out / 'clean'}")
 
 
-def _print(text: str) -> None:
+def _output_is_lost() -> bool:
+    """Return whether standard output takes no more; what it holds back is dropped then, since Python would try to write it at the end."""
     try:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write("\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        message = f"standard output cannot be written: {error.strerror or error}"
-        raise OutputError(message) from error
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _wrong_requests() -> tuple[type[Exception], ...]:
@@ -358,9 +358,12 @@ def main() -> None:
     except TamisError as error:
         sys.stderr.write(f"tamis: {error}\n")
         sys.exit(1)
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
         sys.exit(130)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and _output_is_lost():
+            sys.stderr.write(f"tamis: standard output cannot be written: {error.strerror or error}\n")
+            sys.exit(1)
         sys.stderr.write(f"tamis {tamis.__version__} failed in a way it should not. Please report this:\n{traceback.format_exc()}")
         sys.exit(1)
 
