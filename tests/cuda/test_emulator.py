@@ -392,3 +392,22 @@ def test_what_is_kept_of_a_kernel_hangs_on_its_types_and_on_the_values_that_it_n
     values = dict(kept.named(jpeg.walk_scans.py_func))
     assert values["tamis_kernels.jpeg.cuda.walk_scans.THREADS"] == jpeg.THREADS
     assert "tamis_kernels.jpeg.lane" in {name.rsplit(".", 2)[0] for name in values}  # of functions that it calls
+
+
+@cuda.jit
+def add_over_a_wait(out: Any, values: Any) -> None:
+    place = cuda.grid(1)
+    before = values[place] * 3 + 1
+    away = (values[place] ^ 5) * (place + 7)
+    out[place] = away
+    cuda.syncthreads()
+    out[place] += before
+
+
+def test_what_is_read_behind_a_wait_alone_outlasts_it() -> None:
+    values = np.arange(8)
+    for found in twice(add_over_a_wait, 1, 8, np.zeros(8, np.int64), values):
+        np.testing.assert_array_equal(found, (values ^ 5) * (values + 7) + values * 3 + 1)
+    ptx, _ = cuda.compile_ptx(add_over_a_wait.py_func, (int64[::1], int64[::1]), cc=grid.ARCHITECTURE, device=False)
+    program = grid.translation(ptx, touched=True)
+    assert 8 < program["frame_size"] <= 8 * 4  # the sum's part and where it goes, of some thirty registers

@@ -13,6 +13,7 @@ from hashlib import sha256
 from importlib import metadata
 from inspect import getclosurevars, isfunction, ismodule
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OURS = tamis_kernels.__name__
+_one_at_a_time = Lock()
 _VALUES = (bool, int, float, str, bytes, tuple, np.ndarray, np.generic, type(None))
 
 
@@ -36,11 +38,12 @@ def translation(function: Any, types: tuple[Any, ...], *, fastmath: bool) -> dic
     values = {name: value.tobytes() if isinstance(value, np.ndarray) else repr(value) for name, value in named(function)}
     key = sha256(repr((_tools(), function.__module__, function.__name__, str(types), fastmath, sorted(values.items()))).encode())
     place = Path(folder) / "emulated" / key.hexdigest()[:32]
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        made = place.with_name(f"{place.name}.{os.getpid()}")
-        made.write_bytes(pickle.dumps(_translated(function, types, fastmath=fastmath)))
-        made.replace(place)
+    with _one_at_a_time:  # threads of a run come to a new kernel together
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            made = place.with_name(f"{place.name}.{os.getpid()}")
+            made.write_bytes(pickle.dumps(_translated(function, types, fastmath=fastmath)))
+            made.replace(place)
     found: dict[str, Any] = pickle.loads(place.read_bytes())
     return found
 

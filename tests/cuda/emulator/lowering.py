@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from emulator.arithmetic import Arithmetic, slot
+from emulator.liveness import live
 
 if TYPE_CHECKING:
     from emulator.ptx import Instruction, Kernel
@@ -73,7 +74,10 @@ class Lowering(Arithmetic):
         self.line(f"ret i32 {ENDED}")
         body, self.lines = self.lines, []
         names = sorted(self.used)
-        self.frame_size = 8 * len(names)
+        waits = {f"wait{number}": f"after{number}" for number in range(1, self.barriers + 1)}
+        outlasting = live(body, set(map(slot, names)), waits)
+        kept = [name for name in names if slot(name) in outlasting]
+        self.frame_size = 8 * len(kept)
         self.lines.append("define i32 @kernel(i64 %machine, i64 %frame, i32 %resume, i32 %thread, i32 %x, i32 %y, i32 %z) {")
         self.lines.append("entry:")
         for name in names:
@@ -82,16 +86,16 @@ class Lowering(Arithmetic):
         self.line(f"switch i32 %resume, label %{'restore' if barriers else 'body'} [ i32 0, label %body ]")
         if barriers:
             self.lines.append("restore:")
-            self._copy_frame(names, out=False)
+            self._copy_frame(kept, out=False)
             self.line(f"switch i32 %resume, label %body [ {' '.join(f'i32 {number}, label %after{number}' for number in barriers)} ]")
             self.lines.append("save:")
             self.line(f"%barrier = phi i32 {', '.join(f'[ {number}, %wait{number} ]' for number in barriers)}")
-            self._copy_frame(names, out=True)
+            self._copy_frame(kept, out=True)
             self.line("ret i32 %barrier")
         return "\n".join([*self.lines, *body, "}\n"])
 
     def _copy_frame(self, names: list[str], *, out: bool) -> None:
-        """Copy all registers from the frame to their slots, or out to the frame."""
+        """Copy registers from the frame to their slots, or out to the frame."""
         for number, name in enumerate(names):
             kind, place = self.type_of(name), self.pointer(self.value("add i64 %frame, {}", str(8 * number)))
             source, target = (slot(name), place) if out else (place, slot(name))
