@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,14 @@ from whole_runs import SETTINGS, corpus, told, windows
 
 import tamis
 from tamis.errors import WorkerError
+from tamis.executors import local
+from tamis.pipeline.observe import observe_shard
 from tamis_kernels import backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tamis.executors import Task
 
     Told = dict[int, dict[str, list[str]]]
 
@@ -79,6 +84,75 @@ def test_a_run_keeps_to_the_memory_that_it_may_take(
     (found,) = workers().values()
     assert found["bounded"] == [str(SCARCE)]
     assert "fault" not in found
+
+
+WON: dict[str, float | None] = {"photos": 1, "fss.text_signatures": 1, "windows": 1, "moments": 1, "affine": 1, "xxh3": None}
+
+
+def timing(out: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((out / "manifest.json").read_text())["timing"]
+    return told
+
+
+def test_by_auto_workers_without_a_gpu_stand_beside_those_that_have_one(
+    source: Path,
+    expected: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: Callable[[], Told],
+    measured_here: Callable[[dict[str, float | None]], None],
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("EMULATED_GPUS", "2")
+    measured_here(WON)
+    assert differing(cleaned(source, tmp_path / "out", "auto", jobs=3), expected) == []
+    told = timing(tmp_path / "out")
+    assert (told["jobs"], [one["gpu"] for one in told["gpus"]]) == (3, ["0", "1"])
+    assert min(told["beside"], *(one["tasks"] for one in told["gpus"])) > 0
+    found = [*workers().values()]
+    assert sorted(one["sees"] for one in found) == [["0"], ["1"]]  # the third does not even look for one
+    assert all(one["ran"] for one in found)
+    assert not any("fault" in one for one in found)
+
+
+def test_by_auto_the_only_worker_has_a_gpu(
+    source: Path,
+    expected: dict[str, bytes],
+    tmp_path: Path,
+    workers: Callable[[], Told],
+    measured_here: Callable[[dict[str, float | None]], None],
+) -> None:
+    measured_here(WON)
+    assert differing(cleaned(source, tmp_path / "out", "auto", jobs=1), expected) == []
+    assert timing(tmp_path / "out")["beside"] == 0
+    (found,) = workers().values()
+    assert found["ran"]
+
+
+@pytest.mark.parametrize("gpu", [True, False], ids=["with a GPU", "without"])
+def test_a_worker_that_dies_leaves_no_trace(
+    gpu: bool,
+    source: Path,
+    expected: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: Callable[[], Told],
+    measured_here: Callable[[dict[str, float | None]], None],
+) -> None:
+    measured_here(WON)
+    killed: list[int] = []
+    start = local._Worker.start
+
+    def start_and_kill(worker: local._Worker, task: Task) -> None:
+        start(worker, task)
+        if not killed and task.function is observe_shard and (worker.gpu is not None) is gpu:
+            killed.append(worker.process.pid)
+            worker.process.kill()
+
+    monkeypatch.setattr(local._Worker, "start", start_and_kill)
+    assert differing(cleaned(source, tmp_path / "out", "auto", jobs=2), expected) == []
+    assert len(killed) == 1
+    assert any("ran" in found for found in workers().values())
 
 
 SABOTAGE = {

@@ -72,6 +72,9 @@ def die_silently(setup: object, argument: object, lost: object, context: object)
     os._exit(9)
 
 
+TOLD = ("CUDA_VISIBLE_DEVICES", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
 def told_by(setup: Any, argument: Sequence[str], lost: Mapping[int, Loss], context: Context) -> tuple[str, list[str | None]]:  # noqa: ARG001
     """Return which backend `auto` is, and variables of the worker's environment."""
     from tamis_kernels.backend import resolve

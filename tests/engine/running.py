@@ -26,7 +26,7 @@ class Here(LocalExecutor):
     """Runs tasks in this process, handed over by pickle as to a worker."""
 
     def map(self, tasks: Iterable[Task], *, stop: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
-        setup = pickle.loads(self._setup)
+        setup = pickle.loads(self._setups[False])
         for task in list(tasks):
             if stop():
                 return

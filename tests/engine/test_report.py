@@ -278,6 +278,15 @@ def test_other_times_change_only_what_is_marked_as_timing(run: Path) -> None:
     assert without_timing(before) == without_timing(after)
 
 
+def test_it_tells_what_workers_with_and_without_a_gpu_did(run: Path) -> None:
+    assert "GPU" not in words_of(write_report(run).read_text(encoding="utf-8"))
+    told = {"gpus": [{"gpu": "0", "tasks": 1200}, {"gpu": "3", "tasks": 7}], "beside": 0}
+    text = words_of(rewrite(run, lambda content: content["timing"].update(told)))
+    assert "2 jobs. GPU 0 did 1,200 tasks. GPU 3 did 7 tasks. Stage" in text
+    text = words_of(rewrite(run, lambda content: content["timing"].update(told | {"beside": 40})))
+    assert "GPU 3 did 7 tasks. Workers without a GPU did 40. Stage" in text
+
+
 def test_a_clean_run_without_findings_says_so(run: Path) -> None:
     for name in ("rejects", "notes", "clusters"):
         (run / f"{name}.parquet").unlink()

@@ -2,7 +2,7 @@
 
 One process a job. A worker that hangs or outgrows its memory is killed; the record it was at is given up with a reason, and the shard goes
 on in a fresh worker. So it does when a worker dies, but the record is tried once more first: something else may have killed the worker.
-Which worker runs which shard never matters.
+Which worker runs which shard never matters to the result. It does to the time: where some have a GPU, each begins with tasks of its kind.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _POLL_SECONDS = 0.2
 _SILENT_DEATHS_ALLOWED = 3
+_Waiting = dict[bool, deque[Task]]  # tasks that no worker has, by whether they may call for a GPU
 
 
 class _Worker:
@@ -128,15 +129,21 @@ class LocalExecutor:
     threads
         Threads of a process.
     gpus
-        GPUs by the names of the driver, one a process: a process sees its own alone.
+        GPUs by the names of the driver: the first processes have one each, and see it alone.
+    beside
+        Where kernels run in processes that are left without a GPU; None for where they do in the others.
     """
 
-    def __init__(self, jobs: int, *, backend: Backend | None = None, threads: int = 1, gpus: Sequence[str] = ()) -> None:
-        self._jobs, self._backend, self._threads, self._gpus = jobs, backend, threads, gpus
-        self._setup = pickle.dumps(Setup(None, backend))
-        self._limits = Limits(float("inf"), 1 << 62)
+    def __init__(
+        self, jobs: int, *, backend: Backend | None = None, threads: int = 1, gpus: Sequence[str] = (), beside: Backend | None = None
+    ) -> None:
+        self._jobs, self._threads, self._gpus = jobs, threads, gpus[:jobs]
+        self._most = {True: len(self._gpus), False: jobs - len(self._gpus)}  # processes, by whether they have a GPU
+        self._backends = {gpu: one for gpu, one in ((True, backend), (False, beside or backend)) if self._most[gpu]}
         self._workers: list[_Worker] = []
+        self._done: Counter[str | None] = Counter()
         self._silent_deaths = 0
+        self.setup(None, Limits(float("inf"), 1 << 62))
 
     def __enter__(self) -> Self:
         """Return the executor; workers start with the first tasks."""
@@ -150,19 +157,25 @@ class LocalExecutor:
         _ahead.clear()
 
     def setup(self, value: Any, limits: Limits) -> None:
-        self.prepare(pickle.dumps(Setup(value, self._backend), protocol=pickle.HIGHEST_PROTOCOL), limits)
+        setups = {gpu: pickle.dumps(Setup(value, one), protocol=pickle.HIGHEST_PROTOCOL) for gpu, one in self._backends.items()}
+        self._prepare(setups, limits)
 
     def prepare(self, setup: bytes, limits: Limits) -> None:
-        """Do as `setup`, given a pickled `Setup`."""
-        self._setup, self._limits = setup, limits
+        """Do as `setup`, given a pickled `Setup` for all workers."""
+        self._prepare(dict.fromkeys(self._backends, setup), limits)
+
+    def _prepare(self, setups: dict[bool, bytes], limits: Limits) -> None:
+        self._setups, self._limits = setups, limits
         for worker in self._workers:
-            worker.prepare(self._setup)
+            worker.prepare(setups[worker.gpu is not None])
 
     def map(self, tasks: Iterable[Task], *, stop: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
-        waiting = deque(tasks)
+        waiting: _Waiting = {True: deque(), False: deque()}
+        for task in tasks:
+            waiting[task.gpu].append(task)
         while True:
             if stop():
-                waiting.clear()
+                waiting = {True: deque(), False: deque()}
             self._hand_out(waiting)
             busy = [worker for worker in self._workers if worker.task is not None]
             if not busy:
@@ -172,29 +185,37 @@ class LocalExecutor:
                 yield from self._attend(worker, waiting)
 
     def told(self) -> dict[str, Any]:
-        return {"jobs": self._jobs * self._threads}
+        told: dict[str, Any] = {"jobs": self._jobs * self._threads}
+        if self._gpus:
+            told |= {"gpus": [{"gpu": gpu, "tasks": self._done[gpu]} for gpu in self._gpus], "beside": self._done[None]}
+        return told
 
-    def _hand_out(self, waiting: deque[Task]) -> None:
-        while waiting:
-            idle = next((worker for worker in self._workers if worker.task is None), None)
-            if idle is None:
-                if len(self._workers) == self._jobs:
-                    return
-                idle = self._new_worker()
-            task = waiting.popleft()
-            try:
-                idle.start(task)
-            except BrokenPipeError:
-                waiting.appendleft(task)
-                self._bury(idle)
+    def _hand_out(self, waiting: _Waiting) -> None:
+        for own in (True, False):  # each begins with tasks of its kind; then it takes the last of the others
+            for gpu in (True, False):
+                tasks = waiting[gpu is own]
+                while tasks and (idle := self._idle(gpu=gpu)):
+                    task = tasks.popleft() if own or not self._gpus else tasks.pop()
+                    try:
+                        idle.start(task)
+                    except BrokenPipeError:
+                        tasks.appendleft(task)
+                        self._bury(idle)
 
-    def _new_worker(self) -> _Worker:
-        taken = {worker.gpu for worker in self._workers}
-        gpu = next((gpu for gpu in self._gpus if gpu not in taken), None)
+    def _idle(self, *, gpu: bool) -> _Worker | None:
+        """Return a worker that has nothing to do, with a GPU or without: a new one if it must be, and None if there can be no more."""
+        alike = [worker for worker in self._workers if (worker.gpu is not None) is gpu]
+        idle = next((worker for worker in alike if worker.task is None), None)
+        if idle is None and len(alike) < self._most[gpu]:
+            taken = {worker.gpu for worker in alike}
+            return self._new_worker(next(one for one in self._gpus if one not in taken) if gpu else None)
+        return idle
+
+    def _new_worker(self, gpu: str | None) -> _Worker:
         worker = _ahead.pop() if _ahead and gpu is None and self._threads == 1 else _Worker(self._threads, gpu)
         self._workers.append(worker)
         with contextlib.suppress(BrokenPipeError):  # it has died, and its first task will tell
-            worker.prepare(self._setup)
+            worker.prepare(self._setups[gpu is not None])
         return worker
 
     def _wait(self, busy: list[_Worker]) -> None:
@@ -203,7 +224,7 @@ class LocalExecutor:
                 selector.register(worker.outbox, selectors.EVENT_READ)
             selector.select(_POLL_SECONDS)
 
-    def _attend(self, worker: _Worker, waiting: deque[Task]) -> Iterator[Outcome]:
+    def _attend(self, worker: _Worker, waiting: _Waiting) -> Iterator[Outcome]:
         try:
             for kind, body in worker.messages():
                 worker.since = time.monotonic()
@@ -213,6 +234,7 @@ class LocalExecutor:
                 task, worker.task = cast("Task", worker.task), None
                 if kind == "failed":
                     _raise(*body)
+                self._done[worker.gpu] += 1
                 yield Outcome(task, body)
         except EOFError:
             code = worker.process.wait()
@@ -226,7 +248,7 @@ class LocalExecutor:
             megabytes = self._limits.resident_bytes // 1_000_000
             self._give_up(worker, waiting, Loss("decoder_memory", f"reading it took more than {megabytes} MB ({resident // 1_000_000})"))
 
-    def _after_death(self, worker: _Worker, waiting: deque[Task], loss: Loss) -> None:
+    def _after_death(self, worker: _Worker, waiting: _Waiting, loss: Loss) -> None:
         task, record = worker.task, worker.record
         if task is None:
             self._bury(worker)
@@ -236,17 +258,17 @@ class LocalExecutor:
             if self._silent_deaths > _SILENT_DEATHS_ALLOWED:
                 message = f"worker processes die before they read a record: {loss.detail}. Set TAMIS_DEBUG=1 to see what they print."
                 raise WorkerError(message)
-            waiting.appendleft(task)
+            waiting[task.gpu].appendleft(task)
         elif record in task.suspected:
             self._give_up(worker, waiting, loss)
         else:
             self._bury(worker)
-            waiting.appendleft(replace(task, suspected=task.suspected | {record}))
+            waiting[task.gpu].appendleft(replace(task, suspected=task.suspected | {record}))
 
-    def _give_up(self, worker: _Worker, waiting: deque[Task], loss: Loss) -> None:
+    def _give_up(self, worker: _Worker, waiting: _Waiting, loss: Loss) -> None:
         task, record = cast("Task", worker.task), cast("int", worker.record)
         self._bury(worker)
-        waiting.appendleft(replace(task, lost={**task.lost, record: loss}))
+        waiting[task.gpu].appendleft(replace(task, lost={**task.lost, record: loss}))
 
     def _bury(self, worker: _Worker) -> None:
         worker.kill()

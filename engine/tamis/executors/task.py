@@ -48,13 +48,15 @@ class Task:
     """A call of a module-level function `function(setup, argument, lost, context)` in some worker.
 
     `setup` is what the executor was last given, sent once to every worker. `lost` maps the records that killed earlier
-    workers to the reason; `suspected` are those at which one worker died, which may not have been their fault.
+    workers to the reason; `suspected` are those at which one worker died, which may not have been their fault. `gpu` is False where the
+    work is the CPU's alone: workers without a GPU take such tasks first, those that have one take them last.
     """
 
     function: Callable[[Any, Any, Mapping[int, Loss], Context], Any]
     argument: Any
     lost: Mapping[int, Loss] = field(default_factory=dict)
     suspected: frozenset[int] = frozenset()
+    gpu: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,11 @@ def extension_disagrees(name: str, found: str) -> bool:
     return not any(promised in group and found in group for group in _INTERCHANGEABLE)
 
 
+def is_jpeg_name(name: str) -> bool:
+    """Say whether a file's extension promises a JPEG."""
+    return _EXTENSIONS.get(name.rpartition(".")[2].lower()) == "jpeg"
+
+
 def is_media_name(name: str) -> bool:
     """Say whether a file's extension promises a picture, a sound or a film."""
     return name.rpartition(".")[2].lower() in _MEDIA_EXTENSIONS

@@ -13,6 +13,7 @@ import xxhash
 import tamis
 from tamis.checks.base import Batch, Finding, MediaBatch
 from tamis.executors import Context, Loss, Task
+from tamis.media.sniff import is_jpeg_name
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import write_evidence
 from tamis.pipeline.plan import fingerprint
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from tamis.pipeline.plan import Plan, Shard
     from tamis.sources.listing import SourceFile
+    from tamis_kernels.backend import Backend
 
 MEDIA_BATCH = 128
 MEDIA_BYTES_ON_GPU = 1 << 28
@@ -62,8 +64,14 @@ def stamp(plan: Plan) -> str:
 
 def tasks(plan: Plan, shards: Sequence[Shard]) -> list[Task]:
     """Return one task a shard."""
-    mark = stamp(plan)
-    return [Task(observe_shard, (shard, mark)) for shard in shards]
+    mark, backend = stamp(plan), resolve(plan.backend)
+    return [Task(observe_shard, (shard, mark), gpu=_may_win(shard, backend)) for shard in shards]
+
+
+def _may_win(shard: Shard, backend: Backend) -> bool:
+    """Return whether a GPU may be faster at a shard: of rows, or of files most of which are named as JPEGs, where it wins at these."""
+    jpegs = sum(is_jpeg_name(file.record) for file in shard.files)
+    return shard.kind == "table" or (2 * jpegs > len(shard.files) and (backend.on_gpu("photos") or backend.on_gpu("jpeg")))
 
 
 def observe_shard(plan: Plan, argument: tuple[Shard, str], lost: Mapping[int, Loss], context: Context) -> dict[str, Any]:

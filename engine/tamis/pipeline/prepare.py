@@ -141,7 +141,7 @@ def _stage(
     progress.stage(", ".join(said for kind, said in names.items() if any(file.kind == kind for file in files)), len(files), "files")
     folder = state_folder(out) / "staged"
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = [Task(_stage_task, (file, folder / f"{number:06d}", options)) for number, file in enumerate(files)]
+    tasks = [Task(_stage_task, (file, folder / f"{number:06d}", options), gpu=False) for number, file in enumerate(files)]
     for outcome in work(tasks):
         file, (result, content) = outcome.task.argument[0], outcome.value
         progress.advance(1, size=file.size)

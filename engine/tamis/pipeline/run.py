@@ -31,7 +31,7 @@ from tamis.pipeline.prepare import prepare
 from tamis.report import write_report
 from tamis.sources.listing import witnesses
 from tamis_kernels import resolve_for_run
-from tamis_kernels.backend import devices, running, wanted
+from tamis_kernels.backend import Backend, devices, running, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.prepare import Prepared
     from tamis.progress import Progress
     from tamis.recipe import Recipe
-    from tamis_kernels.backend import Backend, BackendName
+    from tamis_kernels.backend import BackendName
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +118,17 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
 
 
 def _here(request: Request, backend: Backend) -> LocalExecutor:
-    """Return worker processes: one a job, or one a GPU, among which the jobs are shared out as threads."""
+    """Return worker processes: one a job, the first of which have a GPU each where `auto` has found that it is faster at something.
+
+    Where CUDA was asked for by name there is none without a GPU, and the jobs are shared out among them as threads.
+    """
     jobs = workers_within(request.memory, request.jobs or cores())
     if backend.name != "cuda":
         return LocalExecutor(jobs, backend=backend)
-    workers = min(jobs, devices())
-    return LocalExecutor(workers, backend=backend, threads=jobs // workers, gpus=visible(devices()))
+    gpus = visible(min(jobs, devices()))
+    if backend.least is not None:
+        return LocalExecutor(jobs, backend=backend, gpus=gpus, beside=Backend("cpu", "auto: a worker without a GPU"))
+    return LocalExecutor(len(gpus), backend=backend, threads=jobs // len(gpus), gpus=gpus)
 
 
 def _on_cluster(request: Request, backend: Backend, progress: Progress) -> RayExecutor:
@@ -194,7 +199,7 @@ class _Run:
             request.out,
             request.recipe,
             settings=request.settings,
-            backend=self.backend.name,
+            backend="auto",  # which in each process is what the run has chosen for it
             batch_size=request.batch_size,
             dry_run=request.dry_run,
             against=request.against,
@@ -233,7 +238,7 @@ class _Run:
                 kept += sum(apply.read_applied(plan, shard)["kept"] for shard in order.shards)
                 self.progress.advance(order.records)
             else:
-                todo.append(Task(apply.apply_order, order))
+                todo.append(Task(apply.apply_order, order, gpu=order.shards[0].kind == "table"))
         for outcome in self._map(todo):
             records = outcome.task.argument.records
             kept += outcome.value

@@ -105,7 +105,7 @@ def tasks(plan: Plan, kept: Mapping[str, int]) -> list[Task]:
             names = [shard.name for shard in plan.shards if shard.group == name and kept[shard.name]]
             ranges = _ranges(plan, name, _place(place), names)
             write_json(_parts(plan, place), len(ranges))
-            todo += [Task(write_range, one) for one in ranges if not _summary(plan, one.place, one.number).exists()]
+            todo += [Task(write_range, one, gpu=False) for one in ranges if not _summary(plan, one.place, one.number).exists()]
     return todo
 
 
