@@ -76,10 +76,10 @@ def _chain(data: bytes, place: int, length: Callable[[bytes, int], int], frames:
     return True
 
 
-def _search(data: bytes, place: int, length: Callable[[bytes, int], int], frames: int = _CONFIRM) -> int:
+def _search(data: bytes, place: int, length: Callable[[bytes, int], int]) -> int:
     """Return the next place at which frames begin; -1 where none do."""
     place = data.find(b"\xff", place)
-    while place >= 0 and not _chain(data, place, length, frames):
+    while place >= 0 and not _chain(data, place, length, _CONFIRM):
         place = data.find(b"\xff", place + 1)
     return place
 
