@@ -106,12 +106,12 @@ def crowded(n: int) -> tuple[NDArray[np.uint64], int]:
     return hashes, n - 2 * crowd + 2
 
 
-def all_forms(hashes: NDArray[np.uint64], joined: NDArray[np.int64] | None = None) -> Iterator[hamming.Pairs]:
+def all_forms(hashes: NDArray[np.uint64]) -> Iterator[hamming.Pairs]:
     """Search among all eight forms, as the check does."""
     parted = perceptual.parted(hashes, backend="cpu")
-    yield from hamming.pair_chunks(parted, 31, forms=perceptual.FLIPS, joined=joined, backend="cpu")
+    yield from hamming.pair_chunks(parted, 31, forms=perceptual.FLIPS, backend="cpu")
     across = perceptual.transposed(parted, backend="cpu")
-    yield from hamming.pair_chunks(parted, 31, against=across, half=True, forms=perceptual.FLIPS, joined=joined, backend="cpu")
+    yield from hamming.pair_chunks(parted, 31, against=across, half=True, forms=perceptual.FLIPS, backend="cpu")
 
 
 def search_once(n: int, *, upright_alone: bool) -> None:

@@ -148,20 +148,7 @@ def clean(
         The source or the recipe is of a wrong type, or a number below 0.
     """
     return _run(
-        source,
-        out,
-        recipe,
-        settings,
-        backend,
-        jobs,
-        cluster,
-        batch_size,
-        against,
-        memory,
-        gpu_memory,
-        progress,
-        overwrite=overwrite,
-        dry_run=False,
+        source, out, recipe, settings, backend, jobs, cluster, batch_size, against, memory, gpu_memory, progress, overwrite, dry_run=False
     )
 
 
@@ -183,20 +170,7 @@ def check(
 ) -> Result:
     """Do what `clean` does but write no clean corpus: ledger, clusters, manifest and report only."""
     return _run(
-        source,
-        out,
-        recipe,
-        settings,
-        backend,
-        jobs,
-        cluster,
-        batch_size,
-        against,
-        memory,
-        gpu_memory,
-        progress,
-        overwrite=overwrite,
-        dry_run=True,
+        source, out, recipe, settings, backend, jobs, cluster, batch_size, against, memory, gpu_memory, progress, overwrite, dry_run=True
     )
 
 
@@ -213,8 +187,8 @@ def _run(
     memory: int | str | None,
     gpu_memory: int | str | None,
     progress: Progress | None,
-    *,
     overwrite: bool,
+    *,
     dry_run: bool,
 ) -> Result:
     for name, number in (("jobs", jobs), ("batch_size", batch_size)):

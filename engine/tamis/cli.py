@@ -110,21 +110,7 @@ def clean_command(
     settings = [*settings, f"output.materialise={materialise}"] if materialise else settings
     settings = [*settings, "integrity.deep=true"] if deep else settings
     _run(
-        source,
-        out,
-        recipe,
-        settings,
-        backend,
-        jobs,
-        cluster,
-        batch_size,
-        against,
-        memory,
-        gpu_memory,
-        overwrite=overwrite,
-        quiet=quiet,
-        as_json=as_json,
-        dry_run=False,
+        source, out, recipe, settings, backend, jobs, cluster, batch_size, against, memory, gpu_memory, overwrite, quiet, as_json, dry=False
     )
 
 
@@ -149,21 +135,7 @@ def check_command(
     """Do what clean does, but write no clean corpus: ledger, clusters, manifest and report only."""
     settings = [*settings, "integrity.deep=true"] if deep else settings
     _run(
-        source,
-        out,
-        recipe,
-        settings,
-        backend,
-        jobs,
-        cluster,
-        batch_size,
-        against,
-        memory,
-        gpu_memory,
-        overwrite=overwrite,
-        quiet=quiet,
-        as_json=as_json,
-        dry_run=True,
+        source, out, recipe, settings, backend, jobs, cluster, batch_size, against, memory, gpu_memory, overwrite, quiet, as_json, dry=True
     )
 
 
@@ -266,11 +238,11 @@ def _run(
     against: list[str],
     memory: str,
     gpu_memory: str,
-    *,
     overwrite: bool,
     quiet: bool,
     as_json: bool,
-    dry_run: bool,
+    *,
+    dry: bool,
 ) -> None:
     from tamis.executors import start_ahead, uncollected
 
@@ -297,7 +269,7 @@ def _run(
         memory=byte_count(memory) if memory else None,
         gpu_memory=byte_count(gpu_memory, "gpu_memory") if gpu_memory else None,
         overwrite=overwrite,
-        dry_run=dry_run,
+        dry_run=dry,
         resume_line=shlex.join(["tamis", *(word for word in sys.argv[1:] if word != "--overwrite")]),
     )
     with redirect_stdout(sys.stderr) if cluster else nullcontext():  # Ray tells of dead nodes on the standard output

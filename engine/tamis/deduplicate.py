@@ -21,6 +21,7 @@ from tamis.sizes import byte_count
 from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
 from tamis_kernels import ArgumentError, jaccard, minhash, ngram_keys
 from tamis_kernels import bands as band_keys
+from tamis_kernels.arrays import check_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,16 +123,12 @@ def near_duplicates(
             message = f"frame is a {type(frame).__name__}; give a polars, pandas or pyarrow table"
             raise ArgumentError(message)
         frame = pl.DataFrame(frame)
-    if verify not in VERIFICATIONS:
-        message = f"verify must be one of {', '.join(VERIFICATIONS)}, got {verify!r}"
-        raise ArgumentError(message)
+    check_one_of("verify", verify, VERIFICATIONS)
     if measure not in ("jaccard", "containment") or (measure == "containment" and verify != "exact"):
         message = f"measure must be jaccard, or containment with verify='exact'; got {measure!r} with verify={verify!r}"
         raise ArgumentError(message)
     _check_goal(recall, precision, bands)
-    if scheme not in SCHEMES:
-        message = f"scheme must be one of {', '.join(SCHEMES)}, got {scheme!r}"
-        raise ArgumentError(message)
+    check_one_of("scheme", scheme, SCHEMES)
     shape = bands or band_shape(threshold, num_perm)
     budget = byte_count(memory)
     source = Source(frame.lazy(), column, unit, ngram, num_perm, seed, scheme, backend, normalise=normalise)

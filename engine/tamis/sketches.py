@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tamis.errors import ColumnError
 from tamis.texts import SCHEMES, Scheme, signature_table
 from tamis_kernels import ArgumentError, minhash
-from tamis_kernels.arrays import check_array
+from tamis_kernels.arrays import check_array, check_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,9 +49,7 @@ class Signatures:
 
     def __post_init__(self) -> None:
         """Refuse what are no signatures."""
-        if self.scheme not in SCHEMES:
-            message = f"scheme must be one of {', '.join(SCHEMES)}, got {self.scheme!r}"
-            raise ArgumentError(message)
+        check_one_of("scheme", self.scheme, SCHEMES)
         check_array("values", self.values, np.uint32, ("n", "k"))
 
     @classmethod

@@ -12,7 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tamis.errors import ColumnError
-from tamis_kernels import ArgumentError, bands, fss, minhash
+from tamis_kernels import bands, fss, minhash
+from tamis_kernels.arrays import check_one_of
 
 if TYPE_CHECKING:
     from tamis.clustering import Indices
@@ -115,7 +116,7 @@ def signature_table(
     backend: AnyBackend = "auto",
 ) -> NDArray[np.uint32]:
     """Return the signatures of a text column as uint32[n, num_perm]; null and empty texts have the empty signature."""
-    _one_of("scheme", scheme, tuple(SCHEMES))
+    check_one_of("scheme", scheme, SCHEMES)
     data, offsets, validity = text_buffers(series)
     return SCHEMES[scheme](data, offsets, validity=validity, unit=unit, ngram=ngram, num_perm=num_perm, seed=seed, backend=backend)
 
@@ -155,9 +156,3 @@ def _check_text(name: str, dtype: pl.DataType) -> None:
     if dtype not in (pl.String, pl.Binary):
         message = f"column {name!r} must be String or Binary, it is {dtype}; cast it first, for example with .cast(pl.String)"
         raise ColumnError(message)
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        message = f"{name} must be one of {', '.join(known)}, got {value!r}"
-        raise ArgumentError(message)

@@ -10,7 +10,7 @@ import numpy as np
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from types import EllipsisType
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -61,6 +61,13 @@ def check_whole(name: str, value: object, least: int, most: int) -> None:
     """Raise ArgumentError unless a value is a whole number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
         message = f"{name} must be a whole number from {least} to {most}, got {value!r}"
+        raise ArgumentError(message)
+
+
+def check_one_of(name: str, value: object, known: Collection[object]) -> None:
+    """Raise ArgumentError unless a value is one of those that are known."""
+    if value not in known:
+        message = f"{name} must be one of {', '.join(map(str, known))}, got {value!r}"
         raise ArgumentError(message)
 
 

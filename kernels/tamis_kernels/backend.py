@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from numba import config
 
 from tamis_kernels import crossovers
+from tamis_kernels.arrays import check_one_of
 from tamis_kernels.errors import ArgumentError, BackendUnavailableError
 
 if TYPE_CHECKING:
@@ -182,9 +183,7 @@ def resolve(backend: AnyBackend = "auto") -> Backend:
     """
     if isinstance(backend, Backend):
         return backend
-    if backend not in _RESOLVERS:
-        message = f"backend must be one of {', '.join(sorted(_RESOLVERS))}, got {backend!r}"
-        raise ArgumentError(message)
+    check_one_of("backend", backend, sorted(_RESOLVERS))
     if _runs and backend in ("auto", _runs[-1].name):
         return _runs[-1]
     return _RESOLVERS[backend]()

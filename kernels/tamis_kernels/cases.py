@@ -6,6 +6,7 @@ Names and sizes are those that the public functions give `tamis_kernels.backend.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,9 +46,7 @@ if TYPE_CHECKING:
 
     from tamis_kernels.types import Float64s, Int64s, Uint8s
 
-    Values = Float64s
-
-TEXT, ROW, WINDOW, SERIES = 1_800, 300, 60, 10_000
+TEXT, ROW, WINDOW, SERIES, GRID = 1_800, 300, 60, 10_000, (47, 62)
 SMALL = 1 << 14
 """Bytes below which inputs are to see that all works: pictures are small, so that one fits."""
 SECOND = 10**9
@@ -77,11 +76,15 @@ class Case(NamedTuple):
 
 
 Make = Callable[[np.random.Generator, int], Case]
+Photos = Callable[[np.random.Generator, int, int, int], list[bytes]]
+"""How many photos of which height and width."""
 
 
-def _of_values(call: Callable[..., Any], **settings: Any) -> Make:
+def of_values(call: Callable[..., Any], dtype: type[np.floating[Any]] = np.float64, **settings: Any) -> Make:
+    """Make calls with one column of floats."""
+
     def make(random: np.random.Generator, size: int) -> Case:
-        values = _values(random, size // 8)
+        values = spread(random, size // np.dtype(dtype).itemsize).astype(dtype, copy=False)
         return Case(values.nbytes, partial(call, values, **settings))
 
     return make
@@ -90,24 +93,27 @@ def _of_values(call: Callable[..., Any], **settings: Any) -> Make:
 def _of_texts(call: Callable[..., Any]) -> Make:
     def make(random: np.random.Generator, size: int) -> Case:
         data = _letters(random, size)
-        data[random.integers(0, size, size // 6)] = ord(" ")
-        return Case(size, partial(call, data, _rows(size, TEXT), unit="word", ngram=5))
+        ends = np.cumsum(random.integers(2, 9, size // 4))  # of words
+        data[ends[ends < size]] = ord(" ")
+        return Case(size, partial(call, data, rows_of(size, TEXT), unit="word", ngram=5))
 
     return make
 
 
 def _of_tokens(call: Callable[..., Any], *, rows: bool) -> Make:
     def make(random: np.random.Generator, size: int) -> Case:
-        tokens = _rows(size, 6)
-        return Case(size, partial(call, _letters(random, size), tokens, *([_rows(tokens.size - 1, ROW)] if rows else [])))
+        tokens = rows_of(size, 6)
+        return Case(size, partial(call, _letters(random, size), tokens, *([rows_of(tokens.size - 1, ROW)] if rows else [])))
 
     return make
 
 
-def _of_hashes(call: Callable[..., Any], dtype: type[np.unsignedinteger[Any]]) -> Make:
+def of_hashes(call: Callable[..., Any], dtype: type[np.unsignedinteger[Any]], each: int = ROW) -> Make:
+    """Make calls with rows of so many hashes."""
+
     def make(random: np.random.Generator, size: int) -> Case:
         hashes = _whole(random, dtype, max(1, size // np.dtype(dtype).itemsize))
-        return Case(hashes.nbytes, partial(call, hashes, _rows(hashes.size, ROW)))
+        return Case(hashes.nbytes, partial(call, hashes, rows_of(hashes.size, each)))
 
     return make
 
@@ -122,16 +128,23 @@ def _of_words(call: Callable[..., Any]) -> Make:
 
 def _of_pixels(call: Callable[..., Any], *shape: int) -> Make:
     def make(random: np.random.Generator, size: int) -> Case:
-        pixels = _whole(random, np.uint8, max(1, size // int(np.prod(shape))), *shape)
+        pixels = _whole(random, np.uint8, max(1, size // math.prod(shape)), *shape)
         return Case(pixels.nbytes, partial(call, pixels))
 
     return make
 
 
-def _of_files(call: Callable[..., Any], told: Callable[[Any], Any]) -> Make:
+def _photos(random: np.random.Generator, count: int, height: int, width: int) -> list[bytes]:
+    return [photo(random, height, width) for _ in range(count)]
+
+
+def of_files(
+    call: Callable[..., Any], told: Callable[[Any], Any] = list, photos_of: Photos = _photos, height: int = 384, width: int = 512
+) -> Make:
+    """Make calls with JPEG files, six of which differ."""
+
     def make(random: np.random.Generator, size: int) -> Case:
-        height, width = (16, 24) if size < SMALL else (384, 512)
-        few = [photo(random, height, width) for _ in range(2 if size < SMALL else 6)]
+        few = photos_of(random, 2, 16, 24) if size < SMALL else photos_of(random, 6, height, width)
         files = [bytes(bytearray(few[number % len(few)])) for number in range(max(1, size // len(few[0])))]  # each in a place of its own
         return Case(sum(map(len, files)), partial(call, files), told)
 
@@ -139,25 +152,36 @@ def _of_files(call: Callable[..., Any], told: Callable[[Any], Any]) -> Make:
 
 
 def _windows(random: np.random.Generator, size: int) -> Case:
-    values = _values(random, size // 8)
-    return Case(values.nbytes, partial(windows.describe, values, _rows(values.size, WINDOW)))
+    values = spread(random, size // 8)
+    return Case(values.nbytes, partial(windows.describe, values, rows_of(values.size, WINDOW)))
 
 
 def _symbols(random: np.random.Generator, size: int) -> Case:
-    values = _values(random, max(1, size // 8 // WINDOW) * WINDOW)
+    values = spread(random, max(1, size // 8 // WINDOW) * WINDOW)
     return Case(values.nbytes, partial(symbols.words, values.reshape(-1, WINDOW), segments=12))
 
 
 def _validity(random: np.random.Generator, size: int) -> Case:
-    values = _values(random, size // 8)
+    values = spread(random, size // 8)
     return Case(values.nbytes, partial(validity.valid, values, (np.packbits(values < 25, bitorder="little"), 0)))
 
 
-def _sensor(random: np.random.Generator, size: int) -> Case:
-    value = _values(random, size // 16)
-    value[::50] = -9999.0
-    call = partial(sensor.quality_of_groups, np.arange(value.size) * SECOND, value, _rows(value.size, SERIES), LIMITS)
-    return Case(2 * value.nbytes, call)
+def of_series(signal: Callable[[np.random.Generator, int], Float64s], each: int = SERIES) -> Make:
+    """Make all tests of series of so many readings, a second apart."""
+
+    def make(random: np.random.Generator, size: int) -> Case:
+        value = signal(random, max(1, size // 16))
+        call = partial(sensor.quality_of_groups, np.arange(value.size) * SECOND, value, rows_of(value.size, each), LIMITS)
+        return Case(2 * value.nbytes, call)
+
+    return make
+
+
+def noise(random: np.random.Generator, count: int) -> Float64s:
+    """Return readings of a sensor, of which some were not taken."""
+    value = spread(random, count)
+    value[::50] = LIMITS.sentinels[0]
+    return value
 
 
 def _viterbi(random: np.random.Generator, size: int) -> Case:
@@ -165,8 +189,9 @@ def _viterbi(random: np.random.Generator, size: int) -> Case:
     return Case(value.nbytes, partial(viterbi.converted_spans, value, np.ones(value.size, np.bool_), 1.8, 32.0, spread=0.2))
 
 
-def _xxh3(random: np.random.Generator, size: int) -> Case:
-    return Case(size, partial(xxh3.hash128, _whole(random, np.uint8, size), _rows(size, 64)))
+def of_records(each: int) -> Make:
+    """Make digests of records of so many bytes."""
+    return lambda random, size: Case(size, partial(xxh3.hash128, _whole(random, np.uint8, size), rows_of(size, each)))
 
 
 def _bands(random: np.random.Generator, size: int) -> Case:
@@ -199,16 +224,20 @@ def _roots(random: np.random.Generator, size: int) -> Case:
 def _jaccard(random: np.random.Generator, size: int) -> Case:
     each = 8 if size < SMALL else ROW
     rows = max(1, size // (4 * each + 64))
-    hashes = random.integers(0, 10 * each, rows * each).astype(np.uint32)
-    sets, offsets = jaccard.sorted_sets(hashes, _rows(rows * each, each), backend="cpu")
+    sets = np.cumsum(random.integers(1, 20, (rows, each), np.uint32), axis=1, dtype=np.uint32).reshape(-1)
     left, right = random.integers(0, rows, (2, 4 * rows))
-    return Case(sets.nbytes + left.nbytes + right.nbytes, partial(jaccard.pairs, sets, offsets, left, right))
+    return Case(sets.nbytes + left.nbytes + right.nbytes, partial(jaccard.pairs, sets, rows_of(sets.size, each), left, right))
 
 
-def _hamming(random: np.random.Generator, size: int) -> Case:
-    half = _whole(random, np.uint64, max(1, size // 64), 4)
-    hashes = np.concatenate((half, half ^ np.uint64(5)))
-    return Case(hashes.nbytes, partial(hamming.pairs, hashes, 31))
+def of_pairs(words: int, limit: int, method: hamming.Method = "auto") -> Make:
+    """Make searches among hashes of so many words, each of which has one near it."""
+
+    def make(random: np.random.Generator, size: int) -> Case:
+        half = _whole(random, np.uint64, max(1, size // (16 * words)), words)
+        hashes = np.concatenate((half, half ^ np.uint64(5)))
+        return Case(hashes.nbytes, partial(hamming.pairs, hashes, limit, method=method))
+
+    return make
 
 
 def _distances(random: np.random.Generator, size: int) -> Case:
@@ -217,9 +246,9 @@ def _distances(random: np.random.Generator, size: int) -> Case:
 
 
 def _pictures(random: np.random.Generator, size: int) -> tuple[Uint8s, Int64s]:
-    side = 8 if size < SMALL else 60
-    many = max(1, size // side**2)
-    return _whole(random, np.uint8, many * side**2), np.full((many, 2), side)
+    shape = (8, 8) if size < SMALL else GRID
+    many = max(1, size // math.prod(shape))
+    return _whole(random, np.uint8, many * math.prod(shape)), np.tile(shape, (many, 1))
 
 
 def _perceptual(random: np.random.Generator, size: int) -> Case:
@@ -242,19 +271,26 @@ def _quality(random: np.random.Generator, size: int) -> Case:
     return Case(pixels.nbytes, partial(quality.measure, pixels, shapes))
 
 
-def _png(random: np.random.Generator, size: int) -> Case:
-    width = 9 if size < SMALL else 2_000
-    length = png.row_bytes(width, 8, 2)
-    lines = _whole(random, np.uint8, max(1, size // length), length)
-    lines[:, 0] = np.arange(len(lines)) % 5
-    return Case(lines.nbytes, partial(png.gray, lines.reshape(-1), (len(lines), width), depth=8, colour=2))
+def of_lines(*filters: int) -> Make:
+    """Make pictures of three colours out of filtered lines, the filters in turns."""
+
+    def make(random: np.random.Generator, size: int) -> Case:
+        width = 9 if size < SMALL else 2_000
+        length = png.row_bytes(width, 8, 2)
+        lines = _whole(random, np.uint8, max(1, size // length), length)
+        lines[:, 0] = np.resize(filters, len(lines))
+        return Case(lines.nbytes, partial(png.gray, lines.reshape(-1), (len(lines), width), depth=8, colour=2))
+
+    return make
 
 
-def _told_of_photos(found: photos.Photos) -> list[Any]:
+def told_of_photos(found: photos.Photos) -> list[Any]:
+    """Return what is told of photos, to be compared."""
     return [found.walks, found.seen, found.hashes, found.qualities, found.small, found.figures]
 
 
-def _values(random: np.random.Generator, count: int) -> Values:
+def spread(random: np.random.Generator, count: int) -> Float64s:
+    """Return values about 20 whose deviation is 5, at least one."""
     return 20 + 5 * random.standard_normal(max(1, count))
 
 
@@ -266,32 +302,32 @@ def _letters(random: np.random.Generator, size: int) -> Uint8s:
     return random.integers(ord("a"), ord("z"), size, np.uint8, endpoint=True)
 
 
-def _rows(size: int, each: int) -> Int64s:
+def rows_of(size: int, each: int) -> Int64s:
     """Return where rows of so many entries begin, and where the last one ends."""
     return np.append(np.arange(0, size, each), size).astype(np.int64)
 
 
 CASES: dict[str, Make] = {
-    "affine": _of_values(affine.transform, centre=20.0, scale=5.0),
+    "affine": of_values(affine.transform, centre=20.0, scale=5.0),
     "affine.lookup": _of_pixels(partial(affine.lookup, tables=np.linspace(-2, 2, 768, dtype=np.float32).reshape(3, 256)), 3),
     "bands": _bands,
     "components": _components,
     "components.roots": _roots,
-    "fss": _of_hashes(fss.signatures, np.uint64),
+    "fss": of_hashes(fss.signatures, np.uint64),
     "fss.text_signatures": _of_texts(fss.text_signatures),
     "fss.token_signatures": _of_tokens(fss.token_signatures, rows=True),
     "groups": _groups,
-    "hamming": _hamming,
+    "hamming": of_pairs(4, 31),
     "hamming.distances": _distances,
-    "histogram": _of_values(histogram.histogram, edges=np.linspace(0, 40, 101)),
+    "histogram": of_values(histogram.histogram, edges=np.linspace(0, 40, 101)),
     "histogram.byte_counts": _of_pixels(histogram.byte_counts, 3),
     "jaccard": _jaccard,
-    "jaccard.sorted_sets": _of_hashes(jaccard.sorted_sets, np.uint32),
-    "jpeg": _of_files(jpeg.walk_many, list),
-    "minhash": _of_hashes(minhash.signatures, np.uint32),
+    "jaccard.sorted_sets": of_hashes(jaccard.sorted_sets, np.uint32),
+    "jpeg": of_files(jpeg.walk_many),
+    "minhash": of_hashes(minhash.signatures, np.uint32),
     "minhash.text_signatures": _of_texts(minhash.text_signatures),
-    "moments": _of_values(moments.accumulate),
-    "moments.accumulate_fixed": _of_values(moments.accumulate_fixed, low=-100.0, high=100.0),
+    "moments": of_values(moments.accumulate),
+    "moments.accumulate_fixed": of_values(moments.accumulate_fixed, low=-100.0, high=100.0),
     "ngram_keys": _of_texts(ngram_keys.keys),
     "ngram_keys.token_keys": _of_tokens(ngram_keys.token_keys, rows=False),
     "ngrams": _of_texts(ngrams.hashes),
@@ -301,15 +337,15 @@ CASES: dict[str, Make] = {
     "perceptual.pdq": _pdq,
     "perceptual.phash64": _of_pixels(perceptual.phash64, 32, 32),
     "perceptual.turned": _of_words(perceptual.turned),
-    "photos": _of_files(photos.describe, _told_of_photos),
-    "png": _png,
+    "photos": of_files(photos.describe, told_of_photos),
+    "png": of_lines(0, 1, 2, 3, 4),
     "quality": _quality,
-    "quantiles": _of_values(quantiles.quantiles, probabilities=[0.25, 0.5, 0.75]),
-    "sensor": _sensor,
-    "sensor.hampel": _of_values(sensor.hampel),
+    "quantiles": of_values(quantiles.quantiles, probabilities=[0.25, 0.5, 0.75]),
+    "sensor": of_series(noise),
+    "sensor.hampel": of_values(sensor.hampel),
     "symbols": _symbols,
     "validity": _validity,
     "viterbi": _viterbi,
     "windows": _windows,
-    "xxh3": _xxh3,
+    "xxh3": of_records(64),
 }

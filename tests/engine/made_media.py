@@ -16,6 +16,7 @@ import soundfile
 from PIL import Image
 
 from images import encoded
+from tamis.media import Inspection, inspect
 
 RATE = 44_100
 
@@ -25,6 +26,17 @@ def pixels(height: int, width: int, seed: int = 0) -> np.ndarray[Any, np.dtype[n
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
     return np.clip(np.asarray(coarse).astype(int) + rng.integers(-6, 7, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
+def judge(data: bytes, name: str = "file", **arguments: Any) -> Inspection:
+    """Return what inspection tells of a file."""
+    return inspect(data, name=name, **arguments)
+
+
+def verdict(data: bytes, **arguments: Any) -> tuple[str, str]:
+    """Return grade and reason."""
+    report = judge(data, **arguments)
+    return report.grade, report.reason
 
 
 @cache

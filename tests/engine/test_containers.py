@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import numpy as np
 import pytest
-from made_media import PAGE, WHOLE, box, changed_page, film, picture, put, riff, sound, tiff
+from made_media import PAGE, WHOLE, box, changed_page, film, judge, picture, put, riff, sound, tiff, verdict
 from PIL import Image
 
 from images import encoded
-from tamis.media import Inspection, Limits, inspect
-
-
-def judge(data: bytes, **arguments: Any) -> Inspection:
-    return inspect(data, name="file", **arguments)
-
-
-def verdict(data: bytes, **arguments: Any) -> tuple[str, str]:
-    report = judge(data, **arguments)
-    return report.grade, report.reason
+from tamis.media import Limits
 
 
 @pytest.mark.parametrize("kind", WHOLE)
@@ -386,5 +376,5 @@ PLACES = box(b"iloc", bytes(8))
     ],
 )
 def test_a_head_without_picture_or_film_is_damaged(data: bytes, grade: str, reason: str) -> None:
-    found = inspect(data, name="file")
+    found = judge(data)
     assert (found.grade, found.reason) == (grade, reason)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
 
 import tamis
+from images import rough
 from tamis.checks.labels import label_of
 from tamis.checks.names import alike
 from tamis.errors import ColumnError, RecipeError
@@ -19,17 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def picture(seed: int) -> Image.Image:
-    values = np.random.default_rng(seed).integers(0, 256, (24, 32, 3)).astype(np.uint8)
-    return Image.fromarray(values).resize((320, 240), Image.Resampling.BICUBIC)
-
-
 def put(root: Path, **files: tuple[int, int]) -> None:
     """Write pictures: `cat__a=(3, 90)` is picture 3 at JPEG quality 90 as cat/a.jpg."""
     for name, (seed, quality) in files.items():
         path = root / f"{name.replace('__', '/')}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture(seed).save(path, quality=quality)
+        rough(seed).save(path, quality=quality)
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_media import judge, png_chunk
 from PIL import Image
 
 from images import encoded
-from tamis.media import GRADES, Inspection, Limits, inspect, sniff
+from tamis.media import GRADES, Inspection, Limits, sniff
 from tamis.media.sniff import extension_disagrees
 from tamis_kernels import perceptual
 
@@ -52,14 +53,6 @@ def picture(format_name: str, mode: str = "RGB", **options: Any) -> bytes:
 def animation(format_name: str) -> bytes:
     frames = [Image.fromarray(scene(60, 80, seed)) for seed in range(4)]
     return encoded(frames[0], format_name, save_all=True, append_images=frames[1:], duration=40)
-
-
-def judge(data: bytes, name: str = "file", **arguments: Any) -> Inspection:
-    return inspect(data, name=name, **arguments)
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def after_header(png: bytes, extra: bytes) -> bytes:
@@ -309,20 +302,20 @@ def test_one_flipped_bit_in_a_png_is_found(place: int) -> None:
 
 
 def test_a_broken_stream_under_right_checksums_is_found() -> None:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 40, 40, 8, 0, 0, 0, 0))
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 40, 40, 8, 0, 0, 0, 0))
     rows = zlib.compress(bytes(41 * 40))
     cases = {rows: "", zlib.compress(bytes(41 * 20)): "missing_rows", rows[:-9]: "missing_rows", b"\0" + rows: "corrupt_data"}
     cases[rows[:-1] + b"x"] = "corrupt_data"
     for stream, reason in cases.items():
-        data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", stream) + chunk(b"IEND", b"")
+        data = b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", stream) + png_chunk(b"IEND", b"")
         assert (judge(data).grade, judge(data).reason) == ("damaged" if reason else "ok", reason)
 
 
 def test_the_passes_of_an_interlaced_png_are_counted() -> None:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 3, 1, 0, 0, 0, 1))
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 3, 1, 0, 0, 0, 1))
     rows = bytes(2 * (1 + 1 + 1 + 2 + 1))  # rows of two bytes: one each in the passes 1, 4, 5 and 7 of 3 x 3 pixels, two in pass 6
     for missing in (0, 1):
-        data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows[missing:])) + chunk(b"IEND", b"")
+        data = b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", zlib.compress(rows[missing:])) + png_chunk(b"IEND", b"")
         assert judge(data).reason == ("missing_rows" if missing else "")
 
 
@@ -351,7 +344,7 @@ def test_trailing_bytes_are_benign(format_name: str) -> None:
 
 
 def test_a_wrong_ancillary_checksum_is_benign() -> None:
-    broken = bytearray(chunk(b"tEXt", b"Comment\0hello"))
+    broken = bytearray(png_chunk(b"tEXt", b"Comment\0hello"))
     broken[-1] ^= 1
     report = judge(after_header(picture("PNG"), bytes(broken)))
     assert (report.grade, report.reason) == ("benign", "bad_ancillary_checksum")
@@ -425,7 +418,7 @@ def patched_size(data: bytes, place: int, form: str, *size: int) -> bytes:
 def bombs() -> dict[str, bytes]:
     jpeg = picture("JPEG")
     frame = jpeg.index(b"\xff\xc0") + 5
-    png_header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0))
+    png_header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0))
     return {
         "jpeg, too large": patched_size(jpeg, frame, ">HH", 65_000, 65_000),
         "jpeg, too few bytes": patched_size(jpeg, frame, ">HH", 13_000, 13_000),
@@ -523,8 +516,8 @@ def test_related_containers_may_share_extensions() -> None:
 # Any bytes at all
 
 
-def check_any(data: bytes, name: str = "x.jpg") -> None:
-    report = inspect(data, name=name, limits=Limits(max_pixels=1 << 22, max_total_pixels=1 << 24))
+def check_any(data: bytes) -> None:
+    report = judge(data, "x.jpg", limits=Limits(max_pixels=1 << 22, max_total_pixels=1 << 24))
     assert report.grade in GRADES
     assert report.grade == "ok" or report.reason
     if report.gray is not None:

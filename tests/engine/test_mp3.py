@@ -9,8 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from made_media import put, sound
-from test_containers import judge, verdict
+from made_media import judge, put, sound, verdict
 
 
 def mp3_frames(data: bytes) -> list[int]:

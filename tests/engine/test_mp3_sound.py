@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_containers import judge, verdict
+from made_media import judge, verdict
 from test_mp3 import loud_mp3
 
 from tamis.media.layer3_codes import CODES, LINBITS, MOST_BITS, QUADRUPLES, TABLES

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import tamis
+from images import rough
 from tamis.checks.near_pictures import PictureRule, _verified
 from tamis.errors import RecipeError
 
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 T = Image.Transpose
-
-
-def rough(seed: int) -> Image.Image:
-    values = np.random.default_rng(seed).integers(0, 256, (24, 32, 3)).astype(np.uint8)
-    return Image.fromarray(values).resize((320, 240), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture

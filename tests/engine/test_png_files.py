@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 import tracemalloc
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from made_media import picture, png_chunk
+from made_media import judge, picture, png_chunk, verdict
 
-from tamis.media import Inspection, Limits, inspect, png, raster
+from tamis.media import Limits, png, raster
 from tamis_kernels.png import CHANNELS, DEPTHS, row_bytes
 
 if TYPE_CHECKING:
@@ -36,15 +36,6 @@ ROWS = b"".join(bytes([kind]) + bytes(range(6)) for kind in range(5))
 
 def build(*chunks: bytes) -> bytes:
     return SIGNATURE + b"".join(chunks) + END
-
-
-def judge(data: bytes, **arguments: Any) -> Inspection:
-    return inspect(data, name="file", **arguments)
-
-
-def verdict(data: bytes) -> tuple[str, str]:
-    report = judge(data)
-    return report.grade, report.reason
 
 
 def interlaced_rows(width: int, height: int, depth: int, colour: int) -> bytes:

@@ -7,8 +7,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tamis.media import Inspection, inspect
+from made_media import judge
 
 
 def checksum(data: bytes, polynomial: int, bits: int) -> int:
@@ -73,10 +72,6 @@ def mkv(*, open_end: bool = False) -> bytes:
 
 
 WHOLE = {"ogg": ogg, "flac": flac, "mkv": mkv}
-
-
-def judge(data: bytes) -> Inspection:
-    return inspect(data, name="file")
 
 
 @pytest.mark.parametrize("kind", WHOLE)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
@@ -26,11 +25,13 @@ if TYPE_CHECKING:
     from tamis.sources.schema import TableGroup
     from tamis_kernels.backend import BackendName
     from tamis_kernels.moments import Moments
+    from tamis_kernels.types import Float64s, Int64s, Uint32s
 
 Work = TypeVar("Work")
 Answer = TypeVar("Answer")
 Kind = Literal["media", "table"]
 Severity = Literal["note", "reject"]
+Detail = str | Sequence[str]
 
 
 _COLUMNS = "names columns of tables"
@@ -81,7 +82,7 @@ class MediaBatch:
 
     kind: ClassVar[Kind] = "media"
     records: Sequence[str]
-    sizes: NDArray[np.int64]
+    sizes: Int64s
     digests: Sequence[bytes]
     inspections: Sequence[Inspection]
 
@@ -113,7 +114,7 @@ class TableBatch:
     kind: ClassVar[Kind] = "table"
     group: TableGroup
     source: str
-    rows: NDArray[np.int64]
+    rows: Int64s
     frame: pl.DataFrame
     unparsed: pl.DataFrame
     nulls: Mapping[tuple[str, str], int]
@@ -141,10 +142,10 @@ class Observation:
 class Sets(Protocol):
     """Shingle sets of some records, on disk."""
 
-    def jaccard(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+    def jaccard(self, left: Int64s, right: Int64s) -> Float64s:
         """Exact Jaccard similarity of pairs of places."""
 
-    def containment(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+    def containment(self, left: Int64s, right: Int64s) -> Float64s:
         """Share of the smaller set that is in the other, of pairs of places."""
 
 
@@ -155,7 +156,7 @@ class Rows(Protocol):
     def group(self) -> TableGroup:
         """The schema that they follow."""
 
-    def batches(self, columns: Collection[str] | None = None) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
+    def batches(self, columns: Collection[str] | None = None) -> Iterator[tuple[Int64s, TableBatch]]:
         """Numbers of living records, rising, and their rows, all columns or those named; a row that can no longer be read is left out."""
 
     def parts(self) -> Sequence[Rows]:
@@ -204,47 +205,33 @@ class Case(Protocol):
     def has(self, name: str) -> bool:
         """Whether any record has this evidence."""
 
-    def scan(self, *names: str) -> Iterator[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]]:
+    def scan(self, *names: str) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
         """Numbers of living records, rising, and these evidence columns of theirs, some records at a time; all columns or none."""
 
-    def parts(self, *names: str) -> Iterator[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]]:
+    def parts(self, *names: str) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
         """As `scan`, but records of equal key are in the same part; the key is the first column, a 64-bit hash."""
 
-    def values(self, name: str, indices: NDArray[np.int64]) -> NDArray[Any]:
+    def values(self, name: str, indices: Int64s) -> NDArray[Any]:
         """One evidence column of these records, whose numbers rise: 0, or an empty text, of those that have it not, if some have."""
 
-    def sets(self, indices: NDArray[np.int64]) -> AbstractContextManager[Sets]:
+    def sets(self, indices: Int64s) -> AbstractContextManager[Sets]:
         """Shingle sets of these records, whose numbers rise, read from the source again."""
 
     def reject(
-        self,
-        indices: NDArray[np.int64],
-        reason: str,
-        detail: str | Sequence[str],
-        *,
-        kept: NDArray[np.int64] | None = None,
-        similarity: NDArray[np.float64] | None = None,
+        self, indices: Int64s, reason: str, detail: Detail, *, kept: Int64s | None = None, similarity: Float64s | None = None
     ) -> None:
         """Reject records; one detail for all or one for each; `kept` names the record that stands for each."""
 
-    def note(
-        self,
-        indices: NDArray[np.int64],
-        reason: str,
-        detail: str | Sequence[str],
-        *,
-        kept: NDArray[np.int64] | None = None,
-        similarity: NDArray[np.float64] | None = None,
-    ) -> None:
+    def note(self, indices: Int64s, reason: str, detail: Detail, *, kept: Int64s | None = None, similarity: Float64s | None = None) -> None:
         """Say something of records of this run, rejected ones too, without a verdict; the arguments are those of `reject`."""
 
-    def clusters(self, members: NDArray[np.int64], keepers: NDArray[np.int64], similarity: NDArray[np.float64]) -> None:
+    def clusters(self, members: Int64s, keepers: Int64s, similarity: Float64s) -> None:
         """Enter clusters: each member, the record that is kept for it (itself for the keeper), and how similar the two are."""
 
-    def clustered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    def clustered(self) -> tuple[Int64s, Int64s, Float64s]:
         """Members, keepers and similarities of all clusters that checks before this one have entered, in the order of entry."""
 
-    def reinstate(self, indices: NDArray[np.int64]) -> None:
+    def reinstate(self, indices: Int64s) -> None:
         """Take back the rejection of records that an earlier check removed as duplicates, where one of them is to stay for another."""
 
     def count(self, **counters: float) -> None:
@@ -382,7 +369,7 @@ class Check:
         """Set verdicts from the evidence of the whole run."""
         raise NotImplementedError
 
-    def shingles(self, batch: TableBatch) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    def shingles(self, batch: TableBatch) -> tuple[Uint32s, Int64s]:
         """Return the shingle hashes and offsets that verification compares."""
         raise NotImplementedError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from isal import isal_zlib
 
-from tamis.media.inspection import Container, FaultError, Limits, check_pixels
+from tamis.media.inspection import Container, FaultError, Limits, check_pixels, damaged
 from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ _PLAIN_BMP = (0, 3, 6)
 _CORE_HEADER = 12
 
 
-def _damaged(reason: str, detail: str, lost: float = 0.0) -> FaultError:
-    return FaultError(grade="damaged", reason=reason, detail=detail, lost=lost)
-
-
 def walk_tiff(data: bytes, limits: Limits) -> Container:
     """Follow the chain of directories; every strip and tile must lie within the file and be long enough (TIFF 6.0, BigTIFF).
 
@@ -53,7 +49,7 @@ def walk_tiff(data: bytes, limits: Limits) -> Container:
     pixels = 0
     while place:
         if place in seen:
-            raise _damaged("directory_loop", f"the chain of directories comes back to byte {place} after {len(seen)} pages")
+            raise damaged("directory_loop", f"the chain of directories comes back to byte {place} after {len(seen)} pages")
         seen.add(place)
         tags, place = _directory(data, place, order, width, notes)
         if _WIDTH in tags and _HEIGHT in tags:
@@ -63,7 +59,7 @@ def walk_tiff(data: bytes, limits: Limits) -> Container:
             _check_page(data, tags, len(seen) - 1, limits)
         limits.check_frames(len(seen), pixels)
     if not seen:
-        raise _damaged("no_picture_data", "holds no directory", 1.0)
+        raise damaged("no_picture_data", "holds no directory", 1.0)
     return Container(data, notes[0] if notes else None)
 
 
@@ -75,7 +71,7 @@ def _directory(
     count = int.from_bytes(data[place : place + head], order)
     end = place + head + count * each + width
     if end - width > len(data) or place + head > len(data):
-        raise _damaged("truncated", f"ends at byte {len(data)}, within or before the directory at byte {place}")
+        raise damaged("truncated", f"ends at byte {len(data)}, within or before the directory at byte {place}")
     tags: dict[int, Numbers] = {}
     sign = "<" if order == "little" else ">"
     for entry in range(place + head, end - width, each):
@@ -89,7 +85,7 @@ def _directory(
         if start + values * bytes_each > len(data):
             detail = f"the entry at byte {entry}, tag {tag}, has {values} values at byte {start}, beyond the end at byte {len(data)}"
             if tag in _NEEDED:
-                raise _damaged("truncated", detail)
+                raise damaged("truncated", detail)
             notes.append(("broken_metadata", detail))
         elif code and tag not in tags and tag in _NEEDED | {_TILE_WIDTH, _TILE_HEIGHT}:
             dtype: Any = np.dtype(sign + code)
@@ -111,24 +107,24 @@ def _check_page(data: bytes, tags: dict[int, Numbers], page: int, limits: Limits
     places, lengths = (tags.get(_TILES), tags.get(_TILE_BYTES)) if tiled else (tags.get(_STRIPS), tags.get(_STRIP_BYTES))
     what = "tile" if tiled else "strip"
     if places is None or not len(places):
-        raise _damaged("no_picture_data", f"page {page} holds no {what}s")
+        raise damaged("no_picture_data", f"page {page} holds no {what}s")
     if lengths is None or len(lengths) != len(places):
         if lengths is not None or len(places) > 1:
-            raise _damaged("bad_table", f"page {page} has {len(places)} {what}s and {0 if lengths is None else len(lengths)} lengths")
+            raise damaged("bad_table", f"page {page} has {len(places)} {what}s and {0 if lengths is None else len(lengths)} lengths")
         lengths = np.array([size - places[0]])
     beyond = (places < 0) | (lengths < 0) | (places > size - lengths)
     if beyond.any():
         first = int(beyond.argmax())
         detail = f"ends at byte {size}; {what} {first} of page {page} lies at bytes {places[first]} to {places[first] + lengths[first]}"
-        raise _damaged("truncated", detail, 1 - first / len(places))
+        raise damaged("truncated", detail, 1 - first / len(places))
     across, down = (_one(tags, _TILE_WIDTH), _one(tags, _TILE_HEIGHT)) if tiled else (width, min(height, _one(tags, _ROWS, height)))
     samples = _one(tags, _SAMPLES, 1)
     if not across or not down or samples < 1:
-        raise _damaged("bad_header", f"page {page} has {what}s of {across} x {down} pixels of {samples} samples")
+        raise damaged("bad_header", f"page {page} has {what}s of {across} x {down} pixels of {samples} samples")
     planes = samples if _one(tags, _PLANES, 1) == 2 else 1
     needed = -(-width // across) * -(-height // down) * planes
     if len(places) < needed:
-        raise _damaged("missing_rows", f"page {page} has {len(places)} {what}s and needs {needed}", 1 - len(places) / needed)
+        raise damaged("missing_rows", f"page {page} has {len(places)} {what}s and needs {needed}", 1 - len(places) / needed)
     compression = _one(tags, _COMPRESSION, 1)
     if compression not in (_PLAIN, _LZW, _PACKBITS, *_DEFLATE) or _one(tags, _PHOTOMETRIC) == _YCBCR:
         return
@@ -143,8 +139,7 @@ def _check_page(data: bytes, tags: dict[int, Numbers], page: int, limits: Limits
         unpack = {_PLAIN: _plain, _LZW: _followed, _PACKBITS: _counted}.get(compression, _inflated)
         have = unpack(data[place : place + length], row * down, name, place)
         if have < row * rows:
-            detail = f"{name}, at byte {place}, holds {have} bytes where {row * rows} are needed"
-            raise _damaged("missing_rows", detail, 1 - number / needed)
+            raise damaged("missing_rows", f"{name}, at byte {place}, holds {have} bytes where {row * rows} are needed", 1 - number / needed)
 
 
 def _plain(packed: bytes, _most: int, _name: str, _place: int) -> int:
@@ -155,7 +150,7 @@ def _counted(packed: bytes, most: int, name: str, place: int) -> int:
     """Return for how many bytes the runs of a strip or tile stand (TIFF 6.0, section 9), at most as many as it may."""
     count = int(_count_runs(np.frombuffer(packed, np.uint8), most))
     if count > most:
-        raise _damaged("corrupt_data", f"{name}, from byte {place} on, stands for more than {most} bytes")
+        raise damaged("corrupt_data", f"{name}, from byte {place} on, stands for more than {most} bytes")
     return count
 
 
@@ -180,7 +175,7 @@ def _followed(packed: bytes, most: int, name: str, place: int) -> int:
     count, fault, at = _follow_codes(np.frombuffer(packed, np.uint8), most, np.ones(_CODES, np.int64))
     if fault or count > most:
         why = "has a code that stands for nothing" if fault else f"stands for more than {most} bytes"
-        raise _damaged("corrupt_data", f"{name}, from byte {place} on, {why} at byte {place + at}")
+        raise damaged("corrupt_data", f"{name}, from byte {place} on, {why} at byte {place + at}")
     return count
 
 
@@ -228,9 +223,9 @@ def _inflated(packed: bytes, most: int, name: str, place: int) -> int:
     try:
         count = len(stream.decompress(packed, most + 1))
     except _INFLATE_ERROR as error:
-        raise _damaged("corrupt_data", f"{name}, from byte {place} on, cannot be inflated: {error}") from error
+        raise damaged("corrupt_data", f"{name}, from byte {place} on, cannot be inflated: {error}") from error
     if count > most or not stream.eof:
-        raise _damaged("corrupt_data", f"{name}, from byte {place} on, inflates to {count} bytes of at most {most} without an end")
+        raise damaged("corrupt_data", f"{name}, from byte {place} on, inflates to {count} bytes of at most {most} without an end")
     return count
 
 
@@ -257,5 +252,5 @@ def walk_bmp(data: bytes, limits: Limits) -> Container:
     needed = start + (row * abs(height) if compression in _PLAIN_BMP else declared)
     if needed > size:
         lost = min(1.0, (needed - size) / (needed - start)) if needed > start else 0.0
-        raise _damaged("truncated", f"ends at byte {size}, its rows from byte {start} on need {needed} bytes", lost)
+        raise damaged("truncated", f"ends at byte {size}, its rows from byte {start} on need {needed} bytes", lost)
     return Container(data)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.media.inspection import Container, FaultError, Limits, check_pixels
+from tamis.media.inspection import Container, Limits, check_pixels, damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +50,6 @@ class _Film:
     note: Note | None = None
 
 
-def _damaged(reason: str, detail: str) -> FaultError:
-    return FaultError(grade="damaged", reason=reason, detail=detail)
-
-
 def _boxes(data: bytes, place: int, stop: int) -> Iterator[Box]:
     """Yield the boxes from one byte to another; zeros or less than a head at the end are passed over."""
     while place < stop:
@@ -67,8 +63,7 @@ def _boxes(data: bytes, place: int, stop: int) -> Iterator[Box]:
             length, begin = int.from_bytes(head[8:16]), place + 16
         if length < begin - place or place + length > stop:
             reason = "truncated" if place + length > len(data) or len(head) < 8 else "bad_box"
-            detail = f"ends at byte {stop} within the box {head[4:8]!r} at byte {place}, which declares {length} bytes"
-            raise _damaged(reason, detail)
+            raise damaged(reason, f"ends at byte {stop} within the box {head[4:8]!r} at byte {place}, which declares {length} bytes")
         yield Box(head[4:8], place, begin, place + length)
         place += length
 
@@ -93,9 +88,9 @@ def walk_film(data: bytes, limits: Limits) -> Container:
     """
     film = _walked(data, limits)
     if not film.films and not film.fragments:
-        raise _damaged("no_film", "holds no box moov, which tells where pictures and sound are")
+        raise damaged("no_film", "holds no box moov, which tells where pictures and sound are")
     if not _has_track(data, film):
-        raise _damaged("no_film", "holds no box trak, which tells of a track of pictures or sound")
+        raise damaged("no_film", "holds no box trak, which tells of a track of pictures or sound")
     return Container(data, film.note)
 
 
@@ -109,7 +104,7 @@ def walk_pictures(data: bytes, limits: Limits) -> Container:
     """
     film = _walked(data, limits)
     if not _has_track(data, film) and not any(_inside(data, meta, b"iloc", skip=4) for meta in film.items):
-        raise _damaged("no_picture_data", "holds no box iloc, which tells where the picture is")
+        raise damaged("no_picture_data", "holds no box iloc, which tells where the picture is")
     return Container(data, film.note)
 
 
@@ -163,7 +158,7 @@ def _table(data: bytes, box: Box, code: str, columns: int, head: int = 8) -> Num
         detail = (
             f"the table {box.kind!r} at byte {box.place} declares {count} entries and has room for {(box.stop - box.start - head) // width}"
         )
-        raise _damaged("bad_table", detail)
+        raise damaged("bad_table", detail)
     return np.frombuffer(data, code, count * columns, box.start + head).astype(np.int64).reshape(count, columns)
 
 
@@ -172,7 +167,7 @@ def _check_track(data: bytes, track: Box, film: _Film) -> None:
     information = _first(data, track, b"mdia", b"minf")
     tables = _first(data, information, b"stbl") if information else None
     if information is None or tables is None:
-        raise _damaged("bad_table", f"the track at byte {track.place} has no sample tables")
+        raise damaged("bad_table", f"the track at byte {track.place} has no sample tables")
     found = {box.kind: box for box in _boxes(data, tables.start, tables.stop)}
     offsets = (
         _table(data, found[b"co64"], ">u8", 1) if b"co64" in found else _table(data, found[b"stco"], ">u4", 1) if b"stco" in found else None
@@ -181,16 +176,16 @@ def _check_track(data: bytes, track: Box, film: _Film) -> None:
     if offsets is None or size_box is None or b"stsc" not in found:
         if film.fragments:
             return
-        raise _damaged("bad_table", f"the track at byte {track.place} lacks one of the tables stsz, stsc and stco")
+        raise damaged("bad_table", f"the track at byte {track.place} lacks one of the tables stsz, stsc and stco")
     samples, sizes = _sample_sizes(data, size_box)
     counts = _chunk_counts(_table(data, found[b"stsc"], ">u4", 3), len(offsets), found[b"stsc"])
     if counts.sum() != samples:
         detail = f"the {len(offsets)} chunks of the track at byte {track.place} hold {counts.sum()} samples, its sizes are of {samples}"
-        raise _damaged("bad_table", detail)
+        raise damaged("bad_table", detail)
     if b"stts" in found:
         timed = int(_table(data, found[b"stts"], ">u4", 2)[:, 0].sum())
         if timed != samples:
-            raise _damaged("bad_table", f"the track at byte {track.place} has times of {timed} samples and sizes of {samples}")
+            raise damaged("bad_table", f"the track at byte {track.place} has times of {timed} samples and sizes of {samples}")
     if _elsewhere(data, information):
         film.note = film.note or ("external_data", f"the data of the track at byte {track.place} are in another file")
         return
@@ -211,7 +206,7 @@ def _sample_sizes(data: bytes, box: Box) -> tuple[int, Numbers | int]:
     bits = same & 0xFF
     room = 8 * (box.stop - box.start - 12)
     if bits not in (4, 8, 16) or count * bits > room:
-        raise _damaged(
+        raise damaged(
             "bad_table", f"the table 'stz2' at byte {box.place} declares {count} sizes of {bits} bits and has room for {room} bits"
         )
     raw = np.frombuffer(data, np.uint8, -(-count * bits // 8), box.start + 12)
@@ -226,7 +221,7 @@ def _chunk_counts(runs: Numbers, chunks: int, box: Box) -> Numbers:
         return np.zeros(0, np.int64)
     first = runs[:, 0]
     if not len(runs) or first[0] != 1 or (np.diff(first) <= 0).any():
-        raise _damaged("bad_table", f"the table 'stsc' at byte {box.place} does not begin at chunk 1, or its chunks do not rise")
+        raise damaged("bad_table", f"the table 'stsc' at byte {box.place} does not begin at chunk 1, or its chunks do not rise")
     runs = runs[first <= chunks]
     counts: Numbers = np.repeat(runs[:, 1], np.diff(runs[:, 0], append=chunks + 1))
     return counts
@@ -247,16 +242,14 @@ def _check_spans(starts: Numbers, lengths: Numbers, film: _Film, where: str, wha
     beyond = held & ((starts < 0) | (starts > film.size - lengths))
     if beyond.any():
         first = int(beyond.argmax())
-        raise _damaged("truncated", f"ends at byte {film.size}; {what} {first} {where} has {lengths[first]} bytes at byte {starts[first]}")
+        raise damaged("truncated", f"ends at byte {film.size}; {what} {first} {where} has {lengths[first]} bytes at byte {starts[first]}")
     begins = np.array([start for start, _ in film.media] or [0], np.int64)
     ends = np.array([stop for _, stop in film.media] or [0], np.int64)
     box = np.searchsorted(begins, starts, side="right") - 1
     outside = held & ((box < 0) | (starts + lengths > ends[np.maximum(box, 0)]))
     if outside.any():
         first = int(outside.argmax())
-        raise _damaged(
-            "bad_offset", f"{what} {first} {where} has {lengths[first]} bytes at byte {starts[first]}, outside all boxes of data"
-        )
+        raise damaged("bad_offset", f"{what} {first} {where} has {lengths[first]} bytes at byte {starts[first]}, outside all boxes of data")
 
 
 def _fragment_defaults(data: bytes, films: list[Box]) -> dict[int, int]:
@@ -271,7 +264,7 @@ def _check_fragment(data: bytes, fragment: Box, film: _Film, defaults: dict[int,
     for part in _inside(data, fragment, b"traf"):
         head = _first(data, part, b"tfhd")
         if head is None or head.stop - head.start < 8:
-            raise _damaged("bad_table", f"the track fragment at byte {part.place} has no head")
+            raise damaged("bad_table", f"the track fragment at byte {part.place} has no head")
         flags, track = (int.from_bytes(data[at : at + 4]) & mask for at, mask in ((head.start, 0xFFFFFF), (head.start + 4, 0xFFFFFFFF)))
         at = head.start + 8
         base = int.from_bytes(data[at : at + 8]) if flags & _BASE_GIVEN else fragment.place if flags & _BASE_IS_MOOF else following
@@ -294,7 +287,7 @@ def _run(data: bytes, run: Box, base: int, place: int, usual: int) -> tuple[int,
     columns = [bool(flags & one) for one in _EACH]
     width = sum(columns)
     if at + count * width * 4 > run.stop:
-        raise _damaged(
+        raise damaged(
             "bad_table", f"the run at byte {run.place} declares {count} samples and has room for {(run.stop - at) // (4 * width)}"
         )
     if not flags & _SIZE_EACH:
@@ -319,7 +312,7 @@ def _check_extents(data: bytes, box: Box) -> None:
     def number(width: int) -> int:
         nonlocal at
         if at + width > box.stop:
-            raise _damaged("bad_table", f"the table 'iloc' at byte {box.place} ends within an item")
+            raise damaged("bad_table", f"the table 'iloc' at byte {box.place} ends within an item")
         at += width
         return int.from_bytes(data[at - width : at])
 
@@ -336,7 +329,7 @@ def _check_extents(data: bytes, box: Box) -> None:
             number(index_width)
             start, length = base + number(offset_width), number(length_width)
             if method == 0 and start + length > size:
-                raise _damaged("truncated", f"ends at byte {size}; item {item} has {length} bytes at byte {start}")
+                raise damaged("truncated", f"ends at byte {size}; item {item} has {length} bytes at byte {start}")
 
 
 def walk_jpeg2000(data: bytes, limits: Limits) -> Container:
@@ -356,7 +349,7 @@ def walk_jpeg2000(data: bytes, limits: Limits) -> Container:
             streams += 1
             note = _code_stream(data, box.start, box.stop, limits)
     if not streams:
-        raise _damaged("no_picture_data", "holds no box jp2c")
+        raise damaged("no_picture_data", "holds no box jp2c")
     return Container(data, ("trailing_bytes", f"{len(data) - end} bytes follow the last box") if end < len(data) else note)
 
 
@@ -371,7 +364,7 @@ def _code_stream(data: bytes, place: int, stop: int, limits: Limits) -> Note | N
         if marker == 0xFFD9:
             return ("trailing_bytes", f"{stop - place - 2} bytes follow the end at byte {place + 2}") if place + 2 < stop else None
         if marker < 0xFF50:
-            raise _damaged("bad_block", f"no marker stands at byte {place}, where one is due")
+            raise damaged("bad_block", f"no marker stands at byte {place}, where one is due")
         length = int.from_bytes(data[place + 2 : place + 4])
         if marker == 0xFF90:
             part = int.from_bytes(data[place + 6 : place + 10])
@@ -379,8 +372,8 @@ def _code_stream(data: bytes, place: int, stop: int, limits: Limits) -> Note | N
                 return None if data[stop - 2 : stop] == b"\xff\xd9" else ("no_end_marker", "the code stream has no end marker")
             length = part - 2
         if length < 2 or place + 2 + length > stop:
-            raise _damaged(
+            raise damaged(
                 "truncated", f"ends at byte {stop} within the segment {marker:#06x} at byte {place}, which has {length + 2} bytes"
             )
         place += 2 + length
-    raise _damaged("truncated", f"ends at byte {stop} without an end marker")
+    raise damaged("truncated", f"ends at byte {stop} without an end marker")

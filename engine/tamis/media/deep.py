@@ -12,7 +12,7 @@ import av.logging
 import numpy as np
 import soundfile
 
-from tamis.media.inspection import FaultError, Limits, check_pixels
+from tamis.media.inspection import FaultError, Limits, check_pixels, damaged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,7 +117,7 @@ def _decode_packets(container: Any, tracks: dict[int, _Track], limits: Limits) -
 def _broken(track: _Track, why: str, place: int | None) -> FaultError:
     where = f", at byte {place}" if place is not None and place >= 0 else ""
     detail = f"{track.stream.type} stream {track.stream.index}, frame {track.frames} at {track.end:.3f} s{where}: {why}"
-    return FaultError(grade="damaged", reason="corrupt_data", detail=detail)
+    return damaged("corrupt_data", detail)
 
 
 def _check_length(track: _Track, container: Any) -> tuple[str, str] | None:
@@ -125,7 +125,7 @@ def _check_length(track: _Track, container: Any) -> tuple[str, str] | None:
     stream = track.stream
     which = f"{stream.type} stream {stream.index}"
     if not track.frames:
-        raise FaultError(grade="damaged", reason="missing_frames", detail=f"{which}: no frame came out", lost=1.0)
+        raise damaged("missing_frames", f"{which}: no frame came out", lost=1.0)
     came, declared, slack, unit = float(track.frames), float(stream.frames), 0.0, "frames"
     if stream.type == "audio":
         came = max(track.samples / stream.codec_context.sample_rate, track.end)
@@ -136,7 +136,7 @@ def _check_length(track: _Track, container: Any) -> tuple[str, str] | None:
     detail = f"{which}: {came:.10g} {unit} came out, {declared:.10g} {unit} are declared"
     if not _EXACT & set(container.format.name.split(",")):
         return "missing_frames", detail
-    raise FaultError(grade="damaged", reason="missing_frames", detail=detail, lost=1 - came / declared)
+    raise damaged("missing_frames", detail, lost=1 - came / declared)
 
 
 def _decode_flac(data: bytes) -> Decoded:
@@ -151,12 +151,11 @@ def _decode_flac(data: bytes) -> Decoded:
                 count += len(block)
             expected, rate = file.frames, file.samplerate
     except soundfile.SoundFileError as error:
-        raise FaultError(grade="damaged", reason="corrupt_data", detail=f"libsndfile: {error}") from error
+        raise damaged("corrupt_data", f"libsndfile: {error}") from error
     if data[:4] != b"fLaC" or not told.strip(b"\0"):
         return Decoded(seconds=count / rate)
     if count < expected or digest.digest() != told:
-        detail = f"the checksum of the {count} samples that came out is not the one in the header"
-        raise FaultError(grade="damaged", reason="bad_checksum", detail=detail)
+        raise damaged("bad_checksum", f"the checksum of the {count} samples that came out is not the one in the header")
     return Decoded(seconds=count / rate)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.media.inspection import Container, FaultError, Limits, check_pixels
+from tamis.media.inspection import Container, Limits, check_pixels, damaged
 from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def walk_gif(data: bytes, limits: Limits) -> Container:
     """
     size = len(data)
     if size < _HEADER:
-        raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {size} within the header")
+        raise damaged("truncated", f"ends at byte {size} within the header")
     screen = int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
     check_pixels(*screen, limits)
     view, lengths = np.frombuffer(data, np.uint8), np.zeros(_CODES, np.int64)
@@ -107,12 +107,11 @@ def walk_gif(data: bytes, limits: Limits) -> Container:
         elif data[place] == 0:
             place += 1  # an empty block between two others, which readers pass over
         else:
-            detail = f"no block begins with {data[place]:#04x}, at byte {place} after frame {frame}"
-            raise FaultError(grade="damaged", reason="bad_block", detail=detail)
+            raise damaged("bad_block", f"no block begins with {data[place]:#04x}, at byte {place} after frame {frame}")
     if place >= size:
-        raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {size} in or after frame {frame}, without a trailer")
+        raise damaged("truncated", f"ends at byte {size} in or after frame {frame}, without a trailer")
     if not frame:
-        raise FaultError(grade="damaged", reason="no_picture_data", detail="holds no frame", lost=1.0)
+        raise damaged("no_picture_data", "holds no frame", lost=1.0)
     end = place + 1
     return Container(data, ("trailing_bytes", f"{size - end} bytes follow the end at byte {end}") if size > end else None)
 
@@ -121,17 +120,14 @@ def _check_frame(view: NDArray[np.uint8], begin: int, stop: int, pixels: int, fr
     """Raise where the codes of a frame, whose code size stands at byte `begin`, do not make its pixels."""
     root = int(view[begin])
     if not 1 <= root <= _LONGEST_ROOT:
-        raise FaultError(
-            grade="damaged", reason="bad_block", detail=f"frame {frame} has codes of {root} bits at byte {begin}, which cannot be"
-        )
+        raise damaged("bad_block", f"frame {frame} has codes of {root} bits at byte {begin}, which cannot be")
     made, fault, place = _follow_codes(view, begin + 1, stop, root, pixels, lengths)
     if fault:
         why = "a code that stands for nothing" if fault == _UNDEFINED else "more pixels than the frame has"
         detail = f"frame {frame} has {why} at byte {place}, after {min(made, pixels)} of {pixels} pixels"
-        raise FaultError(grade="damaged", reason="corrupt_data", detail=detail, lost=max(0.0, 1 - made / pixels) if pixels else 0.0)
+        raise damaged("corrupt_data", detail, lost=max(0.0, 1 - made / pixels) if pixels else 0.0)
     if made < pixels:
-        detail = f"frame {frame} ends at byte {place} after {made} of {pixels} pixels"
-        raise FaultError(grade="damaged", reason="missing_rows", detail=detail, lost=1 - made / pixels)
+        raise damaged("missing_rows", f"frame {frame} ends at byte {place} after {made} of {pixels} pixels", lost=1 - made / pixels)
 
 
 def _colour_table(flags: int) -> int:

@@ -159,6 +159,11 @@ class FaultError(Exception):
         self.reason = reason
 
 
+def damaged(reason: str, detail: str, lost: float = 0.0) -> FaultError:
+    """Return the finding that a file is damaged."""
+    return FaultError(grade="damaged", reason=reason, detail=detail, lost=lost)
+
+
 def check_pixels(width: int, height: int, limits: Limits) -> None:
     """Raise a `bomb` where one frame declares more pixels than allowed."""
     if width * height > limits.max_pixels:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import simplejpeg
 
-from tamis.media.inspection import FaultError, Limits, check_pixels
+from tamis.media.inspection import FaultError, Limits, check_pixels, damaged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def read_header(data: bytes) -> Header:
         while 0 <= marker_at < len(data) - 1 and data[marker_at + 1] in (0x00, 0xFF):
             marker_at = data.find(b"\xff", marker_at + 1)  # fill bytes, or an escaped 0xff inside junk
         if not 0 <= marker_at < len(data) - 3:
-            raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {len(data)}, before the picture's data begins")
+            raise damaged("truncated", f"ends at byte {len(data)}, before the picture's data begins")
         if data[place:marker_at].strip(b"\xff"):
             header.junk.append((place, marker_at))
         marker = data[marker_at + 1]
@@ -77,7 +77,7 @@ def read_header(data: bytes) -> Header:
             place = marker_at + 2
             continue
         if marker == _END_OF_IMAGE:
-            raise FaultError(grade="damaged", reason="no_scan", detail=f"the end marker at byte {marker_at} comes before any picture data")
+            raise damaged("no_scan", f"the end marker at byte {marker_at} comes before any picture data")
         body, place = marker_at + 4, marker_at + 2 + int.from_bytes(data[marker_at + 2 : marker_at + 4])
         if marker == _APP1 and data.startswith(b"Exif\0\0", body):
             _read_exif(header, data[body + 6 : place])
@@ -89,9 +89,7 @@ def read_header(data: bytes) -> Header:
             header.scan = place
             break
     if not (header.width and header.height and header.components):
-        raise FaultError(
-            grade="damaged", reason="no_frame", detail=f"no frame of a size above 0 is declared before the scan at byte {header.scan}"
-        )
+        raise damaged("no_frame", f"no frame of a size above 0 is declared before the scan at byte {header.scan}")
     return header
 
 
@@ -182,17 +180,15 @@ def check_walk(walk: Walk, size: int) -> None:
     if walk.fault == "truncated":
         what = f"ends at byte {size} within the picture's data, which begins at byte {walk.scan}"
         detail = f"{what}: {lost:.1%} of the picture is lost" if walk.bad_mcus else f"{what}: only the end marker is missing"
-        raise FaultError(grade="damaged", reason="truncated", detail=detail, lost=lost)
+        raise damaged("truncated", detail, lost=lost)
     if walk.fault == "odd_quantisation_table":
-        detail = f"{what}: byte {walk.place}; the contrast of the whole picture is wrong"
-        raise FaultError(grade="damaged", reason=walk.fault, detail=detail, lost=1.0)
+        raise damaged(walk.fault, f"{what}: byte {walk.place}; the contrast of the whole picture is wrong", lost=1.0)
     if walk.fault == "seam":
         lost = (walk.mcus - walk.mcu) / walk.mcus
         detail = f"{what}: from byte {walk.place} on, block group {walk.mcu} of {walk.mcus}; {lost:.1%} of the picture is shifted"
-        raise FaultError(grade="damaged", reason="seam", detail=detail, lost=lost)
+        raise damaged("seam", detail, lost=lost)
     share = f"at least {lost:.1%} of the picture is lost" if lost else "where in the picture the damage lies cannot be told"
-    detail = f"{what}: noticed at byte {walk.place}, block group {walk.mcu} of {walk.mcus}; {share}"
-    raise FaultError(grade="damaged", reason="corrupt_data", detail=detail, lost=lost)
+    raise damaged("corrupt_data", f"{what}: noticed at byte {walk.place}, block group {walk.mcu} of {walk.mcus}; {share}", lost=lost)
 
 
 def is_luminance(walk: Walk, data: bytes) -> bool:
@@ -226,11 +222,9 @@ def decode(
     except ValueError as error:
         message = str(error)
         if message.startswith("Premature end"):
-            detail = f"ends at byte {size} within the picture's data, which begins at byte {header.scan}"
-            raise FaultError(grade="damaged", reason="truncated", detail=detail) from error
+            raise damaged("truncated", f"ends at byte {size} within the picture's data, which begins at byte {header.scan}") from error
         if message.startswith(_DAMAGE):
-            detail = f"{message}; the picture's data begins at byte {header.scan}"
-            raise FaultError(grade="damaged", reason="corrupt_data", detail=detail) from error
+            raise damaged("corrupt_data", f"{message}; the picture's data begins at byte {header.scan}") from error
         raise
     if not in_colour:
         return picture[:, :, 0], None

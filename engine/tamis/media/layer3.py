@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.media.inspection import FaultError
+from tamis.media.inspection import damaged
 from tamis.media.layer3_codes import lookups
 from tamis.media.layer3_sound import BEYOND, EXACT, OTHERWISE, UNKNOWN, bits_at, check_granule
 from tamis_kernels.compiled import njit
@@ -51,8 +51,7 @@ def check_frames(data: bytes, places: list[int]) -> None:
     fault, frame = _check(np.frombuffer(data, np.uint8), np.array(places, np.int64), *lookups())
     if fault:
         reason, what = _FAULTS[fault - 1]
-        detail = f"frame {frame} at byte {places[frame]} has {what}"
-        raise FaultError(grade="damaged", reason=reason, detail=detail, lost=1 / (len(places) - 1))
+        raise damaged(reason, f"frame {frame} at byte {places[frame]} has {what}", lost=1 / (len(places) - 1))
 
 
 @njit(cache=True, nogil=True)

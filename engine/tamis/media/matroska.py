@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from tamis.media.inspection import Container, FaultError
+from tamis.media.inspection import Container, damaged
 
 _EBML, _SEGMENT, _CLUSTER, _TRACKS = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1654AE6B
 _TRACK, _TRACK_NUMBER, _CHECKSUM, _VOID = 0xAE, 0xD7, 0xBF, 0xEC
@@ -25,10 +25,6 @@ class _Element:
     open: bool
 
 
-def _damaged(reason: str, detail: str) -> FaultError:
-    return FaultError(grade="damaged", reason=reason, detail=detail)
-
-
 def _number(data: bytes, place: int, *, keep_mark: bool) -> tuple[int, int]:
     """Return a variable-length number of EBML and its length; the length is 0 where none stands there."""
     first = data[place] if place < len(data) else 0
@@ -44,14 +40,14 @@ def _element(data: bytes, place: int, stop: int) -> _Element:
     kind, kind_length = _number(data, place, keep_mark=True)
     length, length_length = _number(data, place + kind_length, keep_mark=False) if kind_length else (0, 0)
     if not length_length:
-        raise _damaged("truncated", f"no element begins at byte {place} of {len(data)}")
+        raise damaged("truncated", f"no element begins at byte {place} of {len(data)}")
     body = place + kind_length + length_length
     if length == (1 << 7 * length_length) - 1:
         return _Element(kind, place, body, stop, open=True)
     if body + length > stop:
         reason, whole = ("truncated", "") if body + length > len(data) else ("bad_element", f", its parent ends at byte {stop}")
         detail = f"ends at byte {len(data)} within the element {kind:#x} at byte {place}, which declares {length} bytes{whole}"
-        raise _damaged(reason, detail)
+        raise damaged(reason, detail)
     return _Element(kind, place, body, body + length, open=False)
 
 
@@ -90,7 +86,7 @@ def walk_matroska(data: bytes) -> Container:
         if in_segment and not in_cluster and not one.open:
             _check_sum(data, one)
     if not cluster.kind:
-        raise _damaged("no_film", "holds no cluster, in which pictures and sound are")
+        raise damaged("no_film", "holds no cluster, in which pictures and sound are")
     return Container(data)
 
 
@@ -99,7 +95,7 @@ def _check_place(one: _Element, *, in_segment: bool, in_cluster: bool) -> None:
     known = _OF_CLUSTER if in_cluster else _OF_SEGMENT if in_segment else {_EBML, _SEGMENT, _VOID}
     if one.kind not in known or (one.open and one.kind not in (_SEGMENT, _CLUSTER)):
         where = "in a cluster" if in_cluster else "in the segment" if in_segment else "outside the segment"
-        raise _damaged("bad_element", f"the element {one.kind:#x} at byte {one.place} cannot stand {where}")
+        raise damaged("bad_element", f"the element {one.kind:#x} at byte {one.place} cannot stand {where}")
 
 
 def _check_sum(data: bytes, one: _Element) -> None:
@@ -107,7 +103,7 @@ def _check_sum(data: bytes, one: _Element) -> None:
     if data[one.start : one.start + 2] == b"\xbf\x84" and one.start + 6 <= one.stop:
         told = int.from_bytes(data[one.start + 2 : one.start + 6], "little")
         if zlib.crc32(memoryview(data)[one.start + 6 : one.stop]) != told:
-            raise _damaged("bad_checksum", f"the checksum of the element {one.kind:#x} at byte {one.place} is wrong")
+            raise damaged("bad_checksum", f"the checksum of the element {one.kind:#x} at byte {one.place} is wrong")
 
 
 def _track_numbers(data: bytes, tracks: _Element) -> set[int]:
@@ -135,4 +131,4 @@ def _check_block(data: bytes, one: _Element, tracks: set[int]) -> None:
     for block in blocks:
         track, length = _number(data, block.start, keep_mark=False)
         if not length or block.stop - block.start < length + 3 or (tracks and track not in tracks):
-            raise _damaged("bad_block", f"the block at byte {block.place} belongs to track {track}, which there is not, or has no head")
+            raise damaged("bad_block", f"the block at byte {block.place} belongs to track {track}, which there is not, or has no head")

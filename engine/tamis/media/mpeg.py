@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tamis.media.inspection import Container, FaultError
+from tamis.media.inspection import Container, damaged
 from tamis.media.layer3 import check_frames
 from tamis.media.streams import walk_flac
 
@@ -76,10 +76,10 @@ def _chain(data: bytes, place: int, length: Callable[[bytes, int], int], frames:
     return True
 
 
-def _search(data: bytes, place: int, length: Callable[[bytes, int], int], frames: int = _CONFIRM) -> int:
+def _search(data: bytes, place: int, length: Callable[[bytes, int], int]) -> int:
     """Return the next place at which frames begin; -1 where none do."""
     place = data.find(b"\xff", place)
-    while place >= 0 and not _chain(data, place, length, frames):
+    while place >= 0 and not _chain(data, place, length, _CONFIRM):
         place = data.find(b"\xff", place + 1)
     return place
 
@@ -108,7 +108,7 @@ def walk_mp3(data: bytes) -> Container:
     """
     begin = _skip_tags(data)
     if begin > len(data):
-        raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {len(data)} within a tag that declares {begin} bytes")
+        raise damaged("truncated", f"ends at byte {len(data)} within a tag that declares {begin} bytes")
     if begin and data.startswith(b"fLaC", begin):
         return replace(walk_flac(data[begin:]), note=("tag_in_front", f"the FLAC begins at byte {begin}, behind a tag"))
     if begin and is_adts(data[begin : begin + _HEAD]):
@@ -135,8 +135,7 @@ def walk_mp3(data: bytes) -> Container:
     note = ("junk_in_header", f"{first - begin} bytes at byte {begin} belong to no frame") if junk else None
     tag = _declared(data, first, header)
     if tag and tag.bytes and first + tag.bytes > len(data):
-        detail = f"ends at byte {len(data)}, the first frame declares that the sound ends at byte {first + tag.bytes}"
-        raise FaultError(grade="damaged", reason="truncated", detail=detail)
+        raise damaged("truncated", f"ends at byte {len(data)}, the first frame declares that the sound ends at byte {first + tag.bytes}")
     check = check_frames if header >> 17 & 3 == 1 else None
     return _follow(data, first, same_frame, note, tag.frames if tag else 0, header_frame=tag is not None, check=check)
 
@@ -147,10 +146,8 @@ def _without_frames(data: bytes, begin: int) -> Container:
     if _length(header) == _FREE:
         return Container(data, ("free_format", f"the frames from byte {begin} on have a free bit rate and were not followed"))
     if _length(header) > 0:
-        raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {len(data)} within the first frame at byte {begin}")
-    raise FaultError(
-        grade="damaged", reason="no_sound", detail=f"holds no frame of sound in the {len(data) - begin} bytes from byte {begin} on"
-    )
+        raise damaged("truncated", f"ends at byte {len(data)} within the first frame at byte {begin}")
+    raise damaged("no_sound", f"holds no frame of sound in the {len(data) - begin} bytes from byte {begin} on")
 
 
 def _follow(
@@ -171,8 +168,7 @@ def _follow(
         if step <= 0:
             break
         if place + step > size:
-            detail = f"ends at byte {size} within frame {len(places) - 1} at byte {place}, which has {step} bytes"
-            raise FaultError(grade="damaged", reason="truncated", detail=detail)
+            raise damaged("truncated", f"ends at byte {size} within frame {len(places) - 1} at byte {place}, which has {step} bytes")
         place += step
         places.append(place)
     frames = len(places) - 1
@@ -181,12 +177,12 @@ def _follow(
         again = _search(data, place, length)
         if again >= 0:
             detail = f"no frame begins at byte {place}, after frame {frames - 1}; the next ones begin at byte {again}"
-            raise FaultError(grade="damaged", reason="corrupt_data", detail=detail, lost=(again - place) / (size - first))
+            raise damaged("corrupt_data", detail, lost=(again - place) / (size - first))
         if data[place:].strip(b"\0"):
             note = note or ("trailing_bytes", f"{size - place} bytes follow the last frame at byte {place}")
     if sound + 1 < declared:  # some count the frame of the header too
         detail = f"holds {sound} frames up to byte {place}, the first one declares {declared}"
-        raise FaultError(grade="damaged", reason="missing_frames", detail=detail, lost=1 - max(0, sound) / declared)
+        raise damaged("missing_frames", detail, lost=1 - max(0, sound) / declared)
     if check:
         check(data, places[header_frame:])
     return Container(data, note)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from isal import isal_zlib
 
-from tamis.media.inspection import FaultError, Limits, check_pixels
+from tamis.media.inspection import FaultError, Limits, check_pixels, damaged
 from tamis_kernels import png
 
 if TYPE_CHECKING:
@@ -112,10 +112,6 @@ class Picture:
     notes: list[Note] = field(default_factory=list)
 
 
-def _damaged(reason: str, detail: str, lost: float = 0.0) -> FaultError:
-    return FaultError(grade="damaged", reason=reason, detail=detail, lost=lost)
-
-
 def read(data: bytes, limits: Limits) -> Picture:
     """Walk the chunks, inflate all frames and check their rows.
 
@@ -128,15 +124,15 @@ def read(data: bytes, limits: Limits) -> Picture:
     picture, parts, frames = _walk(data, limits)
     header = picture.header
     if not parts:
-        raise _damaged("no_picture_data", "holds no IDAT chunk", 1.0)
+        raise damaged("no_picture_data", "holds no IDAT chunk", 1.0)
     if header.colour == 3 and not len(picture.palette):
-        raise _damaged("no_palette", "holds no PLTE chunk, but its pixels are indices into one", 1.0)
+        raise damaged("no_palette", "holds no PLTE chunk, but its pixels are indices into one", 1.0)
     rows = _inflated(parts, header.length(header.width, header.height), "the picture data", picture.notes)
     picture.rows = np.frombuffer(rows, np.uint8)
     _check_filters(picture.rows, header, header.width, header.height, "")
     for number, frame in enumerate(frames):
         if not frame.parts:
-            raise _damaged("bad_animation", f"the frame announced at byte {frame.place} holds no data")
+            raise damaged("bad_animation", f"the frame announced at byte {frame.place} holds no data")
         what = f"frame {number} of the animation, announced at byte {frame.place}"
         inflated = np.frombuffer(_inflated(frame.parts, header.length(frame.width, frame.height), what, picture.notes), np.uint8)
         _check_filters(inflated, header, frame.width, frame.height, f" of {what}")
@@ -151,11 +147,11 @@ def _chunks(data: bytes) -> Iterator[tuple[int, bytes, memoryview, bool]]:
         kind = data[place + 4 : place + 8]
         end = place + _OVERHEAD + int.from_bytes(data[place : place + 4])
         if len(kind) == 4 and not (kind.isascii() and kind.isalpha()):
-            raise _damaged("bad_chunk", f"no chunk begins at byte {place}: its name would be {kind!r}")
+            raise damaged("bad_chunk", f"no chunk begins at byte {place}: its name would be {kind!r}")
         if len(kind) < 4 or end > size:
-            raise _damaged("truncated", f"ends at byte {size} within the chunk {kind!r} at byte {place}")
+            raise damaged("truncated", f"ends at byte {size} within the chunk {kind!r} at byte {place}")
         if place == _SIGNATURE and kind != b"IHDR":
-            raise _damaged("no_header", f"begins with the chunk {kind!r} instead of IHDR")
+            raise damaged("no_header", f"begins with the chunk {kind!r} instead of IHDR")
         right = isal_zlib.crc32(view[place + 4 : end - 4]) == int.from_bytes(data[end - 4 : end])
         yield place, kind, view[place + 8 : end - 4], right
         place = end
@@ -188,21 +184,21 @@ def _walk(data: bytes, limits: Limits) -> tuple[Picture, list[Part], list[_Frame
         if not right:
             detail = f"the checksum of the chunk {kind!r} at byte {place} is wrong"
             if kind[:1].isupper() or kind in _NEEDED:
-                raise _damaged("bad_checksum", detail)
+                raise damaged("bad_checksum", detail)
             notes.append(("bad_ancillary_checksum", detail))
             continue
         if (kind in _BEFORE_DATA and parts) or (kind in _BEFORE_PALETTE and b"PLTE" in seen):
             notes.append(("chunk_order", f"the chunk {kind!r} at byte {place} comes too late"))
         if kind == b"IHDR":
             if seen:
-                raise _damaged("bad_chunk", f"a second IHDR begins at byte {place}")
+                raise damaged("bad_chunk", f"a second IHDR begins at byte {place}")
             picture.header = _header(body, limits)
             metadata.append(data[:end])
         elif kind == b"PLTE":
             picture.palette = _palette(picture, body, place)
         elif kind == b"IDAT":
             if parts and before != kind:
-                raise _damaged("bad_chunk", f"IDAT goes on at byte {place} after the chunk {before!r}")
+                raise damaged("bad_chunk", f"IDAT goes on at byte {place} after the chunk {before!r}")
             parts.append((place, body))
             animation.picture_begins(picture.header)
         elif kind in (b"acTL", b"fcTL", b"fdAT"):
@@ -214,7 +210,7 @@ def _walk(data: bytes, limits: Limits) -> tuple[Picture, list[Part], list[_Frame
         elif kind == b"eXIf":
             metadata.append(data[place:end])
         elif kind[:1].isupper() and kind != b"IEND":
-            raise _damaged("bad_chunk", f"the chunk {kind!r} at byte {place} is marked as needed, and nobody knows it")
+            raise damaged("bad_chunk", f"the chunk {kind!r} at byte {place} is marked as needed, and nobody knows it")
         seen[kind] = place
     if end < len(data):
         notes.append(("trailing_bytes", f"{len(data) - end} bytes follow the end at byte {end}"))
@@ -228,7 +224,7 @@ def _walk(data: bytes, limits: Limits) -> tuple[Picture, list[Part], list[_Frame
 def _palette(picture: Picture, body: memoryview, place: int) -> NDArray[np.uint8]:
     """Return the palette, or an empty one where the pixels need none."""
     if len(body) % 3 or not 3 <= len(body) <= 768:
-        raise _damaged("bad_palette", f"PLTE at byte {place} holds {len(body)} bytes, which is no number of colours from 1 to 256")
+        raise damaged("bad_palette", f"PLTE at byte {place} holds {len(body)} bytes, which is no number of colours from 1 to 256")
     if picture.header.colour in (0, 4):
         picture.notes.append(("chunk_order", f"PLTE at byte {place} has no business in a grey picture"))
     return np.frombuffer(body, np.uint8).reshape(-1, 3)
@@ -265,10 +261,10 @@ def _inflated(parts: Sequence[Part], expected: int, what: str, notes: list[Note]
     except _INFLATE_ERROR as error:
         whole = _inflated_before_fault(packed, expected)
         detail = f"{what}, from byte {parts[0][0]} on, cannot be inflated beyond byte {whole} of {expected}: {error}"
-        raise _damaged("corrupt_data", detail, 1 - whole / expected) from error
+        raise damaged("corrupt_data", detail, 1 - whole / expected) from error
     if len(rows) < expected:
         detail = f"{what}, from byte {parts[0][0]} on, inflate to {len(rows)} bytes, the picture needs {expected}"
-        raise _damaged("missing_rows", detail, 1 - len(rows) / expected)
+        raise damaged("missing_rows", detail, 1 - len(rows) / expected)
     if len(rows) > expected:
         notes.append(("excess_rows", f"{what} inflate to more than the {expected} bytes that the picture needs"))
         return rows[:expected]
@@ -301,7 +297,7 @@ def _check_filters(rows: NDArray[np.uint8], header: Header, width: int, height: 
         if numbers.max() > png.LAST_FILTER:
             row = int((numbers > png.LAST_FILTER).argmax())
             detail = f"row {row}{where} begins with {numbers[row]}, which is no filter"
-            raise _damaged("bad_filter", detail, 1 - start / len(rows) - row * length / len(rows))
+            raise damaged("bad_filter", detail, 1 - start / len(rows) - row * length / len(rows))
         start += count * length
 
 
@@ -371,14 +367,14 @@ class _Animation:
             first = self._frames.pop()
             self.shows_picture = True
             if (first.width, first.height) != (header.width, header.height):
-                raise _damaged("bad_animation", f"the first frame, announced at byte {first.place}, is smaller than the picture")
+                raise damaged("bad_animation", f"the first frame, announced at byte {first.place}, is smaller than the picture")
         self._picture_begun = True
 
     def add(self, kind: bytes, body: memoryview, place: int, header: Header, notes: list[Note], *, second: bool) -> None:
         """Take the next chunk of the animation."""
         if kind == b"acTL":
             if len(body) != 8 or not int.from_bytes(body[:4]):
-                raise _damaged("bad_animation", f"acTL at byte {place} announces no frames")
+                raise damaged("bad_animation", f"acTL at byte {place} announces no frames")
             if second:
                 notes.append(("bad_animation", f"a second acTL begins at byte {place}"))
             self._declared = int.from_bytes(body[:4])
@@ -387,21 +383,20 @@ class _Animation:
             if kind == b"fcTL":
                 self._announce(body, place, header)
             elif not self._frames:
-                raise _damaged("bad_animation", f"fdAT at byte {place} belongs to no frame")
+                raise damaged("bad_animation", f"fdAT at byte {place} belongs to no frame")
             else:
                 self._frames[-1].parts.append((place, body[4:]))
 
     def _number(self, kind: bytes, body: memoryview, place: int) -> None:
         number = int.from_bytes(body[:4])
         if len(body) < 4 or number != self._due:
-            detail = f"the chunk {kind!r} at byte {place} has the number {number} where {self._due} is due"
-            raise _damaged("bad_animation", detail)
+            raise damaged("bad_animation", f"the chunk {kind!r} at byte {place} has the number {number} where {self._due} is due")
         self._due += 1
 
     def _announce(self, body: memoryview, place: int, header: Header) -> None:
         width, height, x, y = struct.unpack(">IIII", body[4:20]) if len(body) == 26 else (0, 0, 0, 0)
         if not width or not height or x + width > header.width or y + height > header.height:
-            raise _damaged("bad_animation", f"fcTL at byte {place} tells of a frame that does not lie within the picture")
+            raise damaged("bad_animation", f"fcTL at byte {place} tells of a frame that does not lie within the picture")
         self._pixels += width * height
         self._limits.check_frames(self.announced + 1, self._pixels)
         self._frames.append(_Frame(place, width, height))
@@ -410,5 +405,5 @@ class _Animation:
     def close(self) -> list[_Frame]:
         """Return the frames behind the picture, after the last chunk."""
         if self._declared is not None and self._declared != self.announced:
-            raise _damaged("bad_animation", f"announces {self._declared} frames and holds {self.announced}")
+            raise damaged("bad_animation", f"announces {self._declared} frames and holds {self.announced}")
         return self._frames

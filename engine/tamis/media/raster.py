@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tamis.media.inspection import FaultError, Limits, check_pixels
+from tamis.media.inspection import FaultError, Limits, check_pixels, damaged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +103,7 @@ def decode(data: bytes, format_name: str, name: str, limits: Limits, *, want_pic
             detail = f"{type(error).__name__}: {error}"
             if not raster.width:
                 raise FaultError(grade="undecodable", reason="decoder_error", detail=detail) from error
-            raise FaultError(grade="damaged", reason="decoder_error", detail=f"frame {raster.frames}: {detail}") from error
+            raise damaged("decoder_error", f"frame {raster.frames}: {detail}") from error
         finally:
             Image.MAX_IMAGE_PIXELS = pillow_limit
     for warning in caught:
@@ -203,5 +203,5 @@ def _grade_warning(warning: warnings.WarningMessage, raster: Raster) -> None:
         return
     text = str(warning.message)
     if not _BESIDE_THE_PICTURE.search(text):
-        raise FaultError(grade="damaged", reason="decoder_warning", detail=text)
+        raise damaged("decoder_warning", text)
     raster.notes.append(("broken_metadata", text))

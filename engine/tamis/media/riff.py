@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tamis.media.inspection import Container, FaultError, Limits, check_pixels
+from tamis.media.inspection import Container, Limits, check_pixels, damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,26 +30,22 @@ class Chunk:
     stop: int
 
 
-def _damaged(reason: str, detail: str) -> FaultError:
-    return FaultError(grade="damaged", reason=reason, detail=detail)
-
-
 def _chunks(data: bytes, place: int, stop: int, order: Literal["little", "big"] = "little") -> Iterator[Chunk]:
     """Yield the chunks from one byte to another; a body that goes beyond is a fault."""
     while place + 8 <= stop:
         kind = data[place : place + 4]
         length = int.from_bytes(data[place + 4 : place + 8], order)
         if not all(32 <= byte < 127 for byte in kind):
-            raise _damaged("bad_chunk", f"no chunk begins at byte {place}: its name would be {kind!r}")
+            raise damaged("bad_chunk", f"no chunk begins at byte {place}: its name would be {kind!r}")
         end = place + 8 + length
         if end > stop:
             inside = "truncated" if end > len(data) else "bad_chunk"
             detail = f"the chunk {kind!r} at byte {place} declares {length} bytes and would end at byte {end}, beyond byte {stop}"
-            raise _damaged(inside, detail)
+            raise damaged(inside, detail)
         yield Chunk(kind, place, place + 8, end)
         place = end + (length & 1)
     if stop - place > 1 and data[place:stop].strip(b"\0"):
-        raise _damaged("truncated", f"ends at byte {stop} within the head of a chunk at byte {place}")
+        raise damaged("truncated", f"ends at byte {stop} within the head of a chunk at byte {place}")
 
 
 def _end(data: bytes, order: Literal["little", "big"] = "little") -> tuple[int, Note | None]:
@@ -59,7 +55,7 @@ def _end(data: bytes, order: Literal["little", "big"] = "little") -> tuple[int, 
         return size, None
     end = 8 + declared
     if end > size:
-        raise _damaged("truncated", f"ends at byte {size}, the header declares {end} bytes")
+        raise damaged("truncated", f"ends at byte {size}, the header declares {end} bytes")
     after = min(size, end + (end & 1))
     return end, ("trailing_bytes", f"{size - after} bytes follow the end at byte {after}") if after < size else None
 
@@ -87,15 +83,15 @@ def walk_webp(data: bytes, limits: Limits) -> Container:
         elif chunk.kind == b"ANMF":
             left, top, width, height = (int.from_bytes(body[at : at + 3], "little") for at in (0, 3, 6, 9))
             if canvas is None or len(body) < 16 or 2 * left + width + 1 > canvas[0] or 2 * top + height + 1 > canvas[1]:
-                raise _damaged("bad_animation", f"frame {frames} at byte {chunk.place} does not lie within the canvas")
+                raise damaged("bad_animation", f"frame {frames} at byte {chunk.place} does not lie within the canvas")
             inner = [one for one in _chunks(data, chunk.start + 16, chunk.stop) if one.kind in (b"VP8 ", b"VP8L")]
             if not inner:
-                raise _damaged("bad_animation", f"frame {frames} at byte {chunk.place} holds no picture")
+                raise damaged("bad_animation", f"frame {frames} at byte {chunk.place} holds no picture")
             _webp_picture(inner[0], memoryview(data)[inner[0].start : inner[0].stop])
             frames, pixels = frames + 1, pixels + canvas[0] * canvas[1]
         limits.check_frames(frames, pixels)
     if not frames:
-        raise _damaged("no_picture_data", "holds no picture")
+        raise damaged("no_picture_data", "holds no picture")
     return Container(data, note)
 
 
@@ -103,14 +99,14 @@ def _webp_picture(chunk: Chunk, body: memoryview) -> tuple[int, int]:
     """Return the size that a lossy or lossless picture declares."""
     if chunk.kind == b"VP8L":
         if len(body) < 5 or body[0] != 0x2F:
-            raise _damaged("bad_header", f"the lossless picture at byte {chunk.place} has no head")
+            raise damaged("bad_header", f"the lossless picture at byte {chunk.place} has no head")
         bits = int.from_bytes(body[1:5], "little")
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     first = int.from_bytes(body[:3], "little") >> 5
     if bytes(body[3:6]) != _KEY_FRAME or body[0] & 1:
-        raise _damaged("bad_header", f"the lossy picture at byte {chunk.place} has no head")
+        raise damaged("bad_header", f"the lossy picture at byte {chunk.place} has no head")
     if 10 + first > len(body):
-        raise _damaged(
+        raise damaged(
             "bad_header", f"the lossy picture at byte {chunk.place} declares {first} bytes for its first part and has {len(body)}"
         )
     return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
@@ -147,13 +143,12 @@ def walk_wav(data: bytes) -> Container:
             note = note or ("trailing_bytes", f"{len(data) - place} bytes follow the last chunk at byte {place}")
             break
         if start + length > len(data):
-            detail = f"ends at byte {len(data)} within the chunk {kind!r} at byte {place}, which declares {length} bytes"
-            raise _damaged("truncated", detail)
+            raise damaged("truncated", f"ends at byte {len(data)} within the chunk {kind!r} at byte {place}, which declares {length} bytes")
         if kind == b"data" and align and length % align:
             note = note or ("ragged_data", f"the sound at byte {place} has {length} bytes, no number of blocks of {align}")
         place = start + length + (length & 1)
     if sound < 0 or not align:
-        raise _damaged("no_sound", f"holds no {'chunk data' if align else 'chunk fmt'} with what a sound needs")
+        raise damaged("no_sound", f"holds no {'chunk data' if align else 'chunk fmt'} with what a sound needs")
     return Container(data, note)
 
 
@@ -162,11 +157,11 @@ def _block(body: bytes, place: int) -> int:
     tag, channels = int.from_bytes(body[:2], "little"), int.from_bytes(body[2:4], "little")
     rate, align, bits = (int.from_bytes(body[at : at + size], "little") for at, size in ((4, 4), (12, 2), (14, 2)))
     if len(body) < 14 or not channels or not rate or not align:
-        raise _damaged(
+        raise damaged(
             "bad_header", f"fmt at byte {place} declares {channels} channels at {rate} Hz in blocks of {align} bytes, which cannot be"
         )
     if tag in (_PCM, _FLOAT) and align < channels * -(-bits // 8):
-        raise _damaged(
+        raise damaged(
             "bad_header", f"fmt at byte {place} declares {channels} channels of {bits} bits in blocks of {align} bytes, which cannot be"
         )
     return align
@@ -191,9 +186,9 @@ def walk_aiff(data: bytes) -> Container:
         elif chunk.kind == b"SSND":
             sound = chunk.stop - chunk.start - 8 - int.from_bytes(body[:4])
     if needed < 0 or (needed and sound < 0):
-        raise _damaged("no_sound", "holds no chunks COMM and SSND with what a sound needs")
+        raise damaged("no_sound", "holds no chunks COMM and SSND with what a sound needs")
     if sound < needed:
-        raise _damaged("truncated", f"holds {sound} bytes of sound, its header asks for {needed}")
+        raise damaged("truncated", f"holds {sound} bytes of sound, its header asks for {needed}")
     return Container(data, note)
 
 
@@ -212,7 +207,7 @@ def walk_avi(data: bytes) -> Container:
         declared = int.from_bytes(data[place + 4 : place + 8], "little")
         end = size if declared in (0, _OPEN) else place + 8 + declared
         if end > size:
-            raise _damaged("truncated", f"ends at byte {size}, the header at byte {place} declares that it ends at {end}")
+            raise damaged("truncated", f"ends at byte {size}, the header at byte {place} declares that it ends at {end}")
         for chunk in _chunks(data, place + _HEADER, end):
             kind = data[chunk.start : chunk.start + 4] if chunk.kind == b"LIST" else chunk.kind
             if kind == b"movi" and chunk.kind == b"LIST":
@@ -225,7 +220,7 @@ def walk_avi(data: bytes) -> Container:
                 index = chunk
         place = end + (end & 1)
     if film < 0:
-        raise _damaged("no_film", "holds no list movi")
+        raise damaged("no_film", "holds no list movi")
     note = ("trailing_bytes", f"{size - place} bytes follow the end at byte {place}") if place < size else None
     if index is None:
         missing = None if indexed else ("no_index", "has no index: players must search it")
@@ -260,7 +255,7 @@ def _check_index(data: bytes, index: Chunk, starts: list[int], film: int, film_e
         first = int(outside.argmax())
         span = f"bytes {begin[first]} to {begin[first] + entries[first, 3] + 8}"
         where = f"entry {first} of the index, at byte {index.start + 16 * first}, points to {span}"
-        raise _damaged("bad_index", f"{where}, outside the film at bytes {film} to {film_end}")
+        raise damaged("bad_index", f"{where}, outside the film at bytes {film} to {film_end}")
     if not found.all():
         return "bad_index", f"{int((~found).sum())} of {count} entries of the index at byte {index.place} point to no chunk"
     return None

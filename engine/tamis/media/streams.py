@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.media.inspection import Container, FaultError
+from tamis.media.inspection import Container, damaged
 from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
@@ -60,23 +60,22 @@ def walk_ogg(data: bytes) -> Container:
         if not b"OggS".startswith(data[place : place + 4]):
             if place and due.keys() <= ended:
                 return Container(data, ("trailing_bytes", f"{size - place} bytes follow the last page at byte {place}"))
-            raise FaultError(grade="damaged", reason="bad_page", detail=f"no page begins at byte {place}")
+            raise damaged("bad_page", f"no page begins at byte {place}")
         table_end = place + _OGG_PAGE + (data[place + 26] if place + _OGG_PAGE <= size else 0)
         end = table_end + sum(data[place + _OGG_PAGE : table_end])
         if place + _OGG_PAGE > size or end > size:
-            raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {size} within the page at byte {place}")
+            raise damaged("truncated", f"ends at byte {size} within the page at byte {place}")
         told = int.from_bytes(data[place + 22 : place + 26], "little")
         if _page_checksum(pages, place, end, _CRC32) != told:
-            raise FaultError(grade="damaged", reason="bad_checksum", detail=f"the checksum of the page at byte {place} is wrong")
+            raise damaged("bad_checksum", f"the checksum of the page at byte {place} is wrong")
         flags, stream, number = data[place + 5], data[place + 14 : place + 18], int.from_bytes(data[place + 18 : place + 22], "little")
         if not flags & _FIRST and number != due.get(stream, 0):
-            detail = f"the page at byte {place} has the number {number} where {due.get(stream, 0)} is due"
-            raise FaultError(grade="damaged", reason="missing_pages", detail=detail)
+            raise damaged("missing_pages", f"the page at byte {place} has the number {number} where {due.get(stream, 0)} is due")
         due[stream] = number + 1
         (ended.add if flags & _LAST else ended.discard)(stream)
         place = end
     if not due.keys() <= ended:
-        raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {size} without the last page of a stream")
+        raise damaged("truncated", f"ends at byte {size} without the last page of a stream")
     return Container(data)
 
 
@@ -145,15 +144,14 @@ def walk_flac(data: bytes) -> Container:
     place, size, last = 4, len(data), False
     info = data[8 : 8 + _STREAMINFO]
     if len(info) < _STREAMINFO or data[4] & 127 or int.from_bytes(data[5:8]) != _STREAMINFO:
-        raise FaultError(grade="damaged", reason="bad_header", detail="begins with no whole block of stream information")
+        raise damaged("bad_header", "begins with no whole block of stream information")
     smallest, largest, rate = int.from_bytes(info[:2]), int.from_bytes(info[2:4]), int.from_bytes(info[10:13]) >> 4
     total = int.from_bytes(info[13:18]) & (1 << 36) - 1
     if not _SHORTEST_BLOCK <= smallest <= largest or rate == 0:
-        detail = f"the stream information tells blocks of {smallest} to {largest} samples at {rate} Hz, which cannot be"
-        raise FaultError(grade="damaged", reason="bad_header", detail=detail)
+        raise damaged("bad_header", f"the stream information tells blocks of {smallest} to {largest} samples at {rate} Hz, which cannot be")
     while not last:
         if place + 4 > size:
-            raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {size}, before the sound begins")
+            raise damaged("truncated", f"ends at byte {size}, before the sound begins")
         last = bool(data[place] & 128)
         place += 4 + int.from_bytes(data[place + 1 : place + 4])
     frames = np.frombuffer(data, np.uint8)
@@ -163,19 +161,15 @@ def walk_flac(data: bytes) -> Container:
         begin = size if begin < 0 else begin
     end, samples, whole = _follow(frames, begin, total, _CRC16, _CRC8)
     if samples == 0 and not (whole and total == 0):
-        raise FaultError(
-            grade="damaged", reason="truncated", detail=f"ends at byte {size} without a whole frame; the sound begins at byte {place}"
-        )
+        raise damaged("truncated", f"ends at byte {size} without a whole frame; the sound begins at byte {place}")
     if not whole or samples < total:
         known = f" of {total}" if total else ""
         later = data.find(b"\xff", end + 1)
         while later >= 0 and not _frame(frames, later, _CRC8)[0]:
             later = data.find(b"\xff", later + 1)
         if later < 0:
-            raise FaultError(grade="damaged", reason="truncated", detail=f"ends at byte {size} after {samples}{known} samples")
-        raise FaultError(
-            grade="damaged", reason="corrupt_data", detail=f"the frame at byte {end}, after {samples}{known} samples, is broken"
-        )
+            raise damaged("truncated", f"ends at byte {size} after {samples}{known} samples")
+        raise damaged("corrupt_data", f"the frame at byte {end}, after {samples}{known} samples, is broken")
     if begin > place:
         return Container(data, ("junk_in_header", f"{begin - place} bytes at byte {place} belong to no block"))
     if end < size:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -162,7 +161,7 @@ class Normalizer:
         """
         parameters, data = self._parameters(), _rows(X)
         states = _gathered(parameters, data)
-        if self._fitted:
+        if hasattr(self, "n_features_in_"):
             self._check_columns(inputs.names(X), len(states))
             states = [a + b for a, b in zip(self._states(), states, strict=True)]
         return self._keep(inputs.names(X), states)
@@ -251,9 +250,7 @@ class Normalizer:
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Normalizer:
         """Return the normalizer that `to_dict` wrote."""
-        if state.get("format") != FORMAT:
-            message = f"not a normalizer: format is {state.get('format')!r}, expected {FORMAT!r}"
-            raise ArgumentError(message)
+        inputs.check_format(state, FORMAT)
         params: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in state["parameters"].items()}
         return cls(state["method"], **params)._finish(state["features"], [from_json(each) for each in state["columns"]])
 
@@ -271,14 +268,8 @@ class Normalizer:
     def _parameters(self) -> Parameters:
         return Parameters(**{field.name: getattr(self, field.name) for field in fields(Parameters)})
 
-    @property
-    def _fitted(self) -> bool:
-        return hasattr(self, "n_features_in_")
-
     def _check_fitted(self) -> None:
-        if not self._fitted:
-            message = f"{self!r} is not fitted yet: call fit or partial_fit first"
-            raise _not_fitted()(message)
+        inputs.check_fitted(self, "n_features_in_")
 
     def _feature_names(self) -> list[str] | None:
         return list(self.feature_names_in_) if hasattr(self, "feature_names_in_") else None
@@ -406,9 +397,3 @@ def _gathered(parameters: Parameters, data: Any) -> list[Any]:
 
 def _range(moments: Moments) -> tuple[float, float]:
     return (np.nan, np.nan) if moments.minimum is None or moments.maximum is None else (moments.minimum, moments.maximum)
-
-
-def _not_fitted() -> type[ArgumentError]:
-    """Return the error to raise; where scikit-learn is in use it is its NotFittedError too, as its tools expect."""
-    theirs = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", None)
-    return type("NotFittedError", (ArgumentError, theirs), {}) if theirs else ArgumentError

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from tamis.errors import ColumnError
+from tamis.normalizer import inputs
 from tamis.normalizer.estimator import Normalizer
-from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,16 +77,14 @@ class GroupNormalizer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-safe dict, from which `from_dict` makes an equal normalizer."""
-        self._check_fitted()
+        inputs.check_fitted(self, "pooled_")
         groups = {name: each.to_dict()["columns"] for name, each in sorted(self.normalizers_.items())}
         return {"format": FORMAT, "by": self.by, "pooled": self.pooled_.to_dict(), "groups": groups}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> GroupNormalizer:
         """Return the normalizer that `to_dict` wrote."""
-        if state.get("format") != FORMAT:
-            message = f"not a normalizer of groups: format is {state.get('format')!r}, expected {FORMAT!r}"
-            raise ArgumentError(message)
+        inputs.check_format(state, FORMAT, "a normalizer of groups")
         pooled = Normalizer.from_dict(state["pooled"])
         params = {name: value for name, value in pooled.get_params().items() if name != "method"}
         made = cls(state["by"], pooled.method, **params)
@@ -98,11 +96,6 @@ class GroupNormalizer:
 
     def _new(self) -> Normalizer:
         return Normalizer(self.method, **self.params)
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "pooled_"):
-            message = "GroupNormalizer is not fitted yet: call fit first"
-            raise ArgumentError(message)
 
     def _values(self, frame: pl.DataFrame) -> pl.DataFrame:
         if self.by not in frame.columns:
@@ -117,7 +110,7 @@ class GroupNormalizer:
             yield name, np.array(rows, np.uint32)
 
     def _moved(self, frame: pl.DataFrame, move: Any) -> pl.DataFrame:
-        self._check_fitted()
+        inputs.check_fitted(self, "pooled_")
         values = self._values(frame)
         parts = list(self._parts(frame))
         if not parts:

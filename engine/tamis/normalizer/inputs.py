@@ -1,7 +1,8 @@
-"""What a normalizer takes: numpy arrays, what can become one, and polars frames."""
+"""What normalizers take: numpy arrays, what can become one, and polars frames; what they have learnt before; and what was kept of one."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tamis_kernels.errors import ArgumentError
 from tamis_kernels.validity import valid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -34,6 +35,21 @@ class Vector:
     def there(self) -> NDArray[Any]:
         """Return the values that are not null."""
         return self.values if self.validity is None else valid(self.values, self.validity)
+
+
+def check_fitted(normalizer: object, attribute: str) -> None:
+    """Raise ArgumentError unless a normalizer has the attribute that a fit leaves; where scikit-learn is in use, its NotFittedError too."""
+    if not hasattr(normalizer, attribute):
+        message = f"{type(normalizer).__name__} is not fitted yet: call fit first"
+        theirs = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", None)
+        raise (type("NotFittedError", (ArgumentError, theirs), {}) if theirs else ArgumentError)(message)
+
+
+def check_format(state: Mapping[str, Any], wanted: str, kind: str = "a normalizer") -> None:
+    """Raise ArgumentError unless this is what `to_dict` has written of such a normalizer."""
+    if state.get("format") != wanted:
+        message = f"not {kind}: format is {state.get('format')!r}, expected {wanted!r}"
+        raise ArgumentError(message)
 
 
 def names(X: Any) -> list[str] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis.normalizer.inputs import check_fitted, check_format
 from tamis_kernels import affine
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.histogram import byte_counts
@@ -50,9 +51,10 @@ class PictureNormalizer:
     def add(self, counts: ArrayLike) -> PictureNormalizer:
         """Learn from counts of bytes per channel: those of other pictures, or negative ones to take pictures out again."""
         more = np.asarray(counts, np.int64)
-        total = self.counts_ + more if self._fitted and self.counts_.shape == more.shape else more
-        if more.ndim != 2 or more.shape[1] != 256 or (total < 0).any() or (self._fitted and self.counts_.shape != more.shape):
-            known = f"({len(self.counts_)}, 256), as before" if self._fitted else "(channels, 256)"
+        before = getattr(self, "counts_", np.zeros_like(more))
+        total = before + more if before.shape == more.shape else more
+        if more.ndim != 2 or more.shape[1] != 256 or (total < 0).any() or before.shape != more.shape:
+            known = f"({len(before)}, 256), as before" if hasattr(self, "counts_") else "(channels, 256)"
             message = f"counts must have shape {known}, and leave no byte below 0, got shape {more.shape}; pictures need equal channels"
             raise ArgumentError(message)
         moments = [_moments(row) for row in total.tolist()]
@@ -67,38 +69,27 @@ class PictureNormalizer:
 
     def tables(self) -> NDArray[np.float32]:
         """Return what becomes of each byte, float32[channels, 256]."""
-        self._check_fitted()
+        check_fitted(self, "counts_")
         bytes_ = np.repeat(np.arange(256, dtype=np.float32)[:, None], len(self.counts_), axis=1)
         scale = np.where(self.std_ == 0, 1.0, self.std_)
         return np.ascontiguousarray(affine.transform(bytes_, self.mean_, scale).T)
 
     def inverse_transform(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the bytes that values of `transform` came from; other values become the nearest byte."""
-        self._check_fitted()
+        check_fitted(self, "counts_")
         moved = np.asarray(values, np.float64) * np.where(self.std_ == 0, 1.0, self.std_) + self.mean_
         return np.clip(np.rint(moved), 0, 255).astype(np.uint8)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-safe dict, from which `from_dict` makes an equal normalizer."""
-        self._check_fitted()
+        check_fitted(self, "counts_")
         return {"format": FORMAT, "counts": self.counts_.tolist()}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> PictureNormalizer:
         """Return the normalizer that `to_dict` wrote."""
-        if state.get("format") != FORMAT:
-            message = f"not a normalizer of pictures: format is {state.get('format')!r}, expected {FORMAT!r}"
-            raise ArgumentError(message)
+        check_format(state, FORMAT, "a normalizer of pictures")
         return cls().add(state["counts"])
-
-    @property
-    def _fitted(self) -> bool:
-        return hasattr(self, "counts_")
-
-    def _check_fitted(self) -> None:
-        if not self._fitted:
-            message = "PictureNormalizer is not fitted yet: call fit or partial_fit first"
-            raise ArgumentError(message)
 
 
 def _moments(counts: list[int]) -> Moments:

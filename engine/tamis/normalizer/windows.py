@@ -105,21 +105,19 @@ class WindowNormalizer:
 
     def transform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the frame with its windows normalised: lists stay lists and arrays arrays, of float32 where they were, else of float64."""
-        self._check_fitted()
+        inputs.check_fitted(self, "normalizers_")
         return frame.with_columns(self._moved(series) for series in frame)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-safe dict, from which `from_dict` makes an equal normalizer."""
-        self._check_fitted()
+        inputs.check_fitted(self, "normalizers_")
         columns = {name: each.to_dict() for name, each in self.normalizers_.items()}
         return {"format": FORMAT, "per": self.per, "fitted": self._new().fit(np.zeros(1)).to_dict(), "columns": columns}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> WindowNormalizer:
         """Return the normalizer that `to_dict` wrote."""
-        if state.get("format") != FORMAT:
-            message = f"not a normalizer of windows: format is {state.get('format')!r}, expected {FORMAT!r}"
-            raise ArgumentError(message)
+        inputs.check_format(state, FORMAT, "a normalizer of windows")
         params = Normalizer.from_dict(state["fitted"]).get_params()
         made = cls(state["per"], **params)
         made.normalizers_ = {name: Normalizer.from_dict(each) for name, each in state["columns"].items()}
@@ -127,11 +125,6 @@ class WindowNormalizer:
 
     def _new(self) -> Normalizer:
         return Normalizer(self.method, **self.params)
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "normalizers_"):
-            message = "WindowNormalizer is not fitted yet: call fit first"
-            raise ArgumentError(message)
 
     def _moved(self, series: pl.Series) -> pl.Series:
         samples, offsets = flat_windows(series)

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from tamis.checks.base import Amendment, Answer, Check, Rows, Severity, Work
+    from tamis.checks.base import Amendment, Answer, Check, Detail, Rows, Severity, Work
     from tamis.executors import Context, Loss, Outcome
     from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
     from tamis.series.sorting import Columns, Sorted
     from tamis.sources.schema import TableGroup
+    from tamis_kernels.types import Bools, Float64s, Int64s
 
 _CLUSTER_ROWS = 1 << 16
 
@@ -43,11 +44,11 @@ class _Told:
     reason: str
     severity: Severity
     detail: str | pl.Series
-    indices: NDArray[np.int64]
-    kept: NDArray[np.int64]
-    similarity: NDArray[np.float64]
+    indices: Int64s
+    kept: Int64s
+    similarity: Float64s
 
-    def without(self, indices: NDArray[np.int64]) -> _Told:
+    def without(self, indices: Int64s) -> _Told:
         """Return what is told of other records than these."""
         stay = ~np.isin(self.indices, indices)
         detail = self.detail if isinstance(self.detail, str) else self.detail.filter(pl.Series(stay))
@@ -57,9 +58,9 @@ class _Told:
 @dataclass(frozen=True, slots=True)
 class _Members:
     check: str
-    keepers: NDArray[np.int64]
-    indices: NDArray[np.int64]
-    similarity: NDArray[np.float64]
+    keepers: Int64s
+    indices: Int64s
+    similarity: Float64s
 
 
 class Books:
@@ -113,7 +114,7 @@ class Books:
     def parts(self, *names: str) -> Iterator[spill.Chunk]:
         return spill.parts(self._shelf, self._alive, [self._column(name) for name in names], self._plan.state("judged", "spill"))
 
-    def values(self, name: str, indices: NDArray[np.int64]) -> NDArray[Any]:
+    def values(self, name: str, indices: Int64s) -> NDArray[Any]:
         chosen = np.zeros(self.records, bool)
         chosen[indices] = True
         found, (values,) = spill.gather(self._shelf, chosen, [self._column(name)])
@@ -123,41 +124,21 @@ class Books:
         every[np.searchsorted(indices, found)] = values
         return every
 
-    def sets(self, indices: NDArray[np.int64]) -> ShingleSets:
+    def sets(self, indices: Int64s) -> ShingleSets:
         chunks = read_sets(self._plan, self._check, indices)
         return ShingleSets(chunks, len(indices), self._plan.state("judged", "sets"), self._check.backend)
 
     def reject(
-        self,
-        indices: NDArray[np.int64],
-        reason: str,
-        detail: str | Sequence[str],
-        *,
-        kept: NDArray[np.int64] | None = None,
-        similarity: NDArray[np.float64] | None = None,
+        self, indices: Int64s, reason: str, detail: Detail, *, kept: Int64s | None = None, similarity: Float64s | None = None
     ) -> None:
         self._tell("reject", indices, reason, detail, kept, similarity)
         self._alive[indices] = False
 
-    def note(
-        self,
-        indices: NDArray[np.int64],
-        reason: str,
-        detail: str | Sequence[str],
-        *,
-        kept: NDArray[np.int64] | None = None,
-        similarity: NDArray[np.float64] | None = None,
-    ) -> None:
+    def note(self, indices: Int64s, reason: str, detail: Detail, *, kept: Int64s | None = None, similarity: Float64s | None = None) -> None:
         self._tell("note", indices, reason, detail, kept, similarity)
 
     def _tell(
-        self,
-        severity: Severity,
-        indices: NDArray[np.int64],
-        reason: str,
-        detail: str | Sequence[str],
-        kept: NDArray[np.int64] | None,
-        similarity: NDArray[np.float64] | None,
+        self, severity: Severity, indices: Int64s, reason: str, detail: Detail, kept: Int64s | None, similarity: Float64s | None
     ) -> None:
         if not len(indices):
             return
@@ -167,18 +148,18 @@ class Books:
         said = detail if isinstance(detail, str) else pl.Series(detail, dtype=pl.String)[order]
         self._told.append(_Told(self._check.name, reason, severity, said, indices[order], kept[order], similarity[order]))
 
-    def clusters(self, members: NDArray[np.int64], keepers: NDArray[np.int64], similarity: NDArray[np.float64]) -> None:
+    def clusters(self, members: Int64s, keepers: Int64s, similarity: Float64s) -> None:
         if len(members):
             self._members.append(_Members(self._check.name, keepers, members, similarity))
         self.count(clusters=len(np.unique(keepers)))
 
-    def clustered(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    def clustered(self) -> tuple[Int64s, Int64s, Float64s]:
         entered = [_Members("", np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)), *self._members]
         columns = ("indices", "keepers", "similarity")
         members, keepers, similarity = (np.concatenate([getattr(one, column) for one in entered]) for column in columns)
         return members, keepers, similarity
 
-    def reinstate(self, indices: NDArray[np.int64]) -> None:
+    def reinstate(self, indices: Int64s) -> None:
         self._told = [told if told.severity == "note" else told.without(indices) for told in self._told]
         self._alive[indices] = True
 
@@ -304,7 +285,7 @@ def _done(plan: Plan, argument: tuple[int, Callable[[Any], Any], Any], lost: Map
     return work(one)
 
 
-def read_alive(state: Path, shard: Shard) -> NDArray[np.bool_]:
+def read_alive(state: Path, shard: Shard) -> Bools:
     """Return which records of a shard the judgement keeps."""
     first_byte, last_byte = shard.first // 8, -(-(shard.first + shard.records) // 8)
     packed = np.fromfile(state / "judged" / "alive.bin", np.uint8, last_byte - first_byte, offset=first_byte)

@@ -67,7 +67,7 @@ class SourceTable:
 
 @contextmanager
 def source_tables(
-    source: str | Path | Sequence[str | Path], *, settings: Mapping[str, Any] | None = None, jobs: int = 1
+    source: str | Path | Sequence[str | Path], *, settings: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[tuple[SourceTable, ...], Path]]:
     """Give the tables of a source, and a folder for temporary files that is removed in the end.
 
@@ -77,15 +77,13 @@ def source_tables(
         A folder, a file, a glob pattern, or several of these.
     settings
         Overrides of the recipe by dotted key; those of `formats` say how text is read.
-    jobs
-        Processes that make text tables readable.
 
     Raises
     ------
     SourceError
         It cannot be listed, or no table is in it.
     """
-    with tempfile.TemporaryDirectory(prefix="tamis-") as name, LocalExecutor(jobs) as executor:
+    with tempfile.TemporaryDirectory(prefix="tamis-") as name, LocalExecutor(1) as executor:
         folder = Path(name)
         ready = prepare(
             source,

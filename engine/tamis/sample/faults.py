@@ -295,9 +295,9 @@ PEER_FAULTS: Mapping[str, Callable[[Faulty, np.random.Generator], Faulty]] = {
 """Each kind of fault that peers show."""
 
 
-def track(rows: int, rng: np.random.Generator, step: int = 600 * SECOND) -> tuple[Faulty, Faulty]:
+def track(rows: int, rng: np.random.Generator) -> tuple[Faulty, Faulty]:
     """Return latitude and longitude of a place that wanders a little."""
-    time, sound = START + np.arange(rows, dtype=np.int64) * step, np.zeros(rows, bool)
+    time, sound = START + np.arange(rows, dtype=np.int64) * 600 * SECOND, np.zeros(rows, bool)
     latitude, longitude = (
         np.round(middle + np.cumsum(rng.normal(0, 2e-4, rows)), 5) for middle in (rng.uniform(40, 60), rng.uniform(-10, 30))
     )

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tamis_kernels.arrays import check_array, check_offsets, check_whole, read_only, spanned
+from tamis_kernels.arrays import check_array, check_offsets, check_one_of, check_whole, read_only, spanned
 from tamis_kernels.backend import implementation
-from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint32s
@@ -90,9 +89,7 @@ def text_arguments(
     data: Uint8s, offsets: Int32s | Int64s, validity: Bools | None, unit: Unit, ngram: int
 ) -> tuple[Uint8s, Int64s, Bools, int]:
     """Check a batch of texts and return it in the one form that the kernels are compiled for."""
-    if unit not in UNITS:
-        message = f"unit must be one of {', '.join(UNITS)}, got {unit!r}"
-        raise ArgumentError(message)
+    check_one_of("unit", unit, UNITS)
     check_whole("ngram", ngram, 1, MOST_UNITS)
     check_array("data", data, np.uint8, ("n_bytes",), "view the buffer as uint8")
     offsets = check_offsets("offsets", offsets, data.size)

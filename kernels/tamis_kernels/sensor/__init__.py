@@ -27,18 +27,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tamis_kernels.arrays import FLOATS, check_array, check_offsets, read_only
 from tamis_kernels.backend import implementation, resolve
 from tamis_kernels.errors import ArgumentError
+from tamis_kernels.sensor.layout import Rows, State
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-    from numpy.typing import NDArray
 
     from tamis_kernels.types import AnyBackend, Bools, Float64s, Floats, Int64s, Uint8s, Uint32s
 
@@ -226,12 +225,13 @@ class Scan:
     def _kernel(self, time: Int64s, value: Floats) -> ModuleType:
         return implementation("sensor", self._backend, time.nbytes + value.nbytes)
 
-    def _given(self, time: Int64s, value: Floats, valid: Bools | None) -> list[NDArray[Any]]:
+    def _given(self, time: Int64s, value: Floats, valid: Bools | None) -> tuple[Rows, State]:
         """Check the rows and return what a kernel is given of them, of the limits and of the state."""
         _check(time, value, valid)
         there = np.empty(0, np.uint8) if valid is None else np.ascontiguousarray(valid).view(np.uint8)
         sentinels = self._sentinels.astype(value.dtype).astype(np.float64)
-        return [*(read_only(one) for one in (time, value, there, sentinels, self._reals, self._wholes)), self._values, self._counts]
+        rows = Rows(*map(read_only, (time, value, there, sentinels)))
+        return rows, State(read_only(self._reals), read_only(self._wholes), self._values, self._counts)
 
 
 def quality(

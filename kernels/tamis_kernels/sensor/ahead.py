@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 from tamis_kernels.compiled import of_views
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import Float64s, Int64s
+    from tamis_kernels.types import Floats, Int64s
 
 SHARES = 6  # of a block: a core waits for some two dozen lines at once, and more requests in a row would stop it
 LINE = 8  # rows of 8 bytes in a line of the cache
@@ -36,7 +36,7 @@ def _request(_typing: Any, array: Any, place: Any) -> Any:  # pragma: no cover -
 
 
 @of_views
-def ask_for(rows: tuple[Int64s, Float64s], share: int) -> None:
+def ask_for(rows: tuple[Int64s, Floats], share: int) -> None:
     """Ask for one of the shares of the times and values of some rows."""
     time, value = rows
     for k in range(share * time.size // SHARES, (share + 1) * time.size // SHARES, LINE):

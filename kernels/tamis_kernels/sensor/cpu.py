@@ -27,13 +27,15 @@ from tamis_kernels.sensor.layout import (
     SATURATED,
     SLACK,
     SPIKE,
+    Rows,
+    State,
 )
 from tamis_kernels.sensor.panes import attenuated, survey
 from tamis_kernels.sensor.runs import flat
 from tamis_kernels.sensor.verdicts import drift_bits, flag_of, rail_bits, rate_bits, span_bits, spike_bits, step_bits
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import Float64s, Int64s, Uint8s, Uint32s
+    from tamis_kernels.types import Float64s, Floats, Int64s, Uint8s, Uint32s
 
 __all__ = ["hampel", "scan", "scan_groups"]
 
@@ -117,7 +119,7 @@ def _evaluate(xs: Float64s, ts: Int64s, mask: int, opening: bool, flags: Uint8s)
 def _block(
     xs: Float64s,
     ts: Int64s,
-    coming: tuple[Int64s, Float64s],
+    coming: tuple[Int64s, Floats],
     marks: Uint8s,
     sentinels: Float64s,
     reals: Float64s,
@@ -188,21 +190,10 @@ def _block(
 
 
 @of_views
-def _scan(
-    time: Int64s,
-    value: Float64s,
-    valid: Uint8s,
-    sentinels: Float64s,
-    reals: Float64s,
-    wholes: Int64s,
-    values: Float64s,
-    counts: Int64s,
-    final: bool,
-    bits: Uint32s,
-    flags: Uint8s,
-    room: tuple[Float64s, Int64s, Uint8s],
-) -> int:
+def _scan(rows: Rows, state: State, final: bool, bits: Uint32s, flags: Uint8s, room: tuple[Float64s, Int64s, Uint8s]) -> int:
     """Do what `scan` does; `room` is for the values, the times and the marks of a block."""
+    time, value, valid, sentinels = rows
+    reals, wholes, values, counts = state
     xs, ts, marks = room
     done = at = 0
     last = False
@@ -232,14 +223,14 @@ def _scan(
                 new_xs[k] = new_xs[k] if there[k] != 0 else math.nan
         at += taken
         xs[have], ts[have] = math.nan, ts[have - 1]
-        rows = have - 1 if last and final else have - 2  # the last row waits for its successor
+        settled = have - 1 if last and final else have - 2  # the last row waits for its successor
         if have >= 2:
             values[0], counts[1], values[1], counts[2] = xs[have - 2], ts[have - 2], xs[have - 1], ts[have - 1]
-        if rows > 0:
-            stop = done + rows
+        if settled > 0:
+            stop = done + settled
             _block(
-                xs[: rows + 2],
-                ts[: rows + 2],
+                xs[: settled + 2],
+                ts[: settled + 2],
                 (time[at : at + BLOCK], value[at : at + BLOCK]),
                 marks,
                 sentinels,
@@ -263,44 +254,20 @@ def _room() -> tuple[Float64s, Int64s, Uint8s]:
 
 
 @njit(cache=True, nogil=True)
-def scan(
-    time: Int64s,
-    value: Float64s,
-    valid: Uint8s,
-    sentinels: Float64s,
-    reals: Float64s,
-    wholes: Int64s,
-    values: Float64s,
-    counts: Int64s,
-    final: bool,
-    bits: Uint32s,
-    flags: Uint8s,
-) -> int:
+def scan(rows: Rows, state: State, final: bool, bits: Uint32s, flags: Uint8s) -> int:
     """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
-    return _scan(time, value, valid, sentinels, reals, wholes, values, counts, final, bits, flags, _room())
+    return _scan(rows, state, final, bits, flags, _room())
 
 
 @njit(cache=True, nogil=True)
-def scan_groups(
-    time: Int64s,
-    value: Float64s,
-    valid: Uint8s,
-    sentinels: Float64s,
-    reals: Float64s,
-    wholes: Int64s,
-    values: Float64s,
-    counts: Int64s,
-    offsets: Int64s,
-    bits: Uint32s,
-    flags: Uint8s,
-) -> int:
+def scan_groups(rows: Rows, state: State, offsets: Int64s, bits: Uint32s, flags: Uint8s) -> int:
     """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
-    own_values, own_counts, room = np.empty_like(values), np.empty_like(counts), _room()
+    time, value, valid, sentinels = rows
+    own, room = State(state.reals, state.wholes, np.empty_like(state.values), np.empty_like(state.counts)), _room()
     for group in range(offsets.size - 1):
         a, b = offsets[group], offsets[group + 1]
-        own_values[:], own_counts[:] = values, counts
-        there = valid[a:b] if valid.size else valid
-        settled = _scan(time[a:b], value[a:b], there, sentinels, reals, wholes, own_values, own_counts, True, bits[a:b], flags[a:b], room)
-        if settled < 0:
+        own.values[:], own.counts[:] = state.values, state.counts
+        part = Rows(time[a:b], value[a:b], valid[a:b] if valid.size else valid, sentinels)
+        if _scan(part, own, True, bits[a:b], flags[a:b], room) < 0:
             return group
     return -1

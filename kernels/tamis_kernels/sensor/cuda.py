@@ -12,13 +12,13 @@ from tamis_kernels.arrays import offsets_of
 from tamis_kernels.device import FLIGHTS, in_batches, launch, launch_blocks, room, streamed, to_device, to_host, uniform, xp
 from tamis_kernels.sensor import cuda_stretches
 from tamis_kernels.sensor.cuda_stretches import hand_on, look_ahead, test_rows
-from tamis_kernels.sensor.layout import ATTENUATED, FLAT, PANES, Levels, Rows, levels_of
+from tamis_kernels.sensor.layout import ATTENUATED, FLAT, PANES, Levels, Rows, State, levels_of
 from tamis_kernels.sensor.verdicts import hampel_flag
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tamis_kernels.types import Float64s, Floats, Int64s, Uint8s, Uint32s
+    from tamis_kernels.types import Float64s, Int64s, Uint8s, Uint32s
 
 STRETCH = 256  # rows of a thread
 ROW_BYTES = 28  # of the device that a row takes: 17 come in, 5 go back, and its share of the states of a stretch
@@ -29,31 +29,19 @@ i32, i64, f64, u8, u32 = np.int32, np.int64, np.float64, np.uint8, np.uint32
 CARRYING = 1 << FLAT | 1 << ATTENUATED
 
 
-def scan(
-    time: Int64s,
-    value: Floats,
-    valid: Uint8s,
-    sentinels: Float64s,
-    reals: Float64s,
-    wholes: Int64s,
-    values: Float64s,
-    counts: Int64s,
-    final: bool,
-    bits: Uint32s,
-    flags: Uint8s,
-) -> int:
+def scan(rows: Rows, state: State, final: bool, bits: Uint32s, flags: Uint8s) -> int:
     """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
-    if _out_of_range(time):
+    if _out_of_range(rows.time):
         return -1
-    rows, done = Rows(time, value, valid, sentinels), 0
+    done = 0
 
     def test(first: int, last: int) -> None:
         nonlocal done
-        part, ends = _part(rows, slice(first, last)), final and last == time.size
-        done += _feed(part, reals, wholes, values, counts, ends, bits[done:], flags[done:])
+        part, ends = _part(rows, slice(first, last)), final and last == rows.time.size
+        done += _feed(part, state, ends, bits[done:], flags[done:])
 
-    if time.size:
-        in_batches(test, time.size, max(1, room() // (2 * ROW_BYTES)))  # rows behind others are copied
+    if rows.time.size:
+        in_batches(test, rows.time.size, max(1, room() // (2 * ROW_BYTES)))  # rows behind others are copied
     else:
         test(0, 0)
     return done
@@ -64,9 +52,10 @@ def _part(rows: Rows, part: slice) -> Rows:
     return Rows(rows.time[part], rows.value[part], rows.valid[part] if rows.valid.size else rows.valid, rows.sentinels)
 
 
-def _feed(part: Rows, reals: Float64s, wholes: Int64s, values: Float64s, counts: Int64s, final: bool, bits: Uint32s, flags: Uint8s) -> int:
+def _feed(part: Rows, state: State, final: bool, bits: Uint32s, flags: Uint8s) -> int:
     """Do what `scan` does, for as many rows as the device has room for. Rows before that later ones need stand in front of them."""
     time, value, valid, sentinels = part
+    reals, wholes, values, counts = state
     ahead = int(counts[0])  # rows in front: none, the one that waits, or also the one before it
     rows = ahead + time.size
     if rows == 0:
@@ -106,30 +95,19 @@ def _behind(front: NDArray[Any], array: NDArray[Any]) -> Any:
     return xp.concatenate((to_device(front), to_device(array))) if front.size and array.size else to_device(array if array.size else front)
 
 
-def scan_groups(
-    time: Int64s,
-    value: Floats,
-    valid: Uint8s,
-    sentinels: Float64s,
-    reals: Float64s,
-    wholes: Int64s,
-    values: Float64s,
-    counts: Int64s,
-    offsets: Int64s,
-    bits: Uint32s,
-    flags: Uint8s,
-) -> int:
+def scan_groups(rows: Rows, state: State, offsets: Int64s, bits: Uint32s, flags: Uint8s) -> int:
     """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
-    if _out_of_range(time):
-        wrong = np.flatnonzero((time < -LATEST) | (time >= LATEST))[0]
+    if _out_of_range(rows.time):
+        wrong = np.flatnonzero((rows.time < -LATEST) | (rows.time >= LATEST))[0]
         return int(np.searchsorted(offsets, wrong, side="right")) - 1
-    rows, most = Rows(time, value, valid, sentinels), room() // FLIGHTS // ROW_BYTES
+    most = room() // FLIGHTS // ROW_BYTES
     done = 0
     for series in [*np.flatnonzero(np.diff(offsets) > most).tolist(), offsets.size - 1]:
-        _stream_groups(rows, offsets[done : series + 1], reals, wholes, values, counts, bits, flags)
+        _stream_groups(rows, offsets[done : series + 1], state, bits, flags)
         if series < offsets.size - 1:  # one that needs more than its share of the device
             part = slice(offsets[series], offsets[series + 1])
-            scan(*_part(rows, part), reals, wholes, values.copy(), counts.copy(), True, bits[part], flags[part])
+            own = state._replace(values=state.values.copy(), counts=state.counts.copy())
+            scan(_part(rows, part), own, True, bits[part], flags[part])
         done = series + 1
     return -1
 
@@ -138,10 +116,9 @@ def _out_of_range(time: Int64s) -> bool:
     return bool(time.size) and bool(time.min() < -LATEST or time.max() >= LATEST)
 
 
-def _stream_groups(
-    rows: Rows, offsets: Int64s, reals: Float64s, wholes: Int64s, values: Float64s, counts: Int64s, bits: Uint32s, flags: Uint8s
-) -> None:
+def _stream_groups(rows: Rows, offsets: Int64s, state: State, bits: Uint32s, flags: Uint8s) -> None:
     """Test series of which each fits into a batch."""
+    reals, wholes, values, counts = state
     levels, sentinels = levels_of(reals, wholes, rows.sentinels), to_device(rows.sentinels)
 
     def span(first: int, last: int) -> slice:

@@ -31,7 +31,7 @@ SLACK = 2.0**-50  # more than the roundings of a mean and two differences
 
 
 class Rows(NamedTuple):
-    """Rows of series, one after the other, as CUDA kernels are given them.
+    """Rows of series, one after the other.
 
     Attributes
     ----------
@@ -49,6 +49,23 @@ class Rows(NamedTuple):
     value: Floats
     valid: Uint8s
     sentinels: Float64s
+
+
+class State(NamedTuple):
+    """The limits, and what is carried from row to row.
+
+    Attributes
+    ----------
+    reals, wholes
+        Those of `Limits`.
+    values, counts
+        float64 and int64: the last rows, and what the tests of runs and panes hold.
+    """
+
+    reals: Float64s
+    wholes: Int64s
+    values: Float64s
+    counts: Int64s
 
 
 class Levels(NamedTuple):

@@ -7,6 +7,8 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
+from tamis_kernels.sensor.layout import Rows, State
+
 if TYPE_CHECKING:
     from tamis_kernels.types import Float64s, Int64s, Uint8s, Uint32s
 
@@ -19,20 +21,10 @@ ALWAYS = {RANGE, FLAT, ATTENUATED, SATURATED}
 OF_TIME = {GAP, DUPLICATE, REVERSED, JITTER, DRIFT}
 
 
-def scan(
-    time: Int64s,
-    value: Float64s,
-    valid: Uint8s,
-    sentinels: Float64s,
-    reals: Float64s,
-    wholes: Int64s,
-    values: Float64s,
-    counts: Int64s,
-    final: bool,
-    bits: Uint32s,
-    flags: Uint8s,
-) -> int:
+def scan(rows: Rows, state: State, final: bool, bits: Uint32s, flags: Uint8s) -> int:
     """Test some rows after those before, fill bits and flags of the settled ones, return their number; -1: a time out of range."""
+    time, value, valid, sentinels = rows
+    reals, wholes, values, counts = state
     times = [int(one) for one in time]
     if any(not -(2**62) <= one < 2**62 for one in times):
         return -1
@@ -42,42 +34,31 @@ def scan(
     if counts[0] == 0 and times:  # a row of nothing stands before the first
         values[0], counts[1], counts[5] = math.nan, times[0] - 1, times[0]
         counts[6] = times[0] // max(int(wholes[2]) // PANES, 1)
-    rows = [(int(counts[1]), float(values[0]))]
+    told = [(int(counts[1]), float(values[0]))]
     if counts[0]:
-        rows.append((int(counts[2]), float(values[1])))
-    rows += zip(times, readings, strict=True)
-    if len(rows) >= 2:
-        (counts[1], values[0]), (counts[2], values[1]) = rows[-2:]
-    settled = len(rows) - 1 if final else max(len(rows) - 2, 0)  # the last row waits for its successor
+        told.append((int(counts[2]), float(values[1])))
+    told += zip(times, readings, strict=True)
+    if len(told) >= 2:
+        (counts[1], values[0]), (counts[2], values[1]) = told[-2:]
+    settled = len(told) - 1 if final else max(len(told) - 2, 0)  # the last row waits for its successor
     codes = set(sentinels.tolist())
-    rows.append((rows[-1][0], math.nan))
-    clean = [(at, math.nan if one in codes else one) for at, one in rows]
+    told.append((told[-1][0], math.nan))
+    clean = [(at, math.nan if one in codes else one) for at, one in told]
     for k in range(settled):
         first = counts[0] < 2
-        bits[k], flags[k] = _row(clean[k : k + 3], rows[k + 1][1] in codes, first, reals, wholes, values, counts)
+        bits[k], flags[k] = _row(clean[k : k + 3], told[k + 1][1] in codes, first, reals, wholes, values, counts)
         counts[0] = 2
     if times:
         counts[0] = max(counts[0], 1)
     return settled
 
 
-def scan_groups(
-    time: Int64s,
-    value: Float64s,
-    valid: Uint8s,
-    sentinels: Float64s,
-    reals: Float64s,
-    wholes: Int64s,
-    values: Float64s,
-    counts: Int64s,
-    offsets: Int64s,
-    bits: Uint32s,
-    flags: Uint8s,
-) -> int:
+def scan_groups(rows: Rows, state: State, offsets: Int64s, bits: Uint32s, flags: Uint8s) -> int:
     """Test many series, each from the state that values and counts hold; return the first with a time out of range, or -1."""
     for group, (a, b) in enumerate(pairwise(offsets.tolist())):
-        state = values.copy(), counts.copy()
-        if scan(time[a:b], value[a:b], valid[a:b], sentinels, reals, wholes, *state, True, bits[a:b], flags[a:b]) < 0:
+        part = Rows(rows.time[a:b], rows.value[a:b], rows.valid[a:b], rows.sentinels)
+        own = state._replace(values=state.values.copy(), counts=state.counts.copy())
+        if scan(part, own, True, bits[a:b], flags[a:b]) < 0:
             return group
     return -1
 

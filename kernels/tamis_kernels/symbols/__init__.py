@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tamis_kernels.arrays import check_one_of
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -83,9 +84,7 @@ def words(
     if not math.isfinite(margin):
         message = f"margin must be finite, got {margin}"
         raise ArgumentError(message)
-    if alphabet not in BREAKPOINTS:
-        message = f"alphabet must be one of {', '.join(map(str, BREAKPOINTS))}, got {alphabet}"
-        raise ArgumentError(message)
+    check_one_of("alphabet", alphabet, BREAKPOINTS)
     if windows.ndim != (2 if offsets is None else 1):
         message = (
             f"windows must have shape (n_windows, n_samples), or (n_values,) with offsets, got shape {windows.shape} "
