@@ -178,7 +178,8 @@ def launch_blocks(kernel: Any, blocks: int | tuple[int, int], threads: int, *arg
 def _unsynchronised(argument: Any) -> Any:  # pragma: no cover - the simulator has no streams
     """Return an array as Numba takes it without waiting for the stream that it was made on: it is the kernel's own, or one before it."""
     if isinstance(argument, tuple):
-        return type(argument)(*map(_unsynchronised, argument))
+        parts = map(_unsynchronised, argument)
+        return type(argument)(*parts) if hasattr(argument, "_fields") else tuple(parts)
     return cuda.as_cuda_array(argument, sync=False) if hasattr(argument, "__cuda_array_interface__") else argument
 
 

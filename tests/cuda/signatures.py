@@ -17,6 +17,7 @@ flags, scalar = types.boolean[::1], types.int64
 u32_table, u64_table = types.uint32[:, ::1], types.uint64[:, ::1]
 i32, i32_table, flag_table = types.int32[::1], types.int32[:, ::1], types.boolean[:, ::1]
 named: Any = types.NamedTuple
+several: Any = types.Tuple
 piece = named((u64_table, u64_table, i32, i32, i32, i32, i32, scalar, scalar), Piece)
 search = named((scalar, flag_table, types.int64[:, ::1], scalar, i32, scalar), Search)
 comparison = (piece, piece, search, scalar, scalar, scalar, u64, i32, i64)
@@ -32,6 +33,7 @@ u8_table = types.uint8[:, ::1]
 weighing = (i64_table, i64_table, i32_table, types.int32[:, :, ::1], i32_table)
 described = (scalar, i64, i64_table, i64_table, *weighing, types.uint64[:, :, ::1], u8, u8_table)
 states = (f64_table, i64_table)
+limits = several((number,) * 15)
 levels = named((number,) * 16 + (scalar,) * 12, Levels)
 
 
@@ -99,7 +101,7 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("ranks", "find_quantile", "f64"): (f64, f64, flag, f64),
     ("ranks", "place", "f32"): (f32, f64, flag, f32),
     ("ranks", "place", "f64"): (f64, f64, flag, f64),
-    ("symbols", "write_words"): (f64, i64, f64, number, u8_table),
+    ("symbols", "write_words"): (f64, i64, limits, number, u8_table),
     ("viterbi", "find_ways"): (f64, flags, number, number, number, number, number, number, f64, u8),
     ("viterbi", "follow"): (u8, u8),
     ("sensor", "hand_on", "f32"): (rows(f32), i64, i64, levels, *states, f64_table, *states),

@@ -58,7 +58,7 @@ def test_backends_agree_on_any_windows(backend: Any, windows: list[list[float]],
 
 
 @pytest.mark.parametrize("backend", COMPILED)
-@pytest.mark.parametrize("longest", [32, 33, 65, 130])  # tiles of CUDA: one for all, a sample more than one or two, five
+@pytest.mark.parametrize("longest", [64, 65, 129, 260])  # tiles of CUDA: one for all, a sample more than one or two, five
 def test_backends_agree_on_both_sides_of_a_tile_and_of_a_block(backend: Any, longest: int) -> None:
     lengths = [longest, 0, 1, 31, 32, 63, 64, *range(5, 41), *[3] * 8]  # more windows than a block has threads, and not a multiple
     values = np.random.default_rng(longest).integers(-2, 3, sum(lengths)) / 7

@@ -1,6 +1,7 @@
 """Windows to words: the operations of the reference, in its order.
 
-CUDA shares the passes. What one has found is a number or a tuple, with which it goes on where it stopped.
+What a pass has found is a number or a tuple, with which it goes on where it stopped. CUDA has passes of its own, which have fewer
+instructions there.
 """
 
 from __future__ import annotations

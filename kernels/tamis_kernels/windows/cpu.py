@@ -1,6 +1,7 @@
 """Figures of windows: two passes over each, the second from the cache.
 
-CUDA shares the passes. What one has found is a tuple, with which it goes on where it stopped.
+What a pass has found is a tuple, with which it goes on where it stopped. CUDA shares what is told of a window, and has passes of its own,
+which have fewer instructions there.
 """
 
 from __future__ import annotations
