@@ -8,6 +8,7 @@ import gzip
 import io
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tamis.sources import staging, text
+from tamis.sources import scanner, staging, text
 from tamis.sources.delimited import read_delimited
 from tamis.sources.listing import Problem, SourceFile, list_source
 from tamis.sources.rows import BadRow
@@ -190,6 +191,35 @@ def test_records_found_in_two_parts_are_those_found_at_once(data: bytes, cut: in
     begun = int(ends[-1]) if len(ends) else 0
     rest, _ = scan(data[begun:], ",", final=True)
     assert [*ends, *(rest + begun)] == list(whole)
+
+
+@given(data=st.binary(max_size=60).map(lambda raw: bytes(b'",\n\rab'[byte % 6] for byte in raw)), limit=st.integers(0, 60))
+@settings(deadline=None, max_examples=200)
+def test_records_found_one_at_a_time_are_those_found_at_once(data: bytes, limit: int) -> None:
+    ends, widths = scan(data, ",", final=True, limit=limit)
+    begun, found = 0, []
+    while begun < len(data):
+        first, width = scan(data[begun:], ",", final=True, limit=limit)
+        begun += int(first[0])
+        found.append((begun, int(width[0])))
+    assert found == list(zip(ends.tolist(), widths.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("line", [b'12"x,"label\n', b'12"x,"y\r\n'])
+def test_lines_behind_quotes_that_nothing_closes_are_read_a_few_times_at_most(line: bytes) -> None:
+    reads = 0
+
+    class Counted(bytes):
+        def __getitem__(self, place: Any) -> Any:
+            nonlocal reads
+            reads += 1
+            return super().__getitem__(place)
+
+    data = Counted(b'1,"open\n' + 2000 * line)
+    function = getattr(scanner._scan, "py_func", scanner._scan)
+    count = function(data, ord(","), True, len(data) // 2, np.empty(len(data), np.int64), np.empty(len(data), np.int32))
+    assert count > 900
+    assert reads < 6 * len(data)
 
 
 def test_blank_unclosed_and_cut_records_are_told_apart() -> None:
