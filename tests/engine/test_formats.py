@@ -50,6 +50,22 @@ def values(cells: list[Any], options: FormatOptions | None = None, *, name: str 
 FORTY = [str(number) for number in range(40)]
 
 
+@pytest.mark.parametrize("beyond", ["1e400", "-1e400", " 1e999", "9" * 400, "1e400 m"])
+@pytest.mark.parametrize("others", [FORTY, [f"{cell}.5" for cell in FORTY], [f"{cell},5" for cell in FORTY], [f"{cell} m" for cell in FORTY]])
+def test_numbers_that_no_float_can_hold_are_told_and_no_infinities(beyond: str, others: list[str]) -> None:
+    group, result = read([*others, beyond])
+    assert group.columns[0].kind == "number"
+    assert result.frame["value"].to_list()[-1] is None
+    assert result.unparsed.rows() == [(40, "value", beyond)]
+
+
+@pytest.mark.parametrize("beyond", ["[1, 1e400]", "[1.2.3, 4]"])
+def test_lists_with_a_number_that_cannot_be_held_are_told(beyond: str) -> None:
+    _, result = read([*(f"[{cell}, nan, null]" for cell in FORTY), beyond])
+    assert result.frame["value"].to_list() == [*([float(cell), None, None] for cell in FORTY), None]
+    assert result.unparsed.rows() == [(40, "value", beyond)]
+
+
 @pytest.mark.parametrize(
     ("cells", "kind", "expected"),
     [

@@ -216,8 +216,9 @@ def _at_once(texts: pl.Series, plan: ColumnPlan, reading: Reading, words: list[s
     """Read what one fast pass over the column can; what it leaves null is looked at more closely."""
     as_words = pl.Series(words, dtype=pl.String)
     if plan.kind == "number" and not reading.dot_groups and parsing.plain_numbers(as_words).is_null().all():
-        values = texts.cast(plan.dtype, strict=False)
-        return _brought(values.fill_nan(None), plan, reading, options) if plan.dtype.is_float() else values
+        if plan.dtype.is_float():
+            return _brought(parsing.plain_numbers(texts).cast(plan.dtype), plan, reading, options)
+        return texts.cast(plan.dtype, strict=False)
     if plan.dtype == parsing.NAIVE and parsing.iso_datetimes(as_words).is_null().all():
         return parsing.iso_datetimes(texts)
     return pl.Series(texts.name, [None], dtype=plan.dtype).new_from_index(0, len(texts))

@@ -56,8 +56,10 @@ EPOCH_MICROSECONDS = {1: 1_000_000.0, 1_000: 1_000.0, 1_000_000: 1.0, 1_000_000_
 
 
 def plain_numbers(text: pl.Series) -> pl.Series:
-    """Read numbers with a decimal point and no grouping; `inf` is one, `nan` is not."""
-    return text.cast(pl.Float64, strict=False).fill_nan(None)
+    """Read numbers with a decimal point and no grouping; `inf` is one, but neither is `nan` nor what no float can hold, such as `1e400`."""
+    values = text.cast(pl.Float64, strict=False).fill_nan(None)
+    infinite = values.is_infinite()
+    return where(infinite & text.str.contains(r"\d"), None, values) if infinite.any() else values
 
 
 def beyond_floats(text: pl.Series) -> pl.Series:
@@ -164,11 +166,13 @@ def epochs(values: pl.Series) -> pl.Series:
 
 
 def number_lists(text: pl.Series) -> pl.Series:
-    """Read JSON lists of numbers; a null or NaN in a list stays null."""
+    """Read JSON lists of numbers; a null or NaN in a list stays null, and one with anything else that no float can hold is none."""
     inner = pl.col("cell").str.strip_chars("[] \t\r\n")
-    items = inner.str.split(",").list.eval(pl.element().str.strip_chars().cast(pl.Float64, strict=False).fill_nan(None))
+    words, item = inner.str.split(",").list.eval(pl.element().str.strip_chars()), pl.element()
+    items = words.list.eval(item.cast(pl.Float64, strict=False).fill_nan(None))
     empty = pl.lit([], pl.List(pl.Float64))
-    is_list = pl.col("cell").str.contains(NUMBER_LIST)
+    held = item.cast(pl.Float64, strict=False).is_finite().fill_null(value=False) | item.str.contains("(?i)^(?:null|nan)$")
+    is_list = pl.col("cell").str.contains(NUMBER_LIST) & ((inner == "") | words.list.eval(held).list.all())
     frame = (
         text.alias("cell")
         .to_frame()
