@@ -51,7 +51,9 @@ FORTY = [str(number) for number in range(40)]
 
 
 @pytest.mark.parametrize("beyond", ["1e400", "-1e400", " 1e999", "9" * 400, "1e400 m"])
-@pytest.mark.parametrize("others", [FORTY, [f"{cell}.5" for cell in FORTY], [f"{cell},5" for cell in FORTY], [f"{cell} m" for cell in FORTY]])
+@pytest.mark.parametrize(
+    "others", [FORTY, [f"{cell}.5" for cell in FORTY], [f"{cell},5" for cell in FORTY], [f"{cell} m" for cell in FORTY]]
+)
 def test_numbers_that_no_float_can_hold_are_told_and_no_infinities(beyond: str, others: list[str]) -> None:
     group, result = read([*others, beyond])
     assert group.columns[0].kind == "number"

@@ -62,10 +62,13 @@ def plain_numbers(text: pl.Series) -> pl.Series:
     return where(infinite & text.str.contains(r"\d"), None, values) if infinite.any() else values
 
 
-def beyond_floats(text: pl.Series) -> pl.Series:
-    """Say which texts are whole numbers that no float is equal to, such as identifiers of 17 digits."""
-    whole = text.cast(pl.Int128, strict=False)
-    return (whole != whole.cast(pl.Float64).cast(pl.Int128, strict=False)).fill_null(value=False)
+def beyond_floats(cells: pl.Series) -> pl.Series:
+    """Say which texts or numbers are whole numbers that no float is equal to, such as identifiers of 17 digits."""
+    whole = cells.cast(pl.Int128, strict=False)
+    beyond = whole != whole.cast(pl.Float64).cast(pl.Int128, strict=False)
+    if cells.dtype.is_decimal():
+        beyond &= cells == cells.floor()
+    return beyond.fill_null(value=False)
 
 
 def numbers(text: pl.Series, *, decimal: str = ".", dot_groups: bool = False) -> pl.Series:

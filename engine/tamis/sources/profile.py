@@ -20,6 +20,7 @@ MISSING_WORDS = (
     "missing", "undefined", "#value!", "#div/0!",
 )  # fmt: skip
 PROSE = 256  # bytes: a longer text is no number, time, word or unit; only a list of numbers may be as long
+FLOAT_DIGITS = 15  # of any whole number of so many digits there is an equal float
 TIME_NAME = re.compile(r"time|date|stamp|epoch|^ts$|_ts$|^ts_|^t$|_at$", re.IGNORECASE)
 
 
@@ -27,8 +28,8 @@ TIME_NAME = re.compile(r"time|date|stamp|epoch|^ts$|_ts$|^ts_|^t$|_at$", re.IGNO
 class ColumnProfile:
     """How many cells of a column can be read in which way.
 
-    `dtype` is the stored type; only text has other counts than `total`. The counts `total`, `null` and `blank` are of
-    all cells; of the rest each cell is one of `missing` (a word for no value), `number` (plain), `grouped` (a number
+    `dtype` is the stored type; only text has other counts than `total`, and whole numbers `inexact`. The counts `total`, `null` and `blank`
+    are of all cells; of the rest each cell is one of `missing` (a word for no value), `number` (plain), `grouped` (a number
     with grouped digits or a decimal comma), `boolean`, `datetime`, `list` and `other`. A number with a unit counts as
     `number` or `grouped` by its number and under `unit:<name>` too.
 
@@ -77,6 +78,17 @@ def profile_column(name: str, column: pl.Series, missing_words: Collection[str] 
         counts += _words(cells, missing_words)
     counts["other"] += len(prose)
     return ColumnProfile(name, pl.String(), counts)
+
+
+def may_be_beyond_floats(dtype: pl.DataType) -> bool:
+    """Whether a type of numbers has whole ones that a float would round."""
+    whole = dtype in (pl.Int64, pl.UInt64, pl.Int128, pl.UInt128)
+    return whole or (isinstance(dtype, pl.Decimal) and dtype.precision - dtype.scale > FLOAT_DIGITS)
+
+
+def profile_numbers(column: pl.Series) -> ColumnProfile:
+    """Profile a column of stored numbers: how many of them a float would round. How many there are in all is known to the caller."""
+    return ColumnProfile(column.name, column.dtype, +Counter(inexact=_sum(parsing.beyond_floats(column))))
 
 
 def _without_prose(text: pl.Series) -> tuple[pl.Series, pl.Series]:
