@@ -160,32 +160,53 @@ def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, 
     stored = [profile.dtype for profile in profiles if not isinstance(profile.dtype, TEXT_TYPES)]
     counts = _merged(profiles)
     values = counts["total"] - counts["null"] - counts["blank"] - counts["missing"]
-    if stored and not values:
-        return ColumnPlan(name, *_unified(stored))
-    kind = _text_kind(name, counts, values, options.min_share, notes)
     mean_length = counts["characters"] / max(1, counts["total"] - counts["null"] - counts["blank"])
-    dtype: pl.DataType = pl.String()
     unit: str | None = None
-    if kind == "number":
-        units = _merged_units(profiles)
-        unit = min(units, key=lambda one: (-units[one], one)) if units else None
-        whole = counts["integer"] == counts["number"] + counts["grouped"] and len(units) < 2
-        dtype = pl.Int64() if whole else pl.Float64()
-        if unit and sum(units.values()) < counts["number"] + counts["grouped"]:
-            notes.append(f"column {name!r}: numbers without a unit are taken to be in {unit}")
-    elif kind == "datetime":
-        dtype = pl.Datetime("us", "UTC" if counts["zoned"] or counts["epoch"] else None)
-    elif kind == "boolean":
-        dtype = pl.Boolean()
-    elif kind == "window":
-        dtype = pl.List(pl.Float64)
-    if stored:
+    if stored and not values:
+        dtype, kind = _unified(stored)
+    else:
+        kind = _text_kind(name, counts, values, options.min_share, notes)
+        dtype = pl.String()
+        if kind == "number":
+            dtype, unit = _number(name, counts, _merged_units(profiles), notes)
+        elif kind == "datetime":
+            dtype = pl.Datetime("us", "UTC" if counts["zoned"] or counts["epoch"] else None)
+        elif kind == "boolean":
+            dtype = pl.Boolean()
+        elif kind == "window":
+            dtype = pl.List(pl.Float64)
+    if stored and values:
         stored_dtype, stored_kind = _unified(stored)
         if stored_kind != kind:
             notes.append(f"column {name!r} is {kind} in some files and {stored_dtype} in others: it is read as text")
             return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
         dtype, _ = _unified([*stored, dtype])
+    if dtype.is_float() and _are_identifiers(name, profiles, notes):
+        return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
     return ColumnPlan(name, dtype, kind, unit, mean_length)
+
+
+def _number(name: str, counts: Counter[str], units: Counter[str], notes: list[str]) -> tuple[pl.DataType, str | None]:
+    """Return the type that numbers of text have, and their unit."""
+    figures = counts["number"] + counts["grouped"]
+    unit = min(units, key=lambda one: (-units[one], one)) if units else None
+    if unit and sum(units.values()) < figures:
+        notes.append(f"column {name!r}: numbers without a unit are taken to be in {unit}")
+    return (pl.Int64() if counts["integer"] == figures and len(units) < 2 else pl.Float64()), unit
+
+
+def _are_identifiers(name: str, profiles: Sequence[ColumnProfile], notes: list[str]) -> bool:
+    """Whether whole numbers that become floats are identifiers, by how many of them would be rounded; a few that are rounded are told."""
+    figures = sum(
+        profile.counts["number"] + profile.counts["grouped"] if isinstance(profile.dtype, TEXT_TYPES) else profile.counts["total"]
+        for profile in profiles
+    )
+    inexact = sum(profile.counts["inexact"] for profile in profiles)
+    if inexact and inexact < IDENTIFIER_SHARE * figures:
+        notes.append(f"column {name!r}: {inexact} whole numbers have more digits than a float beside fractions can hold: they are rounded")
+    elif inexact:
+        notes.append(f"column {name!r} holds whole numbers that a fraction beside them would round: it is read as text")
+    return inexact > 0 and inexact >= IDENTIFIER_SHARE * figures
 
 
 def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes: list[str]) -> Kind:
@@ -198,12 +219,9 @@ def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes
     if counts["boolean"] and counts["boolean"] + counts["zero_one"] >= least:
         return "boolean"
     if figures >= least:
-        inexact = counts["inexact"] if counts["integer"] < figures else 0
-        identifiers = counts["identifier"] + inexact
-        if identifiers < IDENTIFIER_SHARE * figures or not identifiers:
+        if counts["identifier"] < IDENTIFIER_SHARE * figures or not counts["identifier"]:
             return "number"
-        why = "whole numbers that a fraction beside them would round" if inexact else "figures with leading zeros or too many digits"
-        notes.append(f"column {name!r} holds {why}: it is read as text")
+        notes.append(f"column {name!r} holds figures with leading zeros or too many digits: it is read as text")
     return "window" if counts["list"] >= least else "text"
 
 
