@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tamis.sources import ndjson
 from tamis.sources.ndjson import read_ndjson
+from tamis.sources.rows import free_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,3 +88,27 @@ def test_flat_lines_keep_their_spelling_and_others_are_read_in_full() -> None:
     assert rows[4:8] == rows[:4]
     assert [row for row, _, _ in bad] == list(range(3, 12_000, 4))
     assert notes == []
+
+
+@pytest.mark.parametrize("times", [1, 5000])
+def test_a_key_that_an_object_repeats_loses_no_value(times: int) -> None:
+    line = b'{"a": 1, "b": {"c": 1, "c": 2}, "a": null, "a": 3}\n{"a": 4}\n{"b": "x", "b": "y"}\n'
+    rows, bad, notes = table(line * times, 1 << 20)
+    assert rows == [{"a": "1", "b": '{"c":1,"c_2":2}', "a_3": "3"}, {"a": "4"}, {"b": "x", "b_2": "y"}] * times
+    assert bad == []
+    assert notes == [f"{3 * times} objects repeat a key: the second is NAME_2"]
+
+
+def test_many_keys_of_one_name_are_told_apart_one_after_the_other() -> None:
+    tried = 0
+
+    class Mark(str):
+        __slots__ = ()
+
+        def __format__(self, form: str) -> str:
+            nonlocal tried
+            tried += 1
+            return super().__format__(form)
+
+    assert free_names(["a"] * 3000, (), Mark(" "))[-1] == "a 3000"
+    assert tried == 2999

@@ -22,12 +22,9 @@ _DECIMAL_DIGITS = 38  # that polars holds
 def readable(schema: pa.Schema) -> tuple[pa.Schema, list[str]]:
     """Return the schema that a file's tables are brought to, and notes of what is other than in the file.
 
-    Of columns with one name the first keeps it, and one without a name is called by its place.
+    Columns are named as those of delimited text are, but for white space, which stays.
     """
-    first = {name: place for place, name in reversed(list(enumerate(schema.names))) if name}
-    others = [name or f"column_{place}" for place, name in enumerate(schema.names, 1) if first.get(name) != place - 1]
-    new = iter(free_names(others, list(first), "_"))
-    names = [name if first.get(name) == place else next(new) for place, name in enumerate(schema.names)]
+    names = free_names([name or f"column_{place}" for place, name in enumerate(schema.names, 1)], (), "_")
     notes = ["some column names are missing or repeated and were made unique"] if names != schema.names else []
     fields = []
     for name, field in zip(names, schema, strict=True):

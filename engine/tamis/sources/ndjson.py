@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tamis.sources.rows import RAW_LIMIT, RESERVED_COLUMNS, BadRow, Chunk, broken_chunk, check_limits, unique_names
+from tamis.sources.rows import RAW_LIMIT, RESERVED_COLUMNS, BadRow, Chunk, broken_chunk, check_limits, free_names, unique_names
 from tamis.sources.text import BrokenStream, decode, is_utf8
 from tamis_kernels.compiled import njit
 
@@ -32,7 +32,19 @@ class _Number(str):
     __slots__ = ()
 
 
-_DECODER = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_Number)
+class _Decoder(json.JSONDecoder):
+    """Read JSON with its numbers as they are written; a key that an object repeats has a new name the second time. These are counted."""
+
+    def __init__(self) -> None:
+        super().__init__(parse_int=_Number, parse_float=_Number, parse_constant=_Number, object_pairs_hook=self._named)
+        self.repeating = 0
+
+    def _named(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        plain = dict(pairs)
+        if len(plain) == len(pairs):
+            return plain
+        self.repeating += 1
+        return dict(zip(free_names([key for key, _ in pairs], (), "_"), (value for _, value in pairs), strict=True))
 
 
 def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> Iterator[Chunk]:
@@ -42,6 +54,7 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
     an absent key become null.
     """
     columns: dict[str, str] = {}
+    decoder = _Decoder()
     rest = b""
     recoded = 0
     try:
@@ -53,7 +66,7 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
                 lines = data.split(b"\n")
                 recoded += sum(not is_utf8(line) for line in lines)
                 data = b"\n".join(decode(line).encode() for line in lines)
-            chunk = _chunk(data, columns)
+            chunk = _chunk(data, columns, decoder)
             if chunk.rows:
                 yield chunk
             check_limits(rest, len(columns))
@@ -61,11 +74,13 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
         yield broken_chunk(str(error), rest)
     if recoded:
         notes.append(f"{recoded} records are not UTF-8 and were read as Windows-1252")
+    if decoder.repeating:
+        notes.append(f"{decoder.repeating} objects repeat a key: the second is NAME_2")
     if any(key != name for key, name in columns.items()):
         notes.append("some keys are empty or alike but for spaces and were made unique")
 
 
-def _chunk(data: bytes, columns: dict[str, str]) -> Chunk:
+def _chunk(data: bytes, columns: dict[str, str], decoder: _Decoder) -> Chunk:
     if not data.endswith(b"\n"):
         data += b"\n"
     cells = _Cells(data, list(columns))
@@ -82,7 +97,7 @@ def _chunk(data: bytes, columns: dict[str, str]) -> Chunk:
             continue
         text = decode(line)
         try:
-            cells.put(row, _object(text))
+            cells.put(row, _object(decoder.decode(text), text))
         except (ValueError, RecursionError) as error:
             cells.put(row, {})
             bad.append(BadRow(row, "bad_json", str(error), text[:RAW_LIMIT].strip()))
@@ -149,8 +164,7 @@ class _Cells:
             self._sizes = np.concatenate((self._sizes, np.full(shape, NULL, np.int32)))
 
 
-def _object(text: str) -> dict[str, Any]:
-    value = _DECODER.decode(text)
+def _object(value: Any, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         kinds = {list: "an array", _Number: "a number", str: "a string", bool: "a truth value", type(None): "null"}
         msg = f"a line must hold an object, not {kinds[type(value)]}"
@@ -291,7 +305,7 @@ def _scan_object(
             return UNKNOWN
         column = _find_key(data, begin, end, keys, key_ends, column + 1 if column + 1 < len(key_ends) else 0)
         position = _skip_space(data, end + 1)
-        if column == UNKNOWN or data[position] != 58:
+        if column == UNKNOWN or starts[column, row] or data[position] != 58:  # unknown, or repeated: no cell starts at 0
             return UNKNOWN
         begin = _skip_space(data, position + 1)
         if data[begin] == 34:

@@ -51,12 +51,13 @@ def unique_names(names: Sequence[str], taken: Sequence[str] = (), *, first: int 
 def free_names(names: Sequence[str], taken: Sequence[str], mark: str = " ") -> list[str]:
     """Return names that differ from one another and from those taken; where they do not, the mark and a number are appended."""
     seen = set(taken)
+    numbers: dict[str, int] = {}
     free: list[str] = []
     for name in names:
-        candidate, number = name, 1
+        candidate = name
         while candidate in seen:
-            number += 1
-            candidate = f"{name}{mark}{number}"
+            numbers[name] = numbers.get(name, 1) + 1
+            candidate = f"{name}{mark}{numbers[name]}"
         seen.add(candidate)
         free.append(candidate)
     return free
