@@ -139,11 +139,15 @@ def iso_datetimes(text: pl.Series) -> pl.Series:
 
 
 def of_calendar(times: pl.Series) -> pl.Series:
-    """Return times without those outside of the years 1 to 9999."""
-    microseconds = times.to_physical()
-    if (microseconds.min() or 0) >= FIRST_TIME and (microseconds.max() or 0) <= LAST_TIME:  # type: ignore[operator]
+    """Return dates or times without those outside of the years 1 to 9999; themselves, where there are none."""
+    of_time = times.dtype.time_unit if isinstance(times.dtype, pl.Datetime) else None
+    if of_time == "ns":  # which all lie within
         return times
-    return where(microseconds.is_between(FIRST_TIME, LAST_TIME), times, None)
+    unit = {"us": 1, "ms": 1_000, None: 86_400_000_000}[of_time]
+    first, last, counts = FIRST_TIME // unit, LAST_TIME // unit, times.to_physical()
+    if (counts.min() or 0) >= first and (counts.max() or 0) <= last:  # type: ignore[operator]
+        return times
+    return where(counts.is_between(first, last), times, None)
 
 
 def naive_datetimes(text: pl.Series, *, day_first: bool) -> pl.Series:

@@ -28,10 +28,10 @@ TIME_NAME = re.compile(r"time|date|stamp|epoch|^ts$|_ts$|^ts_|^t$|_at$", re.IGNO
 class ColumnProfile:
     """How many cells of a column can be read in which way.
 
-    `dtype` is the stored type; only text has other counts than `total`, and whole numbers `inexact`. The counts `total`, `null` and `blank`
-    are of all cells; of the rest each cell is one of `missing` (a word for no value), `number` (plain), `grouped` (a number
-    with grouped digits or a decimal comma), `boolean`, `datetime`, `list` and `other`. A number with a unit counts as
-    `number` or `grouped` by its number and under `unit:<name>` too.
+    `dtype` is the stored type; only text has other counts than `total`, but for numbers that another type would lose (`inexact`, and
+    `unsigned`, beyond Int64). The counts `total`, `null` and `blank` are of all cells; each of the rest is one of `missing` (a word for
+    no value), `number`, `grouped` (a number with grouped digits or a decimal comma), `boolean`, `datetime`, `list` and `other`. A
+    number with a unit counts as `number` or `grouped` by its number and under `unit:<name>` too.
 
     Evidence for decisions: `characters` (of what is not blank),
     `integer`, `identifier` (leading zeros or more than 18 digits), `inexact` (a whole number that no float is equal to), `zero_one`,
@@ -87,8 +87,9 @@ def may_be_beyond_floats(dtype: pl.DataType) -> bool:
 
 
 def profile_numbers(column: pl.Series) -> ColumnProfile:
-    """Profile a column of stored numbers: how many of them a float would round. How many there are in all is known to the caller."""
-    return ColumnProfile(column.name, column.dtype, +Counter(inexact=_sum(parsing.beyond_floats(column))))
+    """Profile a column of stored numbers: how many a float would round, and are beyond Int64. How many there are is known to the caller."""
+    unsigned = _sum(column > (1 << 63) - 1) if column.dtype == pl.UInt64 else 0
+    return ColumnProfile(column.name, column.dtype, +Counter(inexact=_sum(parsing.beyond_floats(column)), unsigned=unsigned))
 
 
 def _without_prose(text: pl.Series) -> tuple[pl.Series, pl.Series]:

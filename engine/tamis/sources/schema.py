@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Kind = Literal["number", "datetime", "boolean", "text", "window", "other"]
 
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
+FLOAT, SIGNED = pl.Float64(), pl.Int64()
 # One number in a hundred with leading zeros or more than 18 digits makes a column one of identifiers, and so does one that a float would
 # round where the column holds fractions too.
 IDENTIFIER_SHARE = 0.01
@@ -164,6 +165,8 @@ def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, 
     unit: str | None = None
     if stored and not values:
         dtype, kind = _unified(stored)
+        if kind == "text":
+            notes.append(f"column {name!r} is {' or '.join(sorted(set(map(str, stored))))}: it is read as text")
     else:
         kind = _text_kind(name, counts, values, options.min_share, notes)
         dtype = pl.String()
@@ -181,7 +184,7 @@ def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, 
             notes.append(f"column {name!r} is {kind} in some files and {stored_dtype} in others: it is read as text")
             return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
         dtype, _ = _unified([*stored, dtype])
-    if dtype.is_float() and _are_identifiers(name, profiles, notes):
+    if kind == "number" and _are_identifiers(name, dtype, profiles, notes):
         return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
     return ColumnPlan(name, dtype, kind, unit, mean_length)
 
@@ -195,18 +198,20 @@ def _number(name: str, counts: Counter[str], units: Counter[str], notes: list[st
     return (pl.Int64() if counts["integer"] == figures and len(units) < 2 else pl.Float64()), unit
 
 
-def _are_identifiers(name: str, profiles: Sequence[ColumnProfile], notes: list[str]) -> bool:
-    """Whether whole numbers that become floats are identifiers, by how many of them would be rounded; a few that are rounded are told."""
+def _are_identifiers(name: str, dtype: pl.DataType, profiles: Sequence[ColumnProfile], notes: list[str]) -> bool:
+    """Whether whole numbers are identifiers, by how many of them their type could not hold; a few that a float rounds are told."""
     figures = sum(
         profile.counts["number"] + profile.counts["grouped"] if isinstance(profile.dtype, TEXT_TYPES) else profile.counts["total"]
         for profile in profiles
     )
-    inexact = sum(profile.counts["inexact"] for profile in profiles)
-    if inexact and inexact < IDENTIFIER_SHARE * figures:
-        notes.append(f"column {name!r}: {inexact} whole numbers have more digits than a float beside fractions can hold: they are rounded")
-    elif inexact:
-        notes.append(f"column {name!r} holds whole numbers that a fraction beside them would round: it is read as text")
-    return inexact > 0 and inexact >= IDENTIFIER_SHARE * figures
+    lost = sum(profile.counts["inexact" if dtype.is_float() else "unsigned"] for profile in profiles) if dtype in (FLOAT, SIGNED) else 0
+    if not lost or lost < IDENTIFIER_SHARE * figures:
+        if lost and dtype.is_float():
+            notes.append(f"column {name!r}: {lost} whole numbers have more digits than a float beside fractions can hold: they are rounded")
+        return False
+    why = "a fraction beside them would round" if dtype.is_float() else "are too large for a type that holds the negative ones beside them"
+    notes.append(f"column {name!r} holds whole numbers that {why}: it is read as text")
+    return True
 
 
 def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes: list[str]) -> Kind:
@@ -227,12 +232,15 @@ def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes
 
 def _unified(dtypes: Sequence[pl.DataType]) -> tuple[pl.DataType, Kind]:
     """Return the type that holds all of these stored types, and its kind."""
+    dtypes = [one for one in dtypes if one != pl.Null] or dtypes
     dtype = dtypes[0]
     if all(one.is_temporal() and isinstance(one, pl.Date | pl.Datetime) for one in dtypes):
         if any(one != dtype for one in dtypes):
             zoned = any(isinstance(one, pl.Datetime) and one.time_zone for one in dtypes)
             dtype = pl.Datetime("us", "UTC" if zoned else None)
         return dtype, "datetime"
+    if any(one.is_temporal() for one in dtypes) and len({type(one) for one in dtypes}) > 1:
+        return pl.String(), "text"  # polars would take the figures behind them for numbers
     try:
         empty = (pl.DataFrame(schema={"value": one}) for one in dict.fromkeys(dtypes))
         dtype = pl.concat(empty, how="vertical_relaxed").schema["value"]
@@ -240,6 +248,10 @@ def _unified(dtypes: Sequence[pl.DataType]) -> tuple[pl.DataType, Kind]:
         return pl.String(), "text"
     if dtype.is_decimal():
         return pl.Float64(), "number"
+    if dtype == pl.Int128:  # what holds both signed and unsigned numbers cannot be written
+        return SIGNED, "number"
+    if _holds_int128(dtype):
+        return pl.String(), "text"
     if dtype.is_numeric():
         return dtype, "number"
     if isinstance(dtype, pl.Boolean):
@@ -249,6 +261,11 @@ def _unified(dtypes: Sequence[pl.DataType]) -> tuple[pl.DataType, Kind]:
     if isinstance(dtype, pl.List | pl.Array) and isinstance(dtype.inner, pl.DataType) and dtype.inner.is_numeric():
         return dtype, "window"
     return dtype, "other"
+
+
+def _holds_int128(dtype: pl.DataType) -> bool:
+    inner = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else [getattr(dtype, "inner", None)]
+    return dtype == pl.Int128 or any(isinstance(one, pl.DataType) and _holds_int128(one) for one in inner)
 
 
 def _readings(plan: ColumnPlan, profiles: Sequence[ColumnProfile], options: FormatOptions, notes: list[str]) -> list[Reading]:
