@@ -75,6 +75,22 @@ def test_the_scanner_reads_what_python_reads(data: bytes, size: int) -> None:
     assert found[0] == found[1]
 
 
+@given(data=FILES, least=st.sampled_from([0, 1 << 60]), room=st.sampled_from([1, 8, 20]))
+def test_how_many_cells_a_chunk_has_changes_nothing(data: bytes, least: int, room: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ndjson, "SCANNED_BYTES", least)
+        expected = table(data, 1 << 20)
+        patch.setattr(ndjson, "CELLS", room)
+        assert table(data, 1 << 20) == expected
+
+
+def test_rows_with_more_keys_than_a_table_may_have_are_bad_and_the_others_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ndjson, "COLUMN_LIMIT", 3)
+    rows, bad, _ = table(b'{"a": 1, "b": 2}\n{"c": 3}\n{"d": 4}\n{"a": 5}\n', 1 << 20)
+    assert rows == [{"a": "1", "b": "2"}, {"c": "3"}, {}, {"a": "5"}]
+    assert bad == [(2, "too_many_columns", '{"d": 4}')]
+
+
 @given(data=FILES, size=st.sampled_from([1, 7, 64]))
 @example(data=b'{}\n{"id":0}\n{"":0}', size=1)  # a nameless column is numbered by its place in the file, not in the block
 def test_where_a_file_is_cut_into_blocks_changes_nothing(data: bytes, size: int) -> None:

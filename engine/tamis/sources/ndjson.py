@@ -14,7 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tamis.sources.rows import RAW_LIMIT, RESERVED_COLUMNS, BadRow, Chunk, broken_chunk, check_limits, free_names, unique_names
+from tamis.sources.rows import (
+    COLUMN_LIMIT,
+    RAW_LIMIT,
+    RESERVED_COLUMNS,
+    BadRow,
+    Chunk,
+    broken_chunk,
+    check_limits,
+    free_names,
+    unique_names,
+)
 from tamis.sources.text import BrokenStream, decode, is_utf8
 from tamis_kernels.compiled import njit
 
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SCANNED_BYTES = 64 << 10  # less than this is read sooner than the scanner is loaded
+CELLS = 1 << 24  # that a chunk has at most, where it has more than one row
 UNKNOWN = -1
 NULL = -1
 
@@ -66,9 +77,12 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
                 lines = data.split(b"\n")
                 recoded += sum(not is_utf8(line) for line in lines)
                 data = b"\n".join(decode(line).encode() for line in lines)
-            chunk = _chunk(data, columns, decoder)
-            if chunk.rows:
-                yield chunk
+            data += b"" if data.endswith(b"\n") else b"\n"
+            position = 0
+            while position < len(data):
+                chunk, position = _chunk(data, position, columns, decoder)
+                if chunk.rows:
+                    yield chunk
             check_limits(rest, len(columns))
     except BrokenStream as error:
         yield broken_chunk(str(error), rest)
@@ -80,16 +94,15 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
         notes.append("some keys are empty or alike but for spaces and were made unique")
 
 
-def _chunk(data: bytes, columns: dict[str, str], decoder: _Decoder) -> Chunk:
-    if not data.endswith(b"\n"):
-        data += b"\n"
-    cells = _Cells(data, list(columns))
+def _chunk(data: bytes, position: int, columns: dict[str, str], decoder: _Decoder) -> tuple[Chunk, int]:
+    """Read lines from a position on, as many as there is room for, and return the rows and where they end."""
+    cells = _Cells(data, position, list(columns))
     bad: list[BadRow] = []
-    position = row = 0
-    while True:
+    row = 0
+    while row < cells.room:
         if len(data) >= SCANNED_BYTES:
             position, row = cells.scan(position, row)
-        if position == len(data):
+        if position == len(data) or row == cells.room:
             break
         end = data.index(b"\n", position)
         line, position = data[position:end], end + 1
@@ -98,26 +111,35 @@ def _chunk(data: bytes, columns: dict[str, str], decoder: _Decoder) -> Chunk:
         text = decode(line)
         try:
             cells.put(row, _object(decoder.decode(text), text))
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, TooManyColumns) as error:
             cells.put(row, {})
-            bad.append(BadRow(row, "bad_json", str(error), text[:RAW_LIMIT].strip()))
+            reason = "too_many_columns" if isinstance(error, TooManyColumns) else "bad_json"
+            bad.append(BadRow(row, reason, str(error), text[:RAW_LIMIT].strip()))
         row += 1
     new = [key for key in cells.columns if key not in columns]
     names = unique_names(new, [*RESERVED_COLUMNS, *columns.values()], first=len(columns) + 1)
     columns.update(zip(new, names, strict=True))
-    return Chunk(row, dict(zip(columns.values(), cells.arrays(row), strict=True)), bad)
+    return Chunk(row, dict(zip(columns.values(), cells.arrays(row), strict=True)), bad), position
+
+
+class TooManyColumns(Exception):
+    """A row has keys of its own, and there are as many columns as a table may have."""
 
 
 class _Cells:
-    """Where the text of each cell lies: in the lines, or behind them if it had to be made."""
+    """Where the text of each cell lies: in the lines, or behind them if it had to be made. There is room for so many rows."""
 
-    def __init__(self, data: bytes, keys: list[str]) -> None:
+    def __init__(self, data: bytes, position: int, keys: list[str]) -> None:
         self.columns = {key: column for column, key in enumerate(keys)}
         self._lines = np.frombuffer(data, np.uint8)
         self._made = bytearray()
-        shape = (max(8, len(keys)), data.count(b"\n"))
+        shape = max(8, len(keys)), min(data.count(b"\n", position), max(1, CELLS // max(8, len(keys))))
         self._starts, self._sizes = np.zeros(shape, np.int32), np.full(shape, NULL, np.int32)
-        self._learn()
+        self._learn(0)
+
+    @property
+    def room(self) -> int:
+        return self._starts.shape[1]
 
     def scan(self, position: int, row: int) -> tuple[int, int]:
         """Take flat lines from a position on, and return the position and the row of the first line that is anything else."""
@@ -126,11 +148,14 @@ class _Cells:
 
     def put(self, row: int, cells: dict[str, Any]) -> None:
         """Set the cells of a row, whatever the scanner has left there."""
-        known = len(self.columns)
-        for key in cells:
-            self.columns.setdefault(key, len(self.columns))
-        if len(self.columns) > known:
-            self._learn()
+        new = [key for key in cells if key not in self.columns]
+        if len(self.columns) + len(new) > COLUMN_LIMIT:
+            msg = f"with its {len(new)} new keys the table would have more than {COLUMN_LIMIT} columns"
+            raise TooManyColumns(msg)
+        for key in new:
+            self.columns[key] = len(self.columns)
+        if new:
+            self._learn(row)
         self._sizes[:, row] = NULL
         for key, value in cells.items():
             text = _text(value)
@@ -152,16 +177,17 @@ class _Cells:
             validity = np.packbits(sizes != NULL, bitorder="little")
             yield pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(validity), pa.py_buffer(offsets), pa.py_buffer(joined)])
 
-    def _learn(self) -> None:
-        """Make room for all columns, and tell the scanner their keys."""
+    def _learn(self, row: int) -> None:
+        """Make room for all columns, for fewer rows if there are many, but for a row; and tell the scanner their keys."""
         keys = [key.encode() for key in self.columns]
         self._keys = np.frombuffer(b"".join(keys), np.uint8)
         self._key_ends = np.cumsum([len(key) for key in keys], dtype=np.int64)
         lacking = len(keys) - len(self._starts)
         if lacking > 0:
-            shape = (lacking + len(keys), self._starts.shape[1])
-            self._starts = np.concatenate((self._starts, np.zeros(shape, np.int32)))
-            self._sizes = np.concatenate((self._sizes, np.full(shape, NULL, np.int32)))
+            room = min(self.room, max(row + 1, CELLS // (2 * len(keys))))
+            shape = (lacking + len(keys), room)
+            self._starts = np.concatenate((self._starts[:, :room], np.zeros(shape, np.int32)))
+            self._sizes = np.concatenate((self._sizes[:, :room], np.full(shape, NULL, np.int32)))
 
 
 def _object(value: Any, text: str) -> dict[str, Any]:
@@ -339,8 +365,11 @@ def _scan(
     starts: npt.NDArray[np.int32],
     sizes: npt.NDArray[np.int32],
 ) -> tuple[int, int]:
-    """Read whole lines from `position` on, and return where the first one begins that is no flat object of known keys, and its row."""
-    while position < len(data):
+    """Read whole lines from `position` on, as many as there is room for, and return where and at which row it stopped.
+
+    That is where the first one begins that is no flat object of known keys.
+    """
+    while position < len(data) and row < starts.shape[1]:
         first = _skip_space(data, position)
         if data[first] == 10:
             position = first + 1

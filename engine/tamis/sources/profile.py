@@ -62,6 +62,8 @@ class ColumnProfile:
 def profile_column(name: str, column: pl.Series, missing_words: Collection[str] = MISSING_WORDS) -> ColumnProfile:
     """Profile a column of text; `missing_words` are in lower case."""
     counts = Counter(total=len(column), null=column.null_count())
+    if counts["null"] == len(column):  # most columns of a part of a sparse table
+        return ColumnProfile(name, pl.String(), +counts)
     text, prose = _without_prose(column.drop_nulls())
     is_number = parsing.plain_numbers(text).is_not_null()
     figures, rest = text.filter(is_number), text.filter(~is_number).str.strip_chars()
