@@ -151,12 +151,32 @@ def test_a_row_longer_than_a_block_is_read(tmp_path: Path, monkeypatch: pytest.M
     assert (frame["a"].str.len_bytes().to_list(), bad) == ([10_000, 1], [])
 
 
-def test_a_row_longer_than_the_limit_breaks_the_file_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("name", ["t.csv", "t.ndjson"])
+@pytest.mark.parametrize("length", [9_000, 9_200, 10_240, 20_000])
+def test_a_row_longer_than_the_limit_costs_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, newline: bytes, length: int
+) -> None:
     monkeypatch.setattr(text, "BLOCK_BYTES", 1 << 10)
     monkeypatch.setattr("tamis.sources.rows.RECORD_LIMIT", 1 << 12)
-    _, frame, bad = staged(tmp_path, "t.csv", b"a,b\n1,2\n" + b"x" * 10_000 + b",1\ny,2\n")
-    assert frame["a"].to_list() == ["1", None]
-    assert [row.reason for row in bad] == ["truncated"]
+    long = b"x" * length
+    lines = [b"a,b", b"1,2", long + b",1", b"y,2", b"z,3"]
+    if name == "t.ndjson":
+        newline = b"\n" if newline == b"\r" else newline
+        lines = [b'{"a":"1"}', b'{"a":"%s"}' % long, b'{"a":"y"}', b'{"a":"z"}']
+    _, frame, bad = staged(tmp_path, name, newline.join(lines) + newline)
+    assert frame["a"].to_list() == ["1", None, "y", "z"]
+    assert [(row.row, row.reason) for row in bad] == [(1, "too_long")]
+
+
+def test_a_header_of_more_columns_than_a_table_may_have_is_told_before_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tamis.sources.rows.COLUMN_LIMIT", 3)
+    made: list[object] = []
+    monkeypatch.setattr("tamis.sources.delimited._names", lambda *given: made.append(given))
+    told = problem(tmp_path, "t.csv", b"a,b,c,d\n1,2,3,4\n")
+    assert (told.reason, told.detail, made) == ("truncated", "the table has more than 3 columns", [])
 
 
 @given(
@@ -295,6 +315,12 @@ def test_compressed_tables_are_read(tmp_path: Path, suffix: str, compress: objec
 def test_gzip_files_of_several_members_are_read_to_the_end(tmp_path: Path) -> None:
     _, frame, _ = staged(tmp_path, "t.csv.gz", gzip.compress(b"a\nx\n") + gzip.compress(b"y\n"))
     assert frame["a"].to_list() == ["x", "y"]
+
+
+@pytest.mark.parametrize("zeros", [1, 100, 20_000])
+def test_zeros_behind_compressed_data_are_no_break(tmp_path: Path, zeros: int) -> None:
+    _, frame, bad = staged(tmp_path, "t.csv.gz", gzip.compress(b"a,b\n1,2\n") + bytes(zeros) + gzip.compress(b"3,4\n") + bytes(zeros))
+    assert (frame.rows(), bad) == ([("1", "2"), ("3", "4")], [])
 
 
 @pytest.mark.parametrize("damage", ["cut", "checksum", "garbage"])

@@ -20,9 +20,10 @@ from tamis.sources.rows import (
     RESERVED_COLUMNS,
     BadRow,
     Chunk,
+    behind_line,
     broken_chunk,
-    check_limits,
     free_names,
+    overlong,
     unique_names,
 )
 from tamis.sources.text import BrokenStream, decode, is_utf8
@@ -68,9 +69,12 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
     decoder = _Decoder()
     rest = b""
     recoded = 0
+    passing = False  # over what is left of a line that is too long
     try:
         for block, last in blocks:
-            data = rest + block
+            behind = behind_line(block, (b"\n",)) if passing else block
+            passing = behind is None
+            data = rest + (behind or b"")
             length = len(data) if last else data.rfind(b"\n") + 1
             data, rest = data[:length], data[length:]
             if not is_utf8(data):
@@ -83,7 +87,9 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
                 chunk, position = _chunk(data, position, columns, decoder)
                 if chunk.rows:
                     yield chunk
-            check_limits(rest, len(columns))
+            if too_long := overlong(rest):
+                yield too_long
+                rest, passing = b"", True
     except BrokenStream as error:
         yield broken_chunk(str(error), rest)
     if recoded:
