@@ -250,6 +250,17 @@ def test_blank_unclosed_and_cut_records_are_told_apart() -> None:
     assert ends.tolist() == [4, 5]
 
 
+@pytest.mark.parametrize("bad", [1, 50, 130])
+def test_bad_rows_before_the_first_column_wait_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
+    monkeypatch.setattr(text, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(text, "HEAD_BYTES", 16)
+    monkeypatch.setattr(staging, "ROW_GROUP_ROWS", 64)
+    result, frame, told = staged(tmp_path, "t.ndjson", b"not json at all\n" * bad + b'{"a": 1}\n{"a": 2}\n')
+    assert result.rows == bad + 2
+    assert frame["a"].to_list() == [None] * bad + ["1", "2"]
+    assert [row.row for row in told] == list(range(bad))
+
+
 def test_json_lines_keep_numbers_as_they_are_written(tmp_path: Path) -> None:
     lines = [
         b'{"a": 1.50, "b": true, "c": [1, 2.0, null], "d": {"x": 1e400}}',

@@ -193,7 +193,7 @@ class _Writer:
         return in_the_making(self.target.with_name(f"{self.target.name}.{len(self._parts)}"))
 
     def _end_part(self) -> None:
-        if not self.names:  # nothing but bad rows so far: they wait for the first columns
+        if not self.names and not self._pending and self._writer is None:  # nothing has come before the first columns
             return
         self._flush(1)
         if self._writer is None:
