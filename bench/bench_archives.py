@@ -55,8 +55,7 @@ def write(folder: Path, pictures: int) -> dict[str, Path]:
 def index(source: Path) -> Indexed:
     """Return the records of the one container in a folder; what is unpacked lies beside the folder."""
     (file,) = list_source(source).files
-    find = index_archive if file.kind == "archive" else index_media_table
-    found = find(file, source.parent / "unpacked")
+    found = index_archive(file, source.parent / "unpacked") if file.kind == "archive" else index_media_table(file)
     assert isinstance(found, Indexed)
     return found
 

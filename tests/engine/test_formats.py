@@ -50,6 +50,24 @@ def values(cells: list[Any], options: FormatOptions | None = None, *, name: str 
 FORTY = [str(number) for number in range(40)]
 
 
+@pytest.mark.parametrize("beyond", ["1e400", "-1e400", " 1e999", "9" * 400, "1e400 m"])
+@pytest.mark.parametrize(
+    "others", [FORTY, [f"{cell}.5" for cell in FORTY], [f"{cell},5" for cell in FORTY], [f"{cell} m" for cell in FORTY]]
+)
+def test_numbers_that_no_float_can_hold_are_told_and_no_infinities(beyond: str, others: list[str]) -> None:
+    group, result = read([*others, beyond])
+    assert group.columns[0].kind == "number"
+    assert result.frame["value"].to_list()[-1] is None
+    assert result.unparsed.rows() == [(40, "value", beyond)]
+
+
+@pytest.mark.parametrize("beyond", ["[1, 1e400]", "[1.2.3, 4]"])
+def test_lists_with_a_number_that_cannot_be_held_are_told(beyond: str) -> None:
+    _, result = read([*(f"[{cell}, nan, null]" for cell in FORTY), beyond])
+    assert result.frame["value"].to_list() == [*([float(cell), None, None] for cell in FORTY), None]
+    assert result.unparsed.rows() == [(40, "value", beyond)]
+
+
 @pytest.mark.parametrize(
     ("cells", "kind", "expected"),
     [
@@ -262,75 +280,6 @@ def test_a_column_without_values_is_text(cells: list[str | None]) -> None:
     group, result = read(cells)
     assert group.columns[0].kind == "text"
     assert result.frame["value"].null_count() == len(cells)
-
-
-def native(*columns: pl.Series, options: FormatOptions | None = None) -> tuple[TableGroup, list[Standardised]]:
-    """Unify one column that several files store with different types."""
-    options = options or FormatOptions()
-    tables = [table(f"{number}.parquet", value=column) for number, column in enumerate(columns)]
-    (group,) = group_tables([staged for staged, _ in tables], options)
-    return group, [standardise(frame, staged.record, group, options) for staged, frame in tables]
-
-
-def test_stored_types_of_several_files_become_one() -> None:
-    group, results = native(
-        pl.Series([1, -9999], dtype=pl.Int32), pl.Series([0.5, math.nan], dtype=pl.Float32), pl.Series(["2,5", "x"] + ["1"] * 30)
-    )
-    assert group.columns[0].dtype == pl.Float64
-    assert group.columns[0].kind == "number"
-    assert [result.frame["value"].to_list()[:2] for result in results] == [[1.0, None], [0.5, None], [2.5, None]]
-    assert [dict(result.nulls) for result in results] == [
-        {("value", "code"): 1},
-        {("value", "nan"): 1},
-        {("value", "unparsed"): 1},
-    ]
-
-
-def test_one_stored_type_is_kept() -> None:
-    for column in (
-        pl.Series([1.5, None], dtype=pl.Float32),
-        pl.Series([1], dtype=pl.UInt8),
-        pl.Series([date(2014, 1, 1)]),
-        pl.Series([[1.0]]),
-    ):
-        group, (result,) = native(column)
-        assert result.frame["value"].to_list() == column.to_list()
-        assert group.columns[0].dtype == column.dtype
-
-
-@pytest.mark.parametrize(
-    ("column", "expected"),
-    [
-        (pl.Series([-999.9, 1e20, -9999.0, 2.0, math.inf, -math.inf], dtype=pl.Float32), [None, None, None, 2.0, math.inf, -math.inf]),
-        (pl.Series([-999.0, None, math.nan], dtype=pl.Float64), [None, None, None]),
-        (pl.Series([math.nan, math.nan], dtype=pl.Float64), [None, None]),
-        (pl.Series([None, None], dtype=pl.Float32), [None, None]),
-        (pl.Series([None, None], dtype=pl.Int32), [None, None]),
-        (pl.Series([-9999, -999, 5, None], dtype=pl.Int16), [None, None, 5, None]),
-        (pl.Series([-99, 127], dtype=pl.Int8), [-99, 127]),
-    ],
-)
-def test_codes_for_no_value_in_stored_columns(column: pl.Series, expected: list[float | None]) -> None:
-    first = column.clear().extend(pl.Series([1, 2, 3], dtype=column.dtype))  # which makes it a column of numbers
-    _, (_, result) = native(first, column)
-    assert result.frame["value"].to_list() == expected
-    assert result.nulls.get(("value", "null"), 0) == column.null_count()
-    assert sum(result.nulls.values()) == expected.count(None)
-
-
-def test_stored_times_with_and_without_zone_become_utc() -> None:
-    naive = pl.Series([datetime(2014, 1, 1, 1)], dtype=pl.Datetime("ms"))
-    zoned = pl.Series([datetime(2014, 1, 1)]).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo")
-    _, results = native(naive, zoned, pl.Series([date(2014, 1, 1)]), options=FormatOptions(timezone="Europe/Paris"))
-    first, second, third = (result.frame["value"][0] for result in results)
-    assert first == second == datetime(2014, 1, 1, tzinfo=UTC)
-    assert third == datetime(2013, 12, 31, 23, tzinfo=UTC)
-
-
-def test_kinds_that_disagree_between_files_become_text_with_a_note() -> None:
-    group, (one, two) = native(pl.Series([1, 2]), pl.Series(["a", "b"]))
-    assert (one.frame["value"].to_list(), two.frame["value"].to_list()) == (["1", "2"], ["a", "b"])
-    assert "read as text" in group.notes[0]
 
 
 def test_files_with_other_columns_are_other_groups_with_names_of_their_own() -> None:

@@ -37,7 +37,7 @@ def arrow(path: Path, rows: int, **how: object) -> Path:
 
 def rows_of(path: Path) -> Indexed | None:
     [file] = list_source(path).files
-    return index_media_table(file, path.with_name("unpacked"))
+    return index_media_table(file)
 
 
 @pytest.mark.parametrize("how", [{}, {"compression": "zstd"}, {"use_legacy_format": True}])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tamis.sources import ndjson
 from tamis.sources.ndjson import read_ndjson
+from tamis.sources.rows import free_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +75,22 @@ def test_the_scanner_reads_what_python_reads(data: bytes, size: int) -> None:
     assert found[0] == found[1]
 
 
+@given(data=FILES, least=st.sampled_from([0, 1 << 60]), room=st.sampled_from([1, 8, 20]))
+def test_how_many_cells_a_chunk_has_changes_nothing(data: bytes, least: int, room: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ndjson, "SCANNED_BYTES", least)
+        expected = table(data, 1 << 20)
+        patch.setattr(ndjson, "CELLS", room)
+        assert table(data, 1 << 20) == expected
+
+
+def test_rows_with_more_keys_than_a_table_may_have_are_bad_and_the_others_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ndjson, "COLUMN_LIMIT", 3)
+    rows, bad, _ = table(b'{"a": 1, "b": 2}\n{"c": 3}\n{"d": 4}\n{"a": 5}\n', 1 << 20)
+    assert rows == [{"a": "1", "b": "2"}, {"c": "3"}, {}, {"a": "5"}]
+    assert bad == [(2, "too_many_columns", '{"d": 4}')]
+
+
 @given(data=FILES, size=st.sampled_from([1, 7, 64]))
 @example(data=b'{}\n{"id":0}\n{"":0}', size=1)  # a nameless column is numbered by its place in the file, not in the block
 def test_where_a_file_is_cut_into_blocks_changes_nothing(data: bytes, size: int) -> None:
@@ -87,3 +104,27 @@ def test_flat_lines_keep_their_spelling_and_others_are_read_in_full() -> None:
     assert rows[4:8] == rows[:4]
     assert [row for row, _, _ in bad] == list(range(3, 12_000, 4))
     assert notes == []
+
+
+@pytest.mark.parametrize("times", [1, 5000])
+def test_a_key_that_an_object_repeats_loses_no_value(times: int) -> None:
+    line = b'{"a": 1, "b": {"c": 1, "c": 2}, "a": null, "a": 3}\n{"a": 4}\n{"b": "x", "b": "y"}\n'
+    rows, bad, notes = table(line * times, 1 << 20)
+    assert rows == [{"a": "1", "b": '{"c":1,"c_2":2}', "a_3": "3"}, {"a": "4"}, {"b": "x", "b_2": "y"}] * times
+    assert bad == []
+    assert notes == [f"{3 * times} objects repeat a key: the second is NAME_2"]
+
+
+def test_many_keys_of_one_name_are_told_apart_one_after_the_other() -> None:
+    tried = 0
+
+    class Mark(str):
+        __slots__ = ()
+
+        def __format__(self, form: str) -> str:
+            nonlocal tried
+            tried += 1
+            return super().__format__(form)
+
+    assert free_names(["a"] * 3000, (), Mark(" "))[-1] == "a 3000"
+    assert tried == 2999

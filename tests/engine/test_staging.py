@@ -8,6 +8,7 @@ import gzip
 import io
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tamis.sources import staging, text
+from tamis.sources import scanner, staging, text
 from tamis.sources.delimited import read_delimited
 from tamis.sources.listing import Problem, SourceFile, list_source
 from tamis.sources.rows import BadRow
@@ -150,12 +151,32 @@ def test_a_row_longer_than_a_block_is_read(tmp_path: Path, monkeypatch: pytest.M
     assert (frame["a"].str.len_bytes().to_list(), bad) == ([10_000, 1], [])
 
 
-def test_a_row_longer_than_the_limit_breaks_the_file_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("name", ["t.csv", "t.ndjson"])
+@pytest.mark.parametrize("length", [9_000, 9_200, 10_240, 20_000])
+def test_a_row_longer_than_the_limit_costs_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, newline: bytes, length: int
+) -> None:
     monkeypatch.setattr(text, "BLOCK_BYTES", 1 << 10)
     monkeypatch.setattr("tamis.sources.rows.RECORD_LIMIT", 1 << 12)
-    _, frame, bad = staged(tmp_path, "t.csv", b"a,b\n1,2\n" + b"x" * 10_000 + b",1\ny,2\n")
-    assert frame["a"].to_list() == ["1", None]
-    assert [row.reason for row in bad] == ["truncated"]
+    long = b"x" * length
+    lines = [b"a,b", b"1,2", long + b",1", b"y,2", b"z,3"]
+    if name == "t.ndjson":
+        newline = b"\n" if newline == b"\r" else newline
+        lines = [b'{"a":"1"}', b'{"a":"%s"}' % long, b'{"a":"y"}', b'{"a":"z"}']
+    _, frame, bad = staged(tmp_path, name, newline.join(lines) + newline)
+    assert frame["a"].to_list() == ["1", None, "y", "z"]
+    assert [(row.row, row.reason) for row in bad] == [(1, "too_long")]
+
+
+def test_a_header_of_more_columns_than_a_table_may_have_is_told_before_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tamis.sources.rows.COLUMN_LIMIT", 3)
+    made: list[object] = []
+    monkeypatch.setattr("tamis.sources.delimited._names", lambda *given: made.append(given))
+    told = problem(tmp_path, "t.csv", b"a,b,c,d\n1,2,3,4\n")
+    assert (told.reason, told.detail, made) == ("truncated", "the table has more than 3 columns", [])
 
 
 @given(
@@ -192,12 +213,52 @@ def test_records_found_in_two_parts_are_those_found_at_once(data: bytes, cut: in
     assert [*ends, *(rest + begun)] == list(whole)
 
 
+@given(data=st.binary(max_size=60).map(lambda raw: bytes(b'",\n\rab'[byte % 6] for byte in raw)), limit=st.integers(0, 60))
+@settings(deadline=None, max_examples=200)
+def test_records_found_one_at_a_time_are_those_found_at_once(data: bytes, limit: int) -> None:
+    ends, widths = scan(data, ",", final=True, limit=limit)
+    begun, found = 0, []
+    while begun < len(data):
+        first, width = scan(data[begun:], ",", final=True, limit=limit)
+        begun += int(first[0])
+        found.append((begun, int(width[0])))
+    assert found == list(zip(ends.tolist(), widths.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("line", [b'12"x,"label\n', b'12"x,"y\r\n'])
+def test_lines_behind_quotes_that_nothing_closes_are_read_a_few_times_at_most(line: bytes) -> None:
+    reads = 0
+
+    class Counted(bytes):
+        def __getitem__(self, place: Any) -> Any:
+            nonlocal reads
+            reads += 1
+            return super().__getitem__(place)
+
+    data = Counted(b'1,"open\n' + 2000 * line)
+    function: Any = getattr(scanner._scan, "py_func", scanner._scan)
+    count = function(data, ord(","), True, len(data) // 2, np.empty(len(data), np.int64), np.empty(len(data), np.int32))
+    assert count > 900
+    assert reads < 6 * len(data)
+
+
 def test_blank_unclosed_and_cut_records_are_told_apart() -> None:
     ends, widths = scan(b'a,b\n\n"x\ny', ",", final=True)
     assert (ends.tolist(), widths.tolist()) == ([4, 5, 8, 9], [2, 0, -1, 1])
     assert widths.dtype == np.int32
     ends, _ = scan(b'a,b\n\n"x\ny', ",", final=False)
     assert ends.tolist() == [4, 5]
+
+
+@pytest.mark.parametrize("bad", [1, 50, 130])
+def test_bad_rows_before_the_first_column_wait_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int) -> None:
+    monkeypatch.setattr(text, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(text, "HEAD_BYTES", 16)
+    monkeypatch.setattr(staging, "ROW_GROUP_ROWS", 64)
+    result, frame, told = staged(tmp_path, "t.ndjson", b"not json at all\n" * bad + b'{"a": 1}\n{"a": 2}\n')
+    assert result.rows == bad + 2
+    assert frame["a"].to_list() == [None] * bad + ["1", "2"]
+    assert [row.row for row in told] == list(range(bad))
 
 
 def test_json_lines_keep_numbers_as_they_are_written(tmp_path: Path) -> None:
@@ -267,6 +328,12 @@ def test_gzip_files_of_several_members_are_read_to_the_end(tmp_path: Path) -> No
     assert frame["a"].to_list() == ["x", "y"]
 
 
+@pytest.mark.parametrize("zeros", [1, 100, 20_000])
+def test_zeros_behind_compressed_data_are_no_break(tmp_path: Path, zeros: int) -> None:
+    _, frame, bad = staged(tmp_path, "t.csv.gz", gzip.compress(b"a,b\n1,2\n") + bytes(zeros) + gzip.compress(b"3,4\n") + bytes(zeros))
+    assert (frame.rows(), bad) == ([("1", "2"), ("3", "4")], [])
+
+
 @pytest.mark.parametrize("damage", ["cut", "checksum", "garbage"])
 def test_rows_before_a_break_in_gzip_are_kept_and_one_bad_row_marks_it(tmp_path: Path, damage: str) -> None:
     whole = gzip.compress(CSV)
@@ -283,11 +350,14 @@ def test_a_file_that_is_not_compressed_at_all_is_a_problem(tmp_path: Path) -> No
     assert problem(tmp_path, "t.csv.gz", b"a,b\n1,2\n").reason == "truncated"
 
 
-@pytest.mark.parametrize("name", ["t.parquet", "t.arrow", "t.feather"])
+@pytest.mark.parametrize("name", ["t.parquet", "t.arrow", "t.feather", "t.arrows"])
 def test_native_tables_are_read_in_place(tmp_path: Path, name: str) -> None:
     frame = pl.DataFrame({"a": [1, None, 3], "b": ["1,5", "2,5", None], "c": [[1.0], [], None]})
     buffer = io.BytesIO()
-    frame.write_parquet(buffer) if name.endswith("parquet") else frame.write_ipc(buffer)
+    if name == "t.parquet":
+        frame.write_parquet(buffer)
+    else:
+        frame.write_ipc_stream(buffer) if name == "t.arrows" else frame.write_ipc(buffer)
     result, read, _ = staged(tmp_path, name, buffer.getvalue())
     assert result.path is None
     assert read.equals(frame)
@@ -295,15 +365,6 @@ def test_native_tables_are_read_in_place(tmp_path: Path, name: str) -> None:
     assert counts["a"] == {"total": 3}
     assert counts["b"] == {"total": 3, "null": 1, "characters": 6, "grouped": 2, "comma": 2}
     assert pickle.loads(pickle.dumps(result)) == result
-
-
-def test_an_ipc_stream_gets_an_index(tmp_path: Path) -> None:
-    frame = pl.DataFrame({"a": list(range(10))})
-    buffer = io.BytesIO()
-    frame.write_ipc_stream(buffer)
-    result, read, _ = staged(tmp_path, "t.arrows", buffer.getvalue())
-    assert result.path is not None
-    assert read.equals(frame)
 
 
 @pytest.mark.parametrize("cut", [4, 100, -4, -100])

@@ -34,7 +34,7 @@ class Formats(Check):
         severity: Literal["note", "reject"] = "reject" if self.options.on_unparsed == "reject" else "note"
         kinds = {column.name: column.kind for column in batch.group.columns}
         findings = [
-            Finding(index, "unparsed", severity, f"not a {kinds[column]}; the cell is null", column, value)
+            Finding(index, "unparsed", severity, f"not a {kinds[column]} that the column can hold; the cell is null", column, value)
             for index, column, value in batch.unparsed.select("index", "column", "value").iter_rows()
         ]
         nulls = {f"{column}|{reason}": count for (column, reason), count in batch.nulls.items()}

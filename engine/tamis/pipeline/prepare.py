@@ -172,7 +172,7 @@ def _stage_task(
         if told == made_from and _is_there(result):
             return result, content
     content = ""
-    result = index_archive(file, target) if file.kind == "archive" else index_media_table(file, target)
+    result = index_archive(file, target) if file.kind == "archive" else index_media_table(file)
     if result is None:
         try:
             content = digest(file.path)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tamis.sources.schema import TableGroup
 
 UNREADABLE_ROWS = "unreadable_rows"
-FAILURES = (ReadFailed, OSError, pa.ArrowException, pl.exceptions.PolarsError)
+FAILURES = (ReadFailed, OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 SHOWN = 3  # row groups that could not be decoded, of which the decoder's words are told
 
 

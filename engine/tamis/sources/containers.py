@@ -12,7 +12,6 @@ from tamis.errors import DISK_FULL
 from tamis.names import in_the_making
 from tamis.sources.listing import Container, Problem, SourceFile
 from tamis.sources.mediatables import index_table
-from tamis.sources.staging import index_stream
 from tamis.sources.tars import BLOCK, index_tar
 from tamis.sources.zips import index_zip
 
@@ -52,14 +51,14 @@ def index_archive(file: SourceFile, target: Path) -> Indexed | Problem:
     return indexed
 
 
-def index_media_table(file: SourceFile, target: Path) -> Indexed | None:
+def index_media_table(file: SourceFile) -> Indexed | None:
     """Return the records of a table with a column of media; None for any other table, sound or broken."""
     suffix = os.path.splitext(file.path.lower())[1]  # noqa: PTH122
     try:
         if suffix in (".parquet", ".pq"):
             return index_table(_container(file, "parquet"))
         if suffix in (".arrow", ".feather", ".ipc", ".arrows"):
-            return index_table(_container(file, "arrow", index_stream(file.path, target) or ""))
+            return index_table(_container(file, "arrow"))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: a column's name is no UTF-8
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise

@@ -19,8 +19,10 @@ from tamis.sources.rows import (
     RESERVED_COLUMNS,
     BadRow,
     Chunk,
+    behind_line,
     broken_chunk,
-    check_limits,
+    check_columns,
+    overlong,
     unique_names,
 )
 from tamis.sources.scanner import BLANK, UNCLOSED, scan
@@ -46,9 +48,12 @@ def read_delimited(
     names: list[str] = []
     recoded = 0
     rest = b""
+    passing = False  # over what is left of a record that is too long
     try:
         for block, last in blocks:
-            data = rest + block
+            behind = behind_line(block, (b"\n", b"\r")) if passing else block
+            passing = behind is None
+            data = rest + (behind or b"")
             if layout is None:
                 layout = find_layout(data[:SAMPLE_BYTES], final=last and len(data) <= SAMPLE_BYTES, preferred=preferred)
                 notes.extend(layout.notes)
@@ -60,13 +65,16 @@ def read_delimited(
             recoded += changed
             records = records.select(np.flatnonzero(widths != BLANK))
             if not names and len(records):
+                check_columns(int(records.widths[: layout.first + 1].max()))
                 names = _names(records, layout, notes)
                 records = records.select(np.arange(layout.first, len(records)))
                 units = {name: unit.strip("[]() ") for name, unit in zip(names, layout.units, strict=False) if unit}
                 yield _joined(Chunk(0, {name: pa.array([], pa.string()) for name in names}, [], units), layout)
             if len(records):
                 yield _joined(_chunk(records, names), layout)
-            check_limits(rest, len(names))
+            if too_long := overlong(rest, is_first=not names):
+                yield too_long
+                rest, passing = b"", True
     except BrokenStream as error:
         yield broken_chunk(str(error), rest)
     if recoded:

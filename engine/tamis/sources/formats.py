@@ -148,7 +148,7 @@ class _Column:
             rows = lost.arg_true()
             self.nulls["unparsed"] += len(rows)
             cells = {"index": rows.cast(pl.Int64), "column": [values.name] * len(rows), "value": texts.gather(rows)}
-            self.unparsed = pl.DataFrame(cells, schema=UNPARSED_SCHEMA)
+            self.unparsed = pl.concat([self.unparsed, pl.DataFrame(cells, schema=UNPARSED_SCHEMA)])
         self.values = values
 
     def drop_codes(self, codes: tuple[float, ...]) -> None:
@@ -157,6 +157,7 @@ class _Column:
         if dtype.is_float():
             self.drop("nan", self.values.is_nan())
             of_type = pl.Series(codes, dtype=pl.Float64).cast(dtype)
+            of_type = of_type.filter(of_type.is_finite())  # small types cannot hold every code
         elif dtype.is_integer():
             whole = pl.Series([int(code) for code in codes if code.is_integer()], dtype=pl.Int128)
             of_type = whole.cast(dtype, strict=False).drop_nulls()
@@ -216,8 +217,9 @@ def _at_once(texts: pl.Series, plan: ColumnPlan, reading: Reading, words: list[s
     """Read what one fast pass over the column can; what it leaves null is looked at more closely."""
     as_words = pl.Series(words, dtype=pl.String)
     if plan.kind == "number" and not reading.dot_groups and parsing.plain_numbers(as_words).is_null().all():
-        values = texts.cast(plan.dtype, strict=False)
-        return _brought(values.fill_nan(None), plan, reading, options) if plan.dtype.is_float() else values
+        if plan.dtype.is_float():
+            return _brought(parsing.plain_numbers(texts).cast(plan.dtype), plan, reading, options)
+        return texts.cast(plan.dtype, strict=False)
     if plan.dtype == parsing.NAIVE and parsing.iso_datetimes(as_words).is_null().all():
         return parsing.iso_datetimes(texts)
     return pl.Series(texts.name, [None], dtype=plan.dtype).new_from_index(0, len(texts))
@@ -225,8 +227,10 @@ def _at_once(texts: pl.Series, plan: ColumnPlan, reading: Reading, words: list[s
 
 def _stored_column(cells: pl.Series, plan: ColumnPlan, options: FormatOptions) -> _Column:
     column = _Column(cells)
+    if isinstance(cells.dtype, pl.Date | pl.Datetime) and (within := parsing.of_calendar(cells)) is not cells:
+        column.become(within, cells.to_physical().cast(pl.String))
     if cells.dtype != plan.dtype:
-        column.become(_cast(cells, plan.dtype, options.timezone), _as_text(cells))
+        column.become(_cast(column.values, plan.dtype, options.timezone), _as_text(column.values))
     if plan.kind == "number":
         column.drop_codes(options.missing_codes)
     return column
@@ -312,6 +316,9 @@ def _cast(cells: pl.Series, dtype: pl.DataType, timezone: str) -> pl.Series:
 
 
 def _as_text(cells: pl.Series) -> pl.Series:
-    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object):
+    if isinstance(cells.dtype, pl.Date | pl.Datetime):
+        texts = parsing.of_calendar(cells).cast(pl.String)
+        return texts.zip_with(texts.is_not_null(), cells.to_physical().cast(pl.String))  # the years beyond have no other
+    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object, pl.Duration, pl.Time):
         return pl.Series(cells.name, [None if value is None else str(value) for value in cells.to_list()], dtype=pl.String)
     return cells.cast(pl.String)

@@ -7,7 +7,6 @@ column counts; all others ride along.
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_right
 from dataclasses import replace
 from itertools import accumulate, pairwise
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamis.media.sniff import HEAD_BYTES, sniff
+from tamis.sources.ipc import IpcTable
 from tamis.sources.listing import Container, SourceFile
 from tamis.sources.members import Indexed
 
@@ -29,8 +29,6 @@ FIRST_VALUES = 16
 _ROWS = 64
 _BUFFER = 1 << 20
 _WRITE_BYTES = 64 << 20
-_BLOCK = struct.Struct("<qi4xq")  # of a message in an Arrow IPC file: where it is, the length of its head, and that of its body
-_OFFSET_BYTES = 4  # that a value of a binary column takes at least
 
 
 def index_table(container: Container) -> Indexed | None:
@@ -59,11 +57,12 @@ class MediaTable:
             self.schema: pa.Schema = self._file.schema_arrow
             sizes = [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
         else:
-            self._file = pa.ipc.open_file(self._handle)
+            self._file = IpcTable(self._handle)
             self.schema = self._file.schema
-            sizes = [] if container.starts else _batch_rows(self._handle, self._file)
+            sizes = [] if container.starts else list(self._file.sizes)
         self.starts = container.starts or (0, *accumulate(sizes))
         self._is_parquet = container.format == "parquet"
+        self.is_stream = not self._is_parquet and self._file.is_stream
         self._group = self._next = -1
         self._values: Any = None
         self._batches: Iterator[pa.RecordBatch] = iter(())
@@ -83,7 +82,7 @@ class MediaTable:
         """Say whether most of a column's first values begin like media."""
         kinds: list[bool] = []
         for group in range(len(self.starts) - 1):
-            for batch in self.batches(group, [column], FIRST_VALUES):
+            for batch in self.batches(group, column, FIRST_VALUES):
                 for value in _payloads(batch.column(0)):
                     if value.is_valid and len(kinds) < FIRST_VALUES:
                         payload = value.as_buffer()
@@ -116,7 +115,7 @@ class MediaTable:
             raise OSError(self._broken[group])
         if group != self._group or self._values is None or row < self._next:
             self._group, self._next, self._values = group, self.starts[group], pa.nulls(0)
-            self._batches = self.batches(group, [self._column], _ROWS)
+            self._batches = self.batches(group, self._column, _ROWS)
         try:
             while row >= self._next:
                 self._values = _payloads(next(self._batches).column(0))
@@ -126,50 +125,12 @@ class MediaTable:
             self._broken[group] = f"the rows from {self._next} on of row group {group} cannot be read: {error}"
             raise OSError(self._broken[group]) from error
 
-    def batches(self, group: int, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a row group, some at a time, without holding it whole where it is Parquet."""
+    def batches(self, group: int, column: str | None, rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield a column, or all, of the rows of a row group, some at a time, without holding it whole where it is Parquet."""
         if self._is_parquet:
-            yield from self._file.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False)
+            yield from self._file.iter_batches(rows, row_groups=[group], columns=None if column is None else [column], use_threads=False)
         else:
-            yield self._file.get_batch(group).select(columns)
-
-
-def _batch_rows(handle: pa.NativeFile, file: Any) -> list[int]:
-    """Return how many rows each batch of an Arrow IPC file has, by the heads of its messages: the values need not be read for that.
-
-    Where a head cannot be read, or tells of more rows than its body has room for, Arrow reads the batch and judges it.
-    """
-    length = int.from_bytes(handle.read_at(4, handle.size() - 10), "little")  # behind it stands only the mark of six bytes
-    footer = handle.read_at(length, handle.size() - 10 - length)
-    rows: list[int] = []
-    try:
-        blocks = _followed(footer, _field(footer, _followed(footer, 0), 3))
-        (count,) = struct.unpack_from("<I", footer, blocks)
-        for at in range(blocks + 4, blocks + 4 + _BLOCK.size * count, _BLOCK.size):
-            offset, size, body = _BLOCK.unpack_from(footer, at)
-            head = handle.read_at(size, offset)
-            message = _followed(head, 8 if head[:4] == b"\xff\xff\xff\xff" else 4)
-            place = _field(head, _followed(head, _field(head, message, 2)), 0)
-            told = struct.unpack_from("<q", head, place)[0] if place else 0
-            rows.append(told if 0 <= _OFFSET_BYTES * told <= body else file.get_batch(len(rows)).num_rows)
-    except (struct.error, ValueError, OverflowError):
-        rows = []
-    return rows if len(rows) == file.num_record_batches else [file.get_batch(i).num_rows for i in range(file.num_record_batches)]
-
-
-def _followed(data: bytes, place: int) -> int:
-    """Return where an offset of FlatBuffers leads."""
-    return place + int(struct.unpack_from("<I", data, place)[0])
-
-
-def _field(data: bytes, table: int, number: int) -> int:
-    """Return where a field of a FlatBuffers table lies; 0 where it has the default."""
-    entries = table - struct.unpack_from("<i", data, table)[0]
-    (size,) = struct.unpack_from("<H", data, entries)
-    if 4 + 2 * number >= size:
-        return 0
-    (offset,) = struct.unpack_from("<H", data, entries + 4 + 2 * number)
-    return table + int(offset) if offset else 0
+            yield self._file.batch(group, None if column is None else self.schema.get_all_field_indices(column))
 
 
 def copy_table(container: Container, kept: NDArray[Any], target: Any, compression: str) -> dict[int, str]:
@@ -182,13 +143,13 @@ def copy_table(container: Container, kept: NDArray[Any], target: Any, compressio
         writer = (
             pq.ParquetWriter(target, table.schema, compression=compression)
             if container.format == "parquet"
-            else (pa.ipc.new_stream if container.unpacked else pa.ipc.new_file)(target, table.schema)
+            else (pa.ipc.new_stream if table.is_stream else pa.ipc.new_file)(target, table.schema)
         )
         with writer:
             pending: list[pa.RecordBatch] = []
             for group, (row, stop) in enumerate(pairwise(table.starts)):
                 wanted = kept[slice(*kept.searchsorted([row, stop]))]
-                batches = table.batches(group, table.schema.names, _ROWS) if len(wanted) else iter(())
+                batches = table.batches(group, None, _ROWS) if len(wanted) else iter(())
                 while len(wanted):
                     try:
                         batch = next(batches)

@@ -14,7 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tamis.sources.rows import RAW_LIMIT, RESERVED_COLUMNS, BadRow, Chunk, broken_chunk, check_limits, unique_names
+from tamis.sources.rows import (
+    COLUMN_LIMIT,
+    RAW_LIMIT,
+    RESERVED_COLUMNS,
+    BadRow,
+    Chunk,
+    behind_line,
+    broken_chunk,
+    free_names,
+    overlong,
+    unique_names,
+)
 from tamis.sources.text import BrokenStream, decode, is_utf8
 from tamis_kernels.compiled import njit
 
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SCANNED_BYTES = 64 << 10  # less than this is read sooner than the scanner is loaded
+CELLS = 1 << 24  # that a chunk has at most, where it has more than one row
 UNKNOWN = -1
 NULL = -1
 
@@ -32,7 +44,19 @@ class _Number(str):
     __slots__ = ()
 
 
-_DECODER = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_Number)
+class _Decoder(json.JSONDecoder):
+    """Read JSON with its numbers as they are written; a key that an object repeats has a new name the second time. These are counted."""
+
+    def __init__(self) -> None:
+        super().__init__(parse_int=_Number, parse_float=_Number, parse_constant=_Number, object_pairs_hook=self._named)
+        self.repeating = 0
+
+    def _named(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        plain = dict(pairs)
+        if len(plain) == len(pairs):
+            return plain
+        self.repeating += 1
+        return dict(zip(free_names([key for key, _ in pairs], (), "_"), (value for _, value in pairs), strict=True))
 
 
 def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> Iterator[Chunk]:
@@ -42,39 +66,49 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
     an absent key become null.
     """
     columns: dict[str, str] = {}
+    decoder = _Decoder()
     rest = b""
     recoded = 0
+    passing = False  # over what is left of a line that is too long
     try:
         for block, last in blocks:
-            data = rest + block
+            behind = behind_line(block, (b"\n",)) if passing else block
+            passing = behind is None
+            data = rest + (behind or b"")
             length = len(data) if last else data.rfind(b"\n") + 1
             data, rest = data[:length], data[length:]
             if not is_utf8(data):
                 lines = data.split(b"\n")
                 recoded += sum(not is_utf8(line) for line in lines)
                 data = b"\n".join(decode(line).encode() for line in lines)
-            chunk = _chunk(data, columns)
-            if chunk.rows:
-                yield chunk
-            check_limits(rest, len(columns))
+            data += b"" if data.endswith(b"\n") else b"\n"
+            position = 0
+            while position < len(data):
+                chunk, position = _chunk(data, position, columns, decoder)
+                if chunk.rows:
+                    yield chunk
+            if too_long := overlong(rest):
+                yield too_long
+                rest, passing = b"", True
     except BrokenStream as error:
         yield broken_chunk(str(error), rest)
     if recoded:
         notes.append(f"{recoded} records are not UTF-8 and were read as Windows-1252")
+    if decoder.repeating:
+        notes.append(f"{decoder.repeating} objects repeat a key: the second is NAME_2")
     if any(key != name for key, name in columns.items()):
         notes.append("some keys are empty or alike but for spaces and were made unique")
 
 
-def _chunk(data: bytes, columns: dict[str, str]) -> Chunk:
-    if not data.endswith(b"\n"):
-        data += b"\n"
-    cells = _Cells(data, list(columns))
+def _chunk(data: bytes, position: int, columns: dict[str, str], decoder: _Decoder) -> tuple[Chunk, int]:
+    """Read lines from a position on, as many as there is room for, and return the rows and where they end."""
+    cells = _Cells(data, position, list(columns))
     bad: list[BadRow] = []
-    position = row = 0
-    while True:
+    row = 0
+    while row < cells.room:
         if len(data) >= SCANNED_BYTES:
             position, row = cells.scan(position, row)
-        if position == len(data):
+        if position == len(data) or row == cells.room:
             break
         end = data.index(b"\n", position)
         line, position = data[position:end], end + 1
@@ -82,27 +116,36 @@ def _chunk(data: bytes, columns: dict[str, str]) -> Chunk:
             continue
         text = decode(line)
         try:
-            cells.put(row, _object(text))
-        except (ValueError, RecursionError) as error:
+            cells.put(row, _object(decoder.decode(text), text))
+        except (ValueError, RecursionError, TooManyColumns) as error:
             cells.put(row, {})
-            bad.append(BadRow(row, "bad_json", str(error), text[:RAW_LIMIT].strip()))
+            reason = "too_many_columns" if isinstance(error, TooManyColumns) else "bad_json"
+            bad.append(BadRow(row, reason, str(error), text[:RAW_LIMIT].strip()))
         row += 1
     new = [key for key in cells.columns if key not in columns]
     names = unique_names(new, [*RESERVED_COLUMNS, *columns.values()], first=len(columns) + 1)
     columns.update(zip(new, names, strict=True))
-    return Chunk(row, dict(zip(columns.values(), cells.arrays(row), strict=True)), bad)
+    return Chunk(row, dict(zip(columns.values(), cells.arrays(row), strict=True)), bad), position
+
+
+class TooManyColumns(Exception):
+    """A row has keys of its own, and there are as many columns as a table may have."""
 
 
 class _Cells:
-    """Where the text of each cell lies: in the lines, or behind them if it had to be made."""
+    """Where the text of each cell lies: in the lines, or behind them if it had to be made. There is room for so many rows."""
 
-    def __init__(self, data: bytes, keys: list[str]) -> None:
+    def __init__(self, data: bytes, position: int, keys: list[str]) -> None:
         self.columns = {key: column for column, key in enumerate(keys)}
         self._lines = np.frombuffer(data, np.uint8)
         self._made = bytearray()
-        shape = (max(8, len(keys)), data.count(b"\n"))
+        shape = max(8, len(keys)), min(data.count(b"\n", position), max(1, CELLS // max(8, len(keys))))
         self._starts, self._sizes = np.zeros(shape, np.int32), np.full(shape, NULL, np.int32)
-        self._learn()
+        self._learn(0)
+
+    @property
+    def room(self) -> int:
+        return self._starts.shape[1]
 
     def scan(self, position: int, row: int) -> tuple[int, int]:
         """Take flat lines from a position on, and return the position and the row of the first line that is anything else."""
@@ -111,11 +154,14 @@ class _Cells:
 
     def put(self, row: int, cells: dict[str, Any]) -> None:
         """Set the cells of a row, whatever the scanner has left there."""
-        known = len(self.columns)
-        for key in cells:
-            self.columns.setdefault(key, len(self.columns))
-        if len(self.columns) > known:
-            self._learn()
+        new = [key for key in cells if key not in self.columns]
+        if len(self.columns) + len(new) > COLUMN_LIMIT:
+            msg = f"with its {len(new)} new keys the table would have more than {COLUMN_LIMIT} columns"
+            raise TooManyColumns(msg)
+        for key in new:
+            self.columns[key] = len(self.columns)
+        if new:
+            self._learn(row)
         self._sizes[:, row] = NULL
         for key, value in cells.items():
             text = _text(value)
@@ -137,20 +183,20 @@ class _Cells:
             validity = np.packbits(sizes != NULL, bitorder="little")
             yield pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(validity), pa.py_buffer(offsets), pa.py_buffer(joined)])
 
-    def _learn(self) -> None:
-        """Make room for all columns, and tell the scanner their keys."""
+    def _learn(self, row: int) -> None:
+        """Make room for all columns, for fewer rows if there are many, but for a row; and tell the scanner their keys."""
         keys = [key.encode() for key in self.columns]
         self._keys = np.frombuffer(b"".join(keys), np.uint8)
         self._key_ends = np.cumsum([len(key) for key in keys], dtype=np.int64)
         lacking = len(keys) - len(self._starts)
         if lacking > 0:
-            shape = (lacking + len(keys), self._starts.shape[1])
-            self._starts = np.concatenate((self._starts, np.zeros(shape, np.int32)))
-            self._sizes = np.concatenate((self._sizes, np.full(shape, NULL, np.int32)))
+            room = min(self.room, max(row + 1, CELLS // (2 * len(keys))))
+            shape = (lacking + len(keys), room)
+            self._starts = np.concatenate((self._starts[:, :room], np.zeros(shape, np.int32)))
+            self._sizes = np.concatenate((self._sizes[:, :room], np.full(shape, NULL, np.int32)))
 
 
-def _object(text: str) -> dict[str, Any]:
-    value = _DECODER.decode(text)
+def _object(value: Any, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         kinds = {list: "an array", _Number: "a number", str: "a string", bool: "a truth value", type(None): "null"}
         msg = f"a line must hold an object, not {kinds[type(value)]}"
@@ -291,7 +337,7 @@ def _scan_object(
             return UNKNOWN
         column = _find_key(data, begin, end, keys, key_ends, column + 1 if column + 1 < len(key_ends) else 0)
         position = _skip_space(data, end + 1)
-        if column == UNKNOWN or data[position] != 58:
+        if column == UNKNOWN or starts[column, row] or data[position] != 58:  # unknown, or repeated: no cell starts at 0
             return UNKNOWN
         begin = _skip_space(data, position + 1)
         if data[begin] == 34:
@@ -325,8 +371,11 @@ def _scan(
     starts: npt.NDArray[np.int32],
     sizes: npt.NDArray[np.int32],
 ) -> tuple[int, int]:
-    """Read whole lines from `position` on, and return where the first one begins that is no flat object of known keys, and its row."""
-    while position < len(data):
+    """Read whole lines from `position` on, as many as there is room for, and return where and at which row it stopped.
+
+    That is where the first one begins that is no flat object of known keys.
+    """
+    while position < len(data) and row < starts.shape[1]:
         first = _skip_space(data, position)
         if data[first] == 10:
             position = first + 1

@@ -56,14 +56,19 @@ EPOCH_MICROSECONDS = {1: 1_000_000.0, 1_000: 1_000.0, 1_000_000: 1.0, 1_000_000_
 
 
 def plain_numbers(text: pl.Series) -> pl.Series:
-    """Read numbers with a decimal point and no grouping; `inf` is one, `nan` is not."""
-    return text.cast(pl.Float64, strict=False).fill_nan(None)
+    """Read numbers with a decimal point and no grouping; `inf` is one, but neither is `nan` nor what no float can hold, such as `1e400`."""
+    values = text.cast(pl.Float64, strict=False).fill_nan(None)
+    infinite = values.is_infinite()
+    return where(infinite & text.str.contains(r"\d"), None, values) if infinite.any() else values
 
 
-def beyond_floats(text: pl.Series) -> pl.Series:
-    """Say which texts are whole numbers that no float is equal to, such as identifiers of 17 digits."""
-    whole = text.cast(pl.Int128, strict=False)
-    return (whole != whole.cast(pl.Float64).cast(pl.Int128, strict=False)).fill_null(value=False)
+def beyond_floats(cells: pl.Series) -> pl.Series:
+    """Say which texts or numbers are whole numbers that no float is equal to, such as identifiers of 17 digits."""
+    whole = cells.cast(pl.Int128, strict=False)
+    beyond = whole != whole.cast(pl.Float64).cast(pl.Int128, strict=False)
+    if cells.dtype.is_decimal():
+        beyond &= cells == cells.floor()
+    return beyond.fill_null(value=False)
 
 
 def numbers(text: pl.Series, *, decimal: str = ".", dot_groups: bool = False) -> pl.Series:
@@ -134,11 +139,15 @@ def iso_datetimes(text: pl.Series) -> pl.Series:
 
 
 def of_calendar(times: pl.Series) -> pl.Series:
-    """Return times without those outside of the years 1 to 9999."""
-    microseconds = times.to_physical()
-    if (microseconds.min() or 0) >= FIRST_TIME and (microseconds.max() or 0) <= LAST_TIME:  # type: ignore[operator]
+    """Return dates or times without those outside of the years 1 to 9999; themselves, where there are none."""
+    of_time = times.dtype.time_unit if isinstance(times.dtype, pl.Datetime) else None
+    if of_time == "ns":  # which all lie within
         return times
-    return where(microseconds.is_between(FIRST_TIME, LAST_TIME), times, None)
+    unit = {"us": 1, "ms": 1_000, None: 86_400_000_000}[of_time]
+    first, last, counts = FIRST_TIME // unit, LAST_TIME // unit, times.to_physical()
+    if (counts.min() or 0) >= first and (counts.max() or 0) <= last:  # type: ignore[operator]
+        return times
+    return where(counts.is_between(first, last), times, None)
 
 
 def naive_datetimes(text: pl.Series, *, day_first: bool) -> pl.Series:
@@ -164,11 +173,13 @@ def epochs(values: pl.Series) -> pl.Series:
 
 
 def number_lists(text: pl.Series) -> pl.Series:
-    """Read JSON lists of numbers; a null or NaN in a list stays null."""
+    """Read JSON lists of numbers; a null or NaN in a list stays null, and one with anything else that no float can hold is none."""
     inner = pl.col("cell").str.strip_chars("[] \t\r\n")
-    items = inner.str.split(",").list.eval(pl.element().str.strip_chars().cast(pl.Float64, strict=False).fill_nan(None))
+    words, item = inner.str.split(",").list.eval(pl.element().str.strip_chars()), pl.element()
+    items = words.list.eval(item.cast(pl.Float64, strict=False).fill_nan(None))
     empty = pl.lit([], pl.List(pl.Float64))
-    is_list = pl.col("cell").str.contains(NUMBER_LIST)
+    held = item.cast(pl.Float64, strict=False).is_finite().fill_null(value=False) | item.str.contains("(?i)^(?:null|nan)$")
+    is_list = pl.col("cell").str.contains(NUMBER_LIST) & ((inner == "") | words.list.eval(held).list.all())
     frame = (
         text.alias("cell")
         .to_frame()

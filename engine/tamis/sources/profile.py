@@ -20,6 +20,7 @@ MISSING_WORDS = (
     "missing", "undefined", "#value!", "#div/0!",
 )  # fmt: skip
 PROSE = 256  # bytes: a longer text is no number, time, word or unit; only a list of numbers may be as long
+FLOAT_DIGITS = 15  # of any whole number of so many digits there is an equal float
 TIME_NAME = re.compile(r"time|date|stamp|epoch|^ts$|_ts$|^ts_|^t$|_at$", re.IGNORECASE)
 
 
@@ -27,10 +28,10 @@ TIME_NAME = re.compile(r"time|date|stamp|epoch|^ts$|_ts$|^ts_|^t$|_at$", re.IGNO
 class ColumnProfile:
     """How many cells of a column can be read in which way.
 
-    `dtype` is the stored type; only text has other counts than `total`. The counts `total`, `null` and `blank` are of
-    all cells; of the rest each cell is one of `missing` (a word for no value), `number` (plain), `grouped` (a number
-    with grouped digits or a decimal comma), `boolean`, `datetime`, `list` and `other`. A number with a unit counts as
-    `number` or `grouped` by its number and under `unit:<name>` too.
+    `dtype` is the stored type; only text has other counts than `total`, but for numbers that another type would lose (`inexact`, and
+    `unsigned`, beyond Int64). The counts `total`, `null` and `blank` are of all cells; each of the rest is one of `missing` (a word for
+    no value), `number`, `grouped` (a number with grouped digits or a decimal comma), `boolean`, `datetime`, `list` and `other`. A
+    number with a unit counts as `number` or `grouped` by its number and under `unit:<name>` too.
 
     Evidence for decisions: `characters` (of what is not blank),
     `integer`, `identifier` (leading zeros or more than 18 digits), `inexact` (a whole number that no float is equal to), `zero_one`,
@@ -61,6 +62,8 @@ class ColumnProfile:
 def profile_column(name: str, column: pl.Series, missing_words: Collection[str] = MISSING_WORDS) -> ColumnProfile:
     """Profile a column of text; `missing_words` are in lower case."""
     counts = Counter(total=len(column), null=column.null_count())
+    if counts["null"] == len(column):  # most columns of a part of a sparse table
+        return ColumnProfile(name, pl.String(), +counts)
     text, prose = _without_prose(column.drop_nulls())
     is_number = parsing.plain_numbers(text).is_not_null()
     figures, rest = text.filter(is_number), text.filter(~is_number).str.strip_chars()
@@ -77,6 +80,18 @@ def profile_column(name: str, column: pl.Series, missing_words: Collection[str] 
         counts += _words(cells, missing_words)
     counts["other"] += len(prose)
     return ColumnProfile(name, pl.String(), counts)
+
+
+def may_be_beyond_floats(dtype: pl.DataType) -> bool:
+    """Whether a type of numbers has whole ones that a float would round."""
+    whole = dtype in (pl.Int64, pl.UInt64, pl.Int128, pl.UInt128)
+    return whole or (isinstance(dtype, pl.Decimal) and dtype.precision - dtype.scale > FLOAT_DIGITS)
+
+
+def profile_numbers(column: pl.Series) -> ColumnProfile:
+    """Profile a column of stored numbers: how many a float would round, and are beyond Int64. How many there are is known to the caller."""
+    unsigned = _sum(column > (1 << 63) - 1) if column.dtype == pl.UInt64 else 0
+    return ColumnProfile(column.name, column.dtype, +Counter(inexact=_sum(parsing.beyond_floats(column)), unsigned=unsigned))
 
 
 def _without_prose(text: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -51,31 +51,51 @@ def unique_names(names: Sequence[str], taken: Sequence[str] = (), *, first: int 
 def free_names(names: Sequence[str], taken: Sequence[str], mark: str = " ") -> list[str]:
     """Return names that differ from one another and from those taken; where they do not, the mark and a number are appended."""
     seen = set(taken)
+    numbers: dict[str, int] = {}
     free: list[str] = []
     for name in names:
-        candidate, number = name, 1
+        candidate = name
         while candidate in seen:
-            number += 1
-            candidate = f"{name}{mark}{number}"
+            numbers[name] = numbers.get(name, 1) + 1
+            candidate = f"{name}{mark}{numbers[name]}"
         seen.add(candidate)
         free.append(candidate)
     return free
 
 
-def check_limits(rest: bytes, columns: int) -> None:
-    """Break the stream off when the record that has begun is too long, or the columns are too many.
+def check_columns(columns: int) -> None:
+    """Break the stream off when there are too many columns.
 
     Raises
     ------
     BrokenStream
         If so.
     """
-    if len(rest) > RECORD_LIMIT:
-        msg = f"a record is longer than {RECORD_LIMIT >> 20} MiB"
-        raise BrokenStream(msg)
     if columns > COLUMN_LIMIT:
         msg = f"the table has more than {COLUMN_LIMIT} columns"
         raise BrokenStream(msg)
+
+
+def overlong(begun: bytes, *, is_first: bool = False) -> Chunk | None:
+    """Return the bad row for a record that has begun and is too long already; None for any other.
+
+    Raises
+    ------
+    BrokenStream
+        It is the first, which would say how the others are to be read.
+    """
+    if len(begun) <= RECORD_LIMIT:
+        return None
+    told = f"the record is longer than {RECORD_LIMIT >> 20} MiB"
+    if is_first:
+        raise BrokenStream(told)
+    return Chunk(1, {}, [BadRow(0, "too_long", told, begun[:RAW_LIMIT].decode("utf-8", "replace"))])
+
+
+def behind_line(block: bytes, marks: tuple[bytes, ...]) -> bytes | None:
+    """Return what follows the first line of a block, which ends with one of the marks; None where it does not end."""
+    ends = [place for place in map(block.find, marks) if place >= 0]
+    return block[min(ends) + 1 :] if ends else None
 
 
 def broken_chunk(detail: str, rest: bytes) -> Chunk:

@@ -27,12 +27,16 @@ def _scan(
     ends: npt.NDArray[np.int64],
     widths: npt.NDArray[np.int32],
 ) -> int:
-    """Write the end and the width of each whole record in `data`, and return how many there are."""
+    """Write the end and the width of each whole record in `data`, and return how many there are.
+
+    A record that reaches `open_until` without an end has each line break up to there within quotes. So a later record that has one within
+    quotes is there where that record was, and goes on from `open_until`: what follows quotes never closed is read once, not once a line.
+    """
     quote, newline, carriage = 34, 10, 13
     at_start, in_field, in_quotes = 0, 1, 2
     size = len(data)
     count = begin = position = 0
-    width, state, line_end = 1, at_start, -1
+    width, state, line_end, open_until = 1, at_start, -1, 0
     while True:
         unclosed = False
         if position >= size:
@@ -57,7 +61,7 @@ def _scan(
                     line_end = position + 1
                     if byte == carriage and line_end < size and data[line_end] == newline:
                         line_end += 1
-                position += 1
+                position = max(position + 1, open_until if line_end >= 0 else 0)
                 unclosed = line_end >= 0 and state == in_quotes and position - begin > limit
             elif byte == delimiter:
                 width += 1
@@ -81,6 +85,7 @@ def _scan(
             end = line_end if line_end >= 0 else size
             ends[count], widths[count] = end, UNCLOSED
             count += 1
+            open_until = position
             begin = position = end
             width, state, line_end = 1, at_start, -1
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Kind = Literal["number", "datetime", "boolean", "text", "window", "other"]
 
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
+FLOAT, SIGNED = pl.Float64(), pl.Int64()
 # One number in a hundred with leading zeros or more than 18 digits makes a column one of identifiers, and so does one that a float would
 # round where the column holds fractions too.
 IDENTIFIER_SHARE = 0.01
@@ -160,32 +161,57 @@ def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, 
     stored = [profile.dtype for profile in profiles if not isinstance(profile.dtype, TEXT_TYPES)]
     counts = _merged(profiles)
     values = counts["total"] - counts["null"] - counts["blank"] - counts["missing"]
-    if stored and not values:
-        return ColumnPlan(name, *_unified(stored))
-    kind = _text_kind(name, counts, values, options.min_share, notes)
     mean_length = counts["characters"] / max(1, counts["total"] - counts["null"] - counts["blank"])
-    dtype: pl.DataType = pl.String()
     unit: str | None = None
-    if kind == "number":
-        units = _merged_units(profiles)
-        unit = min(units, key=lambda one: (-units[one], one)) if units else None
-        whole = counts["integer"] == counts["number"] + counts["grouped"] and len(units) < 2
-        dtype = pl.Int64() if whole else pl.Float64()
-        if unit and sum(units.values()) < counts["number"] + counts["grouped"]:
-            notes.append(f"column {name!r}: numbers without a unit are taken to be in {unit}")
-    elif kind == "datetime":
-        dtype = pl.Datetime("us", "UTC" if counts["zoned"] or counts["epoch"] else None)
-    elif kind == "boolean":
-        dtype = pl.Boolean()
-    elif kind == "window":
-        dtype = pl.List(pl.Float64)
-    if stored:
+    if stored and not values:
+        dtype, kind = _unified(stored)
+        if kind == "text":
+            notes.append(f"column {name!r} is {' or '.join(sorted(set(map(str, stored))))}: it is read as text")
+    else:
+        kind = _text_kind(name, counts, values, options.min_share, notes)
+        dtype = pl.String()
+        if kind == "number":
+            dtype, unit = _number(name, counts, _merged_units(profiles), notes)
+        elif kind == "datetime":
+            dtype = pl.Datetime("us", "UTC" if counts["zoned"] or counts["epoch"] else None)
+        elif kind == "boolean":
+            dtype = pl.Boolean()
+        elif kind == "window":
+            dtype = pl.List(pl.Float64)
+    if stored and values:
         stored_dtype, stored_kind = _unified(stored)
         if stored_kind != kind:
             notes.append(f"column {name!r} is {kind} in some files and {stored_dtype} in others: it is read as text")
             return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
         dtype, _ = _unified([*stored, dtype])
+    if kind == "number" and _are_identifiers(name, dtype, profiles, notes):
+        return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
     return ColumnPlan(name, dtype, kind, unit, mean_length)
+
+
+def _number(name: str, counts: Counter[str], units: Counter[str], notes: list[str]) -> tuple[pl.DataType, str | None]:
+    """Return the type that numbers of text have, and their unit."""
+    figures = counts["number"] + counts["grouped"]
+    unit = min(units, key=lambda one: (-units[one], one)) if units else None
+    if unit and sum(units.values()) < figures:
+        notes.append(f"column {name!r}: numbers without a unit are taken to be in {unit}")
+    return (pl.Int64() if counts["integer"] == figures and len(units) < 2 else pl.Float64()), unit
+
+
+def _are_identifiers(name: str, dtype: pl.DataType, profiles: Sequence[ColumnProfile], notes: list[str]) -> bool:
+    """Whether whole numbers are identifiers, by how many of them their type could not hold; a few that a float rounds are told."""
+    figures = sum(
+        profile.counts["number"] + profile.counts["grouped"] if isinstance(profile.dtype, TEXT_TYPES) else profile.counts["total"]
+        for profile in profiles
+    )
+    lost = sum(profile.counts["inexact" if dtype.is_float() else "unsigned"] for profile in profiles) if dtype in (FLOAT, SIGNED) else 0
+    if not lost or lost < IDENTIFIER_SHARE * figures:
+        if lost and dtype.is_float():
+            notes.append(f"column {name!r}: {lost} whole numbers have more digits than a float beside fractions can hold: they are rounded")
+        return False
+    why = "a fraction beside them would round" if dtype.is_float() else "are too large for a type that holds the negative ones beside them"
+    notes.append(f"column {name!r} holds whole numbers that {why}: it is read as text")
+    return True
 
 
 def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes: list[str]) -> Kind:
@@ -198,23 +224,23 @@ def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes
     if counts["boolean"] and counts["boolean"] + counts["zero_one"] >= least:
         return "boolean"
     if figures >= least:
-        inexact = counts["inexact"] if counts["integer"] < figures else 0
-        identifiers = counts["identifier"] + inexact
-        if identifiers < IDENTIFIER_SHARE * figures or not identifiers:
+        if counts["identifier"] < IDENTIFIER_SHARE * figures or not counts["identifier"]:
             return "number"
-        why = "whole numbers that a fraction beside them would round" if inexact else "figures with leading zeros or too many digits"
-        notes.append(f"column {name!r} holds {why}: it is read as text")
+        notes.append(f"column {name!r} holds figures with leading zeros or too many digits: it is read as text")
     return "window" if counts["list"] >= least else "text"
 
 
 def _unified(dtypes: Sequence[pl.DataType]) -> tuple[pl.DataType, Kind]:
     """Return the type that holds all of these stored types, and its kind."""
+    dtypes = [one for one in dtypes if one != pl.Null] or dtypes
     dtype = dtypes[0]
     if all(one.is_temporal() and isinstance(one, pl.Date | pl.Datetime) for one in dtypes):
         if any(one != dtype for one in dtypes):
             zoned = any(isinstance(one, pl.Datetime) and one.time_zone for one in dtypes)
             dtype = pl.Datetime("us", "UTC" if zoned else None)
         return dtype, "datetime"
+    if any(one.is_temporal() for one in dtypes) and len({type(one) for one in dtypes}) > 1:
+        return pl.String(), "text"  # polars would take the figures behind them for numbers
     try:
         empty = (pl.DataFrame(schema={"value": one}) for one in dict.fromkeys(dtypes))
         dtype = pl.concat(empty, how="vertical_relaxed").schema["value"]
@@ -222,6 +248,10 @@ def _unified(dtypes: Sequence[pl.DataType]) -> tuple[pl.DataType, Kind]:
         return pl.String(), "text"
     if dtype.is_decimal():
         return pl.Float64(), "number"
+    if dtype == pl.Int128:  # what holds both signed and unsigned numbers cannot be written
+        return SIGNED, "number"
+    if _holds_int128(dtype):
+        return pl.String(), "text"
     if dtype.is_numeric():
         return dtype, "number"
     if isinstance(dtype, pl.Boolean):
@@ -231,6 +261,11 @@ def _unified(dtypes: Sequence[pl.DataType]) -> tuple[pl.DataType, Kind]:
     if isinstance(dtype, pl.List | pl.Array) and isinstance(dtype.inner, pl.DataType) and dtype.inner.is_numeric():
         return dtype, "window"
     return dtype, "other"
+
+
+def _holds_int128(dtype: pl.DataType) -> bool:
+    inner = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else [getattr(dtype, "inner", None)]
+    return dtype == pl.Int128 or any(isinstance(one, pl.DataType) and _holds_int128(one) for one in inner)
 
 
 def _readings(plan: ColumnPlan, profiles: Sequence[ColumnProfile], options: FormatOptions, notes: list[str]) -> list[Reading]:

@@ -2,8 +2,7 @@
 
 A text table becomes a Parquet file once. Row `n` of that file is data row `n` of the source, so a position is a row id:
 a row that could not be read is null in all columns, and three more columns (`__tamis_reason__`, `__tamis_detail__`,
-`__tamis_raw__`, null in sound rows) say why and keep its text. Parquet and Arrow IPC files are read where they lie; an
-IPC *stream* has no index and becomes an IPC file.
+`__tamis_raw__`, null in sound rows) say why and keep its text. Parquet and Arrow IPC are read where they lie.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ from tamis.sources.delimited import read_delimited
 from tamis.sources.formats import FormatOptions
 from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
 from tamis.sources.ndjson import read_ndjson
-from tamis.sources.profile import ColumnProfile, profile_column
+from tamis.sources.profile import ColumnProfile, may_be_beyond_floats, profile_column, profile_numbers
 from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, Chunk
+from tamis.sources.schema import TEXT_TYPES
 from tamis.sources.tables import ReadFailed, TableReader
 from tamis.sources.text import blocks
 from tamis.sources.units import ALIASES
@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 65_536
 ROW_GROUP_BYTES = 64 << 20
+FAULTS = (
+    OSError,
+    pa.ArrowException,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    ReadFailed,
+    UnicodeDecodeError,  # of a column's name
+)
 RESERVED_FIELDS = [pa.field(name, pa.string()) for name in RESERVED_COLUMNS]
 
 
@@ -71,8 +79,8 @@ def stage(file: SourceFile, target: Path, options: FormatOptions | None = None) 
     try:
         if suffix in TEXT_SUFFIXES or suffix == LOGGER_SUFFIX:
             return _stage_text(file, target, suffix, words, join_times=options.join_times)
-        return _profile_native(file, target, words)
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError, ReadFailed, UnicodeDecodeError) as error:  # the last: of a column's name
+        return _profile_native(file, words)
+    except FAULTS as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise  # the output has no room; the table is not to blame
         return Problem(file.record, "unreadable_table", str(error))
@@ -185,7 +193,7 @@ class _Writer:
         return in_the_making(self.target.with_name(f"{self.target.name}.{len(self._parts)}"))
 
     def _end_part(self) -> None:
-        if not self.names:  # nothing but bad rows so far: they wait for the first columns
+        if not self.names and not self._pending and self._writer is None:  # nothing has come before the first columns
             return
         self._flush(1)
         if self._writer is None:
@@ -220,24 +228,26 @@ def _conform(columns: dict[str, Any], rows: int, schema: pa.Schema) -> pa.Table:
     return pa.table([columns.get(name, missing) for name in schema.names], schema=schema)
 
 
-def _profile_native(file: SourceFile, target: Path, words: frozenset[str]) -> Staged | Problem:
-    path = index_stream(file.path, target)
-    reader = TableReader(file, path)
+def _profile_native(file: SourceFile, words: frozenset[str]) -> Staged | Problem:
+    reader = TableReader(file)
     if not reader.schema:
         return Problem(file.record, "empty_table", "the file holds no column")
-    notes: list[str] = []
+    notes = list(reader.notes)
     profiles = {name: ColumnProfile(name, dtype, Counter(total=reader.rows)) for name, dtype in reader.schema.items()}
-    texts = [name for name, dtype in reader.schema.items() if isinstance(dtype, pl.String | pl.Categorical | pl.Enum)]
+    texts = {name for name, dtype in reader.schema.items() if isinstance(dtype, TEXT_TYPES)}
     profiles.update({name: ColumnProfile(name, pl.String(), Counter()) for name in texts})
-    for start, stop in _ranges(reader.row_groups) if texts else ():
+    wanted = [name for name, dtype in reader.schema.items() if name in texts or (may_be_beyond_floats(dtype) and reader.is_wide(name))]
+    for start, stop in _ranges(reader.row_groups) if wanted else ():
         try:
-            frame = reader.read(start, stop, texts)
+            frame = reader.read(start, stop, wanted)
         except ReadFailed as error:
             notes.append(str(error))
             continue
-        for name in texts:
-            profiles[name] += profile_column(name, frame[name].cast(pl.String), words)
-    return Staged(file.record, path, reader.rows, reader.row_groups, tuple(profiles.values()), 0, tuple(notes))
+        for name in wanted:
+            profiles[name] += profile_column(name, frame[name].cast(pl.String), words) if name in texts else profile_numbers(frame[name])
+    if reader.recoded:
+        notes.append(f"{reader.recoded} cells are not UTF-8 and were read as Windows-1252")
+    return Staged(file.record, None, reader.rows, reader.row_groups, tuple(profiles.values()), 0, tuple(notes))
 
 
 def _ranges(groups: tuple[int, ...]) -> Iterator[tuple[int, int]]:
@@ -245,24 +255,3 @@ def _ranges(groups: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     for rows in groups:
         yield start, start + rows
         start += rows
-
-
-def index_stream(path: str, target: Path) -> str | None:
-    """Rewrite an IPC stream as an IPC file and return its path, or None for a file that has an index already."""
-    with Path(path).open("rb") as handle:
-        magic = handle.read(8)
-    if magic[:4] == b"PAR1" or magic[:6] == b"ARROW1":
-        return None
-    temporary = in_the_making(target)
-    try:
-        with (
-            pa.OSFile(path) as source,
-            pa.ipc.open_stream(source) as stream,
-            pa.ipc.new_file(temporary, stream.schema) as writer,
-        ):
-            for batch in stream:
-                writer.write_batch(batch)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return str(target)

@@ -132,6 +132,8 @@ def _expand(raw: BinaryIO, start: Callable[[], zlib._Decompress | bz2.BZ2Decompr
     rest = b""
     while rest or (rest := raw.read(COMPRESSED_BYTES)):
         if decompressor.eof:
+            if not (rest := rest.lstrip(b"\0")):  # some writers fill up blocks with zeros
+                continue
             decompressor = start()
         if piece := decompressor.decompress(rest):
             yield piece
