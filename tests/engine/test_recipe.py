@@ -105,6 +105,13 @@ def test_settings_are_toml_values_or_bare_words() -> None:
     assert settings == {"a.b": 0.5, "c": True, "d": "zscore", "e": ["x", "y"], "f": "a=b"}
 
 
+def test_a_section_of_settings_changes_the_keys_that_it_names_alone() -> None:
+    nested = Recipe.load("text_dolma3", settings={"near_duplicates": {"threshold": 0.9}, "quality_control": {"on_flag.spike": "null"}})
+    assert nested == Recipe.load("text_dolma3", settings={"near_duplicates.threshold": 0.9, "quality_control.on_flag.spike": "null"})
+    with pytest.raises(RecipeError, match=r"--set: unknown key 'near_duplicates\.treshold'.*'threshold'"):
+        Recipe.load(settings={"near_duplicates": {"treshold": 0.9}})
+
+
 def test_a_setting_without_a_value_is_told() -> None:
     with pytest.raises(RecipeError, match="KEY=VALUE"):
         parse_settings(["near_duplicates.threshold"])

@@ -40,6 +40,7 @@ class ColumnPlan:
 
     `unit` is the unit that the numbers are brought to; a number without one is taken to be in it already.
     `mean_length` is the mean number of characters of the texts that are not blank, 0 where the column is stored typed.
+    `untold` says that no value tells of which kind the column is.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ColumnPlan:
     kind: Kind
     unit: str | None = None
     mean_length: float = 0.0
+    untold: bool = False
 
     @property
     def is_prose(self) -> bool:
@@ -157,14 +159,16 @@ def _passable(names: Sequence[str], notes: list[str]) -> list[str]:
 
 
 def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, notes: list[str]) -> ColumnPlan:
+    dtype: pl.DataType
     stored = [profile.dtype for profile in profiles if not isinstance(profile.dtype, TEXT_TYPES)]
     counts = _merged(profiles)
     values = counts["total"] - counts["null"] - counts["blank"] - counts["missing"]
     if stored and not values:
-        return ColumnPlan(name, *_unified(stored))
+        dtype, kind = _unified(stored)
+        return ColumnPlan(name, dtype, kind, untold=dtype == pl.Null)
     kind = _text_kind(name, counts, values, options.min_share, notes)
     mean_length = counts["characters"] / max(1, counts["total"] - counts["null"] - counts["blank"])
-    dtype: pl.DataType = pl.String()
+    dtype = pl.String()
     unit: str | None = None
     if kind == "number":
         units = _merged_units(profiles)
@@ -185,7 +189,7 @@ def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, 
             notes.append(f"column {name!r} is {kind} in some files and {stored_dtype} in others: it is read as text")
             return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
         dtype, _ = _unified([*stored, dtype])
-    return ColumnPlan(name, dtype, kind, unit, mean_length)
+    return ColumnPlan(name, dtype, kind, unit, mean_length, untold=not values)
 
 
 def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes: list[str]) -> Kind:
