@@ -129,9 +129,20 @@ class LocalExecutor:
         Threads of a process.
     gpus
         GPUs by the names of the driver, one a process: a process sees its own alone.
+    compiling
+        Is called when a process is about to compile a kernel, with whether later ones will find it compiled.
     """
 
-    def __init__(self, jobs: int, *, backend: Backend | None = None, threads: int = 1, gpus: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        jobs: int,
+        *,
+        backend: Backend | None = None,
+        threads: int = 1,
+        gpus: Sequence[str] = (),
+        compiling: Callable[[bool], object] = lambda _kept: None,
+    ) -> None:
+        self._compiling = compiling
         self._jobs, self._backend, self._threads, self._gpus = jobs, backend, threads, gpus
         self._setup = pickle.dumps(Setup(None, backend))
         self._limits = Limits(float("inf"), 1 << 62)
@@ -207,6 +218,9 @@ class LocalExecutor:
         try:
             for kind, body in worker.messages():
                 worker.since = time.monotonic()
+                if kind == "compiling":
+                    self._compiling(body)
+                    continue
                 if kind == "at":
                     worker.record = body
                     continue
