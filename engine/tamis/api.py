@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.errors import SourceError
+from tamis.pipeline.folder import at_home
 from tamis.pipeline.run import Request, run
 from tamis.progress import Silent
 from tamis.recipe import Recipe
@@ -37,7 +38,7 @@ class Result:
     out: Path
 
     def __init__(self, out: str | Path) -> None:
-        object.__setattr__(self, "out", Path(out))
+        object.__setattr__(self, "out", at_home(out))
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def clean(
     recipe
         A `Recipe`, a TOML file, a built-in name (`images`, `sensors`, `text`), or `auto`.
     settings
-        Overrides by dotted key, such as `{"near_duplicates.threshold": 0.9}`.
+        Overrides by dotted key, such as `{"near_duplicates.threshold": 0.9}`, or by section: `{"near_duplicates": {"threshold": 0.9}}`.
     backend
         `auto`, `cpu` or `cuda`. The result is the same on all.
     jobs
@@ -226,7 +227,7 @@ def _run(
         raise ArgumentError(message)
     request = Request(
         source=source,
-        out=Path(out),
+        out=at_home(out),
         recipe=_recipe(recipe, settings),
         settings=settings or {},
         backend=backend,
@@ -235,12 +236,12 @@ def _run(
         batch_size=batch_size or None,
         memory=None if memory is None else byte_count(memory),
         gpu_memory=None if gpu_memory is None else byte_count(gpu_memory, "gpu_memory"),
-        against=tuple(str(one) for one in ([against] if isinstance(against, (str, Path)) else against)),
+        against=tuple(str(at_home(one)) for one in ([against] if isinstance(against, (str, Path)) else against)),
         overwrite=overwrite,
         dry_run=dry_run,
     )
     run(request, progress or Silent())
-    return Result(Path(out))
+    return Result(out)
 
 
 def _recipe(recipe: Recipe | str | Path | None, settings: Mapping[str, Any] | None) -> Recipe | None:
