@@ -270,6 +270,8 @@ def test_a_tilde_is_the_users_folder_and_a_link_to_nothing_no_output(source: Pat
     (tmp_path / "link").symlink_to("nowhere")
     with pytest.raises(OutputError, match="is a link to nowhere, which is not there"):
         tamis.clean(source, tmp_path / "link")
+    with pytest.raises(OutputError, match=r"the name '.*\\udcff' of the output folder is no UTF-8"):
+        tamis.clean(source, os.fsdecode(b"out\xff"))
 
 
 def test_a_run_and_an_error_need_no_standard_error(source: Path, tmp_path: Path) -> None:

@@ -53,6 +53,9 @@ def prepared(out: Path, sources: Sequence[Path], *, overwrite: bool) -> Iterator
         if source.resolve().is_relative_to(out.resolve()):
             message = f"the source {source} lies inside the output folder {out}; name another folder with -o"
             raise OutputError(message)
+    if any("\ud800" <= sign <= "\udfff" for sign in str(out)):
+        message = f"the name {str(out)!a} of the output folder is no UTF-8, which the tables written need; name another folder with -o"
+        raise OutputError(message)
     if out.is_symlink() and not out.exists():
         message = f"{out} is a link to {out.readlink()}, which is not there; make that folder, or name another one with -o"
         raise OutputError(message)
