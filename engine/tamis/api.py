@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -218,13 +219,7 @@ def _run(
     overwrite: bool,
     dry_run: bool,
 ) -> Result:
-    for name, number in (("jobs", jobs), ("batch_size", batch_size)):
-        if number is not None and number < 0:
-            message = f"{name} must be at least 0, got {number}"
-            raise ArgumentError(message)
-    if not all(isinstance(one, (str, Path)) for one in ([source] if isinstance(source, (str, Path)) else source)):
-        message = f"source is a {type(source).__name__}; give a path, a glob pattern or several of these"
-        raise ArgumentError(message)
+    _check_types(source, out, {"jobs": jobs, "batch_size": batch_size})
     request = Request(
         source=source,
         out=at_home(out),
@@ -242,6 +237,23 @@ def _run(
     )
     run(request, progress or Silent())
     return Result(out)
+
+
+def _check_types(source: Any, out: Any, numbers: Mapping[str, Any]) -> None:
+    for name, number in numbers.items():
+        if number is not None and not isinstance(number, int):
+            message = f"{name} is a {type(number).__name__}, no int"
+            raise ArgumentError(message)
+        if number is not None and number < 0:
+            message = f"{name} must be at least 0, got {number}"
+            raise ArgumentError(message)
+    if not isinstance(out, (str, Path)):
+        message = f"out is a {type(out).__name__}; give the path of a folder"
+        raise ArgumentError(message)
+    several = [source] if isinstance(source, (str, Path)) or not isinstance(source, Iterable) else source
+    if not all(isinstance(one, (str, Path)) for one in several):
+        message = f"source is a {type(source).__name__}; give a path, a glob pattern or several of these"
+        raise ArgumentError(message)
 
 
 def _recipe(recipe: Recipe | str | Path | None, settings: Mapping[str, Any] | None) -> Recipe | None:

@@ -235,8 +235,11 @@ def _builtin_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
 
 
-def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _dotted(settings: Any) -> dict[str, Any]:
     """Return settings with a dotted key for each key of a section."""
+    if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
+        message = f'settings must be a dictionary by key, such as {{"near_duplicates.threshold": 0.9}}, got {settings!r}'
+        raise RecipeError(message)
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         flat |= (
