@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.errors import SourceError
+from tamis.pipeline.folder import at_home
 from tamis.pipeline.run import Request, run
 from tamis.progress import Silent
 from tamis.recipe import Recipe
@@ -37,7 +39,7 @@ class Result:
     out: Path
 
     def __init__(self, out: str | Path) -> None:
-        object.__setattr__(self, "out", Path(out))
+        object.__setattr__(self, "out", at_home(out))
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def clean(
     recipe
         A `Recipe`, a TOML file, a built-in name (`images`, `sensors`, `text`), or `auto`.
     settings
-        Overrides by dotted key, such as `{"near_duplicates.threshold": 0.9}`.
+        Overrides by dotted key, such as `{"near_duplicates.threshold": 0.9}`, or by section: `{"near_duplicates": {"threshold": 0.9}}`.
     backend
         `auto`, `cpu` or `cuda`. The result is the same on all.
     jobs
@@ -191,16 +193,10 @@ def _run(
     *,
     dry_run: bool,
 ) -> Result:
-    for name, number in (("jobs", jobs), ("batch_size", batch_size)):
-        if number is not None and number < 0:
-            message = f"{name} must be at least 0, got {number}"
-            raise ArgumentError(message)
-    if not all(isinstance(one, (str, Path)) for one in ([source] if isinstance(source, (str, Path)) else source)):
-        message = f"source is a {type(source).__name__}; give a path, a glob pattern or several of these"
-        raise ArgumentError(message)
+    _check_types(source, out, {"jobs": jobs, "batch_size": batch_size})
     request = Request(
         source=source,
-        out=Path(out),
+        out=at_home(out),
         recipe=_recipe(recipe, settings),
         settings=settings or {},
         backend=backend,
@@ -209,12 +205,29 @@ def _run(
         batch_size=batch_size or None,
         memory=None if memory is None else byte_count(memory),
         gpu_memory=None if gpu_memory is None else byte_count(gpu_memory, "gpu_memory"),
-        against=tuple(str(one) for one in ([against] if isinstance(against, (str, Path)) else against)),
+        against=tuple(str(at_home(one)) for one in ([against] if isinstance(against, (str, Path)) else against)),
         overwrite=overwrite,
         dry_run=dry_run,
     )
     run(request, progress or Silent())
-    return Result(Path(out))
+    return Result(out)
+
+
+def _check_types(source: Any, out: Any, numbers: Mapping[str, Any]) -> None:
+    for name, number in numbers.items():
+        if number is not None and not isinstance(number, int):
+            message = f"{name} is a {type(number).__name__}, no int"
+            raise ArgumentError(message)
+        if number is not None and number < 0:
+            message = f"{name} must be at least 0, got {number}"
+            raise ArgumentError(message)
+    if not isinstance(out, (str, Path)):
+        message = f"out is a {type(out).__name__}; give the path of a folder"
+        raise ArgumentError(message)
+    several = [source] if isinstance(source, (str, Path)) or not isinstance(source, Iterable) else source
+    if not all(isinstance(one, (str, Path)) for one in several):
+        message = f"source is a {type(source).__name__}; give a path, a glob pattern or several of these"
+        raise ArgumentError(message)
 
 
 def _recipe(recipe: Recipe | str | Path | None, settings: Mapping[str, Any] | None) -> Recipe | None:

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import traceback
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -249,6 +249,7 @@ def _run(
     if not cluster:
         start_ahead("tamis.pipeline.observe")
     with uncollected():
+        from tamis.pipeline.folder import at_home
         from tamis.pipeline.run import Request, run
         from tamis.progress import make_progress
         from tamis.recipe import Recipe, parse_settings
@@ -258,14 +259,14 @@ def _run(
     loaded = Recipe.load(None if recipe == "auto" else recipe, settings=settings)
     request = Request(
         source=source if len(source) > 1 else source[0],
-        out=out,
+        out=(out := at_home(out)),
         recipe=None if recipe == "auto" else loaded,
         settings=settings,
         backend=cast("BackendName", backend),  # `resolve` tells a wrong name
         jobs=jobs,
         cluster=cluster or None,
         batch_size=batch_size or None,
-        against=tuple(against),
+        against=tuple(str(at_home(one)) for one in against),
         memory=byte_count(memory) if memory else None,
         gpu_memory=byte_count(gpu_memory, "gpu_memory") if gpu_memory else None,
         overwrite=overwrite,
@@ -309,6 +310,13 @@ def _wrong_requests() -> tuple[type[Exception], ...]:
     return (RecipeError, ColumnError, KernelError)
 
 
+def _tell(text: str) -> None:
+    """Write to standard error; where that takes no more, the exit status alone tells."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
 def main() -> None:
     """Run the command and turn every error into a line and an exit status."""
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - closed by the shell (>&-); nothing else shall get its number
@@ -319,24 +327,24 @@ def main() -> None:
             sys.exit(status)
     except typer.TyperException as error:
         said = error.format_message()  # nothing where the help was printed
-        sys.stderr.write(f"tamis: {said}\n" if said else "")
+        _tell(f"tamis: {said}\n" if said else "")
         sys.exit(2)
     except RunInterrupted as error:
-        sys.stderr.write(f"{error}\n")
+        _tell(f"{error}\n")
         sys.exit(130)
     except _wrong_requests() as error:
-        sys.stderr.write(f"tamis: {error}\n")
+        _tell(f"tamis: {error}\n")
         sys.exit(2)
     except TamisError as error:
-        sys.stderr.write(f"tamis: {error}\n")
+        _tell(f"tamis: {error}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
         if isinstance(error, OSError) and _output_is_lost():
-            sys.stderr.write(f"tamis: standard output cannot be written: {error.strerror or error}\n")
+            _tell(f"tamis: standard output cannot be written: {error.strerror or error}\n")
             sys.exit(1)
-        sys.stderr.write(f"tamis {tamis.__version__} failed in a way it should not. Please report this:\n{traceback.format_exc()}")
+        _tell(f"tamis {tamis.__version__} failed in a way it should not. Please report this:\n{traceback.format_exc()}")
         sys.exit(1)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -29,6 +30,25 @@ class Progress(Protocol):
 
     def close(self) -> None:
         """End the last stage."""
+
+
+class _Unheeded:
+    """Standard error, but what it does not take is dropped: no run fails because nobody can be told how far it is."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class Silent:
@@ -88,6 +108,7 @@ class Lines:
     def __init__(self) -> None:
         self._counts = _Counts()
         self._last = 0.0
+        self._stream = _Unheeded()
 
     def stage(self, name: str, total: int, things: str = "records") -> None:
         """Begin a stage."""
@@ -105,8 +126,8 @@ class Lines:
 
     def say(self, line: str) -> None:
         """Print a line."""
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        self._stream.write(f"{line}\n")
+        self._stream.flush()
 
     def close(self) -> None:
         """Print the stage's last line."""
@@ -124,7 +145,7 @@ class Bars:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
-        self._console = Console(stderr=True)
+        self._console = Console(file=cast("IO[str]", _Unheeded()))
         self._bars: RichProgress = RichProgress(
             TextColumn("{task.description:<12}"),
             BarColumn(bar_width=30),

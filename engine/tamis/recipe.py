@@ -6,7 +6,9 @@ The sections that every run has (`output`, `shards`, `limits`) stand here; one s
 from __future__ import annotations
 
 import json
+import os
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,10 +18,11 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, Field
 
 from tamis.checks import Check, registry
+from tamis.checks.named import Named
 from tamis.errors import RecipeError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from tamis_kernels.backend import BackendName
 
@@ -69,10 +72,10 @@ class OutputOptions(Section):
     )
     compression: Literal["zstd", "lz4", "snappy", "none"] = Field(default="zstd", description="Codec of the Parquet files written.")
 
-    def named_columns(self) -> dict[str, tuple[str, ...]]:
+    def named_columns(self) -> dict[str, Named]:
         """Return the columns that the options name, by option; each must be in a table of the source."""
         one = {"time": self.time, "channel": self.channel}
-        return {"sensor": self.sensor, "readings": self.readings} | {key: (name,) for key, name in one.items() if name}
+        return {"sensor": Named(self.sensor), "readings": Named(self.readings)} | {key: Named((name,)) for key, name in one.items() if name}
 
     def layout(self) -> str:
         """Return what decides which files of the clean corpus there are: a run that is resumed must agree on it."""
@@ -113,7 +116,8 @@ class Recipe(Section):
         path
             File, or name of a built-in recipe; None for the defaults of every key.
         settings
-            Overrides by dotted key, e.g. `{"near_duplicates.threshold": 0.9}`.
+            Overrides by dotted key, e.g. `{"near_duplicates.threshold": 0.9}`, or by section, whose other keys stay as they are, e.g.
+            `{"near_duplicates": {"threshold": 0.9}}`.
 
         Raises
         ------
@@ -122,7 +126,7 @@ class Recipe(Section):
         """
         if path is None:
             return cls.from_tree({}, where="settings", settings=settings)
-        file = builtin(str(path)) or Path(path)
+        file = builtin(str(path)) or Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises where there is no such user
         try:
             tree = tomllib.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -140,12 +144,13 @@ class Recipe(Section):
     def from_tree(cls, tree: Mapping[str, Any], *, where: str = "recipe", settings: Mapping[str, Any] | None = None) -> Recipe:
         """Check a recipe given as nested dicts; `where` names its origin in messages."""
         merged = json.loads(json.dumps(tree, default=str))
-        for key, value in (settings or {}).items():
+        settings = _dotted(settings or {})
+        for key, value in settings.items():
             _set(merged, key, value)
         try:
             return recipe_model().model_validate(merged)
         except pydantic.ValidationError as error:
-            first = _origin(error.errors()[0], where, settings or {})
+            first = _origin(error.errors()[0], where, settings)
             problems = [_explain(problem, recipe_model(), first if i == 0 else where) for i, problem in enumerate(error.errors())]
             raise RecipeError("\n".join(problems)) from None
 
@@ -228,6 +233,19 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
 def _builtin_folder() -> Path:
     installed = Path(__file__).parent / "configs"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def _dotted(settings: Any) -> dict[str, Any]:
+    """Return settings with a dotted key for each key of a section."""
+    if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
+        message = f'settings must be a dictionary by key, such as {{"near_duplicates.threshold": 0.9}}, got {settings!r}'
+        raise RecipeError(message)
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= (
+            {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, Mapping) and "." not in name else {name: value}
+        )
+    return flat
 
 
 def _set(tree: dict[str, Any], key: str, value: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from tamis.discovery import Suspicion, corrected, corrections, read_confirmed, search, sensors, write_confirm
+from tamis.discovery.clocks import known_zone
 from tamis.errors import ColumnError, nearest
 from tamis.readings import Keys, tables_of, with_roles
 from tamis.series import Roles, SeriesWriter
@@ -106,7 +107,10 @@ def discover(
         A column is missing, or there is no column of times or of readings.
     SourceError
         The files cannot be read, or hold no table.
+    ArgumentError
+        There is no such zone.
     """
+    known_zone(zone)
     told: list[tuple[str, Suspicion]] = []
     places: list[pl.DataFrame] = []
     roles: dict[str, Roles] = {}

@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, NullCache
 from numba.core.runtime.nrt import rtsys
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+
+Tell = Callable[[bool], object]
+
+_UNREADABLE = (OSError, EOFError, pickle.UnpicklingError)
+_listeners: list[Tell] = []
+
+
+@contextmanager
+def told_of_compiling(tell: Tell) -> Iterator[None]:
+    """Call `tell` whenever this process is about to compile a kernel, with whether later processes will find it in the cache."""
+    _listeners.append(tell)
+    try:
+        yield
+    finally:
+        _listeners.remove(tell)
+
+
+def _tell(*, kept: bool) -> None:
+    for tell in tuple(_listeners):
+        tell(kept)
 
 
 class _Loading(FunctionCache):
     """Numba's cache of compiled functions, but to load one of them nothing is set up that only compiling needs.
 
     That is all that Numba knows of types and functions, and SciPy where it is installed: 0.3 s of processor time and 25 MB in each process.
-    Numba's compiler sets it up itself when a function is not in the cache.
+    Numba's compiler sets it up itself when a function is not in the cache. A cache that cannot be read or written costs time, no answer.
     """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        found = None
+        with suppress(*_UNREADABLE):
+            found = self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        if found is None:
+            _tell(kept=True)
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        except _UNREADABLE:
+            with suppress(OSError):
+                self.flush()  # type: ignore[no-untyped-call]  # an index that cannot be read would stand in the way for ever
+
+
+class _Nowhere(NullCache):
+    """No cache, where no folder for one can be written."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> None:  # noqa: ARG002 - Numba's signature
+        _tell(kept=False)
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[Function], Function]:
@@ -31,7 +72,10 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Function], Functio
     def compile_lazily(function: Function) -> Function:
         kernel = numba.njit(**options)(function)
         if cache and kernel is not function:  # which it is where compilation is switched off
-            kernel._cache = _Loading(function)  # type: ignore[no-untyped-call]  # what `cache=True` does, but for the class
+            try:
+                kernel._cache = _Loading(function)  # type: ignore[no-untyped-call]  # what `cache=True` does, but for the class
+            except RuntimeError:  # neither the package's folder nor one of the user's can be written
+                kernel._cache = _Nowhere()
         return kernel  # type: ignore[no-any-return]
 
     return compile_lazily

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tamis_kernels.compiled import njit
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -95,3 +97,11 @@ def slow_first(argument: tuple[int, Path | None]) -> int:
 def process(setup: object, argument: object, lost: object, context: object) -> int:  # noqa: ARG001
     """Return which process it is."""
     return os.getpid()
+
+
+def compile_anew(setup: None, argument: int, lost: Mapping[int, Loss], context: Context) -> int:  # noqa: ARG001 - the signature of tasks
+    """Compile a function of no file, which no cache has, and return one more."""
+    made: dict[str, Any] = {}
+    exec("def one_more(value):\n    return value + 1", made)
+    kernel: Any = njit(cache=True)(made["one_more"])
+    return int(kernel(argument))

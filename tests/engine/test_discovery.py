@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfoNotFoundError
 
 import numpy as np
 import polars as pl
@@ -8,7 +9,7 @@ import pytest
 
 import tamis
 from planted import trials
-from tamis.discovery import Signal, search
+from tamis.discovery import Signal, clocks, search
 from tamis.discovery.base import suspicion
 from tamis.discovery.clocks import find_clock_resets
 from tamis.discovery.confirm import read_confirmed, write_confirm
@@ -288,3 +289,18 @@ def test_a_run_notes_suspicions_and_a_second_one_corrects_what_was_confirmed(tmp
     (table,) = second.manifest["tables"].values()
     assert {one["name"]: one["nulls"] for one in table["columns"]}["temperature"]["confirmed"] == 4
     assert second.manifest["checks"]["discovery"] == {"suspicions": 0, "corrections": 2}
+
+
+def test_a_zone_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ArgumentError, match="there is no time zone 'Mars/Base'; name one like 'Europe/Paris'"):
+        tamis.discover(readings(), zone="Mars/Base")
+    with pytest.raises(tamis.RecipeError, match=r"discovery\.zone = \"../x\" is wrong: there is no time zone '../x'"):
+        tamis.Recipe.load(settings={"discovery.zone": "../x"})
+
+    def missing(name: str) -> None:
+        raise ZoneInfoNotFoundError(name)
+
+    monkeypatch.setattr("tamis.discovery.clocks.ZoneInfo", missing)  # as on a machine without a database of zones
+    clocks._changes.cache_clear()
+    assert clocks._changes("Europe/Berlin", 2020, 2021) == []
+    clocks._changes.cache_clear()

@@ -116,3 +116,12 @@ def test_a_stop_finishes_what_is_in_hand(executor: LocalExecutor) -> None:
     for outcome in executor.map(tasks, stop=lambda: len(seen) >= 3):
         seen.append(outcome.value)  # noqa: PERF401 - the loop's own length is the stop
     assert 3 <= len(seen) <= 6
+
+
+def test_the_first_process_hears_of_kernels_that_workers_compile() -> None:
+    heard: list[bool] = []
+    with LocalExecutor(1, compiling=heard.append) as executor:
+        executor.setup(None, ROOMY)
+        tasks = [Task(hostile_tasks.compile_anew, number) for number in range(2)]
+        assert [outcome.value for outcome in executor.map(tasks)] == [1, 2]
+    assert heard == [False]  # once a process

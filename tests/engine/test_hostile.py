@@ -258,6 +258,30 @@ def test_the_command_prints_one_document_or_nothing(source: Path, tmp_path: Path
     assert "observe: 14 records" in spoken.stderr
 
 
+def test_a_tilde_is_the_users_folder_and_a_link_to_nothing_no_output(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text("seed = 2")
+    result = tamis.clean("~/source/text.csv", "~/out", "~/mine.toml", jobs=1)
+    assert (result.out, (tmp_path / "out" / "report.html").exists()) == (tmp_path / "out", True)
+    assert call("check", "~/source/text.csv", "-o", "~/two", "--against", "~/out", "-r", "~/mine.toml", "-j", 1).stdout.endswith(
+        f"{tmp_path}/two/rejects.parquet\n"
+    )
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(OutputError, match="is a link to nowhere, which is not there"):
+        tamis.clean(source, tmp_path / "link")
+    with pytest.raises(OutputError, match=r"the name '.*\\udcff' of the output folder is no UTF-8"):
+        tamis.clean(source, os.fsdecode(b"out\xff"))
+
+
+def test_a_run_and_an_error_need_no_standard_error(source: Path, tmp_path: Path) -> None:
+    for status, text in ((0, "read = "), (2, "")):
+        words = [*TAMIS, "check", str(source / "text.csv"), "-o", str(tmp_path / "out"), "-j", "1", *(["--set", "x"] if status else [])]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=full, text=True, check=False)
+        assert (done.returncode, text in done.stdout) == (status, True)
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
+import hostile_tasks
 import pytest
 
+from tamis.pipeline.run import Request, run
 from tamis.progress import Bars, Lines, Silent, make_progress
+from tamis.recipe import Recipe
 
 
 class Clock:
@@ -83,3 +87,47 @@ def test_where_it_goes_decides_what_is_shown(monkeypatch: pytest.MonkeyPatch) ->
     assert "observe" in shown
     assert "1 rejected" in shown
     assert "[a] line above" in shown
+
+
+@pytest.mark.parametrize("made", [Lines, Bars])
+def test_what_cannot_be_written_is_dropped(made: type[Lines | Bars], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(Terminal):
+        def write(self, text: str) -> int:
+            raise OSError(28, f"no space for {text}")
+
+        def flush(self) -> None:
+            raise OSError(28, "no space")
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    progress = made()
+    progress.say("a line")
+    progress.stage("judge", 1)
+    progress.advance(1)
+    progress.close()
+
+
+class Heard(Silent):
+    """Keeps what is said, and compiles two kernels that no cache has when a stage begins."""
+
+    def __init__(self, stage: str) -> None:
+        self.lines: list[str] = []
+        self._stage = stage
+
+    def stage(self, name: str, total: int, things: str = "records") -> None:  # noqa: ARG002 - the contract's signature
+        if name == self._stage:
+            assert [hostile_tasks.compile_anew(None, number, {}, self) for number in range(2)] == [1, 2]
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def at(self, record: int) -> None:
+        """Be a task's context too."""
+
+
+@pytest.mark.parametrize(("stage", "told"), [("judge", 1), ("", 0)])
+def test_a_run_tells_once_that_kernels_are_compiled_and_not_where_none_is(tmp_path: Path, stage: str, told: int) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n1,x\n2,y\n")
+    heard = Heard(stage)
+    for number, progress in enumerate((Silent(), heard)):  # the first compiles what no run before has
+        run(Request(tmp_path / "rows.csv", tmp_path / f"out{number}", Recipe.load(), jobs=1, dry_run=True), progress)
+    assert [line.startswith("kernels are being compiled") and "no cache can be written" in line for line in heard.lines] == [True] * told

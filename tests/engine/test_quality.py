@@ -98,6 +98,17 @@ def test_what_is_planted_is_told_and_nothing_else(checked: tamis.Result) -> None
     assert checked.manifest["counts"]["by_reason"] == [{"check": "integrity", "reason": "truncated", "records": 1}]
 
 
+def test_a_plain_picture_of_a_little_noise_has_no_bars(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(-4, 5, (40, 60)).astype(np.uint8) + np.uint8(100)
+    noise[::39, ::59] = 100  # the corners, from which no pixel strays farther than a bar may
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.fromarray(np.kron(noise, np.ones((8, 8), np.uint8))).save(folder / "plain.png")
+    told = issues(tamis.check(folder, tmp_path / "out", settings=ALONE, jobs=1))["plain.png"]
+    assert "low_contrast" in told
+    assert not told & {"letterboxed", "near_constant"}
+
+
 def test_a_note_has_the_figure_and_the_threshold(checked: tamis.Result) -> None:
     told = dict(checked.notes.filter(pl.col("check") == "quality").select("record", "detail").collect().iter_rows())
     assert "less than 78" in told["dark.jpg"]

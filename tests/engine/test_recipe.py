@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import tamis
 from tamis.checks import registry
 from tamis.errors import RecipeError
 from tamis.recipe import Recipe, builtin_names, parse_settings, recipe_model
+from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +105,27 @@ def test_a_missing_file_names_the_built_in_recipes() -> None:
 def test_settings_are_toml_values_or_bare_words() -> None:
     settings = parse_settings(["a.b=0.5", "c=true", "d=zscore", 'e=["x", "y"]', "f=a=b"])
     assert settings == {"a.b": 0.5, "c": True, "d": "zscore", "e": ["x", "y"], "f": "a=b"}
+
+
+@pytest.mark.parametrize("settings", [["seed=1"], {1: 2}])
+def test_settings_that_are_no_dictionary_by_key_are_told(settings: Any) -> None:
+    with pytest.raises(RecipeError, match="settings must be a dictionary by key"):
+        Recipe.load(settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [({"source": 3}, "source is a int"), ({"out": None}, "out is a NoneType"), ({"jobs": "2"}, "jobs is a str, no int")]
+)
+def test_arguments_of_a_wrong_type_are_told(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ArgumentError, match=told):
+        tamis.clean(**({"source": "here", "out": "there"} | given))
+
+
+def test_a_section_of_settings_changes_the_keys_that_it_names_alone() -> None:
+    nested = Recipe.load("text_dolma3", settings={"near_duplicates": {"threshold": 0.9}, "quality_control": {"on_flag.spike": "null"}})
+    assert nested == Recipe.load("text_dolma3", settings={"near_duplicates.threshold": 0.9, "quality_control.on_flag.spike": "null"})
+    with pytest.raises(RecipeError, match=r"--set: unknown key 'near_duplicates\.treshold'.*'threshold'"):
+        Recipe.load(settings={"near_duplicates": {"treshold": 0.9}})
 
 
 def test_a_setting_without_a_value_is_told() -> None:

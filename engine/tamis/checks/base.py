@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from tamis.checks.named import Named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -34,10 +36,6 @@ Severity = Literal["note", "reject"]
 Detail = str | Sequence[str]
 
 
-_COLUMNS = "names columns of tables"
-ColumnNames = Annotated[tuple[str, ...], _COLUMNS]
-
-
 class CheckOptions(BaseModel):
     """What every section of a recipe has."""
 
@@ -45,9 +43,10 @@ class CheckOptions(BaseModel):
 
     enabled: bool = Field(default=True, description="Whether the check runs.")
 
-    def named_columns(self) -> dict[str, tuple[str, ...]]:
-        """Return the columns that the options name, by option; each must be in a table of the source."""
-        return {key: getattr(self, key) for key, field in type(self).model_fields.items() if _COLUMNS in field.metadata}
+    def named_columns(self) -> dict[str, Named]:
+        """Return the columns that the options name, by option; each must be in a table of the source, and of a kind that fits."""
+        fields = type(self).model_fields.items()
+        return {key: one._replace(names=getattr(self, key)) for key, field in fields for one in field.metadata if isinstance(one, Named)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from tamis.checks.base import Check, Kind
 from tamis.checks.roles import SeriesOptions
 from tamis.discovery import confirm_text, corrected, corrections, read_confirmed, search, sensors
+from tamis.discovery.clocks import known_zone
 from tamis.series import SeriesWriter
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Options(SeriesOptions):
     """Options of `discovery`."""
 
     zone: str = Field(default="", description="The zone whose summer time wall clocks may follow; none given: those in wide use are tried.")
+    _zone_is_known = field_validator("zone")(known_zone)
     confirmed: str = Field(
         default="",
         description="A confirm list of an earlier run, in which `confirmed = true` was set; what it holds is taken into `corrections` when "

@@ -13,8 +13,9 @@ import polars as pl
 import xxhash
 from pydantic import Field
 
-from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Kind, MediaBatch, Observation, TableBatch
+from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
 from tamis.checks.digests import row_digests
+from tamis.checks.named import ColumnNames
 from tamis.clustering import sharing
 
 if TYPE_CHECKING:

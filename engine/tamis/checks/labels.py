@@ -15,6 +15,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation
+from tamis.checks.named import Named
 from tamis.checks.names import alike
 from tamis_kernels import components
 
@@ -70,9 +71,9 @@ class Options(CheckOptions):
             raise ValueError(message)
         return level
 
-    def named_columns(self) -> dict[str, tuple[str, ...]]:
+    def named_columns(self) -> dict[str, Named]:
         """Return the column of labels, which must be in a table of the source."""
-        return {"column": (self.column,)} if self.column else {}
+        return {"column": Named((self.column,), ("text", "number", "datetime", "boolean"))} if self.column else {}
 
 
 class Labels(Check):

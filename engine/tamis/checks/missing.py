@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Finding, Kind, Needs, Observation, TableBatch
+from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, Needs, Observation, TableBatch
 from tamis.checks.marks import mark_imputed
+from tamis.checks.named import ColumnNames, NumberColumns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ class Options(CheckOptions):
         default="none", description="What a missing number becomes: it stays null, or the mean or median of the kept rows, or `constant`."
     )
     constant: float = Field(default=0.0, description="The value that impute = constant writes.")
-    columns: ColumnNames = Field(default=(), description="Number columns that are imputed; none given: all.")
+    columns: NumberColumns = Field(default=(), description="Number columns that are imputed; none given: all.")
     mark: bool = Field(default=True, description="Whether a column NAME__imputed says which cells were imputed.")
 
 

@@ -17,8 +17,9 @@ import numpy as np
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Kind, MediaBatch, Observation, TableBatch
+from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
 from tamis.checks.keep import check_rules, columns_of, rank_names, ranks
+from tamis.checks.named import ColumnNames, Named
 from tamis.checks.near_pictures import HASHES, RESEMBLES, PictureRule, enter, hash_columns, judge_pictures, observe_pictures, standing
 from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.goals import certain_shape, estimated_recall, meeting
@@ -149,9 +150,9 @@ class Options(CheckOptions):
         check_rules(rules)
         return rules
 
-    def named_columns(self) -> dict[str, tuple[str, ...]]:
+    def named_columns(self) -> dict[str, Named]:
         """Return the columns that the options name, those of the rules among them."""
-        return super().named_columns() | {"keep": columns_of(self.keep)}
+        return super().named_columns() | {"keep": Named(columns_of(self.keep), ("number", "datetime", "boolean", "other"))}
 
 
 @dataclass(frozen=True, slots=True)

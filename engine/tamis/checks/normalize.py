@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import polars as pl
 from pydantic import BeforeValidator, Field, model_validator
 
-from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, ColumnStatistics, Finding, Kind, Needs, Observation, TableBatch
+from tamis.checks.base import Batch, Check, CheckOptions, ColumnStatistics, Finding, Kind, Needs, Observation, TableBatch
+from tamis.checks.named import ColumnNames, Named, NumberColumns
 from tamis.normalizer import GroupNormalizer, Known, Normalizer, Parameters, Power, Spread, WindowNormalizer
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Options(CheckOptions):
         "quantiles; log1p: log(1 + x); yeo_johnson: z-score of the power that makes the column most normal; clip: what lies outside "
         "becomes the bound.",
     )
-    columns: ColumnNames = Field(default=(), description="Number columns that are normalised; none given: all.")
+    columns: NumberColumns = Field(default=(), description="Number columns that are normalised; none given: all.")
     ignore: ColumnNames = Field(default=(), description="Number columns that are left alone, such as ids and coordinates.")
     by: ColumnName = Field(
         default=(),
@@ -82,6 +83,11 @@ class Options(CheckOptions):
                 message = "windows = position needs window_length, the samples of a window"
                 raise ValueError(message)
         return self
+
+    def named_columns(self) -> dict[str, Named]:
+        """Return the columns that the options name; windows are columns to be normalised where they are wanted."""
+        named = super().named_columns()
+        return named if self.windows == "none" else named | {"columns": Named(self.columns, ("number", "window"))}
 
     def parameters(self) -> Parameters:
         """Return the parameters of the normalizer."""

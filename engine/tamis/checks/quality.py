@@ -255,11 +255,15 @@ def _figures(
 
 
 def _bars(found: Mapping[str, NDArray[np.int64]], first: str, last: str, lines: NDArray[np.int64]) -> Floats:
-    """Return the share of the lines that two bars take, as if both were as narrow as the narrower; 0 where one does not end straight."""
+    """Return the share of the lines that two bars take, as if both were as narrow as the narrower.
+
+    It is 0 where a bar does not end straight, and where the bars meet: then there is no picture between them.
+    """
     across = ("left", "right") if first == "top" else ("top", "bottom")
     length = found["cells"] / lines - found[across[0]] - found[across[1]]
     straight = np.minimum(found[f"{first}_edge"], found[f"{last}_edge"]) >= STRAIGHT * length
-    share: Floats = np.where(straight, 2 * np.minimum(found[first], found[last]) / lines, 0.0)
+    between = found[first] + found[last] < lines
+    share: Floats = np.where(straight & between, 2 * np.minimum(found[first], found[last]) / lines, 0.0)
     return share
 
 

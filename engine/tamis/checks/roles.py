@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from tamis.checks.base import CheckOptions, ColumnNames
+from tamis.checks.base import CheckOptions
+from tamis.checks.named import ColumnNames, NumberColumns
 from tamis.series import Roles, assign_roles, tally
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class SeriesOptions(CheckOptions):
         description="Columns that name the sensor; none given: told by names and numbers of values; else each file is one.",
     )
     by_sensor: bool = Field(default=True, description="Whether rows are split by sensor; false: all rows of a kind of table are of one.")
-    columns: ColumnNames = Field(default=(), description="Columns of readings; none given: those of floats.")
+    columns: NumberColumns = Field(default=(), description="Columns of readings; none given: those of floats.")
 
     def tables(self, case: Case, check: str) -> Iterator[tuple[Rows, Roles]]:
         """Yield the tables that have times and readings, with their columns; the manifest tells these, or what a table lacks."""

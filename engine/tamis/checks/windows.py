@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 from pydantic import Field
 
-from tamis.checks.base import Batch, Check, CheckOptions, ColumnNames, Finding, Kind, Observation, TableBatch
+from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, Observation, TableBatch
+from tamis.checks.named import WindowColumns
 from tamis.normalizer import flat_windows
 from tamis_kernels.windows import describe
 
@@ -22,7 +23,7 @@ ISSUES: tuple[Issue, ...] = get_args(Issue)
 class Options(CheckOptions):
     """Options of `windows`."""
 
-    columns: ColumnNames = Field(default=(), description="Columns of lists or arrays of numbers that are looked at; none given: all.")
+    columns: WindowColumns = Field(default=(), description="Columns of lists or arrays of numbers that are looked at; none given: all.")
     issues: tuple[Issue, ...] = Field(default=ISSUES, description=f"What is looked for, of: {', '.join(ISSUES)}.")
     reject: tuple[Issue, ...] = Field(default=(), description="Issues that hold a row back. The others are noted.")
     max_missing: float = Field(default=0.0, ge=0, lt=1, description="Share of null and NaN samples above which a window has gaps.")

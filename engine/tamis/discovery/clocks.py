@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from tamis.discovery.base import DAY, MAD, SECOND, duration, moment, number_of, period, suspicion
+from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -216,10 +217,22 @@ def find_wall_clock(series: Signal, zone: str = "") -> list[Suspicion]:
     return []
 
 
+def known_zone(name: str) -> str:
+    """Return the name of a time zone, or nothing, as it is; ArgumentError where there is no such zone."""
+    try:
+        return ZoneInfo(name).key if name else ""
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        message = f"there is no time zone {name!r}; name one like 'Europe/Paris'"
+        raise ArgumentError(message) from None
+
+
 @cache
 def _changes(zone: str, first: int, last: int) -> list[tuple[int, int]]:
     """Return the wall times, before the change, at which a zone's clocks go forward (1) or back (-1), of some years."""
-    rules = ZoneInfo(zone)
+    try:
+        rules = ZoneInfo(zone)
+    except ZoneInfoNotFoundError:  # this machine has no database of zones, or not this one; one that was named has been looked up
+        return []
     start, stop = (int(datetime(min(max(year, 1971), 2100), 1, 1, tzinfo=UTC).timestamp()) for year in (first, last + 1))
     found = []
 

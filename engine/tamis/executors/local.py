@@ -132,11 +132,21 @@ class LocalExecutor:
         GPUs by the names of the driver: the first processes have one each, and see it alone.
     beside
         Where kernels run in processes that are left without a GPU; None for where they do in the others.
+    compiling
+        Is called when a process is about to compile a kernel, with whether later ones will find it compiled.
     """
 
     def __init__(
-        self, jobs: int, *, backend: Backend | None = None, threads: int = 1, gpus: Sequence[str] = (), beside: Backend | None = None
+        self,
+        jobs: int,
+        *,
+        backend: Backend | None = None,
+        threads: int = 1,
+        gpus: Sequence[str] = (),
+        beside: Backend | None = None,
+        compiling: Callable[[bool], object] = lambda _kept: None,
     ) -> None:
+        self._compiling = compiling
         self._jobs, self._threads, self._gpus = jobs, threads, gpus[:jobs]
         self._most = {True: len(self._gpus), False: jobs - len(self._gpus)}  # processes, by whether they have a GPU
         self._backends = {gpu: one for gpu, one in ((True, backend), (False, beside or backend)) if self._most[gpu]}
@@ -228,6 +238,9 @@ class LocalExecutor:
         try:
             for kind, body in worker.messages():
                 worker.since = time.monotonic()
+                if kind == "compiling":
+                    self._compiling(body)
+                    continue
                 if kind == "at":
                     worker.record = body
                     continue

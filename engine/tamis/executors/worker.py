@@ -16,6 +16,7 @@ import sys
 import threading
 import traceback
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -66,6 +67,10 @@ class _Reporter:
     def at(self, record: int) -> None:
         send(self._stream, ("at", record))
 
+    @cache  # noqa: B019 - one a process; it is said once of what is kept, and once of what is not
+    def compiling(self, kept: bool) -> None:
+        send(self._stream, ("compiling", kept))
+
 
 def _listen(stream: BinaryIO, inbox: queue.SimpleQueue[Any]) -> None:
     try:
@@ -84,6 +89,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a C library prints must not enter the protocol
     with uncollected():  # before there is a second thread, which would import the modules too
         from tamis_kernels.backend import give_back, running  # not above: the parent imports this file before it starts a worker
+        from tamis_kernels.compiled import told_of_compiling
 
         for module in sys.argv[1:]:
             import_module(module)
@@ -97,7 +103,7 @@ def main() -> None:
             setup = task
             continue
         try:
-            with running(setup.backend) if setup.backend else nullcontext():
+            with running(setup.backend) if setup.backend else nullcontext(), told_of_compiling(reporter.compiling):
                 answer = ("done", task.function(setup.value, task.argument, task.lost, reporter))
         except Exception as error:
             answer = ("failed", (_portable(error), traceback.format_exc()))

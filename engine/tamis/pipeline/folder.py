@@ -32,6 +32,11 @@ OURS = (
 )
 
 
+def at_home(path: str | Path) -> Path:
+    """Return a path with the user's folder for a `~` in front, which the libraries that write tables would put there, and others not."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises where there is no such user
+
+
 @contextmanager
 def prepared(out: Path, sources: Sequence[Path], *, overwrite: bool) -> Iterator[None]:
     """Make sure that the output folder can be used, and hold it while the run lasts.
@@ -48,6 +53,12 @@ def prepared(out: Path, sources: Sequence[Path], *, overwrite: bool) -> Iterator
         if source.resolve().is_relative_to(out.resolve()):
             message = f"the source {source} lies inside the output folder {out}; name another folder with -o"
             raise OutputError(message)
+    if any("\ud800" <= sign <= "\udfff" for sign in str(out)):
+        message = f"the name {str(out)!a} of the output folder is no UTF-8, which the tables written need; name another folder with -o"
+        raise OutputError(message)
+    if out.is_symlink() and not out.exists():
+        message = f"{out} is a link to {out.readlink()}, which is not there; make that folder, or name another one with -o"
+        raise OutputError(message)
     if out.exists() and not out.is_dir():
         message = f"{out} is not a folder; name a folder with -o"
         raise OutputError(message)

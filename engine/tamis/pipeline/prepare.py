@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tamis.executors import Outcome
     from tamis.progress import Progress
     from tamis.sources.formats import FormatOptions
-    from tamis.sources.schema import TableGroup
+    from tamis.sources.schema import ColumnPlan, TableGroup
     from tamis_kernels.backend import BackendName
 
 
@@ -106,19 +106,21 @@ def _note_plan(plan: Plan) -> bool:
 
 
 def _check_columns(recipe: Recipe, groups: Collection[TableGroup]) -> None:
-    """Make sure that every column that the recipe names is in a table, if there are tables at all."""
-    known = sorted({column.name for group in groups for column in group.columns})
+    """Make sure that every column that the recipe names is in a table, and of a fit kind in one, if there are tables at all."""
+    known: dict[str, list[ColumnPlan]] = {}
+    for column in (column for group in groups for column in group.columns):
+        known.setdefault(column.name, []).append(column)
     named = {check.name: check.options.named_columns() for check in recipe.checks(backend="cpu")} | {
         "output": recipe.output.named_columns()
     }
     for section, options in named.items() if groups else ():
-        for key, names in options.items():
-            for name in names:
-                if name not in known:
-                    message = (
-                        f"{section}.{key} names the column {name!r}, which no table of the source has."
-                        f"{nearest(name, known)} The columns are: {', '.join(known)}"
-                    )
+        for key, columns in options.items():
+            fit = sorted(name for name, found in known.items() if any(map(columns.fits, found)))
+            for name in columns.names:
+                if name not in fit:
+                    why = f"holds no {columns.wanted()}" if name in known else "no table of the source has"
+                    listed = f"The columns{' that do' if name in known else ''} are: {', '.join(fit)}" if fit else "No column does"
+                    message = f"{section}.{key} names the column {name!r}, which {why}.{nearest(name, fit)} {listed}"
                     raise ColumnError(message)
     for group in groups:
         form_of(recipe.output, group)  # a column whose type does not fit is told before anything is read

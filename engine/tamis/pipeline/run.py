@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from tamis.report import write_report
 from tamis.sources.listing import witnesses
 from tamis_kernels import resolve_for_run
 from tamis_kernels.backend import Backend, devices, running, wanted
+from tamis_kernels.compiled import told_of_compiling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -103,12 +105,14 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
     sources = [Path(one) for one in ([request.source] if isinstance(request.source, (str, Path)) else request.source)]
     if request.cluster is not None:
         request = replace(request, out=request.out.absolute())  # nodes have no current folder in common
+    compiling = cache(partial(_say_compiling, progress))
     try:
         with (
+            told_of_compiling(compiling),
             prepared(request.out, sources, overwrite=request.overwrite),
             Interrupt(progress) as stop,
             running(backend),
-            _here(request, backend) if request.cluster is None else _on_cluster(request, backend, progress) as executor,
+            _here(request, backend, compiling) if request.cluster is None else _on_cluster(request, backend, progress) as executor,
         ):
             return _Run(request, progress, executor, stop, backend).go()
     except OSError as error:
@@ -117,18 +121,23 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
         progress.close()
 
 
-def _here(request: Request, backend: Backend) -> LocalExecutor:
+def _say_compiling(progress: Progress, kept: bool) -> None:
+    how_often = "this once" if kept else "as in every run, for no cache can be written; name a folder for one in NUMBA_CACHE_DIR"
+    progress.say(f"kernels are being compiled, which takes a minute or more: {how_often}")
+
+
+def _here(request: Request, backend: Backend, compiling: Callable[[bool], object]) -> LocalExecutor:
     """Return worker processes: one a job, the first of which have a GPU each where `auto` has found that it is faster at something.
 
     Where CUDA was asked for by name there is none without a GPU, and the jobs are shared out among them as threads.
     """
     jobs = workers_within(request.memory, request.jobs or cores())
     if backend.name != "cuda":
-        return LocalExecutor(jobs, backend=backend)
+        return LocalExecutor(jobs, backend=backend, compiling=compiling)
     gpus = visible(min(jobs, devices()))
     if backend.least is not None:
-        return LocalExecutor(jobs, backend=backend, gpus=gpus, beside=Backend("cpu", "auto: a worker without a GPU"))
-    return LocalExecutor(len(gpus), backend=backend, threads=jobs // len(gpus), gpus=gpus)
+        return LocalExecutor(jobs, backend=backend, gpus=gpus, beside=Backend("cpu", "auto: a worker without a GPU"), compiling=compiling)
+    return LocalExecutor(len(gpus), backend=backend, threads=jobs // len(gpus), gpus=gpus, compiling=compiling)
 
 
 def _on_cluster(request: Request, backend: Backend, progress: Progress) -> RayExecutor:

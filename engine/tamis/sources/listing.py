@@ -215,7 +215,7 @@ def _expand(start: str) -> tuple[str, list[str]]:
     if not start:
         msg = "the source is an empty text, such as a variable that was not set; name a file or folder, or . for this one"
         raise SourceError(msg)
-    path = os.path.abspath(start)
+    path = os.path.abspath(start if os.path.lexists(start) else os.path.expanduser(start))  # noqa: PTH111
     if os.path.lexists(path):
         return (path if os.path.isdir(path) else os.path.dirname(path)), [path]
     if not glob.has_magic(start):

@@ -41,6 +41,7 @@ class ColumnPlan:
 
     `unit` is the unit that the numbers are brought to; a number without one is taken to be in it already.
     `mean_length` is the mean number of characters of the texts that are not blank, 0 where the column is stored typed.
+    `untold` says that no value tells of which kind the column is.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ColumnPlan:
     kind: Kind
     unit: str | None = None
     mean_length: float = 0.0
+    untold: bool = False
 
     @property
     def is_prose(self) -> bool:
@@ -158,6 +160,7 @@ def _passable(names: Sequence[str], notes: list[str]) -> list[str]:
 
 
 def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, notes: list[str]) -> ColumnPlan:
+    dtype: pl.DataType
     stored = [profile.dtype for profile in profiles if not isinstance(profile.dtype, TEXT_TYPES)]
     counts = _merged(profiles)
     values = counts["total"] - counts["null"] - counts["blank"] - counts["missing"]
@@ -186,7 +189,7 @@ def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, 
         dtype, _ = _unified([*stored, dtype])
     if kind == "number" and _are_identifiers(name, dtype, profiles, notes):
         return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
-    return ColumnPlan(name, dtype, kind, unit, mean_length)
+    return ColumnPlan(name, dtype, kind, unit, mean_length, untold=dtype == pl.Null if stored else not values)
 
 
 def _number(name: str, counts: Counter[str], units: Counter[str], notes: list[str]) -> tuple[pl.DataType, str | None]:
