@@ -15,6 +15,7 @@ import polars as pl
 
 from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.errors import ColumnError, nearest
+from tamis.frames import frame_of
 from tamis.goals import chosen_shape, sampled_histogram
 from tamis.sets import ShingleSets
 from tamis.sizes import byte_count
@@ -118,11 +119,7 @@ def near_duplicates(
     ArgumentError
         The frame is none; a number, unit or way to verify is out of its range; or no bands reach the goal.
     """
-    if not isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
-        if not hasattr(frame, "__arrow_c_stream__"):
-            message = f"frame is a {type(frame).__name__}; give a polars, pandas or pyarrow table"
-            raise ArgumentError(message)
-        frame = pl.DataFrame(frame)
+    frame = frame_of(frame)
     check_one_of("verify", verify, VERIFICATIONS)
     if measure not in ("jaccard", "containment") or (measure == "containment" and verify != "exact"):
         message = f"measure must be jaccard, or containment with verify='exact'; got {measure!r} with verify={verify!r}"

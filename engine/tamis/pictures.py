@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
@@ -17,9 +18,10 @@ from tamis.errors import RecipeError
 from tamis.media import Inspection, Limits, inspect, see_jpegs
 from tamis_kernels import perceptual
 from tamis_kernels.backend import resolve
+from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
@@ -70,11 +72,16 @@ def image_hashes(
     ------
     RecipeError
         The hash is unknown.
+    ArgumentError
+        `pictures` is no path, no content and no collection of these.
     """
     if hash not in HASHES:
         message = f"hash must be one of {', '.join(HASHES)}, got {hash!r}"
         raise RecipeError(message)
     given = [pictures] if isinstance(pictures, (str, Path, bytes)) else pictures
+    if not isinstance(given, Iterable):
+        message = f"pictures is a {type(pictures).__name__}; give paths of files, or their contents"
+        raise ArgumentError(message)
     schema: dict[str, pl.DataType] = {"key": pl.String(), "hash": pl.Binary(), "quality": pl.UInt8(), "reason": pl.String()}
     if forms:
         schema["forms"] = pl.List(pl.Binary())

@@ -14,9 +14,9 @@ import polars as pl
 import pyarrow as pa
 
 from tamis.errors import ColumnError
+from tamis.frames import frame_of
 from tamis.pipeline.readings import SourceTable, source_tables
 from tamis.series import Roles, assign_roles, tally
-from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -51,10 +51,7 @@ def tables_of(data: Any, settings: Mapping[str, Any] | None) -> Iterator[tuple[S
         with source_tables(data, settings=settings) as (tables, folder):
             yield tables, folder
         return
-    if not isinstance(data, (pl.DataFrame, pl.LazyFrame)) and not hasattr(data, "__arrow_c_stream__"):
-        message = f"data is a {type(data).__name__}; give a polars, pandas or pyarrow table, or paths of files"
-        raise ArgumentError(message)
-    frame = data if isinstance(data, pl.LazyFrame) else pl.DataFrame(data).lazy()
+    frame = frame_of(data, "data", ", or paths of files").lazy()
     with tempfile.TemporaryDirectory(prefix="tamis-") as folder:
         yield [FrameTable(frame, dict(frame.collect_schema()))], Path(folder)
 

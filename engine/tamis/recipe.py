@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pydantic
 import xxhash
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from tamis.checks import Check, registry
 from tamis.checks.named import Named
 from tamis.errors import RecipeError, nearest
+from tamis.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
     from tamis_kernels.backend import BackendName
 
 Materialise = Literal["hardlink", "copy", "symlink", "manifest"]
-
-
-class Section(BaseModel):
-    """A section of a recipe: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class OutputOptions(Section):

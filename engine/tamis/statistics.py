@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.errors import ColumnError
+from tamis.frames import frame_of
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate
 from tamis_kernels.quantiles import ValueCounts
@@ -106,8 +107,9 @@ class Statistics:
     def _copy(self) -> Statistics:
         return Statistics(self.by, quantiles=self.quantiles, most_groups=self.most_groups)._take(self, 1)
 
-    def _of(self, frame: pl.DataFrame) -> Statistics:
+    def _of(self, given: pl.DataFrame) -> Statistics:
         """Return the statistics of one frame."""
+        frame = frame_of(given).lazy().collect()
         if self.by is not None and self.by not in frame.columns:
             message = f"column {self.by!r}, which tells the groups, is not in the frame; it has {frame.columns}"
             raise ColumnError(message)

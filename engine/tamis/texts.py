@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tamis.errors import ColumnError
+from tamis.frames import series_of
 from tamis_kernels import bands, fss, minhash
 from tamis_kernels.arrays import check_one_of
 
@@ -41,7 +42,7 @@ def signatures(
     Parameters
     ----------
     series
-        String or Binary.
+        String or Binary; of polars, pyarrow or NumPy, or a list.
     scheme
         `fss`, Fast Similarity Sketching: less error on small sets, several times as fast on large ones. `affine32`, the default scheme of
         datasketch 2.0: with `hashfunc=xxhash.xxh32_intdigest` its signatures of the same n-grams are equal to these, and
@@ -64,8 +65,9 @@ def signatures(
     ColumnError
         The series is neither String nor Binary.
     ArgumentError
-        A number, unit or scheme is out of its range.
+        It is none; a number, unit or scheme is out of its range.
     """
+    series = series_of(series)
     table = signature_table(series, scheme=scheme, num_perm=num_perm, seed=seed, unit=unit, ngram=ngram, backend=backend)
     array = pa.FixedSizeListArray.from_arrays(
         pa.array(table.ravel()),

@@ -67,6 +67,8 @@ def test_an_unknown_section_names_the_nearest_known_one() -> None:
         ("near_duplicates.threshold", 1.5, "near_duplicates.threshold = 1.5"),
         ("normalize.method", "z-score", 'normalize.method = "z-score"'),
         ("shards.rows", 0, "shards.rows = 0"),
+        ("seed", True, "seed = true is wrong: input should be a number"),
+        ("near_duplicates.threshold", True, "near_duplicates.threshold = true is wrong: input should be a number"),
         ("formats.timezone", "Mars/Olympus", "Mars/Olympus"),
         ("integrity.reject", ["broken"], "broken"),
         ("exact_duplicates.enabled", "perhaps", "perhaps"),

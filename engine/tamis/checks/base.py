@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tamis.checks.named import Named
+from tamis.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -36,10 +37,8 @@ Severity = Literal["note", "reject"]
 Detail = str | Sequence[str]
 
 
-class CheckOptions(BaseModel):
-    """What every section of a recipe has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+class CheckOptions(Section):
+    """What every section of a check has."""
 
     enabled: bool = Field(default=True, description="Whether the check runs.")
 

@@ -18,12 +18,17 @@ def choose(media: Sequence[SourceFile], staged: Mapping[str, Staged], settings: 
 
     All checks have defaults that are safe on any record of their kind, so that `auto` only has to say which of them have work here.
     """
-    said = []
+    recipe, said = Recipe.load(None, settings=settings), []
     if media:
-        said.append(f"{len(media)} media files: integrity, quality, exact and near-duplicate pictures, labels")
+        said.append(f"{_counted(len(media), 'media file')}: integrity, quality, exact and near-duplicate pictures, labels")
     if staged:
         rows = sum(table.rows for table in staged.values())
-        said.append(f"{len(staged)} tables, {rows} rows: formats, missing values, exact duplicates, near-duplicate texts and windows")
-        if settings.get("normalize.method", "none") == "none":
+        what = f"{_counted(len(staged), 'table')}, {_counted(rows, 'row')}"
+        said.append(f"{what}: formats, missing values, exact duplicates, near-duplicate texts and windows")
+        if getattr(recipe, "normalize").method == "none":  # noqa: B009 - the sections of checks are added at run time
             said.append("numbers keep their scale; --set normalize.method=zscore normalises them")
-    return Recipe.load(None, settings=settings), tuple(said)
+    return recipe, tuple(said)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,23 @@
+"""What every section of a recipe is, those of checks too."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+
+class Section(BaseModel):
+    """A section of a recipe: frozen, strict about unknown keys, and truth is no number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool):
+            kind = cls.model_fields[str(info.field_name)].annotation
+            if {int, float} & {kind, *get_args(kind)}:
+                message = "input should be a number"
+                raise ValueError(message)
+        return value
