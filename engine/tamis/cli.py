@@ -288,7 +288,7 @@ def _summarise(manifest: dict[str, Any], out: Path) -> None:
         typer.echo(f"  {row['records']:>10,}  {row['check']}: {row['reason']}")
     typer.echo(f"Report:   {out / 'report.html'}")
     typer.echo(f"Rejects:  {out / 'rejects.parquet'}")
-    if not manifest["dry_run"]:
+    if (out / "clean").exists():  # not where nothing was kept, or nothing was to be written
         typer.echo(f"Clean:    {out / 'clean'}")
 
 
