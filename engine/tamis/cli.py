@@ -9,7 +9,7 @@ import sys
 import traceback
 from contextlib import nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 
@@ -292,13 +292,13 @@ def _summarise(manifest: dict[str, Any], out: Path) -> None:
         typer.echo(f"Clean:    {out / 'clean'}")
 
 
-def _output_is_lost() -> bool:
-    """Return whether standard output takes no more; what it holds back is dropped then, since Python would try to write it at the end."""
+def _is_lost(stream: TextIO, text: str = "") -> bool:
+    """Return whether a stream takes no more; what it holds back is dropped then, since Python would try once more to write it at the end."""
     try:
-        sys.stdout.write("\n")
-        sys.stdout.flush()
+        stream.write(text)
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return True
     return False
 
@@ -341,11 +341,14 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if isinstance(error, OSError) and _output_is_lost():
+        if isinstance(error, OSError) and _is_lost(sys.stdout, "\n"):
             _tell(f"tamis: standard output cannot be written: {error.strerror or error}\n")
             sys.exit(1)
         _tell(f"tamis {tamis.__version__} failed in a way it should not. Please report this:\n{traceback.format_exc()}")
         sys.exit(1)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _is_lost(stream)
 
 
 if __name__ == "__main__":

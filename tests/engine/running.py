@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -84,3 +85,8 @@ def balanced(manifest: dict[str, Any]) -> bool:
     """Whether the books of a run balance."""
     counts = manifest["counts"]
     return bool(counts["read"] == counts["kept"] + counts["rejected"] > 0)
+
+
+def buffering() -> dict[str, str]:
+    """Return an environment in which Python holds its output back, as it does for most users, and tries to write it again at the end."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

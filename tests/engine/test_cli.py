@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from running import TAMIS, call, started
+from running import TAMIS, buffering, call, started
 
 import tamis
 
@@ -54,11 +54,6 @@ def test_a_pipe_that_nobody_reads_ends_the_command_in_silence() -> None:
     with os.fdopen(writing) as out:
         done = subprocess.run([*TAMIS, "doctor"], stdout=out, stderr=subprocess.PIPE, text=True, check=False, env=buffering())
     assert (done.returncode, done.stderr) == (1, "")
-
-
-def buffering() -> dict[str, str]:
-    """Return an environment in which Python holds its output back, as it does for most users, and tries to write it again at the end."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
 def test_a_sample_is_written_with_its_truth_and_the_command_that_cleans_it(tmp_path: Path) -> None:

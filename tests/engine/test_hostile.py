@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from running import TAMIS, balanced, call, started
+from running import TAMIS, balanced, buffering, call, started
 
 import tamis
 from images import encoded
@@ -278,7 +278,7 @@ def test_a_run_and_an_error_need_no_standard_error(source: Path, tmp_path: Path)
     for status, text in ((0, "read = "), (2, "")):
         words = [*TAMIS, "check", str(source / "text.csv"), "-o", str(tmp_path / "out"), "-j", "1", *(["--set", "x"] if status else [])]
         with Path("/dev/full").open("w") as full:
-            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=full, text=True, check=False)
+            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=full, text=True, check=False, env=buffering())
         assert (done.returncode, text in done.stdout) == (status, True)
 
 
