@@ -10,6 +10,7 @@ from isal import isal_zlib
 
 from tamis.errors import DISK_FULL
 from tamis.names import in_the_making
+from tamis.sources.cutzips import mend_zip
 from tamis.sources.listing import Container, Problem, SourceFile
 from tamis.sources.mediatables import index_table
 from tamis.sources.tars import BLOCK, index_tar
@@ -29,11 +30,15 @@ _BOMB_BYTES, _BOMB_RATIO = 64_000_000, 200
 
 
 def index_archive(file: SourceFile, target: Path) -> Indexed | Problem:
-    """Return the records of an archive; a compressed tar is unpacked at `target` first, since it cannot be read at any other place."""
+    """Return the records of an archive.
+
+    A compressed tar is unpacked at `target` first, since it cannot be read at any other place; a zip whose end is missing gets one there.
+    """
     name = file.path.lower()
     try:
         if name.endswith(".zip"):
-            return index_zip(_container(file, "zip"))
+            lost = mend_zip(file.path, target)
+            return index_zip(_container(file, "zip", str(target) if lost else ""), lost)
         unpacked = "" if name.endswith(".tar") else _unpack(file.path, target)
         if unpacked is None:
             detail = f"its {file.size} bytes inflate to more than {_BOMB_RATIO} times as many; unpack it yourself if you trust it"

@@ -64,7 +64,7 @@ class Members:
         """Add a member that cannot be a record."""
         name = tidy(name)
         shown = name if len(name) <= LONGEST_PATH else name[:SHOWN_BYTES]
-        raw = self._root + b"/" + self._unique(shown, place) if shown else self._root + b"@%d" % place
+        raw = self._root + (b"/" + self._unique(shown, place) if shown else self._unique(b"@%d" % place, place))
         self._problems.append(Problem(as_text(raw), reason, detail))
 
     def indexed(self, note: tuple[str, str] | None = None, *, samples: bool = False) -> Indexed:

@@ -2,7 +2,7 @@
 
 The format is that of PKWARE's APPNOTE.TXT 6.3, with 64-bit sizes (4.5.3). The directory at the end says what there is; of the headers
 before the payloads only their lengths are used. Sizes that the directory declares are checked before anything is inflated, and inflating
-stops at them.
+stops at them. A zip that has lost its directory is given a new one first (`cutzips`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import stat
 import struct
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from isal import isal_zlib
 
@@ -22,10 +22,10 @@ from tamis.sources.listing import Container, Problem
 from tamis.sources.members import Indexed, Member, Members, cut_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import BinaryIO
 
-_LOCAL = struct.Struct("<4s5HIIIHH")
+LOCAL = struct.Struct("<4s5HIIIHH")
 _ENTRY = struct.Struct("<4s6HIIIHHHHHII")
 _END = struct.Struct("<4s4HIIH")
 _END64 = struct.Struct("<4sQHHIIQQQQ")
@@ -33,7 +33,7 @@ _LOCATOR = struct.Struct("<4sIQI")
 _WINDOW = 1 << 20
 _TAIL = _END.size + 0xFFFF
 _FULL, _FULL_COUNT = 0xFFFFFFFF, 0xFFFF
-_ENCRYPTED, _DESCRIPTOR = 0x1, 0x8
+_ENCRYPTED, DESCRIPTOR = 0x1, 0x8
 _STORED, _DEFLATED, _BZIP2, _LZMA = 0, 8, 12, 14
 _LEAST_DICTIONARY = 4096
 _BOMB_BYTES, _BOMB_RATIO = 16_000_000, 200
@@ -46,6 +46,10 @@ class DamagedZipError(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class NoDirectoryError(DamagedZipError):
+    """No record at the end of a file tells of a directory."""
 
 
 @dataclass(slots=True)
@@ -66,22 +70,37 @@ class Entry:
     @property
     def least_end(self) -> int:
         """The byte after the payload, if the header before it is as short as it can be."""
-        return self.header + _LOCAL.size + len(self.name) + self.packed
+        return self.header + LOCAL.size + len(self.name) + self.packed
 
 
 @dataclass(frozen=True, slots=True)
-class _Directory:
+class Directory:
+    """The directory: where it begins, how many entries it has, and where the record behind it stands that told so.
+
+    `shift` counts the bytes in front of the archive, which offsets do not count.
+    """
+
     start: int
     entries: int
-    shift: int  # bytes in front of the archive, which offsets do not count
+    shift: int
+    end: int
 
 
-def index_zip(container: Container) -> Indexed:
-    """Return the records of a zip."""
+class Lost(NamedTuple):
+    """Members that a zip no longer holds: the name of the first, where it stands or would, a reason and a sentence for the ledger."""
+
+    name: bytes
+    at: int
+    reason: str
+    detail: str
+
+
+def index_zip(container: Container, lost: Lost | None = None) -> Indexed:
+    """Return the records of a zip, and one for what it has lost where it was cut."""
     members = Members(container)
     with open(container.readable, "rb", buffering=_WINDOW) as file:  # noqa: PTH123 - the path may hold bytes that are not UTF-8
         try:
-            directory = _directory(file.fileno())
+            directory = find_directory(file.fileno())
         except DamagedZipError as error:
             return Indexed(container, (), (Problem(container.record, error.reason, str(error)),))
         entries: list[Entry] = []
@@ -102,6 +121,8 @@ def index_zip(container: Container) -> Indexed:
                 members.refuse(entry.name, entry.at, *refusal)
             else:
                 members.add(Member(entry.name, entry.at, entry.size, entry.at))
+    if lost:
+        members.refuse(*lost)
     return members.indexed()
 
 
@@ -111,7 +132,7 @@ class ZipReader:
     def __init__(self, container: Container) -> None:
         self._file = open(container.readable, "rb")  # noqa: PTH123, SIM115
         try:
-            self._shift = _directory(self._file.fileno()).shift
+            self._shift = find_directory(self._file.fileno()).shift
         except DamagedZipError:
             self.close()
             raise
@@ -148,30 +169,41 @@ class ZipReader:
 def copy_zip(container: Container, kept: Collection[int], target: BinaryIO) -> None:
     """Write a zip of the members whose entries stand at these bytes of the directory; what is compressed is copied as it is."""
     with open(container.readable, "rb") as file:  # noqa: PTH123
-        descriptor, shift = file.fileno(), _directory(file.fileno()).shift
-        entries: list[bytes] = []
-        for at in sorted(kept, key=lambda at: _entry_at(file, at, shift).header):
-            entry = _entry_at(file, at, shift)
-            fixed, variable = _directory_bytes(descriptor, entry)
-            entries.append(_moved(entry, fixed, variable, target.tell()))
-            target.write(_local(entry))
-            file.seek(_payload(descriptor, entry))
-            for size in cut_blocks(entry.packed):
-                target.write(file.read(size))
-        start = target.tell()
-        for one in entries:
-            target.write(one)
-        target.write(_ending(len(entries), start, target.tell() - start))
+        descriptor, shift = file.fileno(), find_directory(file.fileno()).shift
+        order = sorted(kept, key=lambda at: _entry_at(file, at, shift).header)
+        entries = (_entry_at(file, at, shift) for at in order)
+        write_zip(file, ((entry, _payload(descriptor, entry), *_directory_bytes(descriptor, entry)) for entry in entries), target)
 
 
-def _directory(descriptor: int) -> _Directory:
-    """Find the directory by the record at the end of the file."""
+def write_zip(file: BinaryIO, members: Iterable[tuple[Entry, int, bytes, bytes]], target: BinaryIO) -> None:
+    """Write a zip of members of a file: each with the byte at which its payload begins, and the two parts of its entry in the directory."""
+    entries: list[bytes] = []
+    for entry, payload, fixed, variable in members:
+        entries.append(_moved(entry, fixed, variable, target.tell()))
+        target.write(_local(entry))
+        file.seek(payload)
+        for size in cut_blocks(entry.packed):
+            target.write(file.read(size))
+    start = target.tell()
+    for one in entries:
+        target.write(one)
+    target.write(_ending(len(entries), start, target.tell() - start))
+
+
+def find_directory(descriptor: int) -> Directory:
+    """Find the directory by the record at the end of the file.
+
+    Raises
+    ------
+    DamagedZipError
+        There is none, it cannot be, or it is that of several files.
+    """
     length = os.fstat(descriptor).st_size
     tail = os.pread(descriptor, _TAIL, max(0, length - _TAIL))
     found = tail.rfind(b"PK\x05\x06")
     if found < 0 or found + _END.size > len(tail):
         detail = f"there is no directory at the end of its {length} bytes: it is no zip, or its end is missing"
-        raise DamagedZipError("unreadable_archive", detail)
+        raise NoDirectoryError("unreadable_archive", detail)
     end = length - len(tail) + found
     _, disk, first_disk, _, entries, size, offset, _ = _END.unpack_from(tail, found)
     stop = end
@@ -186,10 +218,10 @@ def _directory(descriptor: int) -> _Directory:
         raise DamagedZipError("unreadable_archive", "it is one of several parts; join them to have it read")
     if size > stop:
         raise DamagedZipError("unreadable_archive", f"the directory is said to have {size} bytes, but ends at byte {stop}")
-    return _Directory(stop - size, entries, stop - size - offset)
+    return Directory(stop - size, entries, stop - size - offset, end)
 
 
-def _entries(file: BinaryIO, directory: _Directory) -> Iterator[Entry]:
+def _entries(file: BinaryIO, directory: Directory) -> Iterator[Entry]:
     at = directory.start
     file.seek(at)
     for number in range(directory.entries):
@@ -213,15 +245,20 @@ def _entry(read: Callable[[int], bytes], at: int, shift: int) -> Entry:
         raise DamagedZipError("damaged_directory", f"no entry of the directory stands at byte {at}")
     _, _, _, flags, method, _, _, crc, packed, size, names, extras, comments, _, _, attributes, header = _ENTRY.unpack(fixed)
     variable = read(names + extras + comments)
-    if _FULL in (size, packed, header):
-        sizes = _extra(variable[names : names + extras]).get(1, b"")
-        values = iter(struct.unpack(f"<{len(sizes) // 8}Q", sizes[: len(sizes) // 8 * 8]))
-        size, packed, header = (next(values, told) if told == _FULL else told for told in (size, packed, header))
+    size, packed, header = widened(variable[names : names + extras], size, packed, header)
     end = at + _ENTRY.size + names + extras + comments
     return Entry(at, end, variable[:names], flags, method, crc, packed, size, header + shift, attributes >> 16)
 
 
-def _extra(extra: bytes) -> dict[int, bytes]:
+def widened(extra: bytes, *told: int) -> Iterator[int]:
+    """Yield these sizes and places, each that has no room in 32 bits as the extra field tells it."""
+    sizes = extra_fields(extra).get(1, b"") if _FULL in told else b""
+    values = iter(struct.unpack(f"<{len(sizes) // 8}Q", sizes[: len(sizes) // 8 * 8]))
+    return (next(values, one) if one == _FULL else one for one in told)
+
+
+def extra_fields(extra: bytes) -> dict[int, bytes]:
+    """Return the extra fields of a header by their numbers."""
     fields = {}
     while len(extra) >= 4:
         key, size = struct.unpack_from("<HH", extra)
@@ -249,11 +286,11 @@ def _refusal(entry: Entry, end: int) -> tuple[str, str] | None:
 
 def _payload(descriptor: int, entry: Entry) -> int:
     """Return the byte at which a member's payload begins."""
-    fixed = os.pread(descriptor, _LOCAL.size, entry.header)
-    if len(fixed) < _LOCAL.size or fixed[:4] != b"PK\x03\x04":
+    fixed = os.pread(descriptor, LOCAL.size, entry.header)
+    if len(fixed) < LOCAL.size or fixed[:4] != b"PK\x03\x04":
         raise DamagedZipError("damaged_member", f"no header of a member stands at byte {entry.header}")
     names, extras = struct.unpack_from("<HH", fixed, 26)
-    return entry.header + _LOCAL.size + int(names) + int(extras)
+    return entry.header + LOCAL.size + int(names) + int(extras)
 
 
 def _inflate(file: BinaryIO, entry: Entry, start: int) -> bytes:
@@ -313,8 +350,8 @@ def _local(entry: Entry) -> bytes:
     large = max(entry.size, entry.packed) >= _FULL  # in this header both sizes are given in 64 bits, or none
     extra = struct.pack("<HHQQ", 1, 16, entry.size, entry.packed) if large else b""
     size, packed = (_FULL, _FULL) if large else (entry.size, entry.packed)
-    flags = entry.flags & ~_DESCRIPTOR
-    head = _LOCAL.pack(
+    flags = entry.flags & ~DESCRIPTOR
+    head = LOCAL.pack(
         b"PK\x03\x04", 45 if extra else 20, flags, entry.method, 0, 0x21, entry.crc, packed, size, len(entry.name), len(extra)
     )
     return head + entry.name + extra
@@ -325,14 +362,14 @@ def _moved(entry: Entry, fixed: bytes, variable: bytes, place: int) -> bytes:
     fields = list(_ENTRY.unpack(fixed))
     names, extras = fields[10], fields[11]
     others = b"".join(
-        struct.pack("<HH", key, len(value)) + value for key, value in _extra(variable[names : names + extras]).items() if key != 1
+        struct.pack("<HH", key, len(value)) + value for key, value in extra_fields(variable[names : names + extras]).items() if key != 1
     )
     told = (entry.size, entry.packed, place)
     large = [value for value in told if value >= _FULL]
     wide = struct.pack(f"<HH{len(large)}Q", 1, 8 * len(large), *large) if large else b""
     size, packed, header = (min(value, _FULL) for value in told)
     extra = wide + others
-    fields[3], fields[8], fields[9], fields[11], fields[16] = entry.flags & ~_DESCRIPTOR, packed, size, len(extra), header
+    fields[3], fields[7:10], fields[11], fields[16] = entry.flags & ~DESCRIPTOR, (entry.crc, packed, size), len(extra), header
     return _ENTRY.pack(*fields) + variable[:names] + extra + variable[names + extras :]
 
 
