@@ -293,7 +293,7 @@ def _summarise(manifest: dict[str, Any], out: Path) -> None:
 
 
 def _is_lost(stream: TextIO, text: str = "") -> bool:
-    """Return whether a stream takes no more; what it holds back is dropped then, since Python would try once more to write it at the end."""
+    """Return whether a stream takes no more; what it holds back is dropped then, since Python would try it once more at the end."""
     try:
         stream.write(text)
         stream.flush()
