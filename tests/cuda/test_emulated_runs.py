@@ -61,19 +61,29 @@ def differing(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
     return [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
 
 
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("EMULATED_GPUS", "2")
+
+
+def assert_each_of_two_has_its_own(found: Told) -> None:
+    told = found.values()
+    assert sorted(one["sees"] for one in told) == [["0"], ["1"]]
+    assert all(one["ran"] for one in told)
+    assert not any("fault" in one for one in told)
+
+
+@pytest.mark.usefixtures("two_gpus")
 def test_each_of_two_workers_has_a_device_of_its_own_and_goes_on_in_smaller_batches_where_its_memory_ends(
     source: Path, expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: Callable[[], Told]
 ) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setenv("EMULATED_GPUS", "2")
     monkeypatch.setenv("EMULATED_MEMORY", str(SCARCE))  # which is not what it says
     assert backend.devices() == 2
     assert differing(cleaned(source, tmp_path / "out", "cuda", jobs=3), expected) == []
-    found = [*workers().values()]
-    assert sorted(one["sees"] for one in found) == [["0"], ["1"]]
-    assert all(one["ran"] for one in found)
-    assert any("refused" in one for one in found)
-    assert not any("fault" in one for one in found)
+    found = workers()
+    assert_each_of_two_has_its_own(found)
+    assert any("refused" in one for one in found.values())
 
 
 def test_a_run_keeps_to_the_memory_that_it_may_take(
@@ -89,46 +99,36 @@ def test_a_run_keeps_to_the_memory_that_it_may_take(
 WON: dict[str, float | None] = {"photos": 1, "fss.text_signatures": 1, "windows": 1, "moments": 1, "affine": 1, "xxh3": None}
 
 
+@pytest.fixture
+def won(measured_here: Callable[[dict[str, float | None]], None]) -> None:
+    measured_here(WON)
+
+
 def timing(out: Path) -> dict[str, Any]:
     told: dict[str, Any] = json.loads((out / "manifest.json").read_text())["timing"]
     return told
 
 
+@pytest.mark.usefixtures("two_gpus", "won")
 def test_by_auto_workers_without_a_gpu_stand_beside_those_that_have_one(
-    source: Path,
-    expected: dict[str, bytes],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    workers: Callable[[], Told],
-    measured_here: Callable[[dict[str, float | None]], None],
+    source: Path, expected: dict[str, bytes], tmp_path: Path, workers: Callable[[], Told]
 ) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setenv("EMULATED_GPUS", "2")
-    measured_here(WON)
     assert differing(cleaned(source, tmp_path / "out", "auto", jobs=3), expected) == []
     told = timing(tmp_path / "out")
     assert (told["jobs"], [one["gpu"] for one in told["gpus"]]) == (3, ["0", "1"])
     assert min(told["beside"], *(one["tasks"] for one in told["gpus"])) > 0
-    found = [*workers().values()]
-    assert sorted(one["sees"] for one in found) == [["0"], ["1"]]  # the third does not even look for one
-    assert all(one["ran"] for one in found)
-    assert not any("fault" in one for one in found)
+    assert_each_of_two_has_its_own(workers())  # the third does not even look for one
 
 
-def test_by_auto_the_only_worker_has_a_gpu(
-    source: Path,
-    expected: dict[str, bytes],
-    tmp_path: Path,
-    workers: Callable[[], Told],
-    measured_here: Callable[[dict[str, float | None]], None],
-) -> None:
-    measured_here(WON)
+@pytest.mark.usefixtures("won")
+def test_by_auto_the_only_worker_has_a_gpu(source: Path, expected: dict[str, bytes], tmp_path: Path, workers: Callable[[], Told]) -> None:
     assert differing(cleaned(source, tmp_path / "out", "auto", jobs=1), expected) == []
     assert timing(tmp_path / "out")["beside"] == 0
     (found,) = workers().values()
     assert found["ran"]
 
 
+@pytest.mark.usefixtures("won")
 @pytest.mark.parametrize("gpu", [True, False], ids=["with a GPU", "without"])
 def test_a_worker_that_dies_leaves_no_trace(
     gpu: bool,
@@ -137,9 +137,7 @@ def test_a_worker_that_dies_leaves_no_trace(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     workers: Callable[[], Told],
-    measured_here: Callable[[dict[str, float | None]], None],
 ) -> None:
-    measured_here(WON)
     killed: list[int] = []
     start = local._Worker.start
 
