@@ -70,8 +70,9 @@ def tasks(plan: Plan, shards: Sequence[Shard]) -> list[Task]:
 
 def _may_win(shard: Shard, backend: Backend) -> bool:
     """Return whether a GPU may be faster at a shard: of rows, or of files most of which are named as JPEGs, where it wins at these."""
-    jpegs = sum(is_jpeg_name(file.record) for file in shard.files)
-    return shard.kind == "table" or (2 * jpegs > len(shard.files) and (backend.on_gpu("photos") or backend.on_gpu("jpeg")))
+    if shard.kind == "table" or not (backend.on_gpu("photos") or backend.on_gpu("jpeg")):
+        return shard.kind == "table"
+    return 2 * sum(is_jpeg_name(file.record) for file in shard.files) > len(shard.files)
 
 
 def observe_shard(plan: Plan, argument: tuple[Shard, str], lost: Mapping[int, Loss], context: Context) -> dict[str, Any]:

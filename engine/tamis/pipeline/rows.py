@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
-import pyarrow as pa
 
 from tamis.checks.base import TableBatch
 from tamis.sources.formats import standardise
 from tamis.sources.payload import Unavailable, verify_unchanged
-from tamis.sources.tables import ReadFailed, TableReader
+from tamis.sources.tables import FAULTS, ReadFailed, TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from tamis.sources.schema import TableGroup
 
 UNREADABLE_ROWS = "unreadable_rows"
-FAILURES = (ReadFailed, OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+FAILURES = (ReadFailed, *FAULTS)
 SHOWN = 3  # row groups that could not be decoded, of which the decoder's words are told
 
 

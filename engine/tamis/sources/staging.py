@@ -28,7 +28,7 @@ from tamis.sources.ndjson import read_ndjson
 from tamis.sources.profile import ColumnProfile, may_be_beyond_floats, profile_column, profile_numbers
 from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, Chunk
 from tamis.sources.schema import TEXT_TYPES
-from tamis.sources.tables import ReadFailed, TableReader
+from tamis.sources.tables import FAULTS, ReadFailed, TableReader
 from tamis.sources.text import blocks
 from tamis.sources.units import ALIASES
 
@@ -37,14 +37,6 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 65_536
 ROW_GROUP_BYTES = 64 << 20
-FAULTS = (
-    OSError,
-    pa.ArrowException,
-    pl.exceptions.PolarsError,
-    pl.exceptions.PanicException,
-    ReadFailed,
-    UnicodeDecodeError,  # of a column's name
-)
 RESERVED_FIELDS = [pa.field(name, pa.string()) for name in RESERVED_COLUMNS]
 
 
@@ -80,7 +72,7 @@ def stage(file: SourceFile, target: Path, options: FormatOptions | None = None) 
         if suffix in TEXT_SUFFIXES or suffix == LOGGER_SUFFIX:
             return _stage_text(file, target, suffix, words, join_times=options.join_times)
         return _profile_native(file, words)
-    except FAULTS as error:
+    except (*FAULTS, ReadFailed, UnicodeDecodeError) as error:  # the last: of a column's name
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise  # the output has no room; the table is not to blame
         return Problem(file.record, "unreadable_table", str(error))
