@@ -18,11 +18,10 @@ from tamis.sources.rows import (
     RAW_LIMIT,
     RESERVED_COLUMNS,
     BadRow,
+    Begun,
     Chunk,
-    behind_line,
     broken_chunk,
     check_columns,
-    overlong,
     unique_names,
 )
 from tamis.sources.scanner import BLANK, UNCLOSED, scan
@@ -47,20 +46,17 @@ def read_delimited(
     layout: Layout | None = None
     names: list[str] = []
     recoded = 0
-    rest = b""
-    passing = False  # over what is left of a record that is too long
+    begun = Begun(b"\n", b"\r")
     try:
         for block, last in blocks:
-            behind = behind_line(block, (b"\n", b"\r")) if passing else block
-            passing = behind is None
-            data = rest + (behind or b"")
+            data = begun.joined(block)
             if layout is None:
                 layout = find_layout(data[:SAMPLE_BYTES], final=last and len(data) <= SAMPLE_BYTES, preferred=preferred)
                 notes.extend(layout.notes)
                 layout = layout if join_times else replace(layout, stamps=())
             ends, widths = scan(data, layout.delimiter, final=last)
             length = int(ends[-1]) if len(ends) else 0
-            rest = data[length:]
+            begun.rest = data[length:]
             records, changed = _as_utf8(_Records(data[:length], ends, widths, layout.delimiter))
             recoded += changed
             records = records.select(np.flatnonzero(widths != BLANK))
@@ -72,11 +68,9 @@ def read_delimited(
                 yield _joined(Chunk(0, {name: pa.array([], pa.string()) for name in names}, [], units), layout)
             if len(records):
                 yield _joined(_chunk(records, names), layout)
-            if too_long := overlong(rest, is_first=not names):
-                yield too_long
-                rest, passing = b"", True
+            yield from begun.too_long(is_first=not names)
     except BrokenStream as error:
-        yield broken_chunk(str(error), rest)
+        yield broken_chunk(str(error), begun.rest)
     if recoded:
         notes.append(f"{recoded} records are not UTF-8 and were read as Windows-1252")
 

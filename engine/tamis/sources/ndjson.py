@@ -19,11 +19,10 @@ from tamis.sources.rows import (
     RAW_LIMIT,
     RESERVED_COLUMNS,
     BadRow,
+    Begun,
     Chunk,
-    behind_line,
     broken_chunk,
     free_names,
-    overlong,
     unique_names,
 )
 from tamis.sources.text import BrokenStream, decode, is_utf8
@@ -67,16 +66,13 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
     """
     columns: dict[str, str] = {}
     decoder = _Decoder()
-    rest = b""
     recoded = 0
-    passing = False  # over what is left of a line that is too long
+    begun = Begun(b"\n")
     try:
         for block, last in blocks:
-            behind = behind_line(block, (b"\n",)) if passing else block
-            passing = behind is None
-            data = rest + (behind or b"")
+            data = begun.joined(block)
             length = len(data) if last else data.rfind(b"\n") + 1
-            data, rest = data[:length], data[length:]
+            data, begun.rest = data[:length], data[length:]
             if not is_utf8(data):
                 lines = data.split(b"\n")
                 recoded += sum(not is_utf8(line) for line in lines)
@@ -87,11 +83,9 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
                 chunk, position = _chunk(data, position, columns, decoder)
                 if chunk.rows:
                     yield chunk
-            if too_long := overlong(rest):
-                yield too_long
-                rest, passing = b"", True
+            yield from begun.too_long()
     except BrokenStream as error:
-        yield broken_chunk(str(error), rest)
+        yield broken_chunk(str(error), begun.rest)
     if recoded:
         notes.append(f"{recoded} records are not UTF-8 and were read as Windows-1252")
     if decoder.repeating:

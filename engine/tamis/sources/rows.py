@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tamis.sources.text import BrokenStream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
@@ -76,26 +76,47 @@ def check_columns(columns: int) -> None:
         raise BrokenStream(msg)
 
 
-def overlong(begun: bytes, *, is_first: bool = False) -> Chunk | None:
-    """Return the bad row for a record that has begun and is too long already; None for any other.
+class Begun:
+    """The record at the end of a block, which goes on in the next one; what is left of one that is too long is passed over.
 
-    Raises
-    ------
-    BrokenStream
-        It is the first, which would say how the others are to be read.
+    Parameters
+    ----------
+    marks
+        What lines end with.
+
+    Attributes
+    ----------
+    rest
+        What has begun, without what was passed over.
     """
-    if len(begun) <= RECORD_LIMIT:
-        return None
-    told = f"the record is longer than {RECORD_LIMIT >> 20} MiB"
-    if is_first:
-        raise BrokenStream(told)
-    return Chunk(1, {}, [BadRow(0, "too_long", told, begun[:RAW_LIMIT].decode("utf-8", "replace"))])
 
+    def __init__(self, *marks: bytes) -> None:
+        self.rest = b""
+        self._marks = marks
+        self._passes = False
 
-def behind_line(block: bytes, marks: tuple[bytes, ...]) -> bytes | None:
-    """Return what follows the first line of a block, which ends with one of the marks; None where it does not end."""
-    ends = [place for place in map(block.find, marks) if place >= 0]
-    return block[min(ends) + 1 :] if ends else None
+    def joined(self, block: bytes) -> bytes:
+        """Return what has begun with the block behind it."""
+        if self._passes:
+            ends = [place for place in map(block.find, self._marks) if place >= 0]
+            self._passes = not ends
+            block = block[min(ends) + 1 :] if ends else b""
+        return self.rest + block
+
+    def too_long(self, *, is_first: bool = False) -> Iterator[Chunk]:
+        """Pass over what has begun if it is too long already, and yield the bad row for it.
+
+        Raises
+        ------
+        BrokenStream
+            It is the first record, which would say how the others are to be read.
+        """
+        if len(self.rest) > RECORD_LIMIT:
+            told = f"the record is longer than {RECORD_LIMIT >> 20} MiB"
+            if is_first:
+                raise BrokenStream(told)
+            yield Chunk(1, {}, [BadRow(0, "too_long", told, self.rest[:RAW_LIMIT].decode("utf-8", "replace"))])
+            self.rest, self._passes = b"", True
 
 
 def broken_chunk(detail: str, rest: bytes) -> Chunk:
