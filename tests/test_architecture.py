@@ -56,7 +56,7 @@ LAYERS = {
     "namespace": {"deduplicate", "texts"},
     "sketches": {"errors", "texts"},
     "checks": {"errors", "section", "media", "sources", "normalizer", "clustering", "goals", "texts", "series", "qc", "discovery"},
-    "recipe": {"errors", "section", "checks"},
+    "recipe": {"errors", "names", "section", "checks"},
     "pictures": {"errors", "media", "checks"},
     "pipeline": {
         "errors",
@@ -76,9 +76,9 @@ LAYERS = {
     "readings": {"errors", "frames", "series", "pipeline"},
     "flagging": {"errors", "series", "qc", "pipeline", "readings"},
     "suspecting": {"errors", "series", "discovery", "readings"},
-    "api": {"errors", "sizes", "recipe", "pipeline", "progress"},
+    "api": {"errors", "names", "sizes", "recipe", "pipeline", "progress"},
     "doctor": {"executors"},
-    "cli": {"errors", "executors", "sizes", "recipe", "pipeline", "progress", "api", "suspecting", "doctor", "sample"},
+    "cli": {"errors", "names", "executors", "sizes", "recipe", "pipeline", "progress", "api", "suspecting", "doctor", "sample"},
     "__main__": {"cli"},
 }
 

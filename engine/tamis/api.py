@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.errors import SourceError
-from tamis.pipeline.folder import at_home
+from tamis.names import at_home
 from tamis.pipeline.run import Request, run
 from tamis.progress import Silent
 from tamis.recipe import Recipe

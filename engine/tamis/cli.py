@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import traceback
-from contextlib import nullcontext, redirect_stdout, suppress
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
@@ -249,7 +249,7 @@ def _run(
     if not cluster:
         start_ahead("tamis.pipeline.observe")
     with uncollected():
-        from tamis.pipeline.folder import at_home
+        from tamis.names import at_home
         from tamis.pipeline.run import Request, run
         from tamis.progress import make_progress
         from tamis.recipe import Recipe, parse_settings
@@ -292,15 +292,15 @@ def _summarise(manifest: dict[str, Any], out: Path) -> None:
         typer.echo(f"Clean:    {out / 'clean'}")
 
 
-def _is_lost(stream: TextIO, text: str = "") -> bool:
-    """Return whether a stream takes no more; what it holds back is dropped then, since Python would try it once more at the end."""
+def _write(stream: TextIO, text: str = "") -> bool:
+    """Write to a stream, and return whether it takes that; if not, it drops what it holds back, which Python would try again at the end."""
     try:
         stream.write(text)
         stream.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return True
-    return False
+        return False
+    return True
 
 
 def _wrong_requests() -> tuple[type[Exception], ...]:
@@ -308,13 +308,6 @@ def _wrong_requests() -> tuple[type[Exception], ...]:
     from tamis_kernels import KernelError
 
     return (RecipeError, ColumnError, KernelError)
-
-
-def _tell(text: str) -> None:
-    """Write to standard error; where that takes no more, the exit status alone tells."""
-    with suppress(OSError):
-        sys.stderr.write(text)
-        sys.stderr.flush()
 
 
 def main() -> None:
@@ -327,28 +320,28 @@ def main() -> None:
             sys.exit(status)
     except typer.TyperException as error:
         said = error.format_message()  # nothing where the help was printed
-        _tell(f"tamis: {said}\n" if said else "")
+        _write(sys.stderr, f"tamis: {said}\n" if said else "")
         sys.exit(2)
     except RunInterrupted as error:
-        _tell(f"{error}\n")
+        _write(sys.stderr, f"{error}\n")
         sys.exit(130)
     except _wrong_requests() as error:
-        _tell(f"tamis: {error}\n")
+        _write(sys.stderr, f"tamis: {error}\n")
         sys.exit(2)
     except TamisError as error:
-        _tell(f"tamis: {error}\n")
+        _write(sys.stderr, f"tamis: {error}\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if isinstance(error, OSError) and _is_lost(sys.stdout, "\n"):
-            _tell(f"tamis: standard output cannot be written: {error.strerror or error}\n")
+        if isinstance(error, OSError) and not _write(sys.stdout, "\n"):
+            _write(sys.stderr, f"tamis: standard output cannot be written: {error.strerror or error}\n")
             sys.exit(1)
-        _tell(f"tamis {tamis.__version__} failed in a way it should not. Please report this:\n{traceback.format_exc()}")
+        _write(sys.stderr, f"tamis {tamis.__version__} failed in a way it should not. Please report this:\n{traceback.format_exc()}")
         sys.exit(1)
     finally:
         for stream in (sys.stdout, sys.stderr):
-            _is_lost(stream)
+            _write(stream)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
-"""The name of this process among all that may write into one folder, and of what it has in the making."""
+"""Names of paths: of what this process has in the making among all that may write into one folder, and of the user's folder."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 from uuid import uuid4
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROCESS = uuid4().hex[:16]
 """What names of files in the making carry: processes of two machines that share a folder may have the same number."""
@@ -15,3 +13,8 @@ PROCESS = uuid4().hex[:16]
 def in_the_making(target: Path) -> Path:
     """Return the path beside a target under which this process writes what takes the target's name when it is whole."""
     return target.with_name(f"{target.name}.{PROCESS}.tmp")
+
+
+def at_home(path: str | Path) -> Path:
+    """Return a path with the user's folder for a `~` in front, which the libraries that write tables would put there, and others not."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises where there is no such user

@@ -6,7 +6,6 @@ The sections that every run has (`output`, `shards`, `limits`) stand here; one s
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -20,6 +19,7 @@ from pydantic import BaseModel, Field
 from tamis.checks import Check, registry
 from tamis.checks.named import Named
 from tamis.errors import RecipeError, nearest
+from tamis.names import at_home
 from tamis.section import Section
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Recipe(Section):
         """
         if path is None:
             return cls.from_tree({}, where="settings", settings=settings)
-        file = builtin(str(path)) or Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises where there is no such user
+        file = builtin(str(path)) or at_home(path)
         try:
             tree = tomllib.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:

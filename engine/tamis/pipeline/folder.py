@@ -32,11 +32,6 @@ OURS = (
 )
 
 
-def at_home(path: str | Path) -> Path:
-    """Return a path with the user's folder for a `~` in front, which the libraries that write tables would put there, and others not."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises where there is no such user
-
-
 @contextmanager
 def prepared(out: Path, sources: Sequence[Path], *, overwrite: bool) -> Iterator[None]:
     """Make sure that the output folder can be used, and hold it while the run lasts.

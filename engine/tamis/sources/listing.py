@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from tamis.errors import SourceError, nearest
+from tamis.names import at_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -215,7 +216,7 @@ def _expand(start: str) -> tuple[str, list[str]]:
     if not start:
         msg = "the source is an empty text, such as a variable that was not set; name a file or folder, or . for this one"
         raise SourceError(msg)
-    path = os.path.abspath(start if os.path.lexists(start) else os.path.expanduser(start))  # noqa: PTH111
+    path = os.path.abspath(start if os.path.lexists(start) else at_home(start))
     if os.path.lexists(path):
         return (path if os.path.isdir(path) else os.path.dirname(path)), [path]
     if not glob.has_magic(start):
