@@ -20,7 +20,8 @@ from harness import Report, Row
 from operations import OPERATIONS
 
 from tamis_kernels import minhash
-from tamis_kernels.backend import cuda_problem, simulated
+from tamis_kernels.backend import cuda_problem
+from tamis_kernels.compiled import simulated
 from tamis_kernels.crossovers import least
 from tamis_kernels.measure import equal
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
@@ -179,6 +180,22 @@ def test_engine_imports_run_one_way(path: Path) -> None:
         return  # the list of public names
     inside = {name.split(".")[1] for name in imports(path) if name.startswith("tamis.")} - {"__version__"}
     assert inside - {part(path)} <= LAYERS[part(path)]
+
+
+def module_name(path: Path) -> str:
+    """Return the name that a file of the two packages is imported by."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts[1:]).removesuffix(".__init__")
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    files = [path for root in (KERNELS, ENGINE) for path in root.rglob("*.py") if path != ENGINE / "__init__.py"]  # that lists public names
+    modules = {module_name(path): path for path in files}
+    graph: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        used = {one if one in modules else one.rpartition(".")[0] for one in imports(path)}
+        graph[name] = used & modules.keys() - {name}
+    assert len(graph) > 300
+    TopologicalSorter(graph).prepare()  # which tells of a circle
 
 
 def test_the_layers_have_no_cycle() -> None:

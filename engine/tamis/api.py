@@ -13,7 +13,8 @@ import polars as pl
 
 from tamis.errors import SourceError
 from tamis.names import at_home
-from tamis.pipeline.run import Request, run
+from tamis.pipeline.request import Request
+from tamis.pipeline.run import run
 from tamis.progress import Silent
 from tamis.recipe import Recipe
 from tamis.sizes import byte_count

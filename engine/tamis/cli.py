@@ -250,7 +250,8 @@ def _run(
         start_ahead("tamis.pipeline.observe")
     with uncollected():
         from tamis.names import at_home
-        from tamis.pipeline.run import Request, run
+        from tamis.pipeline.request import Request
+        from tamis.pipeline.run import run
         from tamis.progress import make_progress
         from tamis.recipe import Recipe, parse_settings
         from tamis.sizes import byte_count

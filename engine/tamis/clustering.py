@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.types import AnyBackend
+    from tamis_kernels.backend import AnyBackend
 
     Indices = NDArray[np.int64]
     Similarity = Callable[[Indices, Indices], NDArray[np.float64]]

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from tamis.clustering import Similarity
     from tamis.sets import Chunk
+    from tamis_kernels.backend import AnyBackend
     from tamis_kernels.ngrams import Unit
-    from tamis_kernels.types import AnyBackend
 
 VERIFICATIONS = ("exact", "signature", "none")
 ROWS_AT_A_TIME = 1 << 16

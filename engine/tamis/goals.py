@@ -16,7 +16,7 @@ from tamis_kernels import ArgumentError, bands, groups
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tamis_kernels.types import AnyBackend
+    from tamis_kernels.backend import AnyBackend
 
 PROBE_ROWS = 4
 PROBE_BANDS = 8

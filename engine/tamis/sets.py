@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.types import AnyBackend
+    from tamis_kernels.backend import AnyBackend
 
     Chunk = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int64]]
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tamis_kernels.backend import AnyBackend
     from tamis_kernels.ngrams import Unit
-    from tamis_kernels.types import AnyBackend
 
 KEY = b"tamis.signatures"
 

@@ -18,8 +18,8 @@ from tamis_kernels.arrays import check_one_of
 
 if TYPE_CHECKING:
     from tamis.clustering import Indices
+    from tamis_kernels.backend import AnyBackend
     from tamis_kernels.ngrams import Unit
-    from tamis_kernels.types import AnyBackend
 
 Scheme = Literal["affine32", "fss"]
 SCHEMES: dict[str, Callable[..., NDArray[np.uint32]]] = {"fss": fss.text_signatures, "affine32": minhash.text_signatures}

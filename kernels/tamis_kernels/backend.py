@@ -14,12 +14,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-from numba import config
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tamis_kernels import crossovers
 from tamis_kernels.arrays import check_one_of
+from tamis_kernels.compiled import simulated
 from tamis_kernels.errors import ArgumentError, BackendUnavailableError
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-
-    from tamis_kernels.types import AnyBackend
 
 BackendName = Literal["auto", "cpu", "cuda", "reference"]
 
@@ -71,6 +68,10 @@ class Backend:
         if self.name != "cuda" or operation in self.on_cpu or folder_of(operation) in self.on_cpu:
             return False
         return self.least is None or (operation in self.least and work >= self.least[operation])
+
+
+AnyBackend: TypeAlias = BackendName | Backend
+"""A backend, or the name of one."""
 
 
 def folder_of(operation: str) -> str:
@@ -114,11 +115,6 @@ def wanted() -> bool:
 def devices() -> int:
     """Return how many GPUs this process sees; the simulator is one."""
     return 1 if simulated() else int(importlib.import_module("cupy").cuda.runtime.getDeviceCount())
-
-
-def simulated() -> bool:
-    """Return whether CUDA kernels run in Numba's simulator, which needs no device and is very slow."""
-    return bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]  # set when numba is imported
 
 
 @cache

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import numba
+from numba import config
 from numba.core.caching import FunctionCache, NullCache
 from numba.core.runtime.nrt import rtsys
 
@@ -89,3 +90,8 @@ def of_views(function: Function, **options: Any) -> Function:
     array that it got from another function would never be let go.
     """
     return njit(cache=True, nogil=True, _nrt=False, **options)(function)
+
+
+def simulated() -> bool:
+    """Return whether CUDA kernels run in Numba's simulator, which needs no device and is very slow."""
+    return bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]  # set when numba is imported

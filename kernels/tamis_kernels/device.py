@@ -31,7 +31,7 @@ import numpy as np
 from numba import config, cuda, get_num_threads, set_num_threads, types
 
 from tamis_kernels.arrays import edges
-from tamis_kernels.backend import simulated
+from tamis_kernels.compiled import simulated
 from tamis_kernels.link import copy_to_device, held, pinned, resident, sent, to_device, to_host, to_hosts, xp
 from tamis_kernels.threads import copied
 

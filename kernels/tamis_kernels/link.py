@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tamis_kernels.backend import simulated
+from tamis_kernels.compiled import simulated
 from tamis_kernels.threads import alike, copied
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from numba import get_num_threads, set_num_threads
 
 from tamis_kernels import backend, crossovers
 from tamis_kernels.cases import CASES
+from tamis_kernels.compiled import simulated
 from tamis_kernels.crossovers import Measurement, Timing, least, size
 from tamis_kernels.errors import BackendUnavailableError, KernelError
 
@@ -72,7 +73,7 @@ def measure(
     if problem := backend.cuda_problem():
         message = f"there is nothing to measure: CUDA cannot run here: {problem}"
         raise BackendUnavailableError(message)
-    sizes = sizes or (FEW if backend.simulated() else SIZES)
+    sizes = sizes or (FEW if simulated() else SIZES)
     here = crossovers.machine()
     say(", ".join(f"{name} {value}" for name, value in here.items()))
     say("MB/s on CUDA / in a call on the CPU / in calls on all its threads, by the bytes handed over; and from which on CUDA is faster")

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from tamis_kernels.backend import Backend, BackendName
-
-    AnyBackend: TypeAlias = BackendName | Backend
-    """A backend, or the name of one."""
 
 Bools: TypeAlias = NDArray[np.bool_]
 Uint8s: TypeAlias = NDArray[np.uint8]

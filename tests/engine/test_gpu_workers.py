@@ -13,7 +13,7 @@ from tamis.executors import Limits, LocalExecutor, Task
 from tamis.pipeline import observe
 from tamis.pipeline import run as pipeline_run
 from tamis.pipeline.plan import Plan, Shard
-from tamis.pipeline.run import Request
+from tamis.pipeline.request import Request
 from tamis.recipe import Recipe
 from tamis.sources.listing import SourceFile
 from tamis_kernels.backend import Backend, running

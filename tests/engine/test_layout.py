@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tamis
-from tamis.sources.formats import FormatOptions
 from tamis.sources.layout import Layout, find_layout
 from tamis.sources.listing import list_source
+from tamis.sources.options import FormatOptions
 from tamis.sources.staging import Staged, stage
 from tamis.sources.tables import TableReader
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import hostile_tasks
 import pytest
 
-from tamis.pipeline.run import Request, run
+from tamis.pipeline.request import Request
+from tamis.pipeline.run import run
 from tamis.progress import Bars, Lines, Silent, make_progress
 from tamis.recipe import Recipe
 

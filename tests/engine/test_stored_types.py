@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 from test_formats import table
 
-from tamis.sources.formats import FormatOptions, Standardised, standardise
+from tamis.sources.formats import Standardised, standardise
+from tamis.sources.options import FormatOptions
 from tamis.sources.profile import ColumnProfile, profile_numbers
 from tamis.sources.schema import TableGroup, group_tables
 

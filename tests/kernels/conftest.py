@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from backends import INTERPRETED, at_most
-from tamis_kernels.backend import simulated
+from tamis_kernels.compiled import simulated
 from tamis_kernels.fss import cpu as fss_cpu
 from tamis_kernels.ngram_keys import cpu as keys_cpu
 

@@ -12,7 +12,7 @@ import pytest
 from numba.cuda.simulator.kernel import FakeCUDAKernel
 
 from tamis_kernels import ArgumentError, components, fss, groups, hamming, jaccard, minhash, ngram_keys, ngrams, perceptual, png, viterbi
-from tamis_kernels.backend import simulated
+from tamis_kernels.compiled import simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -16,7 +16,7 @@ from backends import at_most
 from damage import HELD_OUT, KINDS, damaged, photo
 from jpegs import FAULTY, ODD, changed, drawn, in_scans, packed, picture, pictures, segment, told
 from tamis_kernels import jpeg, photos
-from tamis_kernels.backend import simulated
+from tamis_kernels.compiled import simulated
 from tamis_kernels.jpeg.lane import AT, BIT, END_BIT
 from tamis_kernels.jpeg.tables import MOST_BITS
 

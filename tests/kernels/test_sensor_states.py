@@ -11,7 +11,8 @@ import pytest
 from backends import COMPILED, at_most
 from readings import ALL, NAN, SECOND, series
 from tamis_kernels import moments, xxh3
-from tamis_kernels.backend import Backend, resident, simulated
+from tamis_kernels.backend import Backend, resident
+from tamis_kernels.compiled import simulated
 from tamis_kernels.sensor import Limits, Scan, hampel, quality, quality_of_groups
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.types import AnyBackend
+    from tamis_kernels.backend import AnyBackend
 
 __all__ = ["row_digests"]
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, Observation, TableBatch
-from tamis.sources.formats import FormatOptions
+from tamis.sources.options import FormatOptions
 
 
 class Options(FormatOptions, CheckOptions):

@@ -8,7 +8,7 @@ import numpy as np
 
 from tamis.media import jpeg, png, raster
 from tamis.media.containers import WALKS
-from tamis.media.inspection import CELL, Container, FaultError, Inspection, Limits, Told
+from tamis.media.inspection import CELL, Container, FaultError, Header, Inspection, Limits, Told
 from tamis.media.sniff import MediaType, extension_disagrees, sniff
 from tamis_kernels.jpeg import walk_many
 
@@ -105,7 +105,7 @@ def begins_like_jpeg(data: bytes) -> bool:
     return data[:3] == _JPEG
 
 
-def in_upright_cells(header: jpeg.Header) -> bool:
+def in_upright_cells(header: Header) -> bool:
     """Say whether a JPEG's picture is kept in cells, and stored upright."""
     return header.orientation == 1 and min(header.width, header.height) >= SHORT_SIDE
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from tamis.media.jpeg import Header
 
 CELL = 8
 """Pixels along each side of the means that a grey picture of a photo may be made of."""
@@ -53,6 +51,33 @@ class Limits:
         if pixels > self.max_total_pixels:
             detail = f"the frames up to {frames} hold {pixels} pixels, above the limit of {self.max_total_pixels}"
             raise FaultError(grade="bomb", reason="too_many_pixels", detail=detail)
+
+
+@dataclass(slots=True)
+class Header:
+    """What stands before the first scan of a JPEG.
+
+    Attributes
+    ----------
+    width, height, components
+        As the frame header declares them.
+    scan
+        Offset of the first byte of the entropy-coded data.
+    orientation
+        EXIF orientation, 1 … 8.
+    junk
+        Spans (start, stop) of bytes between segments that belong to none.
+    exif_fault
+        What is wrong with EXIF; empty where nothing is.
+    """
+
+    width: int = 0
+    height: int = 0
+    components: int = 0
+    scan: int = 0
+    orientation: int = 1
+    junk: list[tuple[int, int]] = field(default_factory=list)
+    exif_fault: str = ""
 
 
 class Told(NamedTuple):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import simplejpeg
 
-from tamis.media.inspection import FaultError, Limits, check_pixels, damaged
+from tamis.media.inspection import FaultError, Header, Limits, check_pixels, damaged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,33 +25,6 @@ _LARGE = 1 << 24
 
 # How libjpeg's messages begin that speak of the picture's data. Others mean a kind of file that this decoder does not take.
 _DAMAGE = ("Corrupt JPEG data", "Unsupported marker type", "Invalid", "Inconsistent", "Bogus")
-
-
-@dataclass(slots=True)
-class Header:
-    """What stands before the first scan.
-
-    Attributes
-    ----------
-    width, height, components
-        As the frame header declares them.
-    scan
-        Offset of the first byte of the entropy-coded data.
-    orientation
-        EXIF orientation, 1 … 8.
-    junk
-        Spans (start, stop) of bytes between segments that belong to none.
-    exif_fault
-        What is wrong with EXIF; empty where nothing is.
-    """
-
-    width: int = 0
-    height: int = 0
-    components: int = 0
-    scan: int = 0
-    orientation: int = 1
-    junk: list[tuple[int, int]] = field(default_factory=list)
-    exif_fault: str = ""
 
 
 def read_header(data: bytes) -> Header:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tamis.media import jpeg
 from tamis.media.decode import begins_like_jpeg, in_upright_cells, walk_jpegs
-from tamis.media.inspection import Told
+from tamis.media.inspection import Header, Told
 from tamis_kernels import photos
 from tamis_kernels.backend import resolve
 
@@ -40,7 +40,7 @@ def describe_jpegs(files: Sequence[bytes], backend: BackendName) -> list[Seen]:
     """Walk JPEG files, and hash and measure the pictures of those that are upright and large; of the others the pictures are returned."""
     places = [place for place, data in enumerate(files) if begins_like_jpeg(data)]
     chosen = [files[place] for place in places]
-    staying: dict[int, jpeg.Header] = {}
+    staying: dict[int, Header] = {}
 
     def wants_pixels(first: int, walks: Sequence[Walk]) -> NDArray[np.bool_]:
         """Say which pictures the host turns, shrinks or needs the colours of, and note those that stay."""

@@ -23,11 +23,11 @@ from tamis.pipeline.amend import Amended
 from tamis.pipeline.evidence import evidence_path, findings_path, write_findings
 from tamis.pipeline.files import UNFINISHED, digest, whole, write_json, write_table
 from tamis.pipeline.forms import form_of
-from tamis.pipeline.judge import read_alive
 from tamis.pipeline.observe import SOURCE, WHOLE_SHARD
 from tamis.pipeline.pack import pack, shown_path
 from tamis.pipeline.plan import relative_path
 from tamis.pipeline.rows import UNREADABLE_ROWS, read_batches
+from tamis.pipeline.verdicts import read_alive
 from tamis.pipeline.wide import write_run
 from tamis.sources.payload import Unavailable, verify_unchanged
 

@@ -18,8 +18,8 @@ import xxhash
 from tamis.errors import RecipeError, SourceError
 from tamis.pipeline.evidence import findings_path, read_findings
 from tamis.pipeline.files import whole, write_json
-from tamis.pipeline.judge import read_alive
 from tamis.pipeline.plan import state_folder
+from tamis.pipeline.verdicts import read_alive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

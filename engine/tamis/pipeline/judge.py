@@ -17,6 +17,7 @@ from tamis.pipeline.evidence import evidence_path, findings_path, read_findings,
 from tamis.pipeline.files import whole, write_json, write_table
 from tamis.pipeline.memory import give_back
 from tamis.pipeline.sets import read_sets
+from tamis.pipeline.verdicts import write_alive
 from tamis.sets import ShingleSets
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan, Shard
     from tamis.series.sorting import Columns, Sorted
     from tamis.sources.schema import TableGroup
-    from tamis_kernels.types import Bools, Float64s, Int64s
+    from tamis_kernels.types import Float64s, Int64s
 
 _CLUSTER_ROWS = 1 << 16
 
@@ -222,8 +223,7 @@ class Books:
                 amended.replace(judged)  # nothing is to be added, and it is in order
         table = pl.DataFrame(schema=CLUSTER_SCHEMA).to_arrow()
         write_table(plan.state("judged", "clusters.parquet"), self._cluster_tables(), table.schema)
-        with whole(plan.state("judged", "alive.bin")) as temporary:
-            temporary.write_bytes(np.packbits(self._alive[: self.own]).tobytes())
+        write_alive(plan.state(), self._alive[: self.own])
         write_json(plan.state("judged", "decisions.json"), self._decisions)
         write_json(plan.state("judged", "counters.json"), self.counters)
 
@@ -285,11 +285,4 @@ def _done(plan: Plan, argument: tuple[int, Callable[[Any], Any], Any], lost: Map
     return work(one)
 
 
-def read_alive(state: Path, shard: Shard) -> Bools:
-    """Return which records of a shard the judgement keeps."""
-    first_byte, last_byte = shard.first // 8, -(-(shard.first + shard.records) // 8)
-    packed = np.fromfile(state / "judged" / "alive.bin", np.uint8, last_byte - first_byte, offset=first_byte)
-    return np.unpackbits(packed)[shard.first - 8 * first_byte :][: shard.records].astype(bool)
-
-
-__all__ = ["Books", "judge", "read_alive"]
+__all__ = ["Books", "judge"]

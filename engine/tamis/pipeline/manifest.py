@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.ledger import Tally
     from tamis.pipeline.plan import Plan
     from tamis.pipeline.prepare import Prepared
-    from tamis.pipeline.run import Clock, Request
+    from tamis.pipeline.request import Clock, Request
 
 FORMAT = 1
 INPUTS = pa.schema([("record", pa.string()), ("bytes", pa.int64()), ("xxh3_128", pa.string())])

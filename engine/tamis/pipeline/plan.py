@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tamis.recipe import Recipe, ShardOptions
-    from tamis.sources.formats import FormatOptions
     from tamis.sources.listing import Problem
+    from tamis.sources.options import FormatOptions
     from tamis.sources.schema import TableGroup
     from tamis.sources.staging import Staged
     from tamis_kernels.backend import BackendName

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tamis.executors import Outcome
     from tamis.progress import Progress
-    from tamis.sources.formats import FormatOptions
+    from tamis.sources.options import FormatOptions
     from tamis.sources.schema import ColumnPlan, TableGroup
     from tamis_kernels.backend import BackendName
 

@@ -18,8 +18,8 @@ from tamis.errors import RecipeError
 from tamis.executors import Task
 from tamis.inquiries import Found, Inquiry, add
 from tamis.pipeline.amend import Amended
-from tamis.pipeline.judge import read_alive
 from tamis.pipeline.rows import read_batches
+from tamis.pipeline.verdicts import read_alive
 from tamis.sources.payload import Unavailable
 from tamis_kernels.backend import resident
 

@@ -10,8 +10,7 @@ import polars as pl
 
 from tamis.errors import ColumnError, nearest
 from tamis.sources.parsing import epochs
-from tamis.sources.profile import TIME_NAME
-from tamis.sources.schema import TEXT_TYPES
+from tamis.sources.profile import TEXT_TYPES, TIME_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

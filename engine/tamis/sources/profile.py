@@ -19,6 +19,7 @@ MISSING_WORDS = (
     "na", "n/a", "n.a.", "nan", "null", "none", "nil", "-", "--", "---", "?", "#n/a", "#na", "<na>", "(null)",
     "missing", "undefined", "#value!", "#div/0!",
 )  # fmt: skip
+TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)  # that cells with words are stored as
 PROSE = 256  # bytes: a longer text is no number, time, word or unit; only a list of numbers may be as long
 FLOAT_DIGITS = 15  # of any whole number of so many digits there is an equal float
 TIME_NAME = re.compile(r"time|date|stamp|epoch|^ts$|_ts$|^ts_|^t$|_at$", re.IGNORECASE)

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from tamis.sources.profile import TEXT_TYPES
 from tamis.sources.rows import free_names
 from tamis.sources.units import conversion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tamis.sources.formats import FormatOptions
+    from tamis.sources.options import FormatOptions
     from tamis.sources.profile import ColumnProfile
     from tamis.sources.staging import Staged
 
 Kind = Literal["number", "datetime", "boolean", "text", "window", "other"]
 
-TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
 FLOAT, SIGNED = pl.Float64(), pl.Int64()
 # One number in a hundred with leading zeros or more than 18 digits makes a column one of identifiers, and so does one that a float would
 # round where the column holds fractions too.

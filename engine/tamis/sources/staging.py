@@ -22,12 +22,11 @@ from tamis.errors import DISK_FULL
 from tamis.media.sniff import HEAD_BYTES, sniff
 from tamis.names import in_the_making
 from tamis.sources.delimited import read_delimited
-from tamis.sources.formats import FormatOptions
 from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
 from tamis.sources.ndjson import read_ndjson
-from tamis.sources.profile import ColumnProfile, may_be_beyond_floats, profile_column, profile_numbers
+from tamis.sources.options import FormatOptions
+from tamis.sources.profile import TEXT_TYPES, ColumnProfile, may_be_beyond_floats, profile_column, profile_numbers
 from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, Chunk
-from tamis.sources.schema import TEXT_TYPES
 from tamis.sources.tables import FAULTS, ReadFailed, TableReader
 from tamis.sources.text import blocks
 from tamis.sources.units import ALIASES

@@ -17,7 +17,8 @@ from tamis_kernels.errors import ArgumentError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from tamis_kernels.types import AnyBackend, Float32s, Floats, Uint8s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Float32s, Floats, Uint8s
 
 __all__ = ["inverse", "lookup", "transform"]
 

@@ -12,7 +12,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Uint32s, Uint64s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Uint32s, Uint64s
 
 
 def keys(signatures: Uint32s, *, bands: int, rows: int, backend: AnyBackend = "auto") -> Uint64s:

@@ -24,7 +24,8 @@ from tamis_kernels.minhash import EMPTY_SLOT, merge, permutations
 from tamis_kernels.ngrams import Unit, text_arguments
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint32s, Uint64s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Bools, Int32s, Int64s, Uint8s, Uint32s, Uint64s
 
 ROUNDS = 3
 

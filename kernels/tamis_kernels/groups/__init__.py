@@ -11,7 +11,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Int64s, Uint32s, Uint64s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Int64s, Uint32s, Uint64s
 
 MOST_KEYS = 2**32 - 1
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-    from tamis_kernels.types import AnyBackend, Bools, Float64s, Int32s, Int64s, Uint64s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Bools, Float64s, Int32s, Int64s, Uint64s
 
     Pairs = tuple[Int64s, Int64s, Int32s]
 

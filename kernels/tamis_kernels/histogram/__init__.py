@@ -14,7 +14,8 @@ from tamis_kernels.errors import ArgumentError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from tamis_kernels.types import AnyBackend, Float64s, Floats, Int64s, Uint8s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Float64s, Floats, Int64s, Uint8s
 
 __all__ = ["Histogram", "byte_counts", "histogram"]
 

@@ -11,7 +11,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Float64s, Int64s, Uint32s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Float64s, Int64s, Uint32s
 
 
 def sorted_sets(hashes: Uint32s, row_offsets: Int64s, *, backend: AnyBackend = "auto") -> tuple[Uint32s, Int64s]:

@@ -25,7 +25,8 @@ from tamis_kernels.jpeg.layout import FAULTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tamis_kernels.types import AnyBackend, Int64s, Uint8s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Int64s, Uint8s
 
     Sampling = tuple[tuple[int, int], ...]
 

@@ -21,7 +21,8 @@ from tamis_kernels.errors import ArgumentError
 from tamis_kernels.ngrams import Unit, text_arguments
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint32s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Bools, Int32s, Int64s, Uint8s, Uint32s
 
 EMPTY_SLOT = 0xFFFFFFFF
 MOST_SLOTS = 2**20

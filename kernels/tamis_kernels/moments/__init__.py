@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.types import AnyBackend, Bools, Floats, Int64s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Bools, Floats, Int64s
     from tamis_kernels.validity import Validity
 
 __all__ = ["FixedGrid", "Moments", "accumulate", "accumulate_columns", "accumulate_fixed", "accumulate_groups"]

@@ -21,8 +21,9 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.ngrams import text_arguments
 
 if TYPE_CHECKING:
+    from tamis_kernels.backend import AnyBackend
     from tamis_kernels.ngrams import Unit
-    from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint64s
+    from tamis_kernels.types import Bools, Int32s, Int64s, Uint8s, Uint64s
 
 __all__ = ["keys", "token_keys"]
 

@@ -25,7 +25,8 @@ from tamis_kernels.arrays import check_array, check_offsets, check_one_of, check
 from tamis_kernels.backend import implementation
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Bools, Int32s, Int64s, Uint8s, Uint32s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Bools, Int32s, Int64s, Uint8s, Uint32s
 
 Unit = Literal["byte", "char", "word"]
 

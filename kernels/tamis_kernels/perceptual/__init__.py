@@ -23,7 +23,8 @@ from tamis_kernels.errors import ArgumentError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tamis_kernels.types import AnyBackend, Float32s, Float64s, Int64s, Uint8s, Uint16s, Uint64s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Float32s, Float64s, Int64s, Uint8s, Uint16s, Uint64s
 
 __all__ = [
     "FLIPS",

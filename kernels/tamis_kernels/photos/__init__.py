@@ -21,7 +21,8 @@ from tamis_kernels.quality.layout import FIGURES, LOGS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tamis_kernels.types import AnyBackend, Bools, Int64s, Uint8s, Uint64s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Bools, Int64s, Uint8s, Uint64s
 
     Apart = Callable[[int, Sequence[jpeg.Walk]], Bools]
 

@@ -15,7 +15,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Uint8s, Uint32s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Uint8s, Uint32s
 
 __all__ = ["CELL", "CHANNELS", "DEPTHS", "gray", "row_bytes"]
 

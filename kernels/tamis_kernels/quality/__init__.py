@@ -25,7 +25,8 @@ from tamis_kernels.errors import ArgumentError
 from tamis_kernels.quality.layout import FIGURES, LOGS
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Int64s, Uint8s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Int64s, Uint8s
 
 __all__ = ["ENTROPY_UNIT", "FIGURES", "measure"]
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike
 
-    from tamis_kernels.types import AnyBackend, Bools, Float64s, Floats, Int64s, Uint64s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Bools, Float64s, Floats, Int64s, Uint64s
     from tamis_kernels.validity import Validity
 
 __all__ = ["Selection", "ValueCounts", "deviations", "interquartile_range", "mad", "median", "quantiles", "quantiles_in_passes"]

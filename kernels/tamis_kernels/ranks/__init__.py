@@ -17,7 +17,8 @@ from tamis_kernels.errors import ArgumentError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from tamis_kernels.types import AnyBackend, Floats
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Floats
 
 __all__ = ["inverse", "transform"]
 

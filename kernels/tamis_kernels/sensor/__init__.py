@@ -39,7 +39,8 @@ from tamis_kernels.sensor.layout import Rows, State
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from tamis_kernels.types import AnyBackend, Bools, Float64s, Floats, Int64s, Uint8s, Uint32s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Bools, Float64s, Floats, Int64s, Uint8s, Uint32s
 
 
 __all__ = ["FAIL", "RUN", "TESTS", "Limits", "Scan", "hampel", "quality", "quality_of_groups", "whole_runs"]

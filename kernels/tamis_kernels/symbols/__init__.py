@@ -16,7 +16,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Floats, Int64s, Uint8s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Floats, Int64s, Uint8s
 
 
 __all__ = ["BREAKPOINTS", "EMPTY", "words"]

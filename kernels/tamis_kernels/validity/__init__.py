@@ -15,7 +15,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Floats, Uint8s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Floats, Uint8s
 
     Validity = tuple[Uint8s, int]  # the bitmap, and the bit in it of the first value
 

@@ -19,7 +19,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Bools, Float64s, Uint8s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Bools, Float64s, Uint8s
 
 __all__ = ["converted_spans"]
 

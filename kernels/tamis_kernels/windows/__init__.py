@@ -15,7 +15,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Float64s, Floats, Int64s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Float64s, Floats, Int64s
 
 
 __all__ = ["Figures", "describe"]

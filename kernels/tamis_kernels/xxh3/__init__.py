@@ -15,7 +15,8 @@ from tamis_kernels.backend import implementation
 from tamis_kernels.ngrams import text_arguments
 
 if TYPE_CHECKING:
-    from tamis_kernels.types import AnyBackend, Int32s, Int64s, Uint8s, Uint64s
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Int32s, Int64s, Uint8s, Uint64s
 
 __all__ = ["hash128"]
 

@@ -19,7 +19,8 @@ from tamis_kernels.moments import Moments, accumulate
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tamis_kernels.types import AnyBackend, Float64s, Floats
+    from tamis_kernels.backend import AnyBackend
+    from tamis_kernels.types import Float64s, Floats
 
 __all__ = ["fit", "inverse", "likelihood", "log_scale", "power", "search", "transform"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.backend import simulated
+from tamis_kernels.compiled import simulated
 from tamis_kernels.device import launch, mapped, xp
 
 if TYPE_CHECKING:
