@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import tamis
 from tamis.checks import registry
 
 ROOT = Path(__file__).parents[1]
@@ -46,9 +47,9 @@ LAYERS = {
     "series": {"errors", "names", "sources"},
     "qc": {"errors", "series"},
     "discovery": {"errors", "series"},
-    "sizes": set[str](),
+    "sizes": {"errors"},
     "section": set[str](),
-    "frames": set[str](),
+    "frames": {"errors"},
     "encodings": set[str](),
     "normalizer": {"errors", "encodings", "inquiries", "sizes"},
     "texts": {"errors", "clustering", "frames"},
@@ -196,6 +197,14 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         graph[name] = used & modules.keys() - {name}
     assert len(graph) > 300
     TopologicalSorter(graph).prepare()  # which tells of a circle
+
+
+def test_all_public_errors_are_of_one_tree_and_cost_no_import_of_numba() -> None:
+    errors = {name for name in tamis.__all__ if isinstance(getattr(tamis, name), type) and issubclass(getattr(tamis, name), Exception)}
+    assert {name for name in errors if not issubclass(getattr(tamis, name), tamis.TamisError)} == set()
+    assert {"ArgumentError", "BackendUnavailableError", "RecipeError"} <= errors
+    told = "import sys, tamis.errors; sys.exit(bool({'numba', 'polars'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
 
 
 def test_the_layers_have_no_cycle() -> None:

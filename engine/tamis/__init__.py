@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tamis.api import Result, check, clean
     from tamis.deduplicate import near_duplicates
     from tamis.errors import (
+        ArgumentError,
+        BackendUnavailableError,
         ColumnError,
         InvariantError,
         OutputError,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "tamis.api": ("Result", "check", "clean"),
     "tamis.errors": (
+        "ArgumentError",
+        "BackendUnavailableError",
         "ColumnError",
         "InvariantError",
         "OutputError",
@@ -60,6 +64,8 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ArgumentError",
+    "BackendUnavailableError",
     "ColumnError",
     "Discovery",
     "GroupNormalizer",

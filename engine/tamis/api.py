@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tamis.errors import SourceError
+from tamis.errors import ArgumentError, SourceError
 from tamis.names import at_home
 from tamis.pipeline.request import Request
 from tamis.pipeline.run import run
 from tamis.progress import Silent
 from tamis.recipe import Recipe
 from tamis.sizes import byte_count
-from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

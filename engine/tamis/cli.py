@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 import typer
 
 import tamis
-from tamis.errors import ColumnError, RecipeError, RunInterrupted, TamisError
+from tamis.errors import ColumnError, KernelError, RecipeError, RunInterrupted, TamisError
 
 if TYPE_CHECKING:
     from tamis.recipe import Recipe
@@ -304,13 +304,6 @@ def _write(stream: TextIO, text: str = "") -> bool:
     return True
 
 
-def _wrong_requests() -> tuple[type[Exception], ...]:
-    """Return what a wrong command line or recipe raises; asked for when something was raised, since Numba comes with the last of it."""
-    from tamis_kernels import KernelError
-
-    return (RecipeError, ColumnError, KernelError)
-
-
 def main() -> None:
     """Run the command and turn every error into a line and an exit status."""
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - closed by the shell (>&-); nothing else shall get its number
@@ -326,7 +319,7 @@ def main() -> None:
     except RunInterrupted as error:
         _write(sys.stderr, f"{error}\n")
         sys.exit(130)
-    except _wrong_requests() as error:
+    except (RecipeError, ColumnError, KernelError) as error:
         _write(sys.stderr, f"tamis: {error}\n")
         sys.exit(2)
     except TamisError as error:

@@ -14,14 +14,14 @@ import numpy as np
 import polars as pl
 
 from tamis.clustering import Clusters, band_components, sharing, stars
-from tamis.errors import ColumnError, nearest
+from tamis.errors import ArgumentError, ColumnError, nearest
 from tamis.frames import frame_of
 from tamis.goals import chosen_shape, sampled_histogram
 from tamis.sets import ShingleSets
 from tamis.sizes import byte_count
 from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
-from tamis_kernels import ArgumentError, jaccard, minhash, ngram_keys
 from tamis_kernels import bands as band_keys
+from tamis_kernels import jaccard, minhash, ngram_keys
 from tamis_kernels.arrays import check_one_of
 
 if TYPE_CHECKING:

@@ -1,6 +1,9 @@
 """What tamis can raise.
 
 TamisError
+├── KernelError          a kernel, or a function of the Python interface, cannot do what is asked for
+│   ├── ArgumentError             an argument has the wrong value, type or shape; also a ValueError
+│   └── BackendUnavailableError   the backend asked for by name cannot run here
 ├── RecipeError          the recipe is wrong: file, key, value, and the nearest known key
 ├── SourceError          the source as a whole cannot be read: no such path, nothing in it
 ├── ColumnError          a column that the recipe or the caller names is not there, or has an unfit type
@@ -18,15 +21,28 @@ import errno
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from tamis_kernels.errors import ArgumentError, BackendUnavailableError, KernelError, TamisError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+__all__ = [
+    "DISK_FULL",
+    "ArgumentError",
+    "BackendUnavailableError",
+    "ColumnError",
+    "InvariantError",
+    "KernelError",
+    "OutputError",
+    "RecipeError",
+    "RunInterrupted",
+    "SourceError",
+    "TamisError",
+    "WorkerError",
+    "nearest",
+]
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the operating system says when there is no room left
-
-
-class TamisError(Exception):
-    """Root of all errors that tamis raises on purpose."""
 
 
 class RecipeError(TamisError, ValueError):

@@ -12,14 +12,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tamis.errors import OutputError
+from tamis.errors import ArgumentError, OutputError
 from tamis.pipeline.files import write_table
 from tamis.pipeline.memory import give_back
 from tamis.pipeline.readings import SourceTable
 from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
 from tamis.readings import ROWS_AT_A_TIME, Keys, Table, same, tables_of, with_roles
 from tamis.series import Roles, Series, SeriesWriter, sensor_names
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.sensor import FAIL
 
 if TYPE_CHECKING:

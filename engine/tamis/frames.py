@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from tamis_kernels.errors import ArgumentError
+from tamis.errors import ArgumentError
 
 
 def frame_of(data: Any, name: str = "frame", also: str = "") -> pl.DataFrame | pl.LazyFrame:

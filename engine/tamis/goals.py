@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels import ArgumentError, bands, groups
+from tamis.errors import ArgumentError
+from tamis_kernels import bands, groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

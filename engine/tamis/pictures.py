@@ -14,11 +14,10 @@ import polars as pl
 from numba import get_num_threads, set_num_threads
 
 from tamis.checks.near_pictures import HASHES, hash_pictures, shows
-from tamis.errors import RecipeError
+from tamis.errors import ArgumentError, RecipeError
 from tamis.media import Inspection, Limits, inspect, see_jpegs
 from tamis_kernels import perceptual
 from tamis_kernels.backend import resolve
-from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

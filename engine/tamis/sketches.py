@@ -12,9 +12,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tamis.errors import ColumnError
+from tamis.errors import ArgumentError, ColumnError
 from tamis.texts import SCHEMES, Scheme, signature_table
-from tamis_kernels import ArgumentError, minhash
+from tamis_kernels import minhash
 from tamis_kernels.arrays import check_array, check_one_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tamis.errors import ColumnError
+from tamis.errors import ArgumentError, ColumnError
 from tamis.frames import frame_of
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate
 from tamis_kernels.quantiles import ValueCounts
 

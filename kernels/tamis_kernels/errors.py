@@ -1,12 +1,17 @@
-"""What a kernel can raise.
+"""What a kernel can raise, and the root of what tamis can; `tamis.errors` has the whole tree.
 
-KernelError
-├── ArgumentError             an argument is wrong; also a ValueError
-└── BackendUnavailableError   the backend asked for cannot run here
+TamisError
+└── KernelError
+    ├── ArgumentError             an argument is wrong; also a ValueError
+    └── BackendUnavailableError   the backend asked for cannot run here
 """
 
 
-class KernelError(Exception):
+class TamisError(Exception):
+    """Root of all errors that tamis raises on purpose."""
+
+
+class KernelError(TamisError):
     """Root of all errors that `tamis_kernels` raises on purpose."""
 
 

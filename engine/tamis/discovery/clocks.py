@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from tamis.discovery.base import DAY, MAD, SECOND, duration, moment, number_of, period, suspicion
-from tamis_kernels.errors import ArgumentError
+from tamis.errors import ArgumentError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

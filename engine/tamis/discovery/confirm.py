@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.discovery.base import moment
+from tamis.errors import ArgumentError
 from tamis.series import NANOSECONDS, nanoseconds, sensor_names
-from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import numpy as np
 import polars as pl
 
-from tamis.errors import ColumnError, nearest
+from tamis.errors import ArgumentError, ColumnError, nearest
 from tamis.normalizer import inputs
 from tamis.normalizer.methods import AFFINE, Curve, Known, Method, Parameters, Power, Spread, from_json, from_state, learn, to_json
 from tamis_kernels import affine
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate_columns
 from tamis_kernels.quantiles import ValueCounts
 

@@ -10,8 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tamis.errors import ColumnError
-from tamis_kernels.errors import ArgumentError
+from tamis.errors import ArgumentError, ColumnError
 from tamis_kernels.validity import valid
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tamis.errors import nearest
+from tamis.errors import ArgumentError, nearest
 from tamis_kernels import affine, ranks, yeo_johnson
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate
 from tamis_kernels.quantiles import ValueCounts, mad, median, quantiles
 

@@ -14,12 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamis.encodings import repeating
-from tamis.errors import ColumnError
+from tamis.errors import ArgumentError, ColumnError
 from tamis.inquiries import Inquiry, add
 from tamis.normalizer import inputs
 from tamis.normalizer.methods import Parameters, known_of
 from tamis.sizes import byte_count
-from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

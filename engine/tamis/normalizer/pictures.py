@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tamis.errors import ArgumentError
 from tamis.normalizer.inputs import check_fitted, check_format
 from tamis_kernels import affine
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.histogram import byte_counts
 from tamis_kernels.moments import Moments
 

@@ -8,11 +8,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tamis.errors import ColumnError
+from tamis.errors import ArgumentError, ColumnError
 from tamis.normalizer import inputs
 from tamis.normalizer.estimator import Normalizer
 from tamis_kernels.arrays import offsets_of
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.windows import describe
 
 if TYPE_CHECKING:

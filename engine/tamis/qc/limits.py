@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tamis.errors import nearest
-from tamis_kernels.errors import ArgumentError
+from tamis.errors import ArgumentError, nearest
 from tamis_kernels.sensor import FAIL, NEVER, TESTS, WIDEST, Limits
 
 if TYPE_CHECKING:

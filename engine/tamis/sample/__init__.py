@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tamis.errors import OutputError
+from tamis.errors import ArgumentError, OutputError
 from tamis.sample.documents import write_documents
 from tamis.sample.field import write_field
 from tamis.sample.photos import MINIMUM_IMAGES, write_photos
@@ -19,7 +19,6 @@ from tamis.sample.sensors import MINIMUM_ROWS, write_sensors
 from tamis.sample.series import write_series
 from tamis.sample.truth import Planted, Truth, write_planted, write_truth
 from tamis.sample.windows import write_windows
-from tamis_kernels import ArgumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
