@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import BaseModel
 
+import tamis
 from tamis.recipe import recipe_model
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in map(slug, headings), f"{name(document)} links to {target}, where no such heading is"
+
+
+def test_every_public_name_of_the_package_is_told() -> None:
+    table = re.findall(r"^\| (.+) \|$", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.MULTILINE)
+    told = {word for row in table for word in re.findall(r"`(\w+)`", row)}
+    assert set(tamis.__all__) - {"__version__"} <= told
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
