@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis.checks.digests import row_digests
+from tamis.checks.digests import STEP, row_digests
 
 DIFFERENT: dict[str, pl.Series] = {
     "floats": pl.Series([0.0, 1.0, -1.0, 5e-324, float("nan"), float("inf"), float("-inf"), 0.1, None]),
@@ -77,6 +78,17 @@ def test_nans_of_any_bits_are_equal() -> None:
 @pytest.mark.parametrize("dtype", [pl.Int8, pl.Int32, pl.UInt8, pl.UInt64])
 def test_integers_of_any_width_are_equal(dtype: type[pl.DataType]) -> None:
     assert rows(pl.Series([0, 1, None, 100], dtype=dtype)) == rows(pl.Series([0, 1, None, 100], dtype=pl.Int64))
+
+
+@pytest.mark.parametrize("rows_more", [-1, 0, 1])
+def test_what_is_written_at_a_time_leaves_no_trace(rows_more: int) -> None:
+    count = 2 * STEP + rows_more
+    numbers = np.random.default_rng(1).integers(-3, 3, (3, count))
+    odd = np.array([np.nan, -0.0, 0.0, 1.0, np.inf, -np.inf, 0.1])[numbers[1]]
+    texts = pl.Series(numbers[2]).cast(pl.String).replace("-3", None)
+    columns = [pl.Series(numbers[0], dtype=pl.Int8).replace(-3, None), pl.Series(odd, dtype=pl.Float32), texts]
+    cuts = [0, 1, STEP - 1, STEP + 5, count]
+    assert rows(*columns) == [row for first, last in pairwise(cuts) for row in rows(*(column[first:last] for column in columns))]
 
 
 @pytest.mark.parametrize("place", [0, 63, 64, 99])

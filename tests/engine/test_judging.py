@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tamis import sets
 from tamis.pipeline import findings, spill
 from tamis.pipeline.evidence import evidence_path, write_evidence
 from tamis.pipeline.plan import Plan, Shard
+from tamis.pipeline.repeats import Repeats
 from tamis.recipe import Recipe
 
 
@@ -35,10 +37,12 @@ def shelf(plan: Plan) -> list[spill.Held]:
     spread=st.integers(1, 50),
     part=st.integers(1, 30),
     seed=st.integers(0, 2**32 - 1),
+    repeated=st.booleans(),
 )
-@example(sizes=[2], spread=1, part=1, seed=0)
+@example(sizes=[2], spread=1, part=1, seed=0, repeated=False)
+@example(sizes=[2], spread=1, part=1, seed=0, repeated=True)
 def test_parts_hold_every_living_record_once_and_equal_keys_together(
-    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], spread: int, part: int, seed: int
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], spread: int, part: int, seed: int, repeated: bool
 ) -> None:
     random = np.random.default_rng(seed)
     plan = planned(tmp_path_factory.mktemp("plan"), sizes)
@@ -52,9 +56,15 @@ def test_parts_hold_every_living_record_once_and_equal_keys_together(
         write_evidence(plan, shard, columns, findings.empty(), {}, "stamp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "PART_RECORDS", part)
-        found = list(spill.parts(shelf(plan), alive, ("key", "value"), plan.state("spill")))
-    numbers = np.concatenate([np.empty(0, np.int64), *(index for index, _ in found)])  # there may be no part at all
-    assert np.array_equal(np.sort(numbers), np.flatnonzero(alive & known))
+        found = list(spill.parts(shelf(plan), alive, ("key", "value"), plan.state("spill"), repeated=repeated))
+    numbers = np.sort(np.concatenate([np.empty(0, np.int64), *(index for index, _ in found)]))  # there may be no part at all
+    there = np.flatnonzero(alive & known)
+    if repeated:
+        assert np.all(np.isin(numbers, there))
+        assert len(np.unique(numbers)) == len(numbers)
+        there = there[np.isin(keys[there], [key for key, count in Counter(keys[there].tolist()).items() if count > 1])]
+        numbers = numbers[np.isin(numbers, there)]
+    assert np.array_equal(numbers, there)
     owners: dict[int, int] = {}
     for place, (index, (key, value)) in enumerate(found):
         assert np.all(np.diff(index) > 0)
@@ -62,6 +72,28 @@ def test_parts_hold_every_living_record_once_and_equal_keys_together(
         assert np.array_equal(value, values[index])
         assert all(owners.setdefault(one, place) == place for one in key.tolist())
     assert not plan.state("spill").exists()
+
+
+@pytest.mark.parametrize(("share", "few"), [(0.0, 0.05), (0.01, 0.05), (0.5, 0.15)])
+def test_keys_that_are_repeated_are_found_and_few_others(share: float, few: float) -> None:
+    random = np.random.default_rng(2)
+    keys = random.integers(0, 2**64, 50_000, np.uint64)
+    again = random.random(keys.size) < share
+    repeats = Repeats(keys.size + int(again.sum()))
+    for some in (keys[:20_000], keys[20_000:], keys[again]):
+        repeats.add(some)
+    told = repeats.among(keys)
+    assert np.all(told[again])
+    assert np.mean(told[~again]) < few
+    assert 0 <= repeats.found - np.count_nonzero(again) < 0.05 * keys.size
+
+
+def test_more_keys_than_there_are_bits_are_all_taken_for_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tamis.pipeline.repeats.MOST_WORDS", 1)
+    repeats = Repeats(1000)
+    keys = np.random.default_rng(3).integers(0, 2**64, 1000, np.uint64)
+    repeats.add(keys)
+    assert np.all(repeats.among(keys))
 
 
 def test_evidence_that_no_record_has_gives_nothing(tmp_path: Path) -> None:

@@ -173,3 +173,27 @@ def test_a_text_whose_number_is_missing_is_kept(tmp_path: Path) -> None:
     result = tamis.clean(tmp_path / "t.jsonl", tmp_path / "out", jobs=1)
     assert result.kept.collect()["text"].to_list() == texts
     assert result.rejected.collect()["reason"].to_list() == ["no_values"]
+
+
+@pytest.mark.parametrize(
+    ("most", "rejected"), [(1.0, ["no_values"]), (0.5, ["no_values", "too_few_values"]), (0.25, ["no_values"] + 2 * ["too_few_values"])]
+)
+def test_rows_that_lack_a_share_of_their_values_are_rejected(tmp_path: Path, most: float, rejected: list[str]) -> None:
+    frame = pl.DataFrame(
+        {
+            "a": [None, None, None, 1.5, 2.5],
+            "b": [None, None, 1.0, 2.0, 3.0],
+            "c": [None, 1.0, 2.0, 3.0, 4.0],
+            "d": [None, *map(float, range(4))],
+        }
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    result = tamis.clean(tmp_path / "t.parquet", tmp_path / "out", settings={"missing.max_share": most}, jobs=1)
+    assert result.rejected.sort("record").collect()["reason"].to_list() == rejected
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_rows_that_lack_fewer_values_are_kept(tmp_path: Path, share: float) -> None:
+    pl.DataFrame({"a": [None, 1.5, 2.5], "b": [1.0, 2.0, 3.0], "c": [1.0, 2.0, 3.0]}).write_parquet(tmp_path / "t.parquet")
+    result = tamis.clean(tmp_path / "t.parquet", tmp_path / "out", settings={"missing.max_share": share}, jobs=1)
+    assert len(result.kept.collect()) == 3

@@ -206,8 +206,11 @@ class Case(Protocol):
     def scan(self, *names: str) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
         """Numbers of living records, rising, and these evidence columns of theirs, some records at a time; all columns or none."""
 
-    def parts(self, *names: str) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
-        """As `scan`, but records of equal key are in the same part; the key is the first column, a 64-bit hash."""
+    def parts(self, *names: str, repeated: bool = False) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
+        """As `scan`, but records of equal key are in the same part; the key is the first column, a 64-bit hash.
+
+        Where `repeated`, records whose key no other one has may be left out.
+        """
 
     def values(self, name: str, indices: Int64s) -> NDArray[Any]:
         """One evidence column of these records, whose numbers rise: 0, or an empty text, of those that have it not, if some have."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["row_digests"]
 
 WORD_BITS = 64
+STEP = 4096  # rows
+FEW_WORDS = 4  # of a row: fewer are written where they belong
 
 
 def row_digests(columns: Sequence[pl.Series], backend: AnyBackend = "auto") -> NDArray[np.uint64]:
@@ -47,38 +49,59 @@ def row_digests(columns: Sequence[pl.Series], backend: AnyBackend = "auto") -> N
     return _hashed(_records(columns, backend), backend)
 
 
+@np.errstate(invalid="ignore")  # of signalling NaN
 def _records(columns: Sequence[pl.Series], backend: AnyBackend) -> NDArray[np.uint64]:
-    """Return each row as words."""
-    values = [_words(column, backend) for column in columns]
+    """Return each row as words.
+
+    Each step writes some rows of all columns, word by word, and transposes them while they are in the processor's cache.
+    """
+    nulls = [column.is_null().to_numpy() if column.null_count() else None for column in columns]
+    parts = [(place, part) for place, column in enumerate(columns) for part in _words(column, backend)]
     masks = -(-len(columns) // WORD_BITS)
-    records = np.zeros((len(columns[0]), masks + sum(map(len, values))), np.uint64)
-    word = masks
-    for place, (column, parts) in enumerate(zip(columns, values, strict=True)):
-        null = column.is_null().to_numpy() if column.null_count() else None
-        if null is not None:
-            records[:, place // WORD_BITS] |= null.astype(np.uint64) << np.uint64(place % WORD_BITS)
-        for part in parts:
-            records[:, word] = part if null is None else np.where(null, 0, part)
-            word += 1
+    records = np.empty((len(columns[0]), masks + len(parts)), np.uint64)
+    room = np.empty((records.shape[1], min(STEP, len(records))), np.uint64)
+    for first in range(0, len(records), STEP):
+        rows = slice(first, first + STEP)
+        words = records[rows].T if len(room) < FEW_WORDS else room[:, : len(records) - first]
+        words[:masks] = 0
+        for (place, part), word in zip(parts, words[masks:], strict=True):
+            _write(part[rows], word)
+            null = nulls[place]
+            if null is not None:
+                gone = null[rows].astype(np.uint64)
+                word *= 1 - gone
+                words[place // WORD_BITS] |= gone << np.uint64(place % WORD_BITS)
+        if len(room) >= FEW_WORDS:
+            records[rows] = words.T
     return records
 
 
-def _words(column: pl.Series, backend: AnyBackend) -> Sequence[NDArray[np.uint64]]:
-    """Return the first words of all values, and the second ones where there are; what stands for a null does not matter."""
+def _write(values: NDArray[Any], words: NDArray[np.uint64]) -> None:
+    """Write numbers as words: integers of any width by their values, floats as doubles of which equal ones have the same bits."""
+    if values.dtype.kind != "f":
+        words.view(np.int64)[:] = values.view(np.int64) if values.dtype == np.uint64 else values
+        return
+    doubles = words.view(np.float64)
+    np.add(values, 0.0, out=doubles, dtype=np.float64)  # which turns -0.0 into 0.0
+    odd = np.isnan(doubles)
+    if odd.any():
+        doubles[odd] = np.nan
+
+
+def _words(column: pl.Series, backend: AnyBackend) -> Sequence[NDArray[Any]]:
+    """Return the first words of all values, and the second ones where there are; what stands for a null does not matter.
+
+    Numbers of other widths are as they are: `_write` makes words of them.
+    """
     if isinstance(column.dtype, pl.BaseExtension):
         column = column.ext.storage()
     if isinstance(column.dtype, pl.Map):  # which is a list of its pairs
         column = column.cast(pl.List(pl.Struct({"key": column.dtype.key, "value": column.dtype.value})))
     dtype = column.dtype
-    if dtype.is_float():
-        with np.errstate(invalid="ignore"):  # of signalling NaN
-            numbers = column.cast(pl.Float64).fill_null(0.0).to_numpy() + 0.0  # which turns -0.0 into 0.0
-        numbers[np.isnan(numbers)] = np.nan
-        return [numbers.view(np.uint64)]
-    if dtype == pl.UInt64:
-        return [column.fill_null(0).to_numpy()]
-    if dtype in (pl.Boolean, pl.Null) or dtype.is_temporal() or (dtype.is_integer() and dtype not in (pl.Int128, pl.UInt128)):
-        return [column.cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)]
+    if dtype.is_float() or (dtype.is_integer() and dtype not in (pl.Int128, pl.UInt128)):
+        return [_filled(column)]
+    if dtype in (pl.Boolean, pl.Null) or dtype.is_temporal():
+        return [_filled(column.cast(pl.Int64))]
     if isinstance(dtype, (pl.List, pl.Array)):
         return list(_list_digests(column, backend).T)
     if isinstance(dtype, pl.Struct):
@@ -86,6 +109,10 @@ def _words(column: pl.Series, backend: AnyBackend) -> Sequence[NDArray[np.uint64
     texts = column if dtype in (pl.String, pl.Binary) else column.cast(pl.String)
     data, offsets, _ = text_buffers(texts)
     return list(xxh3.hash128(data, offsets, backend=backend).T)
+
+
+def _filled(column: pl.Series) -> NDArray[Any]:
+    return (column.fill_null(0) if column.null_count() else column).to_numpy()  # to fill none takes 50 µs
 
 
 def _list_digests(column: pl.Series, backend: AnyBackend) -> NDArray[np.uint64]:

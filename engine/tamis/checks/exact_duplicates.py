@@ -56,7 +56,7 @@ class ExactDuplicates(Check):
 
     def judge(self, case: Case) -> None:
         """Reject every record whose key an earlier, living one has."""
-        for index, (low, high) in case.parts("low", "high"):
+        for index, (low, high) in case.parts("low", "high", repeated=True):
             suspects = sharing(low, backend=self.backend)
             _reject_repeats(case, index[suspects], high[suspects], low[suspects])
 

@@ -53,8 +53,11 @@ class Missing(Check):
         options: Options = self.options
         frame, findings = batch.frame, []
         values = value_columns(batch.group)
-        lacking = frame.select(pl.sum_horizontal(pl.col(name).is_null() for name in values))
-        share = lacking.to_series().to_numpy() / max(1, len(values))
+        lacking = [name for name in values if frame[name].null_count()]
+        share = np.empty(0)
+        if len(lacking) / max(1, len(values)) >= options.max_share:  # or no row can lack as much
+            missing = frame.select(pl.sum_horizontal(pl.col(name).is_null() for name in lacking))
+            share = missing.to_series().to_numpy() / len(values)
         for index in np.flatnonzero(share >= options.max_share).tolist():
             detail = f"{round(share[index] * len(values))} of {len(values)} value columns are missing"
             findings.append(Finding(index, "no_values" if share[index] == 1 else "too_few_values", "reject", detail))

@@ -112,8 +112,9 @@ class Books:
     def scan(self, *names: str) -> Iterator[spill.Chunk]:
         return spill.scan(self._shelf, self._alive, [self._column(name) for name in names])
 
-    def parts(self, *names: str) -> Iterator[spill.Chunk]:
-        return spill.parts(self._shelf, self._alive, [self._column(name) for name in names], self._plan.state("judged", "spill"))
+    def parts(self, *names: str, repeated: bool = False) -> Iterator[spill.Chunk]:
+        columns, folder = [self._column(name) for name in names], self._plan.state("judged", "spill")
+        return spill.parts(self._shelf, self._alive, columns, folder, repeated=repeated)
 
     def values(self, name: str, indices: Int64s) -> NDArray[Any]:
         chosen = np.zeros(self.records, bool)

@@ -120,7 +120,8 @@ def _one_row_a_record(shard: Shard, evidence: Sequence[pl.DataFrame]) -> pl.Data
     if not evidence:
         return every
     seen = pl.concat(evidence, how="diagonal_relaxed")
-    return seen if len(seen) == shard.records else every.join(seen, on="index", how="left", maintain_order="left")
+    told = seen if len(seen) == shard.records else every.join(seen, on="index", how="left", maintain_order="left")
+    return told.drop("index") if told.width > 1 else told
 
 
 def _identity(batch: Batch, positions: NDArray[np.int64]) -> dict[str, pl.Series]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+
+from tamis.pipeline.repeats import Repeats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +57,10 @@ def scan(shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str]) 
             first = held.first
             for group in range(file.num_row_groups):
                 frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group, columns=list(names))))
-                there = alive[first : first + len(frame)] & ~frame.select(pl.any_horizontal(pl.all().is_null())).to_series().to_numpy()
+                there = alive[first : first + len(frame)]
+                for column in frame:
+                    if column.null_count():
+                        there = there & column.is_not_null().to_numpy()
                 places = np.flatnonzero(there)
                 chosen = frame[places] if len(places) < len(frame) else frame
                 yield first + places, tuple(chosen[name].to_numpy() for name in names)
@@ -64,28 +69,50 @@ def scan(shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str]) 
 
 def gather(shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str]) -> Chunk:
     """Return all that `scan` yields, at once."""
-    chunks = list(scan(shelf, alive, names))
+    return _joined(scan(shelf, alive, names), len(names))
+
+
+def _joined(some: Iterable[Chunk], columns: int) -> Chunk:
+    chunks = list(some)
     if not chunks:
-        return np.empty(0, np.int64), tuple(np.empty(0, np.uint64) for _ in names)
+        return np.empty(0, np.int64), tuple(np.empty(0, np.uint64) for _ in range(columns))
     return np.concatenate([index for index, _ in chunks]), tuple(map(np.concatenate, zip(*(values for _, values in chunks), strict=True)))
 
 
-def parts(shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str], folder: Path) -> Iterator[Chunk]:
-    """Yield what `scan` yields, regrouped: records of equal key, the first column, are in one part; numbers rise within each."""
+def parts(
+    shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str], folder: Path, *, repeated: bool = False
+) -> Iterator[Chunk]:
+    """Yield what `scan` yields, regrouped: records of equal key, the first column, are in one part; numbers rise within each.
+
+    Where `repeated`, records whose key no other one has may be left out, and most are when there are more than make one part.
+    """
+    chunks = scan(shelf, alive, names)
     records = sum(held.records for held in holders(shelf, names[0]))
+    if repeated and records > PART_RECORDS:
+        repeats = Repeats(records)
+        for _, (keys,) in scan(shelf, alive, names[:1]):
+            repeats.add(keys)
+        chunks = _repeated(chunks, repeats)
+        records = min(records, 2 * repeats.found)  # about: those that came before are left as well
     bits = min(max(0, (records - 1) // PART_RECORDS).bit_length(), MOST_PARTS.bit_length() - 1)
     if not bits:
-        yield gather(shelf, alive, names)
+        yield _joined(chunks, len(names))
         return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        yield from _read_back(_spread(scan(shelf, alive, names), bits, folder))
+        yield from _read_back(_spread(chunks, bits, folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _spread(chunks: Iterator[Chunk], bits: int, folder: Path) -> list[tuple[Path, np.dtype[Any]]]:
+def _repeated(chunks: Iterable[Chunk], repeats: Repeats) -> Iterator[Chunk]:
+    for index, values in chunks:
+        chosen = np.flatnonzero(repeats.among(values[0]))
+        yield index[chosen], tuple(column[chosen] for column in values)
+
+
+def _spread(chunks: Iterable[Chunk], bits: int, folder: Path) -> list[tuple[Path, np.dtype[Any]]]:
     paths = [folder / f"{part:03d}" for part in range(1 << bits)]
     dtype = np.dtype([("index", np.int64)])
     with ExitStack() as stack:
