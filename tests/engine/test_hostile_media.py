@@ -67,7 +67,7 @@ def broken(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
             changed_data[bit // 8] ^= 1 << bit % 8
         return bytes(changed_data)
     if kind == 1:
-        return put(data, place, rng.choice([b"\0", b"\xff", b"\x7f"]).item() * length)[: len(data)]
+        return put(data, place, (b"\0", b"\xff", b"\x7f")[rng.integers(3)] * length)[: len(data)]
     return (
         data[:place],
         data[:place] + data[place + length :],

@@ -67,7 +67,7 @@ def test_pictures_of_near_hashes_that_look_different_are_told_apart(tmp_path: Pa
     root = tmp_path / "in"
     root.mkdir()
     rng = np.random.default_rng(3)
-    signs = rng.choice([-1.0, 1.0], (16, 16))
+    signs = rng.choice(np.array([-1.0, 1.0]), (16, 16))
     low = np.add.outer(np.arange(16), np.arange(16))
     of_signs(signs, 1.0 / (1 + low)).save(root / "coarse.png")
     of_signs(signs, np.where(low > 14, 1.2, 0.2)).save(root / "fine.png")
@@ -102,9 +102,9 @@ def crowd(tmp_path: Path) -> Path:
     """Twelve pictures of nearly one hash that do not look alike, each with a copy saved anew, and two others that are alike."""
     root = tmp_path / "crowd"
     root.mkdir()
-    signs = np.random.default_rng(3).choice([-1.0, 1.0], (16, 16))
+    signs = np.random.default_rng(3).choice(np.array([-1.0, 1.0]), (16, 16))
     for number in range(12):
-        strength = np.random.default_rng(number).choice([0.2, 1.2], (16, 16))
+        strength = np.random.default_rng(number).choice(np.array([0.2, 1.2]), (16, 16))
         of_signs(signs, strength).save(root / f"{number:02d}.png")
         of_signs(signs, strength).save(root / f"{number:02d}_again.bmp")
     for name in ("x", "y"):

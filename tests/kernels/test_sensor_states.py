@@ -23,7 +23,7 @@ def test_runs_and_panes_that_reach_far_are_followed_from_any_place(seed: int, ba
     random = np.random.default_rng(seed)
     rows = at_most(3000, 100)
     tolerance = (0.0, 0.5, 1.0, 2.5)[seed % 4]
-    value = np.cumsum(random.choice([0.0, 0.25, -0.25, 1.0, -1.0, 9.0], rows, p=[0.5, 0.2, 0.2, 0.045, 0.045, 0.01]))
+    value = np.cumsum(random.choice(np.array([0.0, 0.25, -0.25, 1.0, -1.0, 9.0]), rows, p=[0.5, 0.2, 0.2, 0.045, 0.045, 0.01]))
     value[random.random(rows) < (0.0, 0.6)[seed % 2]] = NAN
     value[rows // 3 : rows // 2] = NAN if seed < 3 else value[rows // 3]
     time = np.cumsum(random.choice([1, 2, 40, -7, -60, 500], rows, p=[0.6, 0.2, 0.1, 0.07, 0.02, 0.01])) * SECOND

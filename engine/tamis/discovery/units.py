@@ -219,7 +219,7 @@ def _sound(
             spans.append((first, last))
             gain += float(saved[min(last + 2, len(saved) - 1)] - saved[first])
     edges = [edge for span in spans for edge in (span[0], span[1] + 1) if 0 < edge < len(value)]
-    if spans and usual.leaps(_leap(value, spans) / 2, lasting=np.diff(spans).mean() >= SHORT) > STRANGE * len(edges):
+    if spans and usual.leaps(_leap(value, spans) / 2, lasting=bool(np.diff(spans).mean() >= SHORT)) > STRANGE * len(edges):
         return 0.0, np.zeros(len(value), bool), []
     return gain, places, spans
 

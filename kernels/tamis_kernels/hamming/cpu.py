@@ -247,7 +247,7 @@ def count(queries: Side, index: Side, search: Search, first: int, counts: Int64s
                 end += 1
             counts[begin - first : end - first] = 0
             _count_run(queries, index, search, begin, end, counts[begin - first : end - first])
-            found += counts[begin - first : end - first].sum()
+            found += int(counts[begin - first : end - first].sum())
             begin, rows = end, 2 * rows
 
 
