@@ -103,8 +103,9 @@ def text_buffers(series: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64
 def normalised(text: pl.Expr) -> pl.Expr:
     """Return the text in form NFKC, in lower case, trimmed, and with each run of white space as one space."""
     wide = pl.when(text.str.len_bytes() != text.str.len_chars()).then(text)  # NFKC is costly and leaves ASCII as it is
-    composed = pl.coalesce(wide.str.normalize("NFKC"), text)
-    return composed.str.to_lowercase().str.replace_all(r"\s{2,}|[\s&&[^ ]]", " ").str.strip_chars(" ")
+    composed = pl.coalesce(wide.str.normalize("NFKC").str.replace_all(r"[\s&&[^ ]]", " "), text)
+    # Two patterns of bytes are found twenty times as fast as one of all that Unicode calls white space.
+    return composed.str.to_lowercase().str.replace_all(r"[\t-\r]", " ").str.replace_all(" {2,}", " ").str.strip_chars(" ")
 
 
 def signature_table(

@@ -58,6 +58,25 @@ def test_it_is_told_when_a_kernel_is_compiled_and_when_not(tmp_path: Path) -> No
     assert said(tmp_path, TOLD) == ["2", "3", "2.5"]
 
 
+PICTURES = f"""
+import sys
+import numpy as np
+from tamis_kernels import hamming, perceptual
+pixels = np.random.default_rng(0).integers(0, 256, 2 * 64 * 64, np.uint8)
+hashes, _ = perceptual.pdq_batch(pixels, np.full((2, 2), 64), backend="cpu")
+hamming.pairs(hashes, 31, method="index", backend="cpu")
+print({NEEDED_TO_COMPILE!r} in sys.modules)
+"""
+
+
+def test_to_hash_pictures_and_to_compare_them_needs_no_linear_algebra() -> None:
+    """Where it does, each worker loads SciPy: a kernel need only call `min` or `cumsum` of an array."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    for _ in range(2):  # the first one may have to compile
+        answer = subprocess.run([sys.executable, "-c", PICTURES], check=True, capture_output=True, text=True, env=environment)
+    assert answer.stdout.split() == ["False"]
+
+
 def test_a_cache_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "added.py").write_text(MODULE)
     said(tmp_path, TOLD)

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from tamis.sources.stamps import NAIVE as WITHOUT_ZONE
+from tamis.sources.stamps import ZONED as WITH_ZONE
+from tamis.sources.stamps import read_stamps
 from tamis.sources.units import ALIASES
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ NAIVE_FORMATS = (
     "%Y-%m-%d %I:%M:%S%.f %p",
     "%Y-%m-%d %I:%M %p",
 )
+SOON_READ = 8192  # fewer texts than this are read sooner than the compiled reader of times is loaded
 ZONED_FORMATS = ("%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M%#z")
 NAIVE = pl.Datetime("us")
 UTC = pl.Datetime("us", "UTC")
@@ -127,8 +131,25 @@ def day_month_ordered(text: pl.Series) -> pl.Series:
     return text.str.contains(DAY_FIRST_DATE)
 
 
+def stamps(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Read times in the commonest form by the fastest way: those without a zone, and those with one as UTC; null what is anything else."""
+    if len(text) < SOON_READ:
+        none = pl.Series(text.name, [None], dtype=pl.Int64).new_from_index(0, len(text))
+        return none.cast(NAIVE), none.cast(UTC)
+    times, kinds = read_stamps(text)
+    values = pl.Series(text.name, times)
+    kinds_there = (pl.Series(kinds == kind) for kind in (WITHOUT_ZONE, WITH_ZONE))
+    naive, zoned = (values if there.all() else where(there, values, None) for there in kinds_there)
+    return naive.cast(NAIVE), zoned.cast(UTC)
+
+
 def iso_datetimes(text: pl.Series) -> pl.Series:
-    """Read `YYYY-MM-DD HH:MM:SS`, also with a `T` and with a decimal fraction: the commonest form by the fastest way."""
+    """Read `YYYY-MM-DD HH:MM:SS`, also with a `T` and with a decimal fraction."""
+    naive, zoned = stamps(text)
+    return _on_nulls(naive, text, _iso_datetimes, apart_from=zoned)
+
+
+def _iso_datetimes(text: pl.Series) -> pl.Series:
     seconds = _parse(text.str.slice(0, 19).str.replace("T", " ", literal=True), "%Y-%m-%d %H:%M:%S", NAIVE)
     tail = text.str.slice(19)
     if not (tail != "").any():
@@ -152,11 +173,21 @@ def of_calendar(times: pl.Series) -> pl.Series:
 
 def naive_datetimes(text: pl.Series, *, day_first: bool) -> pl.Series:
     """Read dates and times without a zone; a date alone is its midnight."""
-    return _on_nulls(iso_datetimes(text), text, lambda rest: _first_of(_iso(rest, day_first=day_first), NAIVE_FORMATS, NAIVE))
+    naive, zoned = stamps(text)
+    return _on_nulls(naive, text, lambda rest: _naive_datetimes(rest, day_first=day_first), apart_from=zoned)
+
+
+def _naive_datetimes(text: pl.Series, *, day_first: bool) -> pl.Series:
+    return _on_nulls(_iso_datetimes(text), text, lambda rest: _first_of(_iso(rest, day_first=day_first), NAIVE_FORMATS, NAIVE))
 
 
 def zoned_datetimes(text: pl.Series, *, day_first: bool) -> pl.Series:
     """Read dates and times with a zone, as UTC."""
+    naive, zoned = stamps(text)
+    return _on_nulls(zoned, text, lambda rest: _zoned_datetimes(rest, day_first=day_first), apart_from=naive)
+
+
+def _zoned_datetimes(text: pl.Series, *, day_first: bool) -> pl.Series:
     result = _parse(text, "%Y-%m-%dT%H:%M:%S%.f%#z", UTC)
     return _on_nulls(result, text, lambda rest: _first_of(_iso(rest, day_first=day_first), ZONED_FORMATS, UTC))
 
@@ -232,9 +263,11 @@ def spread(values: pl.Series, mask: pl.Series) -> pl.Series:
     return values.gather(places)
 
 
-def _on_nulls(result: pl.Series, text: pl.Series, parse: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """Fill the nulls of a result with what another parser makes of their texts."""
-    mask = result.is_null()
+def _on_nulls(
+    result: pl.Series, text: pl.Series, parse: Callable[[pl.Series], pl.Series], *, apart_from: pl.Series | None = None
+) -> pl.Series:
+    """Fill the nulls of a result with what another parser makes of their texts, but for those that have a value in `apart_from`."""
+    mask = result.is_null() if apart_from is None else result.is_null() & apart_from.is_null()
     if not mask.any():
         return result
     return where(mask, spread(parse(text.filter(mask)), mask), result)

@@ -22,6 +22,7 @@ MISSING_WORDS = (
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)  # that cells with words are stored as
 PROSE = 256  # bytes: a longer text is no number, time, word or unit; only a list of numbers may be as long
 FLOAT_DIGITS = 15  # of any whole number of so many digits there is an equal float
+STAMP = re.compile(r"\d{4}-\d\d-\d\d.\d\d:")
 TIME_NAME = re.compile(r"time|date|stamp|epoch|^ts$|_ts$|^ts_|^t$|_at$", re.IGNORECASE)
 
 
@@ -75,8 +76,13 @@ def profile_column(name: str, column: pl.Series, missing_words: Collection[str] 
     counts["characters"] = sum(int(cells.str.len_chars().sum()) for cells in (figures, filled.filter(~is_number), prose))
     if len(figures):
         counts += _figures(figures, name)
-    # What is not a plain number often repeats, and is slower to look at: each distinct text is looked at once.
-    cells = filled.filter(~is_number).alias("cell").value_counts(sort=False, name="times")
+    texts = filled.filter(~is_number)
+    if not any(STAMP.match(word) for word in missing_words):
+        naive, zoned = (times.is_not_null() for times in parsing.stamps(texts))
+        counts += Counter(datetime=_sum(naive) + _sum(zoned), zoned=_sum(zoned))
+        texts = texts.filter(~naive & ~zoned)
+    # What is neither plain number nor time often repeats, and is slower to look at: each distinct text is looked at once.
+    cells = texts.alias("cell").value_counts(sort=False, name="times")
     if len(cells):
         counts += _words(cells, missing_words)
     counts["other"] += len(prose)

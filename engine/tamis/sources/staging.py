@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 import pyarrow as pa
@@ -209,8 +209,9 @@ class _Writer:
             self._writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
             self.groups.append(len(group))
             self.rows += len(group)
+            frame = cast("pl.DataFrame", pl.from_arrow(group, rechunk=False))
             for name in self.names:
-                part = profile_column(name, pl.Series(name, group[name]), self.missing_words)
+                part = profile_column(name, frame[name], self.missing_words)
                 self.profiles[name] = self.profiles[name] + part if name in self.profiles else part
 
 

@@ -254,7 +254,11 @@ def count(queries: Side, index: Side, search: Search, first: int, counts: Int64s
 @njit(cache=True, nogil=True, parallel=True)
 def fill(queries: Side, index: Side, search: Search, first: int, counts: Int64s, left: Int64s, right: Int64s, distance: Int32s) -> None:
     """Write the pairs that `count` counted, place after place."""
-    ends = np.cumsum(counts)
+    ends = np.empty_like(counts)
+    total = 0
+    for step in range(len(counts)):  # for a kernel that calls `cumsum` loads NumPy's linear algebra and SciPy in each process
+        total += counts[step]
+        ends[step] = total
     own, others, limit, turned = queries.columns, index.columns, u64(search.limit), search.forms.shape[0] > 1
     for step in prange(len(counts)):
         end, place = ends[step], first + step

@@ -105,7 +105,9 @@ def _coefficients(blocks: Float64s, cosines: Float64s) -> Float64s:
 @njit(cache=True, nogil=True)
 def _set_bits(coefficients: Float64s, out: Uint64s) -> None:
     """Set the bits of the coefficients above the lower median, which is found by halving: no branch hangs on a coefficient."""
-    low, high = coefficients.min(), coefficients.max()
+    low = high = coefficients[0]
+    for bit in range(1, 256):  # for a kernel that calls `min` of an array loads NumPy's linear algebra and SciPy in each process
+        low, high = min(low, coefficients[bit]), max(high, coefficients[bit])
     while low < high:
         middle = np.floor((low + high) / 2)  # coefficients are whole numbers
         below = 0
