@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tamis.statistics import Statistics
     from tamis.suspecting import Discovery, correct, discover
     from tamis.texts import signatures
+    from tamis_kernels.errors import ArgumentError
 
 _HOMES = {
     "tamis.api": ("Result", "check", "clean"),
@@ -56,10 +57,12 @@ _HOMES = {
     "tamis.sketches": ("Signatures",),
     "tamis.statistics": ("Statistics",),
     "tamis.texts": ("signatures",),
+    "tamis_kernels.errors": ("ArgumentError",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ArgumentError",
     "ColumnError",
     "Discovery",
     "GroupNormalizer",
