@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.errors import ArgumentError, SourceError
+from tamis.frames import paths_of
 from tamis.names import at_home
 from tamis.pipeline.request import Request
 from tamis.pipeline.run import run
@@ -64,7 +64,7 @@ class Result:
     @property
     def files(self) -> pl.LazyFrame:
         """Every file that was written or kept: path, record (media), rows (tables), bytes, xxh3_128."""
-        return pl.scan_parquet(self.out / "outputs.parquet")
+        return self._table("outputs")
 
     @property
     def tables(self) -> dict[str, pl.LazyFrame]:
@@ -76,17 +76,21 @@ class Result:
     @property
     def rejected(self) -> pl.LazyFrame:
         """One row a rejected record: record, source, row, check, reason, severity, detail, kept, similarity, column, value."""
-        return pl.scan_parquet(self.out / "rejects.parquet")
+        return self._table("rejects")
 
     @property
     def notes(self) -> pl.LazyFrame:
         """Every other finding, with the columns of `rejected`."""
-        return pl.scan_parquet(self.out / "notes.parquet")
+        return self._table("notes")
 
     @property
     def clusters(self) -> pl.LazyFrame:
         """One row a member of a duplicate cluster: cluster, record, keeper, similarity, check."""
-        return pl.scan_parquet(self.out / "clusters.parquet")
+        return self._table("clusters")
+
+    def _table(self, name: str) -> pl.LazyFrame:
+        assert self.manifest  # without which the run is not finished
+        return pl.scan_parquet(self.out / f"{name}.parquet")
 
     def __repr__(self) -> str:
         """Return the totals."""
@@ -193,9 +197,10 @@ def _run(
     *,
     dry_run: bool,
 ) -> Result:
-    _check_types(source, out, {"jobs": jobs, "batch_size": batch_size})
+    source = paths_of(source, "source", "a path, a glob pattern or several of these")
+    _check_types(out, {"jobs": jobs, "batch_size": batch_size})
     request = Request(
-        source=source,
+        source=source[0] if len(source) == 1 else source,
         out=at_home(out),
         recipe=_recipe(recipe, settings),
         settings=settings or {},
@@ -205,7 +210,7 @@ def _run(
         batch_size=batch_size or None,
         memory=None if memory is None else byte_count(memory),
         gpu_memory=None if gpu_memory is None else byte_count(gpu_memory, "gpu_memory"),
-        against=tuple(str(at_home(one)) for one in ([against] if isinstance(against, (str, Path)) else against)),
+        against=tuple(str(at_home(one)) for one in paths_of(against, "against", "output folders of finished runs")),
         overwrite=overwrite,
         dry_run=dry_run,
     )
@@ -213,20 +218,16 @@ def _run(
     return Result(out)
 
 
-def _check_types(source: Any, out: Any, numbers: Mapping[str, Any]) -> None:
+def _check_types(out: Any, numbers: Mapping[str, Any]) -> None:
     for name, number in numbers.items():
         if number is not None and not isinstance(number, int):
-            message = f"{name} is a {type(number).__name__}, no int"
+            message = f"{name} is of type {type(number).__name__}; give a whole number"
             raise ArgumentError(message)
         if number is not None and number < 0:
             message = f"{name} must be at least 0, got {number}"
             raise ArgumentError(message)
     if not isinstance(out, (str, Path)):
-        message = f"out is a {type(out).__name__}; give the path of a folder"
-        raise ArgumentError(message)
-    several = [source] if isinstance(source, (str, Path)) or not isinstance(source, Iterable) else source
-    if not all(isinstance(one, (str, Path)) for one in several):
-        message = f"source is a {type(source).__name__}; give a path, a glob pattern or several of these"
+        message = f"out is of type {type(out).__name__}; give the path of a folder"
         raise ArgumentError(message)
 
 
@@ -236,7 +237,7 @@ def _recipe(recipe: Recipe | str | Path | None, settings: Mapping[str, Any] | No
         Recipe.load(None, settings=settings)  # a wrong key is told before anything is read
         return None
     if not isinstance(recipe, (Recipe, str, Path)):
-        message = f"recipe is a {type(recipe).__name__}; give a file, the name of a built-in recipe, or Recipe.from_tree(DICTIONARY)"
+        message = f"recipe is of type {type(recipe).__name__}; give a file, the name of a built-in recipe, or Recipe.from_tree(DICTIONARY)"
         raise ArgumentError(message)
     if isinstance(recipe, Recipe):
         return Recipe.from_tree(recipe.canonical(), settings=settings) if settings else recipe

@@ -30,9 +30,7 @@ app = typer.Typer(
 recipe_app = typer.Typer(help="Show recipes and their keys.", no_args_is_help=True)
 app.add_typer(recipe_app, name="recipe")
 
-Sources = Annotated[
-    list[str], typer.Argument(metavar="SOURCE...", help="A folder, files, or a glob pattern in quotes.", show_default=False)
-]
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="A folder, files, or a glob pattern in quotes.", show_default=False)]
 Out = Annotated[
     Path, typer.Option("--out", "-o", metavar="DIR", help="Output folder; an unfinished run in it is resumed.", show_default=False)
 ]
@@ -309,9 +307,12 @@ def main() -> None:
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - closed by the shell (>&-); nothing else shall get its number
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     try:
-        status = app(standalone_mode=False)
-        if status:  # 130 after Ctrl-C, which Typer returns here
+        if status := app(standalone_mode=False):  # 130 after Ctrl-C, which Typer returns here
             sys.exit(status)
+    except SystemExit:
+        raise  # before it is asked what others there are, which imports Numba
+    except KeyboardInterrupt:
+        sys.exit(130)
     except typer.TyperException as error:
         said = error.format_message()  # nothing where the help was printed
         _write(sys.stderr, f"tamis: {said}\n" if said else "")
@@ -325,8 +326,6 @@ def main() -> None:
     except TamisError as error:
         _write(sys.stderr, f"tamis: {error}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except Exception as error:
         if isinstance(error, OSError) and not _write(sys.stdout, "\n"):
             _write(sys.stderr, f"tamis: standard output cannot be written: {error.strerror or error}\n")

@@ -22,7 +22,7 @@ from tamis.sizes import byte_count
 from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
 from tamis_kernels import bands as band_keys
 from tamis_kernels import jaccard, minhash, ngram_keys
-from tamis_kernels.arrays import check_one_of
+from tamis_kernels.arrays import check_number, check_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -325,11 +325,16 @@ def _blank(series: pl.Series) -> NDArray[np.bool_]:
     return series.is_null().to_numpy()
 
 
-def _check_goal(recall: float | None, precision: float | None, bands: tuple[int, int] | None) -> None:
+def _check_goal(recall: float | None, precision: float | None, bands: Any) -> None:
     for name, value in (("recall", recall), ("precision", precision)):
-        if value is not None and not 0 < value < 1:
-            message = f"{name} must lie between 0 and 1, got {value}"
-            raise ArgumentError(message)
+        if value is not None:
+            check_number(name, value)
+            if not 0 < value < 1:
+                message = f"{name} must lie between 0 and 1, got {value}"
+                raise ArgumentError(message)
+    if bands is not None and not (isinstance(bands, (tuple, list)) and len(bands) == 2 and all(isinstance(one, int) for one in bands)):
+        message = f"bands must be two whole numbers, how many bands and how many slots each, such as (20, 13), got {bands!r}"
+        raise ArgumentError(message)
     if bands is not None and recall is not None:
         message = f"give a recall or bands, not both: got {recall} and {bands}"
         raise ArgumentError(message)

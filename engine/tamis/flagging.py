@@ -13,12 +13,15 @@ import polars as pl
 import pyarrow as pa
 
 from tamis.errors import ArgumentError, OutputError
+from tamis.frames import frame_of
+from tamis.names import at_home
 from tamis.pipeline.files import write_table
 from tamis.pipeline.memory import give_back
 from tamis.pipeline.readings import SourceTable
 from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
 from tamis.readings import ROWS_AT_A_TIME, Keys, Table, same, tables_of, with_roles
 from tamis.series import Roles, Series, SeriesWriter, sensor_names
+from tamis_kernels.arrays import check_number
 from tamis_kernels.sensor import FAIL
 
 if TYPE_CHECKING:
@@ -90,12 +93,12 @@ def quality_control(
     *,
     time: str | None = None,
     sensor: str | Sequence[str] | None = None,
-    values: Sequence[str] | None = None,
+    values: str | Sequence[str] | None = None,
     limits: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
-    thresholds: str | Path | pl.DataFrame | None = None,
-    learn: bool | Sequence[str] = True,
+    thresholds: Any = None,
+    learn: bool | str | Sequence[str] = True,
     sigmas: float = 6.0,
-    sentinels: Sequence[float] = (),
+    sentinels: float | Sequence[float] = (),
     out: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> QualityControl:
@@ -144,35 +147,38 @@ def quality_control(
     OutputError
         `out` cannot be written.
     """
-    policy = Policy(
-        rows=_rows(limits, thresholds),
-        sentinels=tuple(float(one) for one in sentinels),
-        learn=_learnt(learn),
-        sigmas=float(sigmas),
-    )
+    sentinels = [sentinels] if isinstance(sentinels, int | float) else sentinels
+    for name, number in (("sigmas", sigmas), *(("sentinels", one) for one in sentinels)):
+        check_number(name, number)
+    if sigmas <= 0:
+        message = f"sigmas must be above 0, got {sigmas}"
+        raise ArgumentError(message)
+    policy = Policy(_rows(limits, thresholds), tuple(map(float, sentinels)), _learnt(learn), float(sigmas))
     with ExitStack() as stack:
         tables, folder = stack.enter_context(tables_of(data, settings))
         run = _Run(policy, folder)
         parts = run.go(tables, {"time": time, "sensor": sensor, "values": values})
         schema = {**(SOURCE_KEY if isinstance(tables[0], SourceTable) else FRAME_KEY), **FLAGS}
-        flags = _kept(parts, schema, None if out is None else Path(out))
+        flags = _kept(parts, schema, None if out is None else at_home(out))
     return QualityControl(flags, run.summary.series(), run.summary.tests(), run.summary.limits(), run.roles, tuple(run.notes))
 
 
-def _rows(
-    limits: Mapping[str, Any] | Sequence[Mapping[str, Any]], thresholds: str | Path | pl.DataFrame | None
-) -> tuple[dict[str, Any], ...]:
+def _rows(limits: Mapping[str, Any] | Sequence[Mapping[str, Any]], thresholds: Any) -> tuple[dict[str, Any], ...]:
     stated = [limits] if isinstance(limits, Mapping) else list(limits)
-    if isinstance(thresholds, pl.DataFrame):
-        more = [{name: value for name, value in row.items() if value is not None} for row in thresholds.to_dicts()]
+    if thresholds is None:
+        more = []
+    elif isinstance(thresholds, (str, Path)):
+        more = read_rows(thresholds)
     else:
-        more = [] if thresholds is None else read_rows(thresholds)
+        rows = frame_of(thresholds, "thresholds", ", or a CSV, Parquet or TOML file").lazy().collect()
+        more = [{name: value for name, value in row.items() if value is not None} for row in rows.to_dicts()]
     return checked_rows([*stated, *more])
 
 
-def _learnt(learn: bool | Sequence[str]) -> frozenset[str]:
+def _learnt(learn: bool | str | Sequence[str]) -> frozenset[str]:
     if isinstance(learn, bool):
         return frozenset(LEARNABLE) if learn else frozenset()
+    learn = [learn] if isinstance(learn, str) else learn
     unknown = [test for test in learn if test not in LEARNABLE]
     if unknown:
         message = f"learn names {unknown[0]!r}, whose limits cannot be learnt; those of {', '.join(LEARNABLE)} can"

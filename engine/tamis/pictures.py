@@ -7,16 +7,17 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 from numba import get_num_threads, set_num_threads
 
 from tamis.checks.near_pictures import HASHES, hash_pictures, shows
-from tamis.errors import ArgumentError, RecipeError
+from tamis.errors import ArgumentError
 from tamis.media import Inspection, Limits, inspect, see_jpegs
 from tamis_kernels import perceptual
+from tamis_kernels.arrays import check_one_of
 from tamis_kernels.backend import resolve
 
 if TYPE_CHECKING:
@@ -69,18 +70,11 @@ def image_hashes(
 
     Raises
     ------
-    RecipeError
-        The hash is unknown.
     ArgumentError
-        `pictures` is no path, no content and no collection of these.
+        The hash is unknown, or `pictures` is no path, no content and no collection of these.
     """
-    if hash not in HASHES:
-        message = f"hash must be one of {', '.join(HASHES)}, got {hash!r}"
-        raise RecipeError(message)
-    given = [pictures] if isinstance(pictures, (str, Path, bytes)) else pictures
-    if not isinstance(given, Iterable):
-        message = f"pictures is a {type(pictures).__name__}; give paths of files, or their contents"
-        raise ArgumentError(message)
+    check_one_of("hash", hash, HASHES)
+    given = _given(pictures)
     schema: dict[str, pl.DataType] = {"key": pl.String(), "hash": pl.Binary(), "quality": pl.UInt8(), "reason": pl.String()}
     if forms:
         schema["forms"] = pl.List(pl.Binary())
@@ -93,6 +87,17 @@ def image_hashes(
             told = (words[number].tobytes(), int(quality[number]), None) if shows(one) else (None, None, _reason(one))
             rows.append((key, *told, *(() if turned is None else ([form.tobytes() for form in turned[number]] if shows(one) else None,))))
     return pl.DataFrame(rows, schema, orient="row").select("key", "hash", "quality", *(["forms"] if forms else []), "reason")
+
+
+def _given(pictures: Any) -> Iterator[Item]:
+    """Yield pictures one by one, for there may be more than there is memory for."""
+    for one in [pictures] if isinstance(pictures, (str, Path, bytes)) or not isinstance(pictures, Iterable) else pictures:
+        if not isinstance(one, (str, Path, bytes)):
+            message = (
+                f"pictures {'is' if one is pictures else 'holds what is'} of type {type(one).__name__}; give paths of files, or their bytes"
+            )
+            raise ArgumentError(message)
+        yield one
 
 
 def _hashed(given: Iterable[Item], name: str, limits: Limits | None, backend: BackendName) -> Iterator[tuple[Sequence[Item], Hashed]]:

@@ -76,9 +76,12 @@ class _Counts:
     size: int = 0
     rejected: int = 0
     start: float = 0.0
+    first: tuple[float, int] | None = None  # when the first were done, and how many were
 
     def add(self, records: int, size: int, rejected: int) -> None:
         self.done += records
+        if self.first is None:
+            self.first = time.monotonic(), self.done
         self.size += size
         self.rejected += rejected
 
@@ -92,10 +95,11 @@ class _Counts:
         return f"{_digits(self.done / self.seconds)} {self.things}/s{megabytes}{rejected}"
 
     def left(self) -> str:
-        """Say how many seconds are left; nothing at the start, when kernels are loaded or compiled and little is known."""
-        if _SOON * self.done < self.total:
+        """Say how many seconds are left, by the pace since the first were done: kernels may be compiled before. Nothing at the start."""
+        since, before = self.first or (self.start, 0)
+        if _SOON * self.done < self.total or self.done == before:
             return ""
-        return f", {(self.total - self.done) * self.seconds / self.done:,.0f} s left"
+        return f", {(self.total - self.done) * (time.monotonic() - since) / (self.done - before):,.0f} s left"
 
 
 def _digits(rate: float) -> str:

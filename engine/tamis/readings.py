@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,13 +14,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tamis.errors import ColumnError
-from tamis.frames import frame_of
+from tamis.errors import ArgumentError, ColumnError
+from tamis.frames import frame_of, paths_of
 from tamis.pipeline.readings import SourceTable, source_tables
 from tamis.series import Roles, assign_roles, tally
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,10 +48,14 @@ Table = SourceTable | FrameTable
 @contextmanager
 def tables_of(data: Any, settings: Mapping[str, Any] | None) -> Iterator[tuple[Sequence[Table], Path]]:
     """Give the tables of a frame or of files, and a folder for temporary files that is removed in the end."""
-    if isinstance(data, (str, Path)) or (isinstance(data, (list, tuple)) and data and isinstance(data[0], (str, Path))):
-        with source_tables(data, settings=settings) as (tables, folder):
+    if isinstance(data, (str, Path, list, tuple, set, Iterator)):
+        paths = paths_of(data, "data", "a polars, pandas or pyarrow table, or paths of files")
+        with source_tables(paths[0] if len(paths) == 1 else paths, settings=settings) as (tables, folder):
             yield tables, folder
         return
+    if settings:
+        message = f"settings say how files are read, and data is of type {type(data).__name__}; leave them out"
+        raise ArgumentError(message)
     frame = frame_of(data, "data", ", or paths of files").lazy()
     with tempfile.TemporaryDirectory(prefix="tamis-") as folder:
         yield [FrameTable(frame, dict(frame.collect_schema()))], Path(folder)

@@ -10,11 +10,11 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import pydantic
 import xxhash
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from tamis.checks import Check, registry
 from tamis.checks.named import Named
@@ -66,6 +66,15 @@ class OutputOptions(Section):
         default=(), description="Number columns that hold readings; none given: all but those that name the sensor."
     )
     compression: Literal["zstd", "lz4", "snappy", "none"] = Field(default="zstd", description="Codec of the Parquet files written.")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        """Refuse keys of the long and wide form where neither is written."""
+        idle = [key for key in self.changed() if key in ("time", "sensor", "by_file", "channel", "readings")]
+        if idle and self.tables == "same":
+            message = f'{", ".join(idle)} would do nothing, for tables is "same": set output.tables to long or wide'
+            raise ValueError(message)
+        return self
 
     def named_columns(self) -> dict[str, Named]:
         """Return the columns that the options name, by option; each must be in a table of the source."""

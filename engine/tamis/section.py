@@ -21,3 +21,7 @@ class Section(BaseModel):
                 message = "input should be a number"
                 raise ValueError(message)
         return value
+
+    def changed(self) -> list[str]:
+        """Return the keys whose values are not those that they have by default."""
+        return [key for key, field in type(self).model_fields.items() if getattr(self, key) != field.get_default(call_default_factory=True)]

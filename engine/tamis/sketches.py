@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamis.errors import ArgumentError, ColumnError
+from tamis.frames import series_of
 from tamis.texts import SCHEMES, Scheme, signature_table
 from tamis_kernels import minhash
 from tamis_kernels.arrays import check_array, check_one_of
@@ -64,7 +65,9 @@ class Signatures:
         backend: AnyBackend = "auto",
     ) -> Self:
         """Return the signatures of texts; see `tamis.signatures`."""
-        table = signature_table(texts, scheme=scheme, num_perm=num_perm, seed=seed, unit=unit, ngram=ngram, backend=backend)
+        table = signature_table(
+            series_of(texts, "texts"), scheme=scheme, num_perm=num_perm, seed=seed, unit=unit, ngram=ngram, backend=backend
+        )
         return cls(table, scheme, seed, f"{unit}-{ngram}")
 
     @classmethod

@@ -14,6 +14,7 @@ import polars as pl
 from tamis.discovery import Suspicion, corrected, corrections, read_confirmed, search, sensors, write_confirm
 from tamis.discovery.clocks import known_zone
 from tamis.errors import ColumnError, nearest
+from tamis.frames import frame_of
 from tamis.readings import Keys, tables_of, with_roles
 from tamis.series import Roles, SeriesWriter
 
@@ -78,7 +79,7 @@ def discover(
     *,
     time: str | None = None,
     sensor: str | Sequence[str] | None = None,
-    values: Sequence[str] | None = None,
+    values: str | Sequence[str] | None = None,
     zone: str = "",
     settings: Mapping[str, Any] | None = None,
 ) -> Discovery:
@@ -143,7 +144,7 @@ def correct(frame: pl.DataFrame, confirmed: str | Path, *, table: str = "table",
     Parameters
     ----------
     frame
-        The table that `discover` looked at, or some of its rows.
+        The table that `discover` looked at, or some of its rows; of polars, pandas or pyarrow.
     confirmed
         The confirm list, in which `confirmed = true` was set.
     table
@@ -154,10 +155,11 @@ def correct(frame: pl.DataFrame, confirmed: str | Path, *, table: str = "table",
     Raises
     ------
     ArgumentError
-        The list cannot be read.
+        The list cannot be read, or the frame is none.
     ColumnError
         The frame lacks a column that the list names.
     """
+    frame = frame_of(frame).lazy().collect()
     wanted = [one for one in corrections(read_confirmed(confirmed)) if one.table == table]
     for name in (name for one in wanted for name in (one.clock, *one.by, one.column, one.remedy.get("with", "")) if name):
         if name not in frame.columns:

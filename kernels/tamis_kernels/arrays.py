@@ -10,7 +10,7 @@ import numpy as np
 from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Iterable, Sequence
     from types import EllipsisType
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -64,8 +64,16 @@ def check_whole(name: str, value: object, least: int, most: int) -> None:
         raise ArgumentError(message)
 
 
-def check_one_of(name: str, value: object, known: Collection[object]) -> None:
+def check_number(name: str, value: object) -> None:
+    """Raise ArgumentError unless a value is a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        message = f"{name} must be a number, got {value!r}"
+        raise ArgumentError(message)
+
+
+def check_one_of(name: str, value: object, known: Iterable[object]) -> None:
     """Raise ArgumentError unless a value is one of those that are known."""
+    known = list(known)  # of which even what has no hash may be asked
     if value not in known:
         message = f"{name} must be one of {', '.join(map(str, known))}, got {value!r}"
         raise ArgumentError(message)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, TypeVar
 
 import numba
@@ -22,18 +24,33 @@ _listeners: list[Tell] = []
 
 
 @contextmanager
-def told_of_compiling(tell: Tell) -> Iterator[None]:
-    """Call `tell` whenever this process is about to compile a kernel, with whether later processes will find it in the cache."""
-    _listeners.append(tell)
+def told_of_compiling(listener: Tell) -> Iterator[None]:
+    """Call a listener whenever this process, or a worker, is about to compile a kernel, with whether it will be found in the cache later.
+
+    Where nobody is told, the logger `tamis` is once a process, by a warning, which Python shows unless logging is set up otherwise.
+    """
+    _listeners.append(listener)
     try:
         yield
     finally:
-        _listeners.remove(tell)
+        _listeners.remove(listener)
 
 
-def _tell(*, kept: bool) -> None:
-    for tell in tuple(_listeners):
-        tell(kept)
+def in_words(kept: bool) -> str:
+    """Say that kernels are being compiled, given whether they are kept."""
+    again = "only this once" if kept else "and so each time, because no cache can be written; name a folder for it in NUMBA_CACHE_DIR"
+    return f"kernels are being compiled, which takes a minute or more, {again}"
+
+
+@cache
+def _log(kept: bool) -> None:
+    logging.getLogger("tamis").warning("tamis: %s", in_words(kept))
+
+
+def tell(kept: bool) -> None:
+    """Tell whoever wants to know that a kernel is about to be compiled, and whether it is kept."""
+    for listener in tuple(_listeners) or (_log,):
+        listener(kept)
 
 
 class _Loading(FunctionCache):
@@ -49,7 +66,7 @@ class _Loading(FunctionCache):
         with suppress(*_UNREADABLE):
             found = self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         if found is None:
-            _tell(kept=True)
+            tell(True)
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -64,7 +81,7 @@ class _Nowhere(NullCache):
     """No cache, where no folder for one can be written."""
 
     def load_overload(self, sig: Any, target_context: Any) -> None:  # noqa: ARG002 - Numba's signature
-        _tell(kept=False)
+        tell(False)
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[Function], Function]:

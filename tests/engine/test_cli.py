@@ -36,6 +36,15 @@ def test_ctrl_c_in_any_command_has_its_status(monkeypatch: pytest.MonkeyPatch) -
     assert call("doctor").returncode == 130
 
 
+def test_ctrl_c_while_much_is_imported_imports_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def press() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tamis.doctor.examine", press)
+    monkeypatch.setattr("tamis.cli._wrong_requests", press)
+    assert call("doctor").returncode == 130
+
+
 @pytest.mark.parametrize("command", ["doctor", "--help"])
 def test_an_output_that_is_full_is_no_traceback(command: str) -> None:
     with Path("/dev/full").open("w") as full:

@@ -12,6 +12,7 @@ import pytest
 from tamis.errors import SourceError, WorkerError
 from tamis.executors import Limits, LocalExecutor, Task, local, start_ahead, visible
 from tamis_kernels.backend import Backend
+from tamis_kernels.compiled import told_of_compiling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +121,7 @@ def test_a_stop_finishes_what_is_in_hand(executor: LocalExecutor) -> None:
 
 def test_the_first_process_hears_of_kernels_that_workers_compile() -> None:
     heard: list[bool] = []
-    with LocalExecutor(1, compiling=heard.append) as executor:
+    with told_of_compiling(heard.append), LocalExecutor(1) as executor:
         executor.setup(None, ROOMY)
         tasks = [Task(hostile_tasks.compile_anew, number) for number in range(2)]
         assert [outcome.value for outcome in executor.map(tasks)] == [1, 2]

@@ -145,7 +145,7 @@ def test_nan_and_null_and_sentinels_are_missing() -> None:
         ({"data": table()[:4], "time": "tiem"}, ColumnError, "no column 'tiem'. Did you mean 'time'"),
         ({"data": table()[:4], "limits": {"rates": 1}}, ArgumentError, "unknown key 'rates'. Did you mean 'rate'"),
         ({"data": table()[:4], "learn": ["range", "drift"]}, ArgumentError, "learn names 'drift'"),
-        ({"data": 5}, ArgumentError, "data is a int; give a polars, pandas or pyarrow table"),
+        ({"data": 5}, ArgumentError, "data is of type int; give a polars, pandas or pyarrow table"),
         ({"data": table()[:4], "thresholds": "none.csv"}, ArgumentError, "'none.csv' cannot be read"),
     ],
 )

@@ -13,9 +13,8 @@ from PIL import Image
 
 import tamis
 from images import encoded
-from tamis.errors import RecipeError
 from tamis.media import Limits, inspect
-from tamis_kernels import perceptual
+from tamis_kernels import ArgumentError, perceptual
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,5 +96,5 @@ def test_nothing_gives_an_empty_frame_and_many_come_in_order() -> None:
 
 
 def test_an_unknown_hash_is_refused() -> None:
-    with pytest.raises(RecipeError, match="hash must be one of pdq, phash64, got 'md5'"):
+    with pytest.raises(ArgumentError, match="hash must be one of pdq, phash64, got 'md5'"):
         tamis.image_hashes([], "md5")  # type: ignore[arg-type]

@@ -10,7 +10,9 @@ import shlex
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from made_media import wav
@@ -19,8 +21,11 @@ from test_archives import table, tar, zipped
 from test_hostile import photo
 
 import tamis
-from tamis.errors import RunInterrupted
+from tamis.errors import OutputError, RunInterrupted
 from tamis.progress import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KILLS = 10
 
@@ -88,6 +93,92 @@ def test_a_run_stopped_while_its_tables_are_read_goes_on(tmp_path: Path) -> None
     result = tamis.clean(source, out, settings={"missing.required": ["b2"]}, jobs=1)
     assert balanced(result.manifest)
     assert result.manifest["counts"]["kept"] == 3
+
+
+def add(folder: Path) -> None:
+    (folder / "more.csv").write_text("a,b\n1,x\n")
+
+
+def spoil_plan(folder: Path) -> None:
+    (folder.parent / "out" / ".tamis" / "plan.json").write_text("{")
+
+
+def older(folder: Path) -> None:
+    plan = folder.parent / "out" / ".tamis" / "plan.json"
+    plan.write_text(plan.read_text().replace(f'"version": "{tamis.__version__}"', '"version": "0.0.9"'))
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "told"),
+    [
+        (add, {}, "files of the source were added, removed or changed since"),
+        (lambda folder: os.utime(folder / "rows.csv", (1, 1)), {}, "files of the source were added, removed or changed since"),
+        (lambda folder: (folder / "other.csv").unlink(), {}, "files of the source were added, removed or changed since"),
+        (lambda _: None, {"recipe": "text"}, "begun with another recipe or other settings"),
+        (older, {}, f"begun by tamis 0.0.9, and this is {tamis.__version__}"),
+        (spoil_plan, {}, r"plan\.json is damaged"),
+    ],
+)
+def test_a_run_that_cannot_be_resumed_says_what_differs(
+    tmp_path: Path, change: Callable[[Path], None], arguments: dict[str, Any], told: str
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("rows", "other"):
+        (folder / f"{name}.csv").write_text("a,b\n" + "".join(f"{number},{name}{number}\n" for number in range(30)))
+    given: dict[str, Any] = {"settings": {"shards.rows": 10, "near_duplicates.threshold": 0.9}, "jobs": 1}
+    with pytest.raises(RunInterrupted):
+        tamis.clean(folder, out, **given, progress=Told("observe"))
+    change(folder)
+    with pytest.raises(OutputError, match=f"holds an unfinished run that cannot be resumed: .*{told}.*--overwrite"):
+        tamis.clean(folder, out, **given | {"settings": {"shards.rows": 10} if arguments else given["settings"]} | arguments)
+    assert balanced(tamis.clean(folder, out, **given, overwrite=True).manifest)
+
+
+def test_evidence_that_was_damaged_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{number},x{number}\n" for number in range(30)))
+    with pytest.raises(RunInterrupted):
+        tamis.clean(tmp_path / "rows.csv", tmp_path / "out", settings={"shards.rows": 10}, jobs=1, progress=Told("judge"))
+    for path in (tmp_path / "out" / ".tamis" / "evidence").glob("*.parquet"):
+        path.write_bytes(path.read_bytes()[:40])
+    result = tamis.clean(tmp_path / "rows.csv", tmp_path / "out", settings={"shards.rows": 10}, jobs=1)
+    assert result.manifest["counts"]["kept"] == 30
+
+
+class Told(Silent):
+    """Keeps what is told, and presses Ctrl-C where a stage has done some records."""
+
+    def __init__(self, until: str = "") -> None:
+        self.told: list[str] = []
+        self.done: Counter[str] = Counter()
+        self._until, self._stage = until, ""
+
+    def stage(self, name: str, total: int, things: str = "records") -> None:
+        self._stage = name
+        self.told.append(f"{name}: {total} {things}")
+
+    def advance(self, records: int, *, size: int = 0, rejected: int = 0) -> None:  # noqa: ARG002 - the contract's signature
+        self.done[self._stage] += records
+        if self._stage == self._until:
+            signal.raise_signal(signal.SIGINT)
+
+    def say(self, line: str) -> None:
+        self.told.append(line)
+
+
+@pytest.mark.parametrize("stage", ["observe", "apply"])
+def test_a_resumed_run_tells_what_was_done_and_counts_it_among_no_rate(tmp_path: Path, stage: str) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{number},x{number}\n" for number in range(30)))
+    settings = {"shards.rows": 10}
+    with pytest.raises(RunInterrupted):
+        tamis.clean(tmp_path / "rows.csv", tmp_path / "out", settings=settings, jobs=1, progress=Told(stage))
+    again = Told()
+    tamis.clean(tmp_path / "rows.csv", tmp_path / "out", settings=settings, jobs=1, progress=again)
+    assert [line for line in again.told if line.startswith(f"{stage}: ")] == [
+        f"{stage}: 10 of 30 records were done before the stop",
+        f"{stage}: 20 records",
+    ]
+    assert again.done[stage] == 20
 
 
 def test_a_run_killed_at_ten_random_moments_ends_as_an_undisturbed_one(

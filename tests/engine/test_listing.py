@@ -110,6 +110,8 @@ def test_a_folder_that_cannot_be_opened_is_one_problem(tmp_path: Path, monkeypat
     listing = list_source(tmp_path)
     assert [(one.record, one.reason, one.detail) for one in listing.problems] == [("closed", "unreadable", "Permission denied")]
     assert [file.record for file in listing.files] == ["open.png"]
+    with pytest.raises(SourceError, match=r"the source .*closed cannot be read: Permission denied"):
+        list_source(tmp_path / "closed")
 
 
 def test_a_file_without_read_permission_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,13 +43,15 @@ def source(tmp_path: Path) -> Path:
 )
 def test_a_column_of_another_kind_is_told_with_those_that_fit(source: Path, tmp_path: Path, key: str, name: str, told: str) -> None:
     value = name if key == "labels.column" else [name]
+    needed = {"normalize": {"normalize.method": "zscore"}, "missing": {"missing.impute": "mean"}}
     section = key.partition(".")[0]
+    settings = {key: value} | needed.get(section, {f"{section}.enabled": True})
     with pytest.raises(tamis.ColumnError, match=told):
-        tamis.check(source, tmp_path / "out", settings={key: value, f"{section}.enabled": True}, jobs=1)
+        tamis.check(source, tmp_path / "out", settings=settings, jobs=1)
 
 
 def test_a_column_without_values_or_of_a_fit_kind_in_one_table_is_none_of_another_kind(source: Path, tmp_path: Path) -> None:
     pl.DataFrame({"place": [1.0, 2.0], "more": [1, 2]}).write_csv(source / "numbers.csv")
     normalize = {"method": "zscore", "windows": "window", "columns": ["empty", "window", "place"]}
-    settings = {"normalize": normalize, "missing.columns": ["empty"]}
+    settings = {"normalize": normalize, "missing": {"impute": "mean", "columns": ["empty"]}}
     assert balanced(tamis.check(source, tmp_path / "out", settings=settings, jobs=1).manifest)

@@ -310,7 +310,7 @@ def test_memory_is_given_in_the_usual_units(text: int | str, size: int) -> None:
 def test_tables_of_arrow_are_frames_and_lists_are_told() -> None:
     frame = pl.DataFrame({"text": ["a b c d e f", "A b c d e f", "other"]})
     assert near_duplicates(frame.to_arrow()).equals(near_duplicates(frame))
-    with pytest.raises(ArgumentError, match="frame is a list; give a polars, pandas or pyarrow table"):
+    with pytest.raises(ArgumentError, match="frame is of type list; give a polars, pandas or pyarrow table"):
         near_duplicates(["a", "b"])  # type: ignore[arg-type]
 
 

@@ -51,7 +51,7 @@ def test_lines_tell_rates_and_no_time_left_before_a_fiftieth_is_done(clock: Cloc
     progress.close()
     assert capsys.readouterr().err.splitlines() == [
         "observe: 120 of 10,000 records, 20 records/s, 1.5 MB/s, 1 rejected",
-        "observe: 3,000 of 10,000 records, 250 records/s, 84 MB/s, 1 rejected, 28 s left",
+        "observe: 3,000 of 10,000 records, 250 records/s, 84 MB/s, 1 rejected, 15 s left",
         "observe: 3,000 records in 12.0 s, 250 records/s, 84 MB/s, 1 rejected",
     ]
 
@@ -67,7 +67,7 @@ def test_a_stage_counts_other_things_and_a_new_one_begins_anew(clock: Clock, cap
     progress.close()
     progress.close()
     assert capsys.readouterr().err.splitlines() == [
-        "read tables: 2 of 3 files, 0.33 files/s, 3 s left",
+        "read tables: 2 of 3 files, 0.33 files/s",
         "read tables: 2 files in 6.0 s, 0.33 files/s",
         "a line of its own",
         "judge: 0 records in 1.0 s, 0 records/s",
@@ -105,6 +105,21 @@ def test_what_cannot_be_written_is_dropped(made: type[Lines | Bars], monkeypatch
     progress.stage("judge", 1)
     progress.advance(1)
     progress.close()
+
+
+def test_what_is_compiled_before_the_first_record_is_done_tells_nothing_of_the_time_left(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = Lines()
+    progress.stage("observe", 1_000)
+    clock.now += 150
+    progress.advance(100)
+    clock.now += 6
+    progress.advance(300)
+    assert capsys.readouterr().err.splitlines() == [
+        "observe: 100 of 1,000 records, 0.67 records/s",
+        "observe: 400 of 1,000 records, 2.6 records/s, 12 s left",
+    ]
 
 
 class Heard(Silent):

@@ -193,7 +193,8 @@ def test_rows_without_time_and_tables_without_times_are_passed_over_with_a_note(
 
 def test_thresholds_of_a_file_become_part_of_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "limits.csv").write_text("sensor,column,fail_high,gap\nnorth,level,9,\n,,,60\n")
-    settings = {"quality_control.thresholds": str(tmp_path / "limits.csv"), "quality_control.limits": [{"rate": 3}]}
+    keys = {"enabled": True, "thresholds": str(tmp_path / "limits.csv"), "limits": [{"rate": 3}]}
+    settings = {"quality_control": keys}
     recipe = Recipe.load(settings=settings)
     (tmp_path / "limits.csv").unlink()
     expected = [{"rate": 3.0}, {"sensor": "north", "column": "level", "fail_high": 9.0}, {"gap": 60.0}]
@@ -213,7 +214,7 @@ def test_thresholds_of_a_file_become_part_of_the_recipe(tmp_path: Path) -> None:
 )
 def test_a_wrong_recipe_is_told(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=words):
-        Recipe.load(settings={f"quality_control.{key}": value for key, value in settings.items()})
+        Recipe.load(settings={"quality_control": {"enabled": True} | settings})
 
 
 def test_a_named_column_must_be_there(tmp_path: Path) -> None:

@@ -116,7 +116,8 @@ def test_settings_that_are_no_dictionary_by_key_are_told(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [({"source": 3}, "source is a int"), ({"out": None}, "out is a NoneType"), ({"jobs": "2"}, "jobs is a str, no int")]
+    ("given", "told"),
+    [({"source": 3}, "source is of type int"), ({"out": None}, "out is of type NoneType"), ({"jobs": "2"}, "jobs is of type str; give")],
 )
 def test_arguments_of_a_wrong_type_are_told(given: dict[str, Any], told: str) -> None:
     with pytest.raises(ArgumentError, match=told):
@@ -124,10 +125,33 @@ def test_arguments_of_a_wrong_type_are_told(given: dict[str, Any], told: str) ->
 
 
 def test_a_section_of_settings_changes_the_keys_that_it_names_alone() -> None:
-    nested = Recipe.load("text_dolma3", settings={"near_duplicates": {"threshold": 0.9}, "quality_control": {"on_flag.spike": "null"}})
-    assert nested == Recipe.load("text_dolma3", settings={"near_duplicates.threshold": 0.9, "quality_control.on_flag.spike": "null"})
+    more = {"quality_control.enabled": True}
+    nested = {"near_duplicates": {"threshold": 0.9}, "quality_control": {"on_flag.spike": "null"}} | more
+    dotted = {"near_duplicates.threshold": 0.9, "quality_control.on_flag.spike": "null"} | more
+    assert Recipe.load("text_dolma3", settings=nested) == Recipe.load("text_dolma3", settings=dotted)
     with pytest.raises(RecipeError, match=r"--set: unknown key 'near_duplicates\.treshold'.*'threshold'"):
         Recipe.load(settings={"near_duplicates": {"treshold": 0.9}})
+
+
+@pytest.mark.parametrize(
+    ("idle", "remedy"),
+    [
+        ({"normalize.columns": ["a"]}, {"normalize.method": "zscore"}),
+        ({"normalize.by": "a"}, {"normalize.enabled": False}),
+        ({"missing.columns": ["a"]}, {"missing.impute": "mean"}),
+        ({"missing.constant": 5, "missing.impute": "mean"}, {"missing.impute": "constant"}),
+        ({"quality_control.learn": ["spike"]}, {"quality_control.enabled": True}),
+        ({"discovery.zone": "Europe/Paris"}, {"discovery.enabled": False}),
+        ({"output.readings": ["a"]}, {"output.tables": "long"}),
+    ],
+)
+def test_a_key_that_would_do_nothing_is_told_with_the_one_that_it_needs(idle: dict[str, Any], remedy: dict[str, Any]) -> None:
+    (needed,) = remedy
+    key = next(iter(idle)).partition(".")[2]
+    with pytest.raises(RecipeError, match=rf"{key} would do nothing, for .*{needed.partition('.')[2]}"):
+        Recipe.load(settings=idle)
+    whole = Recipe.load(settings=idle | remedy)
+    assert Recipe.from_tree(whole.canonical()) == whole
 
 
 def test_a_setting_without_a_value_is_told() -> None:

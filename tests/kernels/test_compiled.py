@@ -77,6 +77,14 @@ def test_to_hash_pictures_and_to_compare_them_needs_no_linear_algebra() -> None:
     assert answer.stdout.split() == ["False"]
 
 
+def test_where_nobody_listens_it_is_logged_once(tmp_path: Path) -> None:
+    (tmp_path / "added.py").write_text(MODULE)
+    shown = "import sys, added; sys.stderr = sys.stdout; print(added.plus_one(1), added.plus_one(1.5), added.plus_one(1j))"
+    told = said(tmp_path, shown)
+    assert " ".join(told) == "tamis: kernels are being compiled, which takes a minute or more, only this once 2 2.5 (1+1j)"
+    assert said(tmp_path, shown) == told[-3:]
+
+
 def test_a_cache_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "added.py").write_text(MODULE)
     said(tmp_path, TOLD)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, Needs, Observation, TableBatch
 from tamis.checks.marks import mark_imputed
@@ -36,6 +36,16 @@ class Options(CheckOptions):
     constant: float = Field(default=0.0, description="The value that impute = constant writes.")
     columns: NumberColumns = Field(default=(), description="Number columns that are imputed; none given: all.")
     mark: bool = Field(default=True, description="Whether a column NAME__imputed says which cells were imputed.")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Options:
+        """Refuse keys that say how cells are imputed where none would be, or not so."""
+        needed = {"columns": self.impute != "none", "constant": self.impute == "constant"}
+        idle = [key for key in self.changed() if self.enabled and not needed.get(key, True)]
+        if idle:
+            message = f'{", ".join(idle)} would do nothing, for impute is "{self.impute}": set missing.impute, for example to constant'
+            raise ValueError(message)
+        return self
 
 
 class Missing(Check):

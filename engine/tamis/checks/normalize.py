@@ -75,7 +75,14 @@ class Options(CheckOptions):
         if len(self.limits) not in (0, 2):
             message = f"limits must be two numbers, got {len(self.limits)}"
             raise ValueError(message)
-        if self.method != "none":
+        if self.method == "none":
+            if self.enabled and (idle := self.changed()):
+                message = (
+                    f'{", ".join(idle)} would do nothing, for method is "none": set normalize.method, for example to zscore, or '
+                    "normalize.enabled to false"
+                )
+                raise ValueError(message)
+        else:
             self.parameters()
             if self.windows != "none":
                 WindowNormalizer(self.windows, self.method)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tamis.checks.base import CheckOptions
 from tamis.checks.named import ColumnNames, NumberColumns
@@ -28,6 +28,15 @@ class SeriesOptions(CheckOptions):
     )
     by_sensor: bool = Field(default=True, description="Whether rows are split by sensor; false: all rows of a kind of table are of one.")
     columns: NumberColumns = Field(default=(), description="Columns of readings; none given: those of floats.")
+
+    @model_validator(mode="after")
+    def _not_forgotten(self) -> Self:
+        """Refuse keys of a check that is off because nobody said whether it runs: they would do nothing."""
+        if self.model_fields_set and "enabled" not in self.model_fields_set:
+            keys = ", ".join(key for key in type(self).model_fields if key in self.model_fields_set)
+            message = f"{keys} would do nothing, for the check is off by default: set its key enabled to true, or to false to leave it off"
+            raise ValueError(message)
+        return self
 
     def tables(self, case: Case, check: str) -> Iterator[tuple[Rows, Roles]]:
         """Yield the tables that have times and readings, with their columns; the manifest tells these, or what a table lacks."""

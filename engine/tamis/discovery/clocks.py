@@ -221,7 +221,7 @@ def known_zone(name: str) -> str:
     """Return the name of a time zone, or nothing, as it is; ArgumentError where there is no such zone."""
     try:
         return ZoneInfo(name).key if name else ""
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         message = f"there is no time zone {name!r}; name one like 'Europe/Paris'"
         raise ArgumentError(message) from None
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tamis.discovery.base import moment
-from tamis.errors import ArgumentError
+from tamis.errors import ArgumentError, OutputError
+from tamis.names import at_home
 from tamis.series import NANOSECONDS, nanoseconds, sensor_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from tamis.discovery.base import Suspicion
     from tamis.series import Roles
@@ -61,7 +62,11 @@ class Confirmed:
 
 def write_confirm(path: str | Path, told: Iterable[tuple[str, Suspicion]], roles: Mapping[str, Roles]) -> None:
     """Write a confirm list of (table, suspicion), in which nothing is confirmed."""
-    Path(path).write_text(confirm_text(told, roles), encoding="utf-8")
+    try:
+        at_home(path).write_text(confirm_text(told, roles), encoding="utf-8")
+    except OSError as error:
+        message = f"the confirm list cannot be written to {path}: {error.strerror}; name another file"
+        raise OutputError(message) from error
 
 
 def confirm_text(told: Iterable[tuple[str, Suspicion]], roles: Mapping[str, Roles]) -> str:
@@ -106,10 +111,11 @@ def read_confirmed(path: str | Path) -> list[dict[str, Any]]:
         It cannot be read, an entry is of no table in it, or lacks what its remedy needs.
     """
     try:
-        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        tree = tomllib.loads(at_home(path).read_text(encoding="utf-8"))
         tables = {one["name"]: one for one in tree.get("table", [])}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        message = f"the confirm list {str(path)!r} cannot be read: {error!r}; give the file that discovery wrote"
+        why = error.strerror if isinstance(error, OSError) else f"{error}, which each table needs" if isinstance(error, KeyError) else error
+        message = f"the confirm list {str(path)!r} cannot be read: {why}; give the file that discovery wrote"
         raise ArgumentError(message) from None
     rows = []
     for number, entry in enumerate(tree.get("suspicion", []), 1):

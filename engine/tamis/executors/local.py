@@ -132,8 +132,6 @@ class LocalExecutor:
         GPUs by the names of the driver: the first processes have one each, and see it alone.
     beside
         Where kernels run in processes that are left without a GPU; None for where they do in the others.
-    compiling
-        Is called when a process is about to compile a kernel, with whether later ones will find it compiled.
     """
 
     def __init__(
@@ -144,9 +142,7 @@ class LocalExecutor:
         threads: int = 1,
         gpus: Sequence[str] = (),
         beside: Backend | None = None,
-        compiling: Callable[[bool], object] = lambda _kept: None,
     ) -> None:
-        self._compiling = compiling
         self._jobs, self._threads, self._gpus = jobs, threads, gpus[:jobs]
         self._most = {True: len(self._gpus), False: jobs - len(self._gpus)}  # processes, by whether they have a GPU
         self._backends = {gpu: one for gpu, one in ((True, backend), (False, beside or backend)) if self._most[gpu]}
@@ -239,7 +235,9 @@ class LocalExecutor:
             for kind, body in worker.messages():
                 worker.since = time.monotonic()
                 if kind == "compiling":
-                    self._compiling(body)
+                    from tamis_kernels.compiled import tell  # not above: Numba comes with it, and a worker is started before
+
+                    tell(body)
                     continue
                 if kind == "at":
                     worker.record = body

@@ -71,6 +71,9 @@ def table(X: Any) -> pl.DataFrame | NDArray[Any]:
     if hasattr(X, "tocsr"):
         message = "X is a sparse matrix, which normalizers do not take: convert it with X.toarray()"
         raise ArgumentError(message)
+    if isinstance(X, pl.LazyFrame):
+        message = "X is a lazy frame, which normalizers do not take: call X.collect() first"
+        raise ArgumentError(message)
     array = np.asarray(X)
     if array.dtype.kind == "c":
         message = f"Complex data not supported: X is {array.dtype}; pass real numbers"

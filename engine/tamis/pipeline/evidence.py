@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamis.errors import OutputError
@@ -59,7 +60,7 @@ def read_findings(path: Path) -> pl.DataFrame:
 
 
 def read_summary(plan: Plan, shard: Shard, stamp: str) -> dict[str, Any] | None:
-    """Return what was said of a finished shard, or None when it is not finished.
+    """Return what was said of a finished shard, or None when it is not finished, or its evidence was damaged.
 
     Raises
     ------
@@ -69,7 +70,10 @@ def read_summary(plan: Plan, shard: Shard, stamp: str) -> dict[str, Any] | None:
     path = evidence_path(plan, shard)
     if not path.exists():
         return None
-    metadata = pq.read_schema(path).metadata or {}
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError):  # it was damaged since: the shard is read again
+        return None
     told = json.loads(metadata.get(KEY.encode(), b"{}"))
     if told.get("stamp") != stamp:
         message = f"{path}: this evidence was made by {told.get('stamp', 'something else')}, not by {stamp}; use --overwrite to start anew"

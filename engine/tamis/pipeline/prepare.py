@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,20 +90,45 @@ def prepare(
 
 
 def _note_plan(plan: Plan) -> bool:
-    """Write down what this run is, or make sure that the folder's half-done run is the same one; return whether it is resumed."""
-    import json
+    """Write down what this run is, or make sure that the folder's half-done run is the same one; return whether it is resumed.
 
-    path, mark = plan.state("plan.json"), fingerprint(plan)
+    Raises
+    ------
+    OutputError
+        It is another one; the message says what differs.
+    """
+    path = plan.state("plan.json")
+    asked = {
+        "version": tamis.__version__,
+        "recipe": plan.recipe.digest(),
+        "kind": "check" if plan.dry_run else "clean",
+        "layout": plan.recipe.output.layout(),
+        "against": list(plan.against),
+        "fingerprint": fingerprint(plan),
+    }
     if not path.exists():
-        write_json(path, {"fingerprint": mark})
+        write_json(path, asked)
         return False
-    if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] != mark:
-        message = (
-            f"{plan.out} holds an unfinished run of another source, recipe or kind; give the same ones to resume it, "
-            "or --overwrite to start anew"
-        )
-        raise OutputError(message)
-    return True
+    try:
+        begun = json.loads(path.read_text(encoding="utf-8"))
+        other = next((key for key, value in asked.items() if begun[key] != value), None)
+    except (ValueError, TypeError, KeyError):
+        begun, other = {}, "what it is"
+    if other is None:
+        return True
+    differs = {
+        "version": f"it was begun by tamis {begun.get('version')}, and this is {tamis.__version__}",
+        "recipe": "it was begun with another recipe or other settings",
+        "kind": f"it was begun by `tamis {begun.get('kind')}`",
+        "layout": "it was begun with other keys of output",
+        "against": "it was begun against other runs",
+        "fingerprint": "files of the source were added, removed or changed since it was begun, or another source is given",
+        "what it is": f"{path} is damaged",
+    }
+    message = (
+        f"{plan.out} holds an unfinished run that cannot be resumed: {differs[other]}. Run it as it was, or use --overwrite to start anew"
+    )
+    raise OutputError(message)
 
 
 def _check_columns(recipe: Recipe, groups: Collection[TableGroup]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from tamis.report import write_report
 from tamis.sources.listing import witnesses
 from tamis_kernels import resolve_for_run
 from tamis_kernels.backend import Backend, devices, running, wanted
-from tamis_kernels.compiled import told_of_compiling
+from tamis_kernels.compiled import in_words, told_of_compiling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -57,14 +57,13 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
     sources = [Path(one) for one in ([request.source] if isinstance(request.source, (str, Path)) else request.source)]
     if request.cluster is not None:
         request = replace(request, out=request.out.absolute())  # nodes have no current folder in common
-    compiling = cache(partial(_say_compiling, progress))
     try:
         with (
-            told_of_compiling(compiling),
+            told_of_compiling(cache(lambda kept: progress.say(in_words(kept)))),
             prepared(request.out, sources, overwrite=request.overwrite),
             Interrupt(progress) as stop,
             running(backend),
-            _here(request, backend, compiling) if request.cluster is None else _on_cluster(request, backend, progress) as executor,
+            _here(request, backend) if request.cluster is None else _on_cluster(request, backend, progress) as executor,
         ):
             return _Run(request, progress, executor, stop, backend).go()
     except OSError as error:
@@ -73,23 +72,18 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
         progress.close()
 
 
-def _say_compiling(progress: Progress, kept: bool) -> None:
-    how_often = "this once" if kept else "as in every run, for no cache can be written; name a folder for one in NUMBA_CACHE_DIR"
-    progress.say(f"kernels are being compiled, which takes a minute or more: {how_often}")
-
-
-def _here(request: Request, backend: Backend, compiling: Callable[[bool], object]) -> LocalExecutor:
+def _here(request: Request, backend: Backend) -> LocalExecutor:
     """Return worker processes: one a job, the first of which have a GPU each where `auto` has found that it is faster at something.
 
     Where CUDA was asked for by name there is none without a GPU, and the jobs are shared out among them as threads.
     """
     jobs = workers_within(request.memory, request.jobs or cores())
     if backend.name != "cuda":
-        return LocalExecutor(jobs, backend=backend, compiling=compiling)
+        return LocalExecutor(jobs, backend=backend)
     gpus = visible(min(jobs, devices()))
     if backend.least is not None:
-        return LocalExecutor(jobs, backend=backend, gpus=gpus, beside=Backend("cpu", "auto: a worker without a GPU"), compiling=compiling)
-    return LocalExecutor(len(gpus), backend=backend, threads=jobs // len(gpus), gpus=gpus, compiling=compiling)
+        return LocalExecutor(jobs, backend=backend, gpus=gpus, beside=Backend("cpu", "auto: a worker without a GPU"))
+    return LocalExecutor(len(gpus), backend=backend, threads=jobs // len(gpus), gpus=gpus)
 
 
 def _on_cluster(request: Request, backend: Backend, progress: Progress) -> RayExecutor:
@@ -175,14 +169,10 @@ class _Run:
 
     def _observe(self, plan: Plan) -> dict[int, dict[str, Any]]:
         mark = observe.stamp(plan)
-        done: dict[int, dict[str, Any]] = {}
-        self.progress.stage("observe", plan.records)
-        for shard in plan.shards:
-            summary = read_summary(plan, shard, mark)
-            if summary is not None:
-                done[shard.index] = summary
-                self.progress.advance(shard.records, rejected=summary["rejected"])
+        known = ((shard, read_summary(plan, shard, mark)) for shard in plan.shards)
+        done = {shard.index: summary for shard, summary in known if summary is not None}
         todo = [shard for shard in plan.shards if shard.index not in done]
+        self._begin("observe", plan, sum(shard.records for shard in todo))
         for outcome in self._map(observe.tasks(plan, todo)):
             observed: Shard = outcome.task.argument[0]
             done[observed.index] = outcome.value
@@ -191,20 +181,25 @@ class _Run:
 
     def _apply(self, plan: Plan, gathered: Mapping[str, Any]) -> int:
         """Apply every shard, and return how many records stayed."""
-        self.progress.stage("apply", plan.records)
         kept = 0
         todo: list[Task] = []
         for order in apply.orders(plan, gathered):
             if apply.is_applied(plan, order):
                 kept += sum(apply.read_applied(plan, shard)["kept"] for shard in order.shards)
-                self.progress.advance(order.records)
             else:
                 todo.append(Task(apply.apply_order, order, gpu=order.shards[0].kind == "table"))
+        self._begin("apply", plan, sum(task.argument.records for task in todo))
         for outcome in self._map(todo):
             records = outcome.task.argument.records
             kept += outcome.value
             self.progress.advance(records, rejected=records - outcome.value)
         return kept
+
+    def _begin(self, stage: str, plan: Plan, records: int) -> None:
+        """Begin a stage of the records that an earlier attempt has not done: rates and the time left are those of this one."""
+        if records < plan.records:
+            self.progress.say(f"{stage}: {plan.records - records:,} of {plan.records:,} records were done before the stop")
+        self.progress.stage(stage, records)
 
     def _widen(self, plan: Plan) -> None:
         """Turn what was kept into the wide form, where the recipe asks for it."""

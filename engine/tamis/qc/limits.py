@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tamis.errors import ArgumentError, nearest
+from tamis.names import at_home
 from tamis_kernels.sensor import FAIL, NEVER, TESTS, WIDEST, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
 TEST_OF = {
     "suspect_low": "range",
@@ -62,7 +64,7 @@ def read_rows(path: str | Path) -> list[Row]:
     ArgumentError
         It cannot be read, or is none of these.
     """
-    file = Path(path)
+    file = at_home(path)
     try:
         if file.suffix == ".toml":
             rows = tomllib.loads(file.read_text(encoding="utf-8")).get("limits", [])
@@ -88,6 +90,9 @@ def checked_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[Row, ...]:
     out: list[Row] = []
     for number, row in enumerate(rows, 1):
         clean: Row = {}
+        if not isinstance(row, Mapping):
+            message = f"row {number} of the limits must be limits by name, such as {{'fail_low': -40}}, got {row!r}"
+            raise ArgumentError(message)
         for name, value in row.items():
             if name not in known:
                 message = f"row {number} of the limits has the unknown key {name!r}.{nearest(name, known)} Known: {', '.join(known)}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tamis.errors import ArgumentError, OutputError
+from tamis.names import at_home
 from tamis.sample.documents import write_documents
 from tamis.sample.field import write_field
 from tamis.sample.photos import MINIMUM_IMAGES, write_photos
@@ -69,7 +70,7 @@ class SampleSummary:
         )
 
 
-def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int = 20_000, documents: int = 1_000) -> SampleSummary:
+def write_sample(directory: str | Path, *, seed: int = 1, images: int = 120, rows: int = 20_000, documents: int = 1_000) -> SampleSummary:
     """Write a corpus with planted faults and the truth about each of its records.
 
     `directory/corpus` holds `photos/`, `sensors/`, `windows.parquet`, `series.parquet`, `field/` and `text/documents.ndjson`;
@@ -96,18 +97,23 @@ def write_sample(directory: Path, *, seed: int = 1, images: int = 120, rows: int
     ValueError
         A count is too small to hold every fault once, or the seed is negative.
     OutputError
-        The folder is not empty.
+        The folder is not empty, or cannot be made.
     """
     _demand("seed", seed, 0)
     _demand("images", images, MINIMUM_IMAGES)
     _demand("rows", rows, MINIMUM_ROWS)
     _demand("documents", documents, MINIMUM_DOCUMENTS)
+    directory = at_home(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         message = f"cannot write a sample to {directory}: it is not an empty folder. Name a new folder."
         raise OutputError(message)
 
     corpus = directory / "corpus"
-    corpus.mkdir(parents=True)
+    try:
+        corpus.mkdir(parents=True)
+    except OSError as error:
+        message = f"cannot write a sample to {directory}: {error.strerror}. Name another folder."
+        raise OutputError(message) from error
     field, planted = write_field(corpus, seed, rows // ROWS_PER_STEP)
     truths = [
         *write_photos(corpus, seed, images),

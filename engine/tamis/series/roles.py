@@ -68,7 +68,7 @@ def assign_roles(
     *,
     time: str | None = None,
     sensor: str | Sequence[str] | None = None,
-    values: Sequence[str] | None = None,
+    values: str | Sequence[str] | None = None,
 ) -> Roles | None:
     """Give the columns of a table their roles; what is not named is told by types, names and, for the sensor, numbers of values.
 
@@ -100,6 +100,7 @@ def assign_roles(
     """
     by_file = False
     named = (sensor,) if isinstance(sensor, str) else tuple(sensor) if sensor is not None else None
+    values = (values,) if isinstance(values, str) else values
     for name in (*([time] if time else []), *(named or ()), *(values or ())):
         if name not in schema:
             message = f"there is no column {name!r}.{nearest(name, schema)} The columns are: {', '.join(schema)}"

@@ -123,7 +123,7 @@ def list_source(source: str | Path | Sequence[str | Path], *, exclude: Path | No
     Raises
     ------
     SourceError
-        If a path is not there, a pattern matches nothing, or there is nothing at all to read.
+        If a path is not there or no folder that may be listed, a pattern matches nothing, or there is nothing at all to read.
     """
     single = isinstance(source, str | Path)
     starts = [source] if isinstance(source, str | Path) else list(source)
@@ -257,6 +257,9 @@ def _walk(start: str, root: str, exclude: str | None) -> Iterator[SourceFile | P
                 continue
             yield _inspect(path, root, status)
         except OSError as error:
+            if path == root:
+                msg = f"the source {path} cannot be read: {error.strerror}"
+                raise SourceError(msg) from error
             yield Problem(record_id(path, root), _reason(error), error.strerror or str(error))
 
 

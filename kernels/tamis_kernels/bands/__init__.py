@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.arrays import check_array, read_only
+from tamis_kernels.arrays import check_array, check_number, check_whole, read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -79,11 +79,13 @@ def optimal(threshold: float, num_perm: int, false_positive_weight: float = 0.5,
     -----
     The criterion of E. Zhu et al., LSH Ensemble, VLDB 2016, as in `datasketch.MinHashLSH`; ties go to fewer bands, then fewer rows.
     """
+    check_number("threshold", threshold)
+    check_whole("num_perm", num_perm, 1, 2**20)
     if not 0.0 < threshold <= 1.0:
         message = f"threshold must be above 0 and at most 1, got {threshold!r}"
         raise ArgumentError(message)
-    if num_perm < 1 or min(false_positive_weight, false_negative_weight) < 0:
-        message = f"num_perm must be 1 or more and weights 0 or more, got {num_perm}, {false_positive_weight}, {false_negative_weight}"
+    if min(false_positive_weight, false_negative_weight) < 0:
+        message = f"weights must be 0 or more, got {false_positive_weight} and {false_negative_weight}"
         raise ArgumentError(message)
     nodes, weights = np.polynomial.legendre.leggauss(num_perm // 2 + 1)
     below, above = threshold * (nodes + 1) / 2, threshold + (1 - threshold) * (nodes + 1) / 2
