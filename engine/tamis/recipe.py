@@ -65,7 +65,10 @@ class OutputOptions(Section):
     readings: tuple[str, ...] = Field(
         default=(), description="Number columns that hold readings; none given: all but those that name the sensor."
     )
-    compression: Literal["zstd", "lz4", "snappy", "none"] = Field(default="zstd", description="Codec of the Parquet files written.")
+    compression: Literal["zstd", "lz4", "snappy", "none"] = Field(
+        default="zstd",
+        description="Codec of the Parquet files written; columns of numbers that it hardly makes smaller are written without.",
+    )
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

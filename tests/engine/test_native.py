@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import tamis
@@ -30,6 +33,26 @@ def odd_rows(seed: int, rows: int = 500) -> pl.DataFrame:
 def bits(frame: pl.DataFrame) -> list[tuple[str, float | None, str, float | None, str]]:
     """Return rows that are equal only when their floats have the same bits."""
     return [(name, first, str(first), second, str(second)) for name, first, second in frame.iter_rows()]
+
+
+@pytest.mark.parametrize(
+    ("groups", "parts"),
+    [
+        ([100] * 7 + [30], [200, 200, 200, 130]),
+        ([250, 250, 1, 249], [250, 250, 250]),
+        ([600, 10], [200, 200, 200, 10]),
+        ([10, 501, 240, 20], [10, 167, 167, 167, 240, 20]),
+    ],
+)
+def test_shards_end_where_row_groups_end(tmp_path: Path, groups: list[int], parts: list[int]) -> None:
+    table = pa.table({"number": range(sum(groups))})
+    with pq.ParquetWriter(tmp_path / "t.parquet", table.schema) as writer:
+        for stop, size in zip(accumulate(groups), groups, strict=True):
+            writer.write_table(table.slice(stop - size, size), row_group_size=size)
+    tamis.clean(tmp_path / "t.parquet", tmp_path / "out", settings={"shards.rows": 250}, jobs=1)
+    written = [pl.read_parquet(path) for path in sorted((tmp_path / "out" / "clean" / "tables").rglob("*.parquet"))]
+    assert [len(part) for part in written] == parts
+    assert pl.concat(written)["number"].to_list() == list(range(sum(groups)))
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -56,6 +56,30 @@ def test_a_dictionary_is_written_of_what_repeats(rising: tuple[str, ...], tmp_pa
     assert pq.read_table(tmp_path / "t.parquet").cast(table.schema).equals(table)
 
 
+def test_noise_is_written_without_a_codec(tmp_path: Path) -> None:
+    random, rows = np.random.default_rng(5), 12_000
+    table = pa.table(
+        {
+            "noise": random.standard_normal(rows),
+            "hash": random.integers(0, 1 << 62, rows),
+            "steps": np.arange(rows) * 1_000_000,
+            "late": pa.array([None] * 9_000 + random.standard_normal(rows - 9_000).tolist()),
+            "text": random.bytes(16 * rows).hex("-", 16).split("-"),
+            "samples": pa.array(random.standard_normal((rows, 2)).tolist()),
+            "of.two": pa.array([{"x": 1.0, "y": "z"}] * rows),
+        }
+    )
+    for compression, codec in (("zstd", "ZSTD"), ("lz4", "LZ4"), ("snappy", "SNAPPY"), ("none", "UNCOMPRESSED")):
+        write_table(tmp_path / "t.parquet", [table], table.schema, compression=compression)
+        group = pq.read_metadata(tmp_path / "t.parquet").row_group(0)
+        found = {group.column(i).path_in_schema: group.column(i).compression for i in range(group.num_columns)}
+        assert found == dict.fromkeys(found, codec) | {"noise": "UNCOMPRESSED", "hash": "UNCOMPRESSED"}
+        assert pq.read_table(tmp_path / "t.parquet").equals(table)
+    only = table.select(["noise"])
+    write_table(tmp_path / "t.parquet", [only], only.schema)
+    assert pq.read_metadata(tmp_path / "t.parquet").row_group(0).column(0).compression == "UNCOMPRESSED"
+
+
 def test_no_findings_are_no_file(tmp_path: Path) -> None:
     path = tmp_path / "findings.parquet"
     found = findings.frame("missing", [Finding(3, "null", "note", "")])

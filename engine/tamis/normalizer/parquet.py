@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tamis.encodings import repeating
+from tamis.encodings import encoding
 from tamis.errors import ArgumentError, ColumnError
 from tamis.inquiries import Inquiry, add
 from tamis.normalizer import inputs
@@ -199,11 +199,11 @@ def _transform(normalizer: Normalizer, file: _File, target: str | Path, compress
     first = next(moved, None)
     if first is None:
         first = move(file.schema.empty_table())
-    encoding: dict[str, Any] = {"use_dictionary": repeating(first), "max_rows_per_page": PAGE_ROWS, "write_batch_size": PAGE_ROWS}
+    options = {**encoding(first, compression), "max_rows_per_page": PAGE_ROWS, "write_batch_size": PAGE_ROWS}
     schema, moved = first.schema, chain([first], moved)
     del first
     try:
-        with pq.ParquetWriter(unfinished, schema, compression=compression, **encoding) as writer:
+        with pq.ParquetWriter(unfinished, schema, **options) as writer:
             for table in moved:
                 writer.write_table(table, row_group_size=max(1, len(table)))
         unfinished.replace(target)

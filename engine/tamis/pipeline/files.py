@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from tamis.encodings import repeating
+from tamis.encodings import encoding
 from tamis.names import PROCESS
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def write_table(
     with whole(path, room) as temporary:
         parts = _in_row_groups(tables, schema, row_group_rows)
         first = next(parts)
-        options: dict[str, Any] = {"use_dictionary": [name for name in repeating(first) if name not in rising]}
+        options = encoding(first, compression, rising)
         if rising:
             options |= {
                 "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
@@ -86,7 +86,7 @@ def write_table(
             }
         parts = chain([first], parts)
         del first  # a row group is not to be held while the others are written
-        with pq.ParquetWriter(temporary, schema, compression=compression, **options) as writer:
+        with pq.ParquetWriter(temporary, schema, **options) as writer:
             for part in parts:
                 writer.write_table(part, row_group_size=row_group_rows)
                 rows += len(part)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
@@ -149,12 +150,27 @@ def _uncounted(
     parts: dict[str, int] = {}
     for file, staged, group in tables:
         step = rows_per_shard(staged.rows, table_bytes(file, staged), options)
-        for start in range(0, staged.rows, step):
-            stop = min(start + step, staged.rows)
+        for start, stop in _ranges(staged.row_groups, step):
             part = parts[group] = parts.get(group, -1) + 1
             yield Shard(0, "table", 0, stop - start, (file,), start, stop, group, part)
     if problems:
         yield Shard(0, "problem", 0, problems)
+
+
+def _ranges(row_groups: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of rows: as many whole row groups as fit, for one that is touched is decoded whole; a larger one in equal pieces."""
+    start = stop = 0
+    for rows in row_groups:
+        if start < stop and stop - start + rows > most:
+            yield start, stop
+            start = stop
+        stop += rows
+        if rows > most:
+            cuts = np.linspace(stop - rows, stop, -(-rows // most) + 1).astype(int).tolist()
+            yield from pairwise(cuts)
+            start = stop
+    if start < stop:
+        yield start, stop
 
 
 def _numbered(shards: Iterator[Shard]) -> Iterator[Shard]:

@@ -64,8 +64,8 @@ def read_batches(
         if only is not None and not np.any((only >= start) & (only < stop)):
             continue
         try:
-            bad = [row.row for row in reader.bad_rows(start, stop)]
-            rows = np.setdiff1d(np.arange(start, stop, dtype=np.int64), bad, assume_unique=True)
+            bad = [row.row - start for row in reader.bad_rows(start, stop)]
+            rows = np.delete(np.arange(start, stop, dtype=np.int64), bad)
             if only is not None:
                 rows = np.intersect1d(rows, only, assume_unique=True)
             frame = reader.read(start, stop, sources)
