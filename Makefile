@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 CUDA   ?= .venv-cuda
 DEMO   ?= demo
+# Python compiles the modules that it imports, which are few of those that are installed.
+PIP    := -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint types unit coverage test-cuda compiled emulated bench lock clean
@@ -17,8 +19,8 @@ install: $(STAMP)  ## make .venv and install the locked versions and tamis itsel
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "tamis needs Python 3.11 or newer; set PYTHON=…")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python $(PIP) --require-hashes -r requirements.lock
+	$(BIN)/python $(PIP) --no-build-isolation -e .
 	touch $@
 
 demo: install  ## make a sample corpus, clean it, with what is suspected of its sensors, and say where the results are
@@ -47,19 +49,20 @@ coverage: install  ## the kernels' tests and a whole run with the JIT off, CUDA 
 
 test-cuda: emulated compiled  ## what of CUDA needs no GPU (downloads 400 MB of compilers)
 
-compiled: $(CUDA)/.installed  ## compile the CUDA kernels for sm_80 and sm_90, and see what they take of a GPU
+compiled: install $(CUDA)/.installed  ## compile the CUDA kernels for sm_80 and sm_90, and see what they take of a GPU
 	$(CUDA)/bin/python -m pytest tests/cuda
 
-emulated: $(CUDA)/.installed  ## run the compiled kernels, and whole runs, on the processor, with every access and every race looked at
+emulated: install $(CUDA)/.installed  ## run the compiled kernels, and whole runs, on the processor, with every access and every race looked at
 	PYTHONPATH=tests/cuda $(CUDA)/bin/python -m pytest -p emulator.install -m gpu tests/kernels
 	PYTHONPATH=tests/cuda $(CUDA)/bin/python -m pytest -p emulator.install tests/cuda tests/engine/test_backends.py
 
-# What the kernels' tests need beside the compilers is that of .venv, which comes behind.
-$(CUDA)/.installed: $(STAMP) tests/cuda/requirements.lock
+# What the kernels' tests need beside the compilers is that of .venv, which comes behind and is made at the same time.
+$(CUDA)/.installed: tests/cuda/requirements.lock
 	test -x $(CUDA)/bin/python || $(PYTHON) -m venv $(CUDA)
-	$(CUDA)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/cuda/requirements.lock
-	$(BIN)/python -c 'import sysconfig; print(*{sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}, sep="\n")' > \
-		"$$($(CUDA)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tests.pth"
+	$(CUDA)/bin/python $(PIP) --require-hashes -r tests/cuda/requirements.lock
+	$(CUDA)/bin/python -c 'import pathlib, sysconfig; at = dict.fromkeys(("base", "platbase"), "$(abspath $(VENV))"); \
+		behind = [sysconfig.get_path(kind, "venv", at) for kind in ("purelib", "platlib")]; \
+		pathlib.Path(sysconfig.get_path("purelib"), "tests.pth").write_text("\n".join(behind))'
 	touch $@
 
 bench: install  ## all benchmarks against the limits and the peers that are installed

@@ -112,17 +112,17 @@ def part(path: Path) -> str:
     return path.relative_to(ENGINE).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", sorted(KERNELS.rglob("*.py")), ids=lambda path: str(path.relative_to(KERNELS)))
-def test_kernels_need_only_numpy_and_numba(path: Path) -> None:
-    allowed = {*sys.stdlib_module_names, "numpy", "numba", "tamis_kernels"}
-    if path.name in {"backend.py", "device.py"}:  # whether CuPy is there, and its arrays
-        allowed |= {"cupy"}
-    if path.name in {"device.py", "ahead.py"}:  # what Numba compiles with: how `*` is compiled is changed, and memory asked for
-        allowed |= {"llvmlite"}
-    found = imports(path)
-    assert {name.split(".")[0] for name in found} <= allowed
-    on_device = path.name == "device.py" or path.name.startswith("cuda")
-    assert on_device or not any(name.startswith(("numba.cuda", "tamis_kernels.device")) or name.endswith(".cuda") for name in found)
+def test_kernels_need_only_numpy_and_numba() -> None:
+    for path in sorted(KERNELS.rglob("*.py")):
+        allowed = {*sys.stdlib_module_names, "numpy", "numba", "tamis_kernels"}
+        if path.name in {"backend.py", "device.py"}:  # whether CuPy is there, and its arrays
+            allowed |= {"cupy"}
+        if path.name in {"device.py", "ahead.py"}:  # what Numba compiles with: how `*` is compiled is changed, and memory asked for
+            allowed |= {"llvmlite"}
+        found = imports(path)
+        assert {name.split(".")[0] for name in found} <= allowed, path
+        if path.name != "device.py" and not path.name.startswith("cuda"):
+            assert not any(name.startswith(("numba.cuda", "tamis_kernels.device")) or name.endswith(".cuda") for name in found), path
 
 
 def test_functions_that_count_no_references_hand_no_array_on_and_get_none() -> None:
@@ -175,12 +175,11 @@ def test_cuda_defines_every_function_of_the_cpu_that_the_operation_calls(path: P
     assert {name: functions("cuda.py").get(name) for name in called} == {name: functions("reference.py")[name] for name in called}
 
 
-@pytest.mark.parametrize("path", sorted(ENGINE.rglob("*.py")), ids=lambda path: str(path.relative_to(ENGINE)))
-def test_engine_imports_run_one_way(path: Path) -> None:
-    if path == ENGINE / "__init__.py":
-        return  # the list of public names
-    inside = {name.split(".")[1] for name in imports(path) if name.startswith("tamis.")} - {"__version__"}
-    assert inside - {part(path)} <= LAYERS[part(path)]
+def test_engine_imports_run_one_way() -> None:
+    for path in sorted(ENGINE.rglob("*.py")):
+        if path != ENGINE / "__init__.py":  # the list of public names
+            inside = {name.split(".")[1] for name in imports(path) if name.startswith("tamis.")} - {"__version__"}
+            assert inside - {part(path)} <= LAYERS[part(path)], path
 
 
 def module_name(path: Path) -> str:
@@ -214,12 +213,13 @@ def test_the_layers_have_no_cycle() -> None:
         placed.add(name)
 
 
-@pytest.mark.parametrize("path", sorted((ENGINE / "pipeline").glob("*.py")), ids=lambda path: path.name)
-def test_the_pipeline_names_no_check(path: Path) -> None:
-    assert not any(name.startswith("tamis.checks.") and not name.startswith("tamis.checks.base") for name in imports(path))
-    words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    named = {check.name for check in registry() for word in words if word == check.name or word.startswith(f"{check.name}.")}
-    assert named <= NAMED_CHECKS.get(path.name, set())
+def test_the_pipeline_names_no_check() -> None:
+    for path in sorted((ENGINE / "pipeline").glob("*.py")):
+        assert not any(name.startswith("tamis.checks.") and not name.startswith("tamis.checks.base") for name in imports(path)), path
+        constants = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        words = [value for value in constants if isinstance(value, str)]
+        named = {check.name for check in registry() for word in words if word == check.name or word.startswith(f"{check.name}.")}
+        assert named <= NAMED_CHECKS.get(path.name, set()), path
 
 
 def test_no_file_is_too_long() -> None:

@@ -15,14 +15,13 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from emulator import grid, kept
 from emulator.machine_code import linked, numbers
-from numba import cuda
 from numba.cuda import dispatcher
 from signatures import SIGNATURES
 
 TABLE = Path(__file__).with_name("resources.csv")
-ARCHITECTURES = ((8, 0), (9, 0))
-dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=None)  # there is none
+dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=grid.ARCHITECTURE)  # there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +50,17 @@ def kernels() -> dict[tuple[str, ...], Any]:
     return found
 
 
-def compiled(key: tuple[str, ...], kernel: Any, architecture: tuple[int, int]) -> Resources:
-    """Compile one kernel for one architecture."""
-    aim_at(architecture)
-    ptx, _ = cuda.compile_ptx(kernel.py_func, SIGNATURES[key], cc=architecture, device=False)
-    target = "sm_{}{}".format(*architecture)
-    _, said = linked(ptx, target)
-    stack, stores, loads = numbers(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
-    shared = sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \w+\[(\d+)\]", ptx)))
-    (registers,) = numbers(r"Used (\d+) registers", said)
-    return Resources(".".join(key), target, registers, shared, stack, stores + loads, len(re.findall(r"fma\.rn\.f", ptx)))
-
-
-def aim_at(architecture: tuple[int, int]) -> None:
-    """Let functions of the device be compiled for an architecture; what they hold is code for the one before."""
-    if dispatcher.get_current_device().compute_capability != architecture:
-        dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=architecture)
-        for module in [module for name, module in sys.modules.items() if name.startswith("tamis_kernels.")]:
-            for value in vars(module).values():
-                if isinstance(value, dispatcher.CUDADispatcher):
-                    value.overloads.clear()
+def compiled(key: tuple[str, ...], kernel: Any) -> list[Resources]:
+    """Compile one kernel for both architectures."""
+    found = []
+    for architecture, ptx in kept.assembly(kernel.py_func, SIGNATURES[key]).items():
+        target = "sm_{}{}".format(*architecture)
+        _, said = linked(ptx, target)
+        stack, stores, loads = numbers(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
+        shared = sum(map(int, re.findall(r"\.shared \.align \d+ \.b8 \w+\[(\d+)\]", ptx)))
+        (registers,) = numbers(r"Used (\d+) registers", said)
+        found.append(Resources(".".join(key), target, registers, shared, stack, stores + loads, len(re.findall(r"fma\.rn\.f", ptx))))
+    return found
 
 
 def table() -> list[Resources]:
@@ -86,8 +76,7 @@ def main() -> None:
         writer.writerow(field.name for field in fields(Resources))
         found = kernels()
         for key in sorted(SIGNATURES):
-            for architecture in ARCHITECTURES:
-                writer.writerow(astuple(compiled(key, found[key[:2]], architecture)))
+            writer.writerows(map(astuple, compiled(key, found[key[:2]])))
 
 
 if __name__ == "__main__":

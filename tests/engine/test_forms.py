@@ -308,7 +308,7 @@ def test_runs_write_long_and_wide_tables_and_count_them(tmp_path: Path) -> None:
         "missing.required": ["count"],
     }
 
-    result = tamis.clean(tmp_path / "in", tmp_path / "long", settings={**settings, "output.tables": "long"}, jobs=2)
+    result = tamis.clean(tmp_path / "in", tmp_path / "long", settings={**settings, "output.tables": "long"}, jobs=1)
     kept = frame.filter(pl.col("count").is_not_null())
     long = result.kept.collect()
     told = result.manifest["tables"]["readings"]
@@ -341,7 +341,7 @@ def test_runs_write_long_and_wide_tables_and_count_them(tmp_path: Path) -> None:
     assert outputs(tmp_path / "batches") == outputs(tmp_path / "wide")
 
     again = {**QUIET, "output.tables": "wide", "shards.rows": 701, "missing.enabled": False}
-    turned = tamis.clean(tmp_path / "long" / "clean", tmp_path / "turned", settings=again, jobs=2).kept.collect()
+    turned = tamis.clean(tmp_path / "long" / "clean", tmp_path / "turned", settings=again, jobs=1).kept.collect()
     assert turned.columns[1:6] == ["ash/count", "ash/count__imputed", "ash/count/remark", "ash/temperature", "ash/temperature__imputed"]
     for station in ("ash", "birch", "cedar"):
         names = [f"{station}/temperature", f"{station}/temperature__imputed", f"{station}/count"]

@@ -33,6 +33,7 @@ JPEG_OPTIONS = ({"progressive": True}, {"subsampling": 0}, {"restart_marker_bloc
 MAGIC = (b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0", b"RIFF\x20\0\0\0WEBP", b"\0\0\1\0\1\0")
 
 
+@cache
 def scene(height: int = 300, width: int = 400, seed: int = 0) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
@@ -41,6 +42,7 @@ def scene(height: int = 300, width: int = 400, seed: int = 0) -> NDArray[np.uint
         waves = sum(rng.uniform(5, 30) * np.sin(rng.uniform(-25, 25) * y + rng.uniform(-25, 25) * x) for _ in range(10))
         channels.append(128 + waves + rng.normal(0, 6, (height, width)))
     colours: NDArray[np.uint8] = np.clip(np.stack(channels, axis=-1), 0, 255).astype(np.uint8)
+    colours.flags.writeable = False
     return colours
 
 

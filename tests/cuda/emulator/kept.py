@@ -1,4 +1,4 @@
-"""Keeps what kernels are translated to beside Numba's own cache, for it takes seconds a kernel, and a run has several processes.
+"""Keeps PTX of kernels, and what it is translated to, beside Numba's own cache, for it takes seconds a kernel in each of several processes.
 
 A kernel is what its types, all sources of the kernels, the values that its functions name, the emulator and the compilers make of it: where
 one of these differs it is translated anew. Kernels that tests define are never kept.
@@ -13,44 +13,63 @@ from hashlib import sha256
 from importlib import metadata
 from inspect import getclosurevars, isfunction, ismodule
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numba import cuda
+from numba.cuda import compiler
 
 import tamis_kernels
 from emulator import grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+Made = TypeVar("Made")
 OURS = tamis_kernels.__name__
-_one_at_a_time = Lock()
+ARCHITECTURES = ((8, 0), (9, 0))
+_one_at_a_time = RLock()  # what is kept of a kernel is made of what else is kept of it
 _VALUES = (bool, int, float, str, bytes, tuple, np.ndarray, np.generic, type(None))
 
 
 def translation(function: Any, types: tuple[Any, ...], *, fastmath: bool) -> dict[str, Any]:
     """Return what the program of a kernel is made of, with every access asked for."""
+    return _kept("emulated", function, types, fastmath, lambda: _translated(function, types, fastmath=fastmath))
+
+
+def _translated(function: Any, types: tuple[Any, ...], *, fastmath: bool) -> dict[str, Any]:
+    return grid.translation(assembly(function, types, fastmath=fastmath)[grid.ARCHITECTURE], touched=True)
+
+
+def assembly(function: Any, types: tuple[Any, ...], *, fastmath: bool = False) -> dict[tuple[int, int], str]:
+    """Return the PTX of a kernel for each architecture.
+
+    What Numba makes for NVVM, in nine tenths of the time, is the same for both: it asks for no architecture after 6.0, `tanh` apart.
+    """
+    return _kept("ptx", function, types, fastmath, lambda: _assembled(function, types, fastmath=fastmath))
+
+
+def _assembled(function: Any, types: tuple[Any, ...], *, fastmath: bool) -> dict[tuple[int, int], str]:
+    library, _ = compiler._compile_pyfunc_with_fixup(function, types, device=False, abi="numba", fastmath=fastmath, cc=grid.ARCHITECTURE)
+    return {architecture: library.get_asm_str(cc=architecture) for architecture in ARCHITECTURES}
+
+
+def _kept(what: str, function: Any, types: tuple[Any, ...], fastmath: bool, make: Callable[[], Made]) -> Made:
+    """Return what was made of a kernel, by another process or now."""
     folder = os.environ.get("NUMBA_CACHE_DIR")
     if not folder or not function.__module__.startswith(f"{OURS}."):
-        return _translated(function, types, fastmath=fastmath)
+        return make()
     values = {name: value.tobytes() if isinstance(value, np.ndarray) else repr(value) for name, value in named(function)}
     key = sha256(repr((_tools(), function.__module__, function.__name__, str(types), fastmath, sorted(values.items()))).encode())
-    place = Path(folder) / "emulated" / key.hexdigest()[:32]
+    place = Path(folder) / what / key.hexdigest()[:32]
     with _one_at_a_time:  # threads of a run come to a new kernel together
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             made = place.with_name(f"{place.name}.{os.getpid()}")
-            made.write_bytes(pickle.dumps(_translated(function, types, fastmath=fastmath)))
+            made.write_bytes(pickle.dumps(make()))
             made.replace(place)
-    found: dict[str, Any] = pickle.loads(place.read_bytes())
+    found: Made = pickle.loads(place.read_bytes())
     return found
-
-
-def _translated(function: Any, types: tuple[Any, ...], *, fastmath: bool) -> dict[str, Any]:
-    ptx, _ = cuda.compile_ptx(function, types, cc=grid.ARCHITECTURE, device=False, fastmath=fastmath)
-    return grid.translation(ptx, touched=True)
 
 
 def named(function: Any) -> Iterator[tuple[str, Any]]:
