@@ -42,10 +42,9 @@ types: install
 unit: install  ## the tests in one process, which compiles each kernel once
 	$(BIN)/python -m pytest -m "not gpu"
 
-coverage: install  ## the kernels' tests and a whole run with the JIT off, CUDA in the simulator: the lines of the kernels that are reached
+coverage: install  ## the kernels' tests with the JIT off, CUDA in the simulator: the lines of the kernels that are reached
 	NUMBA_DISABLE_JIT=1 NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/kernels -m "not slow" --quiet \
 		--cov --cov-report=term-missing:skip-covered --cov-fail-under=99
-	NUMBA_DISABLE_JIT=1 NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest tests/engine/test_backends.py -m gpu --quiet
 
 test-cuda: emulated compiled  ## what of CUDA needs no GPU (downloads 400 MB of compilers)
 

@@ -1,4 +1,4 @@
-"""A whole run on CUDA leaves the bytes of one on the CPU: on a device (`pytest -m gpu`), in Numba's simulator or on the emulator."""
+"""A whole run on CUDA leaves the bytes of one on the CPU: on a device (`pytest -m gpu`) or on the emulator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.gpu
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered in:RuntimeWarning")  # of interpreted kernels
 def test_a_run_on_cuda_leaves_the_same_bytes(tmp_path: Path, measured_here: MeasuredHere) -> None:
     measured_here({"fss.text_signatures": 1, "moments": 200, "photos": 30_000, "png": None, "sensor": 10**9, "xxh3": 100})
     source, runs = corpus(tmp_path / "corpus"), {}
@@ -43,7 +42,6 @@ def test_a_run_on_cuda_leaves_the_same_bytes(tmp_path: Path, measured_here: Meas
 
 
 @pytest.mark.gpu
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered in:RuntimeWarning")
 def test_a_large_photo_stays_on_the_device() -> None:
     picture = large(np.random.default_rng(1))
     data, thumbnail = jpeg(picture, 30), jpeg(picture.resize((24, 24)), 30)
@@ -60,7 +58,6 @@ def test_a_large_photo_stays_on_the_device() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered in:RuntimeWarning")
 def test_auto_walks_photos_on_the_gpu_from_the_size_on_that_was_measured(measured_here: MeasuredHere, tmp_path: Path) -> None:
     data = jpeg(large(np.random.default_rng(1)), 30)
     (tmp_path / "one.jpg").write_bytes(data)

@@ -19,11 +19,21 @@ if INTERPRETED:
     settings.load_profile("small")
 
 
+@pytest.hookimpl(trylast=True)  # when slow cases are gone
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let integers wrap and infinities cancel, as in compiled kernels; `np.errstate` would not reach the kernels' helper threads."""
-    if INTERPRETED:
-        for item in items:
-            item.add_marker(pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered in:RuntimeWarning"))
+    if not INTERPRETED:
+        return
+    cases: dict[tuple[str, ...], list[pytest.Item]] = {}
+    for item in items:
+        item.add_marker(pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered in:RuntimeWarning"))
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if "backend" in parameters:  # else each case may be of lines of its own, as those of wrong arguments are; as may one with a name
+            names = [value for value in parameters.values() if isinstance(value, str)]
+            cases.setdefault((item.nodeid.partition("[")[0], *names), []).append(item)
+    for alike in cases.values():
+        for item in alike[2:-1]:  # coverage doubles the time of a test
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture

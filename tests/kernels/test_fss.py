@@ -84,7 +84,7 @@ def test_signatures_equal_the_reference(backend: BackendName, sizes: list[int], 
 
 
 @pytest.mark.parametrize("backend", COMPILED)
-@pytest.mark.parametrize("num_perm", [1, 12, 128, 300])
+@pytest.mark.parametrize("num_perm", [1, 12, 128, pytest.param(300, marks=pytest.mark.slow)])  # as 128 where kernels are interpreted
 @pytest.mark.parametrize("distinct", [2, 40, 2**63])  # of which few leave slots empty, whatever the length
 @pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
 def test_records_of_all_lengths_side_by_side_equal_the_reference(backend: BackendName, num_perm: int, distinct: int, dtype: Any) -> None:
