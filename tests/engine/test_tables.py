@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,91 +68,6 @@ def test_only_the_row_groups_of_the_range_are_decoded(tmp_path: Path, monkeypatc
     assert decoded == [1, 2]
     assert reader.read(7, 7).height == 0
     assert decoded == [1, 2]
-
-
-def flat(rows: int) -> pa.Table:
-    """Return a table of flat columns of all kinds, in which cells are null."""
-    whole = [None if number % 7 == 3 else number for number in range(rows)]
-    kinds = [
-        *(pa.int8(), pa.uint16(), pa.int32(), pa.uint64(), pa.float32(), pa.float64(), pa.decimal128(20, 3)),
-        *(pa.date32(), pa.time32("ms"), pa.time64("us"), pa.duration("ms")),
-        *(pa.timestamp(unit, zone) for unit in ("s", "ms", "us", "ns") for zone in (None, "UTC", "Europe/Paris")),
-    ]
-    columns = {str(kind): pa.array(whole, kind) for kind in kinds}
-    texts = [None if number is None else f"täxt {number % 9}" for number in whole]
-    odd = [float("nan"), float("inf"), -0.0, 1e-310, None]
-    columns |= {
-        "truth": pa.array([None if number is None else number % 2 == 0 for number in whole]),
-        "odd": pa.array([odd[number % 5] for number in range(rows)]),
-        "half": pa.array(np.arange(rows, dtype=np.float16)),
-        "none": pa.nulls(rows),
-        "text": pa.array(texts),
-        "bytes": pa.array(texts).cast(pa.binary()),
-        "category": pa.array(texts).dictionary_encode(),
-        "a.b": pa.array(texts),
-    }
-    return pa.table(columns)
-
-
-@pytest.mark.parametrize("version", ["1.0", "2.0"])
-@pytest.mark.parametrize("dictionaries", [True, False])
-def test_a_piece_of_a_row_group_is_what_arrow_reads(
-    tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch, *, dictionaries: bool
-) -> None:
-    options = {"row_group_size": 60, "use_dictionary": dictionaries, "data_page_version": version}
-    pq.write_table(flat(100), tmp_path / "t.parquet", max_rows_per_page=8, write_batch_size=8, **options)
-    reader = TableReader(list_source(tmp_path / "t.parquet").files[0])
-    whole = reader.read(0, 100)
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", None)
-    for start, stop in ((0, 1), (0, 8), (7, 9), (1, 60), (59, 60), (60, 99), (61, 100), (75, 80)):
-        part = reader.read(start, stop)
-        assert part.schema == whole.schema
-        rows, expected = (frame.cast({pl.Categorical: pl.String}).rows() for frame in (part, whole[start:stop]))
-        assert list(map(repr, rows)) == list(map(repr, expected))  # which tells -0.0 from 0.0
-    assert reader.read(3, 5, ["text", "odd"]).columns == ["text", "odd"]
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        pa.table({"a": [[1], [2], [3]], "b": [1, 2, 3]}),
-        pa.table({"a": [{"x": 1}] * 3}),
-        pa.table([pa.array([1, 2, 3])] * 2, names=["a", "a"]),
-        pa.table([pa.array([1, 2, 3]), pa.array([4, 5, 6])], names=["", "column_1"]),
-        pa.table({"a": pa.array([1, 2, 3], pa.timestamp("us", "+02:00"))}),
-        pa.table({"a": pa.array([1, 2, 3], pa.date64())}),
-        pa.table({"a": pa.array([b"x", b"\xe4", b"z"]).view(pa.string())}),
-    ],
-    ids=["list", "struct", "twice", "no name", "odd zone", "date64", "not UTF-8"],
-)
-def test_other_pieces_are_left_to_arrow(tmp_path: Path, table: pa.Table) -> None:
-    pq.write_table(table, tmp_path / "t.parquet")
-    reader = TableReader(list_source(tmp_path / "t.parquet").files[0])
-    whole = reader.read(0, 3)
-    for start, stop in ((0, 1), (1, 3), (1, 2)):
-        assert reader.read(start, stop).equals(whole[start:stop])
-
-
-def test_times_of_96_bits_are_left_to_arrow(tmp_path: Path) -> None:
-    times = pa.table({"t": pa.array([0, 1, 1 << 62], pa.timestamp("ns"))})
-    pq.write_table(times, tmp_path / "t.parquet", use_deprecated_int96_timestamps=True)
-    reader = TableReader(list_source(tmp_path / "t.parquet").files[0])
-    assert reader.read(1, 3).equals(reader.read(0, 3)[1:])
-
-
-def test_a_damaged_page_costs_the_pieces_that_it_is_in(tmp_path: Path) -> None:
-    table = pa.table({"a": [f"text {number}" for number in range(3000)]})
-    how = {"use_dictionary": False, "compression": "zstd", "max_rows_per_page": 500, "write_batch_size": 500}
-    pq.write_table(table, tmp_path / "t.parquet", **how)
-    content = bytearray((tmp_path / "t.parquet").read_bytes())
-    start = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0).column(0).data_page_offset
-    content[start + 40 : start + 240] = bytes(200)
-    (tmp_path / "t.parquet").write_bytes(content)
-    reader = TableReader(list_source(tmp_path / "t.parquet").files[0])
-    assert reader.read(1000, 3000)["a"].to_list() == table["a"].to_pylist()[1000:]
-    for stop in (1000, 3000):
-        with pytest.raises(ReadFailed, match=f"rows 0 to {stop} of t.parquet cannot be read: ZSTD decompression failed"):
-            reader.read(0, stop)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 2), (3, 2), (0, 26)])

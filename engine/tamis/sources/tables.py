@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from functools import cached_property
 from itertools import accumulate, count
@@ -59,14 +58,13 @@ class TableReader:
 
     Notes
     -----
-    A row group is decoded anew at each read that touches it, so ranges that lie along `row_groups` cost least. Of flat columns of
-    Parquet pages alone are decoded that a piece of a row group lies on. A reader holds an open file and is made where it is used; it is
-    not sent between processes.
+    A row group is decoded anew at each read that touches it, so ranges that lie along `row_groups` cost least. A reader
+    holds an open file and is made where it is used; it is not sent between processes.
     """
 
     def __init__(self, file: SourceFile, staged: str | Path | None = None) -> None:
         self.record = file.record
-        path = self._path = str(staged or file.path)
+        path = str(staged or file.path)
         self._is_ours = staged is not None
         with Path(path).open("rb") as handle:
             magic = handle.read(len(MAGIC))
@@ -118,31 +116,11 @@ class TableReader:
         if not 0 <= start <= stop <= self.rows:
             msg = f"rows {start} to {stop} do not lie within the {self.rows} rows of {self.record}"
             raise IndexError(msg)
-        if (piece := self._piece(start, stop, columns)) is not None:
-            return piece
         try:
             tables = [table.slice(first, length) for table, first, length in self._touched(start, stop, columns)]
             return pl.DataFrame(pa.concat_tables(tables) if tables else self._fields.empty_table().select(columns))
         except FAULTS as error:
             raise ReadFailed(self.record, start, stop, str(error)) from error
-
-    def _piece(self, start: int, stop: int, columns: list[str]) -> pl.DataFrame | None:
-        """Return a piece of one row group by polars, which passes over pages that lie outside of it; None where Arrow is to read it."""
-        group = bisect_right(self._starts, start) - 1
-        if start == stop or stop > self._starts[group + 1] or stop - start == self.row_groups[group] or not self._may_be_cut:
-            return None
-        try:
-            with Path(self._path).open("rb") as file:  # of a name polars would make something else
-                piece = pl.scan_parquet(file, glob=False).select(columns).slice(start, stop - start).collect()
-        except FAULTS:  # Arrow may read it, or say what is wrong with it
-            return None
-        expected = pl.DataFrame(self._fields.empty_table().select(columns)).schema
-        return piece if piece.schema == expected and len(piece) == stop - start else None
-
-    @cached_property
-    def _may_be_cut(self) -> bool:
-        """Whether polars reads the file as Arrow does: one of Parquet whose columns are taken as they are."""
-        return isinstance(self._groups, _Parquet) and self._fields.equals(self._groups.schema) and self._groups.is_flat
 
     def _touched(self, start: int, stop: int, columns: list[str]) -> Iterator[tuple[pa.Table, int, int]]:
         places = [self._fields.get_field_index(name) for name in columns]
@@ -183,12 +161,6 @@ class _Parquet:
         metadata = self._file.metadata
         told = [metadata.row_group(group).column(leaves[0]).statistics for group in range(metadata.num_row_groups)]
         return not all(one is not None and one.has_min_max and -EXACT <= one.min <= one.max <= EXACT for one in told)
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether no column is nested or of the times of 96 bits that were before Parquet had others."""
-        columns = [self._file.metadata.schema.column(leaf) for leaf in range(self._file.metadata.num_columns)]
-        return not any(one.max_repetition_level or one.path != one.name or one.physical_type == "INT96" for one in columns)
 
     @cached_property
     def _paths(self) -> list[str]:
