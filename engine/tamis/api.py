@@ -89,7 +89,7 @@ class Result:
         return self._table("clusters")
 
     def _table(self, name: str) -> pl.LazyFrame:
-        assert self.manifest  # without which the run is not finished
+        _ = self.manifest  # which says so where the run is not finished
         return pl.scan_parquet(self.out / f"{name}.parquet")
 
     def __repr__(self) -> str:

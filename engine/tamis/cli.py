@@ -309,8 +309,6 @@ def main() -> None:
     try:
         if status := app(standalone_mode=False):  # 130 after Ctrl-C, which Typer returns here
             sys.exit(status)
-    except SystemExit:
-        raise  # before it is asked what others there are, which imports Numba
     except KeyboardInterrupt:
         sys.exit(130)
     except typer.TyperException as error:

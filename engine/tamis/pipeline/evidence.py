@@ -41,8 +41,7 @@ def write_evidence(plan: Plan, shard: Shard, columns: pl.DataFrame, found: pl.Da
     write_findings(findings_path(plan, shard), found)
     table = columns.to_arrow()
     metadata = {KEY: json.dumps({"stamp": stamp, "summary": summary}, sort_keys=True)}
-    compression = "none" if set(columns.dtypes) <= {pl.UInt64} else "zstd"  # hashes alone do not become smaller
-    write_table(evidence_path(plan, shard), [table], table.schema, compression=compression, metadata=metadata)
+    write_table(evidence_path(plan, shard), [table], table.schema, metadata=metadata)
 
 
 def write_findings(path: Path, found: pl.DataFrame) -> None:
