@@ -21,26 +21,13 @@ import errno
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from tamis_kernels.errors import ArgumentError, BackendUnavailableError, KernelError, TamisError
+from tamis_kernels.errors import ArgumentError as ArgumentError
+from tamis_kernels.errors import BackendUnavailableError as BackendUnavailableError
+from tamis_kernels.errors import KernelError as KernelError
+from tamis_kernels.errors import TamisError as TamisError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-__all__ = [
-    "DISK_FULL",
-    "ArgumentError",
-    "BackendUnavailableError",
-    "ColumnError",
-    "InvariantError",
-    "KernelError",
-    "OutputError",
-    "RecipeError",
-    "RunInterrupted",
-    "SourceError",
-    "TamisError",
-    "WorkerError",
-    "nearest",
-]
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the operating system says when there is no room left
 

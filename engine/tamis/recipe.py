@@ -74,9 +74,8 @@ class OutputOptions(Section):
     def _sound(self) -> Self:
         """Refuse keys of the long and wide form where neither is written."""
         idle = [key for key in self.changed() if key in ("time", "sensor", "by_file", "channel", "readings")]
-        if idle and self.tables == "same":
-            message = f'{", ".join(idle)} would do nothing, for tables is "same": set output.tables to long or wide'
-            raise ValueError(message)
+        if self.tables == "same":
+            self.refuse_idle(idle, 'tables is "same": set output.tables to long or wide')
         return self
 
     def named_columns(self) -> dict[str, Named]:

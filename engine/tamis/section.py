@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Section(BaseModel):
@@ -21,6 +24,13 @@ class Section(BaseModel):
                 message = "input should be a number"
                 raise ValueError(message)
         return value
+
+    @staticmethod
+    def refuse_idle(keys: Iterable[str], why: str) -> None:
+        """Refuse keys, if there are any, that would do nothing."""
+        if named := ", ".join(keys):
+            message = f"{named} would do nothing, for {why}"
+            raise ValueError(message)
 
     def changed(self) -> list[str]:
         """Return the keys whose values are not those that they have by default."""

@@ -42,9 +42,7 @@ class Options(CheckOptions):
         """Refuse keys that say how cells are imputed where none would be, or not so."""
         needed = {"columns": self.impute != "none", "constant": self.impute == "constant"}
         idle = [key for key in self.changed() if self.enabled and not needed.get(key, True)]
-        if idle:
-            message = f'{", ".join(idle)} would do nothing, for impute is "{self.impute}": set missing.impute, for example to constant'
-            raise ValueError(message)
+        self.refuse_idle(idle, f'impute is "{self.impute}": set missing.impute, for example to constant')
         return self
 
 

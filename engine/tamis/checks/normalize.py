@@ -76,12 +76,8 @@ class Options(CheckOptions):
             message = f"limits must be two numbers, got {len(self.limits)}"
             raise ValueError(message)
         if self.method == "none":
-            if self.enabled and (idle := self.changed()):
-                message = (
-                    f'{", ".join(idle)} would do nothing, for method is "none": set normalize.method, for example to zscore, or '
-                    "normalize.enabled to false"
-                )
-                raise ValueError(message)
+            remedy = "set normalize.method, for example to zscore, or normalize.enabled to false"
+            self.refuse_idle(self.changed() if self.enabled else (), f'method is "none": {remedy}')
         else:
             self.parameters()
             if self.windows != "none":

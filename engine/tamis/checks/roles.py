@@ -32,10 +32,9 @@ class SeriesOptions(CheckOptions):
     @model_validator(mode="after")
     def _not_forgotten(self) -> Self:
         """Refuse keys of a check that is off because nobody said whether it runs: they would do nothing."""
-        if self.model_fields_set and "enabled" not in self.model_fields_set:
-            keys = ", ".join(key for key in type(self).model_fields if key in self.model_fields_set)
-            message = f"{keys} would do nothing, for the check is off by default: set its key enabled to true, or to false to leave it off"
-            raise ValueError(message)
+        if "enabled" not in self.model_fields_set:
+            said = [key for key in type(self).model_fields if key in self.model_fields_set]
+            self.refuse_idle(said, "the check is off by default: set its key enabled to true, or to false to leave it off")
         return self
 
     def tables(self, case: Case, check: str) -> Iterator[tuple[Rows, Roles]]:

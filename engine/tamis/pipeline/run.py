@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 import tamis
 from tamis.errors import DISK_FULL, OutputError, RunInterrupted, WorkerError
 from tamis.executors import Executor, Limits, LocalExecutor, Task, cores, visible
@@ -230,6 +228,3 @@ def _output_error(error: OSError, out: Path) -> OutputError:
     if error.errno in DISK_FULL:
         return OutputError(f"no space left for {out} ({error.strerror}); free some and run it again: what is done is kept and resumed")
     return OutputError(f"{error.filename or out}: {error.strerror or error}")
-
-
-__all__ = ["Clock", "Request", "pl", "run"]
