@@ -77,6 +77,13 @@ def test_what_ffmpeg_does_not_open_is_undecodable() -> None:
     assert judge(without_tracks).grade == "undecodable"
 
 
+def test_a_title_that_is_not_utf_8_is_no_damage() -> None:
+    whole = WHOLE["wav"]()
+    title = b"LIST" + (16).to_bytes(4, "little") + b"INFOINAM" + (4).to_bytes(4, "little") + b"Caf\xe9"
+    size = len(whole) + len(title) - 8
+    assert inspect(whole[:4] + size.to_bytes(4, "little") + whole[8:] + title, name="a.wav", deep=True).grade == "ok"
+
+
 def test_depth_is_part_of_the_recipe() -> None:
     plain, deep = Recipe.load(), Recipe.load(settings={"integrity.deep": True})
     assert plain.digest() != deep.digest()

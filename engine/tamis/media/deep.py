@@ -57,7 +57,7 @@ def decode(data: bytes, format_name: str, limits: Limits) -> Decoded:
     if format_name == "flac":
         return _decode_flac(data)
     try:
-        container = av.open(io.BytesIO(data), options=_STRICT)
+        container = av.open(io.BytesIO(data), options=_STRICT, metadata_errors="replace")  # titles in other codes are no damage
     except av.error.FFmpegError as error:
         raise FaultError(grade="undecodable", reason="decoder_error", detail=f"FFmpeg does not open it: {error.strerror}") from error
     with container:
