@@ -85,8 +85,20 @@ def _round_products(kind: Any, name: str) -> None:  # pragma: no cover - the sim
     lower(operator.mul, kind, kind)(product)
 
 
+def _arrays_of_numba() -> dict[str, Any]:  # pragma: no cover - the simulator's are NumPy's
+    """Return Numba's module of arrays; numba-cuda asks NumPy for a name that 2.5 has no more, and is kept up no longer (its issue 907)."""
+    gone = not hasattr(np, "row_stack")
+    if gone:
+        vars(np)["row_stack"] = np.vstack
+    try:
+        return vars(importlib.import_module("numba.cuda.np.arrayobj"))
+    finally:
+        if gone:
+            del vars(np)["row_stack"]
+
+
 def _index_from_the_begin() -> None:  # pragma: no cover - the simulator indexes as Python does
-    arrays = vars(importlib.import_module("numba.cuda.np.arrayobj"))
+    arrays = _arrays_of_numba()
     arrays["fix_integer_index"] = lambda context, builder, kind, index, _size: context.cast(builder, index, kind, types.intp)
 
 
