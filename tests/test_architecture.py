@@ -117,7 +117,7 @@ def test_kernels_need_only_numpy_and_numba() -> None:
         allowed = {*sys.stdlib_module_names, "numpy", "numba", "tamis_kernels"}
         if path.name in {"backend.py", "device.py"}:  # whether CuPy is there, and its arrays
             allowed |= {"cupy"}
-        if path.name in {"device.py", "ahead.py"}:  # what Numba compiles with: how `*` is compiled is changed, and memory asked for
+        if path.name in {"cuda_compiled.py", "ahead.py"}:  # what Numba compiles with: how `*` is compiled is changed, and memory asked for
             allowed |= {"llvmlite"}
         found = imports(path)
         assert {name.split(".")[0] for name in found} <= allowed, path

@@ -53,28 +53,49 @@ def tell(kept: bool) -> None:
         listener(kept)
 
 
-class _Loading(FunctionCache):
-    """Numba's cache of compiled functions, but to load one of them nothing is set up that only compiling needs.
+class Forgiving:
+    """What a cache of Numba's is beside its own: one that cannot be read or written costs time, no answer, and compiling is told of."""
 
-    That is all that Numba knows of types and functions, and SciPy where it is installed: 0.3 s of processor time and 25 MB in each process.
-    Numba's compiler sets it up itself when a function is not in the cache. A cache that cannot be read or written costs time, no answer.
-    """
+    @staticmethod
+    def of(kind: Callable[[Function], Any], function: Function) -> Any:
+        """Return a function's cache of a kind, or, where neither the package's folder nor one of the user's can be written, none."""
+        try:
+            return kind(function)
+        except RuntimeError:
+            return _Nowhere()
+
+    def found(self, sig: Any, target_context: Any) -> Any:
+        """Return what is kept, or None."""
+        return super().load_overload(sig, target_context)  # type: ignore[misc]  # the cache's
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        rtsys.initialize(target_context)
+        """Return what is kept and can be read, or tell that it is about to be compiled."""
         found = None
         with suppress(*_UNREADABLE):
-            found = self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+            found = self.found(sig, target_context)
         if found is None:
             tell(True)
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled, if it can be written."""
         try:
-            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+            super().save_overload(sig, data)  # type: ignore[misc]  # the cache's
         except _UNREADABLE:
             with suppress(OSError):
-                self.flush()  # type: ignore[no-untyped-call]  # an index that cannot be read would stand in the way for ever
+                self.flush()  # type: ignore[attr-defined]  # an index that cannot be read would stand in the way for ever
+
+
+class _Loading(Forgiving, FunctionCache):
+    """Numba's cache of compiled functions, but to load one of them nothing is set up that only compiling needs.
+
+    That is all that Numba knows of types and functions, and SciPy where it is installed: 0.3 s of processor time and 25 MB in each process.
+    Numba's compiler sets it up itself when a function is not in the cache.
+    """
+
+    def found(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)
+        return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
 
 
 class _Nowhere(NullCache):
@@ -90,10 +111,7 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Function], Functio
     def compile_lazily(function: Function) -> Function:
         kernel = numba.njit(**options)(function)
         if cache and kernel is not function:  # which it is where compilation is switched off
-            try:
-                kernel._cache = _Loading(function)  # type: ignore[no-untyped-call]  # what `cache=True` does, but for the class
-            except RuntimeError:  # neither the package's folder nor one of the user's can be written
-                kernel._cache = _Nowhere()
+            kernel._cache = Forgiving.of(_Loading, function)  # what `cache=True` does, but for the class
         return kernel  # type: ignore[no-any-return]
 
     return compile_lazily

@@ -1,13 +1,4 @@
-"""What CUDA kernels share: arrays on the device, launches, and how indices and products are compiled. Only modules named `cuda…` import it.
-
-NVIDIA's compilers fuse a product with the sum that it goes into, which saves a rounding and so gives other bits than a processor. They
-leave alone what is asked for as a rounded product, so that is what `*` of floats becomes in CUDA kernels, shared scalar functions included.
-
-Indices are places from the begin: Numba asks of each whether it is negative, and so counts from the end, which is three to six instructions
-of the dozen that an element may take. No kernel has such indices; one that had would leave its arrays in the tests of compiled kernels.
-
-Loops count without a branch: Numba steps on where there is a next place alone, which becomes three selections an element. What has no
-next place is asked for none.
+"""What CUDA kernels share: arrays on the device, and launches. Only modules named `cuda…` import it.
 
 Arrays are CuPy's, whose pool hands out memory without asking the driver each time; Numba's kernels take them as they are. In Numba's
 simulator, which has no device, NumPy's arrays stand for them.
@@ -15,23 +6,21 @@ simulator, which has no device, NumPy's arrays stand for them.
 
 from __future__ import annotations
 
-import importlib
-import operator
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from fractions import Fraction
 from functools import cache, partial
 from itertools import cycle, pairwise
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import config, cuda, get_num_threads, set_num_threads, types
+from numba import cuda, get_num_threads, set_num_threads
 
 from tamis_kernels.arrays import edges
 from tamis_kernels.compiled import simulated
+from tamis_kernels.cuda_compiled import keep
 from tamis_kernels.link import copy_to_device, held, pinned, resident, sent, to_device, to_host, to_hosts, xp
 from tamis_kernels.threads import copied
 
@@ -52,7 +41,6 @@ BATCH = 1 << 26
 __all__ = [
     "bound",
     "copy_to_device",
-    "fused",
     "give_back",
     "in_batches",
     "in_sized_batches",
@@ -71,74 +59,6 @@ __all__ = [
     "uniform",
     "xp",
 ]
-
-
-def _round_products(kind: Any, name: str) -> None:  # pragma: no cover - the simulator multiplies as Python does
-    from llvmlite import ir
-    from numba.cuda.cudaimpl import lower
-
-    def product(_context: Any, builder: Any, _signature: Any, factors: Any) -> Any:
-        number = factors[0].type
-        known = builder.module.globals.get(name)
-        return builder.call(known or ir.Function(builder.module, ir.FunctionType(number, (number, number)), name), factors)
-
-    lower(operator.mul, kind, kind)(product)
-
-
-def _arrays_of_numba() -> dict[str, Any]:  # pragma: no cover - the simulator's are NumPy's
-    """Return Numba's module of arrays; numba-cuda asks NumPy for a name that 2.5 has no more, and is kept up no longer (its issue 907)."""
-    gone = not hasattr(np, "row_stack")
-    if gone:
-        vars(np)["row_stack"] = np.vstack
-    try:
-        return vars(importlib.import_module("numba.cuda.np.arrayobj"))
-    finally:
-        if gone:
-            del vars(np)["row_stack"]
-
-
-def _index_from_the_begin() -> None:  # pragma: no cover - the simulator indexes as Python does
-    arrays = _arrays_of_numba()
-    arrays["fix_integer_index"] = lambda context, builder, kind, index, _size: context.cast(builder, index, kind, types.intp)
-
-
-def _count_without_a_branch() -> None:  # pragma: no cover - the simulator counts as Python does
-    from numba.cuda.core.imputils import RefType, iternext_impl
-    from numba.cuda.cpython.rangeobj import registry
-
-    @iternext_impl(RefType.BORROWED)
-    def following(context: Any, builder: Any, signature: Any, arguments: Any, result: Any) -> None:
-        state = context.make_helper(builder, signature.args[0], value=arguments[0])
-        count, value = builder.load(state.count), builder.load(state.iter)
-        result.set_valid(builder.icmp_signed(">", count, count.type(0)))
-        result.yield_(value)
-        builder.store(builder.sub(count, count.type(1)), state.count)
-        builder.store(builder.add(value, state.step), state.iter)
-
-    for kind in (types.range_iter32_type, types.range_iter64_type):
-        registry.lower("iternext", kind)(following)
-
-
-if not simulated():  # pragma: no cover
-    _index_from_the_begin()
-    _count_without_a_branch()
-    _round_products(types.float64, "llvm.nvvm.mul.rn.d")
-    _round_products(types.float32, "llvm.nvvm.mul.rn.f")
-    os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small inputs are no mistake
-    config.reload_config()  # type: ignore[no-untyped-call]
-
-
-@cuda.jit(device=True)
-def _fused(first: float, second: float, addend: float) -> float:  # pragma: no cover - the simulator rounds twice
-    return float(cuda.fma(first, second, addend))
-
-
-def _exactly(first: float, second: float, addend: float) -> float:
-    return float(Fraction(first) * Fraction(second) + Fraction(addend))
-
-
-fused = _exactly if simulated() else _fused
-"""Return a product and a sum of finite float64 that are rounded once, for a kernel that asks for it."""
 
 
 def on_device(array: Any) -> Any:
@@ -184,6 +104,7 @@ def launch_blocks(kernel: Any, blocks: int | tuple[int, int], threads: int, *arg
         kernel[blocks, threads, 0, shared](*arguments)
     else:  # pragma: no cover
         stream = xp.cuda.get_current_stream().ptr
+        keep(kernel)
         kernel[blocks, threads, cuda.external_stream(stream) if stream else 0, shared](*map(_unsynchronised, arguments))
 
 

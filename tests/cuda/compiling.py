@@ -17,7 +17,7 @@ from typing import Any
 
 from emulator import grid, kept
 from emulator.machine_code import linked, numbers
-from numba.cuda import dispatcher
+from numba.cuda import codegen, dispatcher
 from signatures import SIGNATURES
 
 TABLE = Path(__file__).with_name("resources.csv")
@@ -35,6 +35,13 @@ class Resources:
     stack_bytes: int
     spilled_bytes: int
     fused: int
+
+
+def without_a_device() -> None:
+    """Let Numba compile, as for a launch, to machine code that nothing loads."""
+    codegen.JITCUDACodegen.magic_tuple = lambda _: grid.ARCHITECTURE
+    codegen.CUDACodeLibrary._ensure_cc = lambda _, cc: cc or grid.ARCHITECTURE
+    dispatcher._Kernel.bind = lambda kernel: kernel._codelibrary.get_cubin(grid.ARCHITECTURE)
 
 
 def kernels() -> dict[tuple[str, ...], Any]:

@@ -5,6 +5,10 @@ PYTHONPATH=kernels .venv-cuda/bin/python tests/cuda/compiling.py writes the tabl
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,3 +51,40 @@ def add_places(out: Any, start: int, stop: int) -> None:
 def test_a_loop_counts_without_selections() -> None:
     ptx, _ = cuda.compile_ptx(add_places, (int64[::1], int64, int64), cc=grid.ARCHITECTURE, device=False)
     assert "selp" not in ptx
+
+
+KEEP = """
+from compiling import kernels, without_a_device
+from signatures import SIGNATURES
+from tamis_kernels.compiled import told_of_compiling
+from tamis_kernels.cuda_compiled import keep
+from emulator import grid
+
+without_a_device()
+compiled, found = [], kernels()
+with told_of_compiling(compiled.append):
+    for key, kernel in found.items():
+        if key[0] in {"bands", "moments"}:  # of moments two are made by one function
+            keep(kernel)
+            types = next(types for known, types in SIGNATURES.items() if known[:2] == key)
+            code = kernel.compile(types)._codelibrary.get_cubin(grid.ARCHITECTURE).code
+            print(".".join(key), hash(bytes(code)), len(compiled))
+"""
+
+
+def kept_kernels(folder: Path) -> list[list[str]]:
+    """Return name and machine code of some kernels, and how many were compiled so far, of a process that keeps them in a folder."""
+    here = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    told = subprocess.run([sys.executable, "-c", KEEP], env=here, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    return [line.split() for line in told.stdout.splitlines()]
+
+
+def test_a_compiled_kernel_is_kept_for_other_processes(tmp_path: Path) -> None:
+    first, again = kept_kernels(tmp_path), kept_kernels(tmp_path)
+    assert [row[:2] for row in again] == [row[:2] for row in first]
+    assert [row[2] for row in first] == ["1", "2", "3", "4"]
+    assert {row[2] for row in again} == {"0"}
+    for index in tmp_path.rglob("cuda.*.nbi"):
+        index.write_bytes(b"damaged")
+    assert kept_kernels(tmp_path) == first

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
-from tamis_kernels.device import fused
+from tamis_kernels.cuda_compiled import fused
 from tamis_kernels.moments.cpu import FINITE, NAN, NEGATIVE, POSITIVE
 from tamis_kernels.moments.grids import LONG, LOW_32, rounding
 from tamis_kernels.moments.wide import LOW_27

@@ -261,7 +261,9 @@ def modules() -> dict[str, ModuleType]:
     known["get_default_memory_pool"] = lambda: _pool
     known["ndarray"] = Array
     runtime = SimpleNamespace(
+        driverGetVersion=lambda: 0,
         getDeviceCount=lambda: len(visible()),
+        getDeviceProperties=lambda _place: {"name": b"the emulator"},
         memGetInfo=lambda: (MEMORY - _pool.used_bytes(), MEMORY),
         deviceSynchronize=lambda: None,
         CUDARuntimeError=RuntimeError,

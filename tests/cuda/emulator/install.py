@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from numba import cuda
-from numba.cuda import dispatcher
+from numba.cuda import codegen, dispatcher
 from numba.cuda.api_util import prepare_shape_strides_dtype
 from numba.cuda.cudadrv import devicearray, driver, dummyarray
 from signatures import SIGNATURES
@@ -50,7 +51,11 @@ class Seen(devicearray.DeviceNDArray):  # type: ignore[misc]  # untyped
 class Kernel:
     """A kernel that Numba has compiled for types, in place of its own."""
 
+    codegen = SimpleNamespace(magic_tuple=lambda: grid.ARCHITECTURE)
+    """What Numba's cache asks a kernel for."""
+
     def __init__(self, py_func: Any, argtypes: tuple[Any, ...], *, fastmath: bool = False, **_: Any) -> None:
+        self.again = {"module": py_func.__module__, "name": py_func.__name__, "types": argtypes, "fastmath": fastmath}
         self.key, self.types = (py_func.__module__.rpartition(".")[0], py_func.__name__), argtypes
         name = ".".join(self.key)
         ours = py_func.__module__.startswith(f"{kept.OURS}.")
@@ -59,6 +64,15 @@ class Kernel:
 
     def bind(self) -> None:
         """Load it, which there is no device for."""
+
+    def _reduce_states(self) -> dict[str, Any]:
+        """Return what Numba's cache keeps."""
+        return self.again
+
+    @classmethod
+    def _rebuild(cls, module: str, name: str, types: tuple[Any, ...], *, fastmath: bool) -> Kernel:
+        """Return what Numba's cache has kept."""
+        return cls(getattr(import_module(module), name).py_func, types, fastmath=fastmath)
 
     def launch(self, arguments: tuple[Any, ...], blocks: tuple[int, ...], threads: tuple[int, ...], _stream: Any, shared: int) -> None:
         """Run a grid, which a GPU would not refuse."""
@@ -95,6 +109,7 @@ def install() -> None:
         sys.path.append(STAND_IN)
     dispatcher._Kernel = Kernel
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=grid.ARCHITECTURE)
+    codegen.JITCUDACodegen.magic_tuple = lambda _: grid.ARCHITECTURE
     driver._to_core_stream = lambda stream: stream
     cuda.as_cuda_array = lambda array, sync: Seen(array)  # noqa: ARG005  # named as by Numba
     cuda.external_stream = lambda pointer: pointer
