@@ -35,7 +35,8 @@ def main() -> None:
     if unknown:
         sys.exit(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(found)}")
     about = machine()
-    name = re.sub(r"[^a-z0-9]+", "-", f"{about['processor']} {about['cores']} cores".lower()).strip("-")
+    processor = re.sub(r"\((R|TM)\)|\bProcessor\b|\bCPU\b", " ", about["processor"])
+    name = re.sub(r"[^a-z0-9]+", "-", f"{processor} {about['cores']} cores".lower()).strip("-")
     out: Path = arguments.out or HERE / "results" / name
     out.mkdir(parents=True, exist_ok=True)
     options = ["--quick"] if arguments.quick else []
