@@ -50,6 +50,7 @@ BATCH = 1 << 26
 """Bytes of the device that a batch takes at most: a millisecond of the link, beside which a launch is little."""
 
 __all__ = [
+    "block_of",
     "bound",
     "copy_to_device",
     "fused",
@@ -114,6 +115,14 @@ if not simulated():  # pragma: no cover
     _round_products(types.float32, "llvm.nvvm.mul.rn.f")
     os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small inputs are no mistake
     config.reload_config()  # type: ignore[no-untyped-call]
+
+
+def block_of(threads: int) -> Any:
+    """Return a decorator of a kernel whose blocks have at most so many threads.
+
+    The assembler shares out registers for these; where it knows of no block it takes fewer, and waits for some loads before others.
+    """
+    return cuda.jit if simulated() else cuda.jit(launch_bounds=threads)
 
 
 @cuda.jit(device=True)

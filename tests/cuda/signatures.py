@@ -101,7 +101,7 @@ SIGNATURES: dict[tuple[str, ...], tuple[types.Type, ...]] = {
     ("ranks", "find_quantile", "f64"): (f64, f64, flag, f64),
     ("ranks", "place", "f32"): (f32, f64, flag, f32),
     ("ranks", "place", "f64"): (f64, f64, flag, f64),
-    ("symbols", "write_words"): (f64, i64, limits, number, u8_table),
+    ("symbols", "write_words"): (f64, i64, types.int32, limits, number, u8),
     ("viterbi", "find_ways"): (f64, flags, number, number, number, number, number, number, f64, u8),
     ("viterbi", "follow"): (u8, u8),
     ("sensor", "hand_on", "f32"): (rows(f32), i64, i64, levels, *states, f64_table, *states),

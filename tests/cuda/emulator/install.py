@@ -50,12 +50,13 @@ class Seen(devicearray.DeviceNDArray):  # type: ignore[misc]  # untyped
 class Kernel:
     """A kernel that Numba has compiled for types, in place of its own."""
 
-    def __init__(self, py_func: Any, argtypes: tuple[Any, ...], *, fastmath: bool = False, **_: Any) -> None:
+    def __init__(self, py_func: Any, argtypes: tuple[Any, ...], **options: Any) -> None:
         self.key, self.types = (py_func.__module__.rpartition(".")[0], py_func.__name__), argtypes
         name = ".".join(self.key)
         ours = py_func.__module__.startswith(f"{kept.OURS}.")
         assert not ours or argtypes in named().get(self.key, ()), f"{name}{argtypes} is launched, but not in SIGNATURES"
-        self.program = grid.Program(name, checks.touch.address, **kept.translation(py_func, argtypes, fastmath=fastmath))
+        self.program = grid.Program(name, checks.touch.address, **kept.translation(py_func, argtypes, options))
+        self.most_threads = options.get("launch_bounds") or MOST_THREADS
 
     def bind(self) -> None:
         """Load it, which there is no device for."""
@@ -66,7 +67,7 @@ class Kernel:
         assert all(blocks), f"{name}: CUDA refuses a launch of no blocks"
         assert blocks[0] < 1 << 31, f"{name}: more blocks than CUDA allows: {blocks}"
         assert max(blocks[1:]) < 1 << 16, f"{name}: more blocks than CUDA allows: {blocks}"
-        assert 0 < grid.total(threads) <= MOST_THREADS, f"{name}: a block of {threads} threads"
+        assert 0 < grid.total(threads) <= self.most_threads, f"{name}: a block of {threads} threads"
         assert size <= MOST_SHARED, f"{name}: {size} bytes of shared memory a block"
         if self.types not in launched.setdefault(self.key, set()):
             launched[self.key].add(self.types)
