@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from emulator import counts, grid, install, machine_code
+from emulator import counts, grid, install, kept, machine_code
 from numba import cuda
 from numba.cuda import dispatcher
 from operations import OPERATIONS, Operation
@@ -31,7 +31,7 @@ class Counted(install.Kernel):
     """A kernel some of whose blocks are counted."""
 
     def __init__(self, py_func: Any, argtypes: tuple[Any, ...], **options: Any) -> None:
-        ptx, _ = cuda.compile_ptx(py_func, argtypes, cc=grid.ARCHITECTURE, device=False, fastmath=options.get("fastmath", False))
+        ptx, _ = cuda.compile_ptx(py_func, argtypes, cc=grid.ARCHITECTURE, device=False, **kept.compiling_options(options))
         name = f"{py_func.__module__.split('.')[1]}.{py_func.__name__}"
         self.plain, self.traced = grid.translated(name, ptx), grid.translated(name, ptx, touch=counts.trace.address, visited=True)
         self.machine = machine_code.machine(ptx, self.traced.blocks)

@@ -84,6 +84,14 @@ if not simulated():  # pragma: no cover
     config.reload_config()  # type: ignore[no-untyped-call]
 
 
+def block_of(threads: int) -> Any:
+    """Return a decorator of a kernel whose blocks have at most so many threads.
+
+    The assembler shares out registers for these; where it knows of no block it takes fewer, and waits for some loads before others.
+    """
+    return cuda.jit if simulated() else cuda.jit(launch_bounds=threads)
+
+
 @cuda.jit(device=True)
 def _fused(first: float, second: float, addend: float) -> float:  # pragma: no cover - the simulator rounds twice
     return float(cuda.fma(first, second, addend))

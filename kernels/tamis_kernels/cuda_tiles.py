@@ -43,19 +43,22 @@ def bring(values: Any, offsets: Int64s, row: int, begin: int, tile: Any, thread:
 
 
 @cuda.jit(device=True)
-def bring_at_once(values: Any, offsets: Int64s, row: int, begin: int, tile: Any, thread: int, pitch: int, most: int) -> None:
-    """Do the same for no more than STRIDE values of a row: nothing is stored before all of a long row is asked for.
+def bring_at_once(
+    values: Any, offsets: Int64s, first: np.int32, begin: int, tile: Any, thread: np.int32, share: int, pitch: int, most: int
+) -> None:
+    """Do the same for no more than STRIDE values of each row of a block, of which `first` is the first and `share` threads have one each.
 
-    A load has a condition of its own where a row may have ended, and a thread holds seven: of more the assembler would wait for some first.
+    Nothing is stored before all of a long row is asked for. A load has a condition of its own where a row may have ended, and a thread
+    holds seven: of more the assembler would wait for some first.
     """
     mate, last = i32(thread & (MATES - 1)), i32(offsets.size - 1)
-    first = i32(row - mate)
-    end = offsets[u64(min(first, last))]
-    for other in range(MATES):
+    begun = i32(i32(thread - mate) // share)
+    end = offsets[u64(min(i32(first + begun), last))]
+    for row in range(begun, begun + MATES // share):
         start = end + begin
-        end = offsets[u64(min(i32(first + other + 1), last))]
+        end = offsets[u64(min(i32(first + row + 1), last))]
         left = i32(i32(min(most, end - start)) - mate)
-        source, place = u64(start + mate), u64(pitch * (thread - mate + other) + mate)
+        source, place = u64(start + mate), u64(pitch * row + mate)
         if left > 4 * MATES:
             fourth, rest = u64(source + u64(4 * MATES)), i32(left - 4 * MATES)
             some = (

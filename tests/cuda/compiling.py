@@ -60,7 +60,7 @@ def kernels() -> dict[tuple[str, ...], Any]:
 def compiled(key: tuple[str, ...], kernel: Any) -> list[Resources]:
     """Compile one kernel for both architectures."""
     found = []
-    for architecture, ptx in kept.assembly(kernel.py_func, SIGNATURES[key]).items():
+    for architecture, ptx in kept.assembly(kernel.py_func, SIGNATURES[key], kernel.targetoptions).items():
         target = "sm_{}{}".format(*architecture)
         _, said = linked(ptx, target)
         stack, stores, loads = numbers(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)

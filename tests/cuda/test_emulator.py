@@ -352,6 +352,10 @@ def test_launches_that_cuda_refuses_are_told() -> None:
     for blocks, threads in ((0, 1), (1, 2048), ((1, 1 << 16), 1)):
         with pytest.raises(AssertionError, match=r"CUDA|a block of"):
             run(read_words, blocks, threads, np.zeros(4, np.uint64), np.zeros(4, np.uint64))
+    bounded = cuda.jit(read_words.py_func, launch_bounds=2)
+    run(bounded, 1, 2, np.zeros(4, np.uint64), np.zeros(4, np.uint64))
+    with pytest.raises(AssertionError, match="a block of"):
+        run(bounded, 1, 3, np.zeros(4, np.uint64), np.zeros(4, np.uint64))
 
 
 def test_kernels_that_differ_from_those_named_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +370,7 @@ def test_kernels_that_differ_from_those_named_are_told(monkeypatch: pytest.Monke
         install.Kernel(bands.band_keys.py_func, (int64,))
 
 
-def test_what_is_kept_of_a_kernel_hangs_on_its_types_and_on_the_values_that_it_names(
+def test_what_is_kept_of_a_kernel_hangs_on_its_types_its_block_and_the_values_that_it_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from signatures import SIGNATURES
@@ -374,21 +378,23 @@ def test_what_is_kept_of_a_kernel_hangs_on_its_types_and_on_the_values_that_it_n
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     made = []
 
-    def translated(_function: Any, types: Any, *, fastmath: bool) -> dict[str, Any]:
-        made.append((types, fastmath))
+    def translated(_function: Any, types: Any, options: dict[str, Any]) -> dict[str, Any]:
+        made.append((types, options))
         return {}
 
     monkeypatch.setattr(kept, "_translated", translated)
     divide = affine.divide.py_func
     for types in (SIGNATURES["affine", "divide", "f32"], SIGNATURES["affine", "divide", "f64"]) * 2:
-        kept.translation(divide, types, fastmath=False)
+        kept.translation(divide, types, {})
     assert len(made) == len([*(tmp_path / "emulated").iterdir()]) == 2
-    monkeypatch.setattr(affine, "ITEMS", 3)
-    kept.translation(divide, SIGNATURES["affine", "divide", "f32"], fastmath=False)
+    kept.translation(divide, SIGNATURES["affine", "divide", "f64"], {"launch_bounds": 64})
     assert len(made) == 3
+    monkeypatch.setattr(affine, "ITEMS", 3)
+    kept.translation(divide, SIGNATURES["affine", "divide", "f32"], {})
+    assert len(made) == 4
     for _ in range(2):
-        kept.translation(read_words.py_func, (), fastmath=False)  # a test's own
-    assert len(made) == 5
+        kept.translation(read_words.py_func, (), {})  # a test's own
+    assert len(made) == 6
     values = dict(kept.named(jpeg.walk_scans.py_func))
     assert values["tamis_kernels.jpeg.cuda.walk_scans.THREADS"] == jpeg.THREADS
     assert "tamis_kernels.jpeg.lane" in {name.rsplit(".", 2)[0] for name in values}  # of functions that it calls

@@ -74,7 +74,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         "quality": {"PICTURES": 2, "THREADS": 12},
         "quantiles": {"ITEMS": 5, "THREADS": 4, "TURNS": 2, "MAGNITUDES": 300, "WORDS": 301},
         "sensor": {"STRETCH": 6, "THREADS": 4, "MATES": 2, "HELD": 4, "PITCH": 5},
-        "symbols": {"THREADS": 4, "HELD": 5, "PITCH": 6},
+        "symbols": {"WINDOWS": 4, "THREADS": 8, "HELD": 5, "PITCH": 6},
         "viterbi": {"THREADS": 3, "TILE": 8},
         "windows": {"THREADS": 4, "HELD": 5, "PITCH": 6},
         "xxh3": {"THREADS": 4, "RECORDS": 2, "NEAR": 90},

@@ -121,6 +121,14 @@ def test_a_margin_moves_what_lies_within_it_of_an_end_and_nothing_else() -> None
     assert (high - low).max() == 1
 
 
+@pytest.mark.gpu
+def test_on_cuda_a_window_too_long_to_count_is_refused() -> None:
+    from tamis_kernels.symbols import cuda
+
+    with pytest.raises(ArgumentError, match=f"at most {1 << 30} samples, and as many segments; use backend='cpu'"):
+        cuda.words(np.zeros(1), np.array([0, (1 << 30) + 1]), BREAKPOINTS[8], 0.0, np.empty((1, 1), np.uint8))
+
+
 def test_no_windows_give_no_words() -> None:
     assert words(np.empty((0, 5)), segments=3).shape == (0, 3)
 

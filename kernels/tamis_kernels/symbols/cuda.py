@@ -1,6 +1,7 @@
-"""Windows to words in CUDA, a window a thread: its sums run from left to right, as the definition wants them.
+"""Windows to words in CUDA, two threads a window: one adds it up from left to right, as the definition wants it, then each has half a word.
 
-The windows of a block pass shared memory, tile by tile. What fits one tile is read from global memory once for all three passes.
+The windows of a block pass shared memory, tile by tile. What fits one tile is read from global memory once for all three passes. Shared
+memory holds so few windows that a thread for each would be too few to wait for results of each other.
 """
 
 from __future__ import annotations
@@ -11,31 +12,43 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda, float64
 
+from tamis_kernels.cuda_compiled import block_of
 from tamis_kernels.cuda_tiles import bring_at_once
 from tamis_kernels.device import launch_blocks, streamed, to_device, xp
-from tamis_kernels.symbols.cpu import EMPTY, NO_PART, UNSEEN, scale_of
+from tamis_kernels.errors import ArgumentError
+from tamis_kernels.symbols.cpu import EMPTY, scale_of
 
 if TYPE_CHECKING:
-    from tamis_kernels.symbols.cpu import Part, Seen
+    from tamis_kernels.symbols.cpu import Part
     from tamis_kernels.types import Float64s, Int64s, Uint8s
 
-THREADS = 32  # of a block: a warp, which waits for none but itself
+i32, i64, u64 = np.int32, np.int64, np.uint64
+
+WINDOWS, SHARE = 32, 2  # of a block, and threads of each
+THREADS = WINDOWS * SHARE
 HELD = 64  # samples of a window at a time
 PITCH = HELD + 1
-TILE = THREADS * PITCH
+TILE = WINDOWS * PITCH
 STEP = 4  # samples that are looked at together
+MOST = 1 << 30  # samples of a window, and symbols of a word, which are counted in 32 bits
 FEW, MANY = 7, 15  # limits of the smaller and of the larger alphabet, which are arguments: instructions read these beside the code
-f64, i32, i64, u64 = np.float64, np.int32, np.int64, np.uint64
+UNSEEN: Any = math.nan, 0.0, i32(0), 0.0  # as on the CPU, with counts of 32 bits
+NO_PART: Any = i32(0), 0.0
 
 
 def words(values: Float64s, offsets: Int64s, breakpoints: Float64s, margin: float, out: Uint8s) -> None:
     """Fill out, shape (n_windows, n_segments), with the symbols of the windows values[offsets[i]:offsets[i + 1]]."""
+    if max(out.shape[1], int(np.diff(offsets).max(initial=0))) > MOST:
+        message = f"on CUDA a window has at most {MOST} samples, and as many segments; use backend='cpu' for longer ones"
+        raise ArgumentError(message)
     limits = tuple(breakpoints.tolist()) + (math.nan,) * (MANY - breakpoints.size)  # with which no level is compared
 
     def work(first: int, last: int, samples: Any) -> tuple[Any]:
         found = xp.full((last - first, out.shape[1]), EMPTY, np.uint8)  # as those of no sample
         bounds = to_device(offsets[first : last + 1] - offsets[first])
-        launch_blocks(write_words, -(-(last - first) // THREADS), THREADS, samples, bounds, limits, margin, found)
+        launch_blocks(
+            write_words, -(-(last - first) // WINDOWS), THREADS, samples, bounds, i32(out.shape[1]), limits, margin, found.reshape(-1)
+        )
         return (found,)
 
     streamed(
@@ -46,54 +59,64 @@ def words(values: Float64s, offsets: Int64s, breakpoints: Float64s, margin: floa
     )
 
 
-@cuda.jit
-def write_words(values: Float64s, offsets: Int64s, limits: Any, margin: float, out: Uint8s) -> None:
-    """Write a word a thread."""
+@block_of(THREADS)
+def write_words(values: Float64s, offsets: Int64s, segments: np.int32, limits: Any, margin: float, out: Uint8s) -> None:
+    """Write a word by two threads."""
     tile = cuda.shared.array(TILE, float64)
-    thread, window, segments = i32(cuda.threadIdx.x), cuda.grid(1), out.shape[1]
-    size = offsets[window + 1] - offsets[window] if window < out.shape[0] else 0
-    own, begin, seen = u64(PITCH * thread), 0, UNSEEN
+    told = cuda.shared.array((3, WINDOWS), float64)
+    thread, first = i32(cuda.threadIdx.x), i32(cuda.blockIdx.x * WINDOWS)
+    own, half = i32(thread % WINDOWS), i32(thread // WINDOWS)
+    window, samples = i32(first + own), u64(PITCH * own)
+    size = i32(offsets[u64(window + 1)] - offsets[u64(window)]) if window < offsets.size - 1 else i32(0)
+    begin, seen = i32(0), UNSEEN
     while cuda.syncthreads_or(i32(begin < size)):
-        bring_at_once(values, offsets, window, begin, tile, thread, PITCH, HELD)
+        bring_at_once(values, offsets, first, begin, tile, thread, SHARE, PITCH, HELD)
         cuda.syncthreads()
-        seen = survey(tile, own, i32(max(0, min(HELD, size - begin))), seen)
-        begin += HELD
-    held, begin, squares, mean = begin <= HELD, 0, 0.0, seen[3] / max(seen[2], 1)
-    while cuda.syncthreads_or(i32(begin < size)):
-        if not held:
-            bring_at_once(values, offsets, window, begin, tile, thread, PITCH, HELD)
-        cuda.syncthreads()
-        squares = add_squares(tile, own, i32(max(0, min(HELD, size - begin))), seen[0], mean, squares)
-        begin += HELD
-    scale, begin, segment, part = scale_of(seen, squares), 0, 0, NO_PART
-    word = out[min(window, out.shape[0] - 1)]
-    least, more = size // segments, size % segments  # samples of a segment, and how many segments have one more
-    start, beyond = 0, 0  # of a segment: its first sample, which is a quotient, and what the division leaves
+        if half == 0:
+            seen = survey(tile, samples, min(i32(HELD), i32(size - begin)), seen)
+        begin = i32(begin + HELD)
+    held, begin, squares, mean = begin <= HELD, i32(0), 0.0, seen[3] / max(seen[2], 1)
     while cuda.syncthreads_or(i32(begin < size)):
         if not held:
-            bring_at_once(values, offsets, window, begin, tile, thread, PITCH, HELD)
-        cuda.syncthreads()
-        here, stop = i32(max(start - begin, 0)), i32(min(HELD, size - begin))  # in the tile
-        while segment < segments and here < stop:
-            following, beyond_next = start + least, beyond + more
-            if beyond_next >= segments:
-                following, beyond_next = following + 1, beyond_next - segments
-            end = following if least > 0 else start + 1  # a segment has one sample at least
-            part = add_part(tile, u64(own + u64(here)), i32(min(i64(stop), end - begin) - here), seen[0], part)
-            if end > begin + stop:  # it goes on in the next tile
+            bring_at_once(values, offsets, first, begin, tile, thread, SHARE, PITCH, HELD)
+            cuda.syncthreads()
+        if half == 0:
+            squares = add_squares(tile, samples, min(i32(HELD), i32(size - begin)), seen[0], mean, squares)
+        begin = i32(begin + HELD)
+    if half == 0:
+        told[0, own], (told[1, own], told[2, own]) = seen[0], scale_of(seen, squares)
+    cuda.syncthreads()
+    base, scale = told[0, own], (told[1, own], told[2, own])
+    segment, last = i32(half * (segments >> 1)), i32(segments if half else segments >> 1)
+    place, begin, part = u64(i64(window) * segments + segment), i32(0), NO_PART
+    least, more = i32(size // segments), i32(size % segments)  # samples of a segment, and how many segments have one more
+    longer = i64(segment) * more  # where the first segment begins is a quotient, as of each: `beyond` is what its division leaves
+    start, beyond = i32(segment * least + longer // segments), i32(longer % segments)
+    while cuda.syncthreads_or(i32(begin < size)):
+        if not held:
+            bring_at_once(values, offsets, first, begin, tile, thread, SHARE, PITCH, HELD)
+            cuda.syncthreads()
+        stop = min(i32(HELD), i32(size - begin))
+        while segment < last and start < stop:
+            here, beyond_next = max(start, i32(0)), i32(beyond + more)
+            carry = i32(beyond_next >= segments)
+            beyond_next = i32(beyond_next - segments) if carry else beyond_next
+            end = i32(start + max(i32(least + carry), i32(1)))  # a segment has one sample at least
+            part = add_part(tile, u64(samples + u64(here)), i32(min(stop, end) - here), base, part)
+            if end > stop:  # it goes on in the next tile
                 break
-            word[u64(segment)] = symbol_of(part, scale, margin, limits)
-            segment, part, start, beyond = segment + 1, NO_PART, following, beyond_next
-            here = i32(min(i64(HELD), start - begin))
-        begin += HELD
+            out[place] = symbol_of(part, scale, margin, limits)
+            segment, part, start, beyond = i32(segment + 1), NO_PART, i32(i32(start + least) + carry), beyond_next
+            place = u64(place + u64(1))
+        begin, start = i32(begin + HELD), i32(start - HELD)
 
 
 @cuda.jit(device=True)
-def symbol_of(part: Part, scale: tuple[float, float], margin: float, limits: Any) -> int:
+def symbol_of(part: Any, scale: tuple[float, float], margin: float, limits: Any) -> int:
     """Return the symbol of a segment."""
     count, total = part
     mean, std = scale
-    level = margin if std == 0.0 else ((total / max(count, 1) - mean) / std) + margin
+    level = margin if std == 0.0 else ((total / max(count, i32(1)) - mean) / std) + margin
     symbol = i32(0)
     for i in range(FEW):  # they ascend
         symbol = i32(i + 1) if limits[i] <= level else symbol
@@ -104,7 +127,7 @@ def symbol_of(part: Part, scale: tuple[float, float], margin: float, limits: Any
 
 
 @cuda.jit(device=True)
-def survey(tile: Any, place: np.uint64, left: np.int32, seen: Seen) -> Any:
+def survey(tile: Any, place: np.uint64, left: np.int32, seen: Any) -> Any:
     """Count and add up some more samples of a window, relative to its first finite one."""
     base, largest, count, total = seen
     while left >= STEP:
@@ -114,7 +137,7 @@ def survey(tile: Any, place: np.uint64, left: np.int32, seen: Seen) -> Any:
             base = one if count == 0 else base
             largest = greater(abs(four), greater(abs(three), greater(abs(two), greater(abs(one), largest))))
             total = total + (one - base) + (two - base) + (three - base) + (four - base)
-            count += STEP
+            count = i32(count + STEP)
         else:
             for i in range(STEP):
                 base, largest, count, total = with_sample(tile[u64(place + u64(i))], base, largest, count, total)
@@ -136,7 +159,7 @@ def with_sample(sample: float, base: float, largest: float, count: int, total: f
     """Return what is known of a window with one more sample."""
     if abs(sample) < math.inf:
         base = sample if count == 0 else base
-        return base, greater(abs(sample), largest), count + 1, total + (sample - base)
+        return base, greater(abs(sample), largest), i32(count + 1), total + (sample - base)
     return base, largest, count, total
 
 
@@ -177,4 +200,4 @@ def add_part(tile: Any, place: np.uint64, left: np.int32, base: float, part: Par
 @cuda.jit(device=True)
 def with_relative(sample: float, base: float, count: int, total: float) -> Any:
     """Return how many samples of a segment are finite, and their sum, with one more sample."""
-    return (count + 1, total + (sample - base)) if abs(sample) < math.inf else (count, total)
+    return (i32(count + 1), total + (sample - base)) if abs(sample) < math.inf else (count, total)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
+from tamis_kernels.cuda_compiled import block_of
 from tamis_kernels.cuda_tiles import bring_at_once
 from tamis_kernels.device import launch_blocks, streamed, to_device, xp
 from tamis_kernels.windows.cpu import UNFOLLOWED, UNSEEN, tell
@@ -47,7 +48,7 @@ def describe(values: Floats, offsets: Int64s, run: int, counts: Int64s, figures:
     )
 
 
-@cuda.jit
+@block_of(THREADS)
 def describe_windows(values: Any, offsets: Int64s, run: int, counts: Int64s, figures: Float64s) -> None:
     """Describe a window a thread."""
     tile = cuda.shared.array(TILE, values.dtype)
@@ -55,14 +56,14 @@ def describe_windows(values: Any, offsets: Int64s, run: int, counts: Int64s, fig
     size = offsets[window + 1] - offsets[window] if window < counts.shape[1] else 0
     own, begin, seen = u64(PITCH * thread), 0, UNSEEN
     while cuda.syncthreads_or(i32(begin < size)):
-        bring_at_once(values, offsets, window, begin, tile, thread, PITCH, HELD)
+        bring_at_once(values, offsets, i32(window - thread), begin, tile, thread, 1, PITCH, HELD)
         cuda.syncthreads()
         seen = survey(tile, own, i32(max(0, min(HELD, size - begin))), seen)
         begin += HELD
     held, begin, followed = begin <= HELD, 0, UNFOLLOWED
     while cuda.syncthreads_or(i32(begin < size)):
         if not held:
-            bring_at_once(values, offsets, window, begin, tile, thread, PITCH, HELD)
+            bring_at_once(values, offsets, i32(window - thread), begin, tile, thread, 1, PITCH, HELD)
         cuda.syncthreads()
         followed = follow(tile, own, i32(max(0, min(HELD, size - begin))), run, seen, followed)
         begin += HELD

@@ -54,13 +54,14 @@ class Kernel:
     codegen = SimpleNamespace(magic_tuple=lambda: grid.ARCHITECTURE)
     """What Numba's cache asks a kernel for."""
 
-    def __init__(self, py_func: Any, argtypes: tuple[Any, ...], *, fastmath: bool = False, **_: Any) -> None:
-        self.again = {"module": py_func.__module__, "name": py_func.__name__, "types": argtypes, "fastmath": fastmath}
+    def __init__(self, py_func: Any, argtypes: tuple[Any, ...], **options: Any) -> None:
+        self.again = {"module": py_func.__module__, "name": py_func.__name__, "types": argtypes, "options": options}
         self.key, self.types = (py_func.__module__.rpartition(".")[0], py_func.__name__), argtypes
         name = ".".join(self.key)
         ours = py_func.__module__.startswith(f"{kept.OURS}.")
         assert not ours or argtypes in named().get(self.key, ()), f"{name}{argtypes} is launched, but not in SIGNATURES"
-        self.program = grid.Program(name, checks.touch.address, **kept.translation(py_func, argtypes, fastmath=fastmath))
+        self.program = grid.Program(name, checks.touch.address, **kept.translation(py_func, argtypes, options))
+        self.most_threads = options.get("launch_bounds") or MOST_THREADS
 
     def bind(self) -> None:
         """Load it, which there is no device for."""
@@ -70,9 +71,9 @@ class Kernel:
         return self.again
 
     @classmethod
-    def _rebuild(cls, module: str, name: str, types: tuple[Any, ...], *, fastmath: bool) -> Kernel:
+    def _rebuild(cls, module: str, name: str, types: tuple[Any, ...], options: dict[str, Any]) -> Kernel:
         """Return what Numba's cache has kept."""
-        return cls(getattr(import_module(module), name).py_func, types, fastmath=fastmath)
+        return cls(getattr(import_module(module), name).py_func, types, **options)
 
     def launch(self, arguments: tuple[Any, ...], blocks: tuple[int, ...], threads: tuple[int, ...], _stream: Any, shared: int) -> None:
         """Run a grid, which a GPU would not refuse."""
@@ -80,7 +81,7 @@ class Kernel:
         assert all(blocks), f"{name}: CUDA refuses a launch of no blocks"
         assert blocks[0] < 1 << 31, f"{name}: more blocks than CUDA allows: {blocks}"
         assert max(blocks[1:]) < 1 << 16, f"{name}: more blocks than CUDA allows: {blocks}"
-        assert 0 < grid.total(threads) <= MOST_THREADS, f"{name}: a block of {threads} threads"
+        assert 0 < grid.total(threads) <= self.most_threads, f"{name}: a block of {threads} threads"
         assert size <= MOST_SHARED, f"{name}: {size} bytes of shared memory a block"
         if self.types not in launched.setdefault(self.key, set()):
             launched[self.key].add(self.types)

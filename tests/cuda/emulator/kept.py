@@ -32,35 +32,44 @@ _one_at_a_time = RLock()  # what is kept of a kernel is made of what else is kep
 _VALUES = (bool, int, float, str, bytes, tuple, np.ndarray, np.generic, type(None))
 
 
-def translation(function: Any, types: tuple[Any, ...], *, fastmath: bool) -> dict[str, Any]:
+def translation(function: Any, types: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
     """Return what the program of a kernel is made of, with every access asked for."""
-    return _kept("emulated", function, types, fastmath, lambda: _translated(function, types, fastmath=fastmath))
+    return _kept("emulated", function, types, options, lambda: _translated(function, types, options))
 
 
-def _translated(function: Any, types: tuple[Any, ...], *, fastmath: bool) -> dict[str, Any]:
-    return grid.translation(assembly(function, types, fastmath=fastmath)[grid.ARCHITECTURE], touched=True)
+def _translated(function: Any, types: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    return grid.translation(assembly(function, types, options)[grid.ARCHITECTURE], touched=True)
 
 
-def assembly(function: Any, types: tuple[Any, ...], *, fastmath: bool = False) -> dict[tuple[int, int], str]:
+def assembly(function: Any, types: tuple[Any, ...], options: dict[str, Any]) -> dict[tuple[int, int], str]:
     """Return the PTX of a kernel for each architecture.
 
     What Numba makes for NVVM, in nine tenths of the time, is the same for both: it asks for no architecture after 6.0, `tanh` apart.
     """
-    return _kept("ptx", function, types, fastmath, lambda: _assembled(function, types, fastmath=fastmath))
+    return _kept("ptx", function, types, options, lambda: _assembled(function, types, options))
 
 
-def _assembled(function: Any, types: tuple[Any, ...], *, fastmath: bool) -> dict[tuple[int, int], str]:
-    library, _ = compiler._compile_pyfunc_with_fixup(function, types, device=False, abi="numba", fastmath=fastmath, cc=grid.ARCHITECTURE)
+def _assembled(function: Any, types: tuple[Any, ...], options: dict[str, Any]) -> dict[tuple[int, int], str]:
+    library, _ = compiler._compile_pyfunc_with_fixup(
+        function, types, device=False, abi="numba", cc=grid.ARCHITECTURE, **compiling_options(options)
+    )
     return {architecture: library.get_asm_str(cc=architecture) for architecture in ARCHITECTURES}
 
 
-def _kept(what: str, function: Any, types: tuple[Any, ...], fastmath: bool, make: Callable[[], Made]) -> Made:
+def compiling_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those of a kernel's options that its code hangs on, as the compiler takes them."""
+    return {"fastmath": bool(options.get("fastmath")), "launch_bounds": options.get("launch_bounds")}
+
+
+def _kept(what: str, function: Any, types: tuple[Any, ...], options: dict[str, Any], make: Callable[[], Made]) -> Made:
     """Return what was made of a kernel, by another process or now."""
     folder = os.environ.get("NUMBA_CACHE_DIR")
     if not folder or not function.__module__.startswith(f"{OURS}."):
         return make()
     values = {name: value.tobytes() if isinstance(value, np.ndarray) else repr(value) for name, value in named(function)}
-    key = sha256(repr((_tools(), function.__module__, function.__name__, str(types), fastmath, sorted(values.items()))).encode())
+    key = sha256(
+        repr((_tools(), function.__module__, function.__name__, str(types), compiling_options(options), sorted(values.items()))).encode()
+    )
     place = Path(folder) / what / key.hexdigest()[:32]
     with _one_at_a_time:  # threads of a run come to a new kernel together
         if not place.exists():
