@@ -17,7 +17,7 @@ from whole_runs import SETTINGS, corpus, told, windows
 import tamis
 from tamis.errors import WorkerError
 from tamis.executors import local
-from tamis.pipeline.observe import observe_shard
+from tamis.pipeline.observe import observe_shards
 from tamis_kernels import backend
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def test_a_worker_that_dies_leaves_no_trace(
 
     def start_and_kill(worker: local._Worker, task: Task) -> None:
         start(worker, task)
-        if not killed and task.function is observe_shard and (worker.gpu is not None) is gpu:
+        if not killed and task.function is observe_shards and (worker.gpu is not None) is gpu:
             killed.append(worker.process.pid)
             worker.process.kill()
 

@@ -30,7 +30,7 @@ def table(record: str, **columns: list[Any] | pl.Series) -> tuple[Staged, pl.Dat
         profile_column(series.name, series) if series.dtype == pl.String else ColumnProfile(series.name, series.dtype, Counter())
         for series in frame
     ]
-    return Staged(record, None, len(frame), (len(frame),), tuple(profiles), 0, ()), frame
+    return Staged(record, None, len(frame), (len(frame),), 0, tuple(profiles), 0, ()), frame
 
 
 def read(cells: list[Any], options: FormatOptions | None = None, *, name: str = "value") -> tuple[TableGroup, Standardised]:
@@ -258,7 +258,7 @@ def test_missing_words_and_codes_can_be_chosen() -> None:
     options = FormatOptions(missing_words=("KEIN",), missing_codes=(7.0,))
     staged, _ = table("t.csv", value=["1", "7", "kein", "-9999"])
     profile = profile_column("value", pl.Series(["1", "7", "kein", "-9999"]), frozenset({"kein"}))
-    (group,) = group_tables([Staged("t.csv", None, 4, (4,), (profile,), 0, ())], options)
+    (group,) = group_tables([Staged("t.csv", None, 4, (4,), 0, (profile,), 0, ())], options)
     result = standardise(pl.DataFrame({"value": ["1", "7", "kein", "-9999"]}), "t.csv", group, options)
     assert result.frame["value"].to_list() == [1, None, None, -9999]
     assert staged.columns == ("value",)

@@ -132,4 +132,4 @@ SHARDS = (
 def test_a_gpu_may_be_faster_at_rows_and_at_jpegs_where_it_wins_at_these(least: Mapping[str, float] | None, first: list[int]) -> None:
     plan = Plan("", "out", Recipe.load(None), "auto", None, False, SHARDS, {}, {}, ())
     with running(Backend("cuda", "", least=least)):
-        assert [task.argument[0].index for task in observe.tasks(plan, SHARDS) if task.gpu] == first
+        assert [task.argument[0][0].index for task in observe.tasks(plan, SHARDS, 1) if task.gpu] == first

@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from made_media import wav
 from running import SMALL, balanced, call, command, outputs
@@ -168,12 +169,13 @@ class Told(Silent):
 
 @pytest.mark.parametrize("stage", ["observe", "apply"])
 def test_a_resumed_run_tells_what_was_done_and_counts_it_among_no_rate(tmp_path: Path, stage: str) -> None:
-    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{number},x{number}\n" for number in range(30)))
+    frame = pl.DataFrame({"a": range(30), "b": [f"x{number}" for number in range(30)]})
+    frame.write_parquet(tmp_path / "rows.parquet", row_group_size=10)
     settings = {"shards.rows": 10}
     with pytest.raises(RunInterrupted):
-        tamis.clean(tmp_path / "rows.csv", tmp_path / "out", settings=settings, jobs=1, progress=Told(stage))
+        tamis.clean(tmp_path / "rows.parquet", tmp_path / "out", settings=settings, jobs=1, progress=Told(stage))
     again = Told()
-    tamis.clean(tmp_path / "rows.csv", tmp_path / "out", settings=settings, jobs=1, progress=again)
+    tamis.clean(tmp_path / "rows.parquet", tmp_path / "out", settings=settings, jobs=1, progress=again)
     assert [line for line in again.told if line.startswith(f"{stage}: ")] == [
         f"{stage}: 10 of 30 records were done before the stop",
         f"{stage}: 20 records",

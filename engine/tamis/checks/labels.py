@@ -104,11 +104,11 @@ class Labels(Check):
             _similar_names(case)
 
     def _conflicts(self, case: Case, members: Indices, keepers: Indices, similarity: NDArray[np.float64]) -> None:
-        records, places = np.unique(np.concatenate([members, keepers]), return_inverse=True)
-        labels = case.values("label", records) if case.has("label") else np.empty(0, object)
-        if not (labels != "").any():
+        if not case.has("label"):
             case.count(label_conflicts=0)
             return
+        records, places = np.unique(np.concatenate([members, keepers]), return_inverse=True)
+        labels = case.values("label", records)
         parent = np.arange(len(records))
         components.union(parent, places[: len(members)], places[len(members) :])
         group = components.roots(parent)

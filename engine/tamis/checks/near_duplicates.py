@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
@@ -259,7 +260,7 @@ class NearDuplicates(Check):
         told = pl.DataFrame({f"{kind}_band_{band:03d}": keys[:, band] for band in range(count)})
         told = told.with_columns(**ranks(options.keep, batch, np.diff(rows.offsets).astype(np.int64)))
         if self.remembers:
-            told = told.with_columns(pl.Series("sketch", short_signatures(signatures)))
+            told = told.with_columns(_packed(short_signatures(signatures)).alias("sketch"))
         return Observation({name: told.select(pl.when(something).then(pl.col(name)).alias(name)).to_series() for name in told.columns})
 
     def _judge_rows(self, case: Case, kind: str) -> None:
@@ -267,11 +268,10 @@ class NearDuplicates(Check):
         count, _ = options.shape()
         names = [f"{kind}_band_{band:03d}" for band in range(count)]
         suspected = np.zeros(case.records, bool)
-        compared = 0
-        for number, name in enumerate(names):
-            for index, (keys,) in case.parts(name):
+        compared = sum(len(index) for index, _ in case.scan(names[0]))
+        for name in names:
+            for index, (keys,) in case.parts(name, repeated=True):
                 suspected[index[sharing(keys, backend=self.backend)]] = True
-                compared += len(index) if number == 0 else 0
         suspects = np.flatnonzero(suspected)
         del suspected
         case.count(rows_compared=compared, rows_suspected=len(suspects))
@@ -319,7 +319,7 @@ class NearDuplicates(Check):
             return lambda left, _: np.ones(len(left))
         own = int(np.searchsorted(suspects, case.own))
         everyone = sets is None or own < len(suspects)
-        estimate = SignatureSimilarity(case.values("sketch", suspects)) if everyone else None
+        estimate = SignatureSimilarity(_unpacked(case.values("sketch", suspects))) if everyone else None
 
         def similarity(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
             known = np.zeros(len(left), bool) if sets is None else (left < own) & (right < own)
@@ -381,6 +381,16 @@ class NearDuplicates(Check):
                 known.append((low + step <= high) & changes[:, None])
         joined, there = np.concatenate(tokens, axis=1), np.concatenate(known, axis=1)
         return Tokens(joined[there], offsets_of(there.sum(axis=1)))
+
+
+def _packed(sketches: NDArray[np.uint8]) -> pl.Series:
+    """Return the bytes of each row as one value: Parquet writes these nine times as fast as lists of numbers."""
+    width, data = sketches.shape[1], pa.py_buffer(np.ascontiguousarray(sketches))
+    return pl.Series(pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(sketches), [None, data]), dtype=pl.Binary)
+
+
+def _unpacked(sketches: NDArray[np.object_]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(sketches), np.uint8).reshape(len(sketches), -1 if len(sketches) else 1)
 
 
 def _tagged(frame: pl.DataFrame, *, normalise: bool) -> pl.Series:

@@ -135,7 +135,7 @@ class RayExecutor:
         except BaseException:
             self.__exit__()
             raise
-        self._say(f"cluster {self._address}: {self._workers} workers on {sum(node.room > 0 for node in self._nodes)} nodes")
+        self._say(f"cluster {self._address}: {self.workers} workers on {sum(node.room > 0 for node in self._nodes)} nodes")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -150,7 +150,7 @@ class RayExecutor:
 
     def told(self) -> dict[str, Any]:
         nodes = [{"node": node.name, "tasks": node.tasks, "lost": node.lost} for node in self._nodes]
-        return {"jobs": self._needs.cpus * self._workers, "cluster": sorted(nodes, key=lambda one: list(map(str, one.values())))}
+        return {"jobs": self._needs.cpus * self.workers, "cluster": sorted(nodes, key=lambda one: list(map(str, one.values())))}
 
     def setup(self, value: Any, limits: Limits) -> None:
         self._setup = ray.put(pickle.dumps(Setup(value, self._backend), protocol=pickle.HIGHEST_PROTOCOL))  # once, for all nodes
@@ -183,7 +183,7 @@ class RayExecutor:
         return Needs(max(1, min(shares, default=1)), 1, self._memory)
 
     @property
-    def _workers(self) -> int:
+    def workers(self) -> int:
         """How many there may be."""
         return min(self._nodes.room, sys.maxsize if self._jobs is None else self._jobs // self._needs.cpus)
 
@@ -197,7 +197,7 @@ class RayExecutor:
             seat.load, seat.answer = load, seat.actor.run.remote(sealed(load.task))
         starting = sum(seat.load is None for seat in self._seats)
         taken = Counter(seat.node for seat in self._seats)
-        for _ in range(min(len(waiting) - starting, self._workers - len(self._seats))):
+        for _ in range(min(len(waiting) - starting, self.workers - len(self._seats))):
             free = [node for node in self._nodes if node.room > taken[node]]
             if not free:
                 return

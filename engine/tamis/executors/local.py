@@ -143,7 +143,8 @@ class LocalExecutor:
         gpus: Sequence[str] = (),
         beside: Backend | None = None,
     ) -> None:
-        self._jobs, self._threads, self._gpus = jobs, threads, gpus[:jobs]
+        self._threads, self._gpus = threads, gpus[:jobs]
+        self.workers = jobs
         self._most = {True: len(self._gpus), False: jobs - len(self._gpus)}  # processes, by whether they have a GPU
         self._backends = {gpu: one for gpu, one in ((True, backend), (False, beside or backend)) if self._most[gpu]}
         self._workers: list[_Worker] = []
@@ -191,7 +192,7 @@ class LocalExecutor:
                 yield from self._attend(worker, waiting)
 
     def told(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"jobs": self._jobs * self._threads}
+        told: dict[str, Any] = {"jobs": self.workers * self._threads}
         if self._gpus:
             told |= {"gpus": [{"gpu": gpu, "tasks": self._done[gpu]} for gpu in self._gpus], "beside": self._done[None]}
         return told

@@ -70,6 +70,10 @@ class Outcome:
 class Executor(Protocol):
     """Runs tasks in worker processes; where, and how many, leaves no trace in what they return."""
 
+    @property
+    def workers(self) -> int:
+        """How many tasks are run at a time, at most."""
+
     def setup(self, value: Any, limits: Limits) -> None:
         """Hand `value` to every task from now on; `limits` is what one record may cost."""
 

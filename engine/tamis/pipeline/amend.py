@@ -14,7 +14,7 @@ import polars as pl
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import findings_path, write_findings
 from tamis.pipeline.files import write_table
-from tamis.pipeline.rows import read_batches
+from tamis.pipeline.rows import RowReader
 from tamis.sources.payload import Unavailable
 
 if TYPE_CHECKING:
@@ -78,9 +78,10 @@ class SourceRows:
         return SourceRows(plan, self.group, self.alive[first:stop], shards[0].first)
 
     def batches(self, columns: Collection[str] | None = None) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
+        reader = RowReader(self.plan)
         for shard in self.shards:
             with contextlib.suppress(Unavailable):  # apply reads the same rows and enters the loss in the ledger
-                for batch in read_batches(self.plan, shard, self.plan.batch_size or ROWS_AT_A_TIME, columns=columns):
+                for batch in reader.batches(shard, self.plan.batch_size or ROWS_AT_A_TIME, columns=columns):
                     numbers = batch.rows - shard.start + shard.first
                     there = self.alive[numbers - self.first]
                     batch.frame = batch.frame.filter(pl.Series(there))

@@ -1,4 +1,4 @@
-"""Apply: read the source once more, keep what may stay, repair and normalise it, write it. Runs in workers, one shard at a time."""
+"""Apply: read the source once more, keep what may stay, repair and normalise it, write it. Runs in workers, a shard or some in a row."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tamis.pipeline.files import UNFINISHED, digest, whole, write_json, write_ta
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.observe import SOURCE, WHOLE_SHARD
 from tamis.pipeline.pack import pack, shown_path
-from tamis.pipeline.plan import relative_path
-from tamis.pipeline.rows import UNREADABLE_ROWS, read_batches
+from tamis.pipeline.plan import in_a_row, relative_path
+from tamis.pipeline.rows import UNREADABLE_ROWS, RowReader
 from tamis.pipeline.verdicts import read_alive
 from tamis.pipeline.wide import write_run
 from tamis.sources.payload import Unavailable, verify_unchanged
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker needs besides the plan: a shard, or all those of one container.
+    """What a worker needs besides the plan: a shard, all those of one container, or some in a row.
 
     Of the table group that it belongs to it has the statistics, and how many shards there are `of` it.
     """
@@ -57,11 +57,15 @@ class Order:
         return sum(shard.records for shard in self.shards)
 
 
-def orders(plan: Plan, statistics: Mapping[str, Statistics]) -> Iterator[Order]:
-    """Yield what is written as one: a shard, or all shards of a container."""
+def orders(plan: Plan, statistics: Mapping[str, Statistics], workers: int) -> Iterator[Order]:
+    """Yield what is not written yet, for so many workers: all shards of a container as one, others one by one or in a row."""
     sizes = Counter(shard.group for shard in plan.shards)
-    for _, group in groupby(plan.shards, key=lambda shard: shard.container or shard.index):
-        shards = tuple(group)
+    there = {shard.index for shard in plan.shards if summary_path(plan, shard).exists()}
+    rows = (shard for shard in plan.shards if shard.kind == "table" and shard.index not in there)
+    others = groupby((shard for shard in plan.shards if shard.kind != "table"), key=lambda shard: shard.container or shard.index)
+    of_others = (tuple(group) for _, group in others)
+    left = (shards for shards in of_others if any(shard.index not in there for shard in shards))
+    for shards in chain(left, in_a_row(rows, workers)):
         yield Order(shards, statistics.get(shards[0].group, {}), sizes[shards[0].group])
 
 
@@ -76,35 +80,51 @@ def read_applied(plan: Plan, shard: Shard) -> dict[str, Any]:
     return summary
 
 
-def is_applied(plan: Plan, order: Order) -> bool:
-    """Say whether all of an order was written."""
-    return all(summary_path(plan, shard).exists() for shard in order.shards)
-
-
 def apply_order(plan: Plan, order: Order, lost: Mapping[int, Loss], context: Context) -> int:
     """Write the clean records of an order, note what was written, and return how many records stayed."""
-    shard = order.shards[0]
-    alive = np.concatenate([read_alive(plan.state(), one) for one in order.shards])
-    late: list[Finding] = []
+    if order.shards[0].kind != "table":
+        return _apply_others(plan, order.shards, lost, context)
+    reader = RowReader(plan)
+    kept = 0
+    for place, shard in enumerate(order.shards):
+        alive = read_alive(plan.state(), shard)
+        if WHOLE_SHARD - place in lost:
+            kept += _note(plan, (shard,), alive, [], _all_lost(alive, lost[WHOLE_SHARD - place]))
+        else:
+            context.at(WHOLE_SHARD - place)
+            kept += _note(plan, (shard,), alive, *_write_part(plan, order, shard, alive, reader))
+    return kept
+
+
+def _apply_others(plan: Plan, shards: Sequence[Shard], lost: Mapping[int, Loss], context: Context) -> int:
+    """Write what stays of media, and note what could not be opened."""
+    alive = np.concatenate([read_alive(plan.state(), one) for one in shards])
     outputs: list[dict[str, Any]] = []
+    late: list[Finding] = []
     if WHOLE_SHARD in lost:
-        late = [Finding(int(i), lost[WHOLE_SHARD].reason, "reject", lost[WHOLE_SHARD].detail) for i in np.flatnonzero(alive)]
-    elif shard.kind == "media" and shard.container and not _lists_only(plan):
+        late = _all_lost(alive, lost[WHOLE_SHARD])
+    elif shards[0].container and not _lists_only(plan):
         context.at(WHOLE_SHARD)
-        outputs, late = pack(plan, room(plan), [file for one in order.shards for file in one.files], alive)
-    elif shard.kind == "media":
-        outputs, late = _place_files(plan, order.shards, alive)
-    elif shard.kind == "table":
-        context.at(WHOLE_SHARD)
-        outputs, late = _write_part(plan, order, alive)
+        outputs, late = pack(plan, room(plan), [file for one in shards for file in one.files], alive)
+    elif shards[0].kind == "media":
+        outputs, late = _place_files(plan, shards, alive)
+    return _note(plan, shards, alive, outputs, late)
+
+
+def _all_lost(alive: NDArray[np.bool_], loss: Loss) -> list[Finding]:
+    return [Finding(int(i), loss.reason, "reject", loss.detail) for i in np.flatnonzero(alive)]
+
+
+def _note(plan: Plan, shards: Sequence[Shard], alive: NDArray[np.bool_], outputs: Sequence[dict[str, Any]], late: Sequence[Finding]) -> int:
+    """Note what was written of shards, which marks them as applied, and return how many of their records stayed."""
     stayed = alive.copy()
     stayed[[finding.index for finding in late if finding.severity == "reject"]] = False
-    for one in order.shards:
-        start = one.first - shard.first
+    for one in shards:
+        start = one.first - shards[0].first
         stop = start + one.records
         mine = [replace(finding, index=finding.index - start) for finding in late if start <= finding.index < stop]
         write_findings(findings_path(plan, one, "applied"), findings.frame(SOURCE, mine))
-        write_json(summary_path(plan, one), {"kept": int(stayed[start:stop].sum()), "outputs": outputs if one is shard else []})
+        write_json(summary_path(plan, one), {"kept": int(stayed[start:stop].sum()), "outputs": outputs if one is shards[0] else []})
     return int(stayed.sum())
 
 
@@ -112,8 +132,9 @@ def _lists_only(plan: Plan) -> bool:
     return plan.dry_run or plan.recipe.output.materialise == "manifest"
 
 
-def _write_part(plan: Plan, order: Order, alive: NDArray[np.bool_]) -> tuple[list[dict[str, Any]], list[Finding]]:
-    shard = order.shards[0]
+def _write_part(
+    plan: Plan, order: Order, shard: Shard, alive: NDArray[np.bool_], reader: RowReader
+) -> tuple[list[dict[str, Any]], list[Finding]]:
     group = plan.groups[shard.group]
     form, _ = form_of(plan.recipe.output, group)
     checks = [check for check in plan.recipe.checks(backend=plan.backend) if check.has("apply")]
@@ -122,7 +143,7 @@ def _write_part(plan: Plan, order: Order, alive: NDArray[np.bool_]) -> tuple[lis
     unread = alive.copy()
     amended = Amended(plan, shard)
     try:
-        for batch in read_batches(plan, shard, plan.batch_size):
+        for batch in reader.batches(shard, plan.batch_size):
             unread[batch.rows - shard.start] = False
             read = frame = amended.frame(batch).filter(pl.Series(alive[batch.rows - shard.start]))
             for check in checks:
@@ -226,4 +247,4 @@ def _copy(file: SourceFile, target: Path, content: bytes) -> None:
     shutil.copystat(file.path, target)
 
 
-__all__ = ["Order", "apply_order", "is_applied", "orders", "read_applied", "summary_path", "whole"]
+__all__ = ["Order", "apply_order", "orders", "read_applied", "summary_path", "whole"]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan
     from tamis.recipe import Recipe
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ CLUSTERS = pa.schema(
 )
 KEEPER_LOST = "; that record could not be written in the end, so that neither is in the clean corpus"
 _STAGES = ("evidence", "judged", "applied")
+ROWS = 1 << 14  # made, written and read back at a time: texts of a row are some hundred bytes, in several copies
 
 
 class Records:
@@ -56,6 +57,9 @@ class Records:
         self._earlier = [(run, shard) for run in earlier for shard in run.shards]
         sizes = [shard.records for shard in plan.shards] + [shard.records for _, shard in self._earlier]
         self._first = np.cumsum([0, *sizes])[:-1]
+        of_rows = [shard if shard.kind == "table" else None for shard in plan.shards] + [None] * len(self._earlier)
+        self._tables = pl.Series([shard and shard.files[0].record for shard in of_rows], dtype=pl.String)
+        self._starts = np.array([shard.start if shard else 0 for shard in of_rows], np.int64)
 
     def of_shard(self, shard: Shard, positions: pl.Series) -> pl.DataFrame:
         """Return record, source and row of the records at these positions of a shard."""
@@ -75,16 +79,21 @@ class Records:
         """Return the ids of records by their numbers in the run; null for null."""
         known = numbers.drop_nulls().unique().sort()
         owners = np.searchsorted(self._first, known.to_numpy(), side="right") - 1
-        ids = [pl.Series([], dtype=pl.String)]
-        for owner in np.unique(owners).tolist():
-            positions = known.filter(pl.Series(owners == owner)) - int(self._first[owner])
-            if owner < len(self._plan.shards):
-                ids.append(self.of_shard(self._plan.shards[owner], positions)["record"])
-            else:
-                run, shard = self._earlier[owner - len(self._plan.shards)]
-                ids.append(run.names(shard, positions))
-        lookup = pl.DataFrame({"number": known, "record": pl.concat(ids)})
-        return numbers.to_frame("number").join(lookup, on="number", how="left", maintain_order="left")["record"]
+        rows = known.to_numpy() - self._first[owners] + self._starts[owners]
+        found = pl.DataFrame({"number": known, "record": self._tables.gather(owners), "row": rows})
+        of_rows = found.select("number", pl.concat_str("record", pl.lit("#"), "row")).drop_nulls()  # at once: they may be of all shards
+        lookup = [of_rows, *(self._owned(owner, known.filter(owners == owner)) for owner in np.unique(owners[found["record"].is_null()]))]
+        return numbers.to_frame("number").join(pl.concat(lookup), on="number", how="left", maintain_order="left")["record"]
+
+    def _owned(self, owner: int, numbers: pl.Series) -> pl.DataFrame:
+        """Return the ids of records of a shard of media or problems, or of an earlier run."""
+        positions = numbers - int(self._first[owner])
+        if owner < len(self._plan.shards):
+            names = self.of_shard(self._plan.shards[owner], positions)["record"]
+        else:
+            run, shard = self._earlier[owner - len(self._plan.shards)]
+            names = run.names(shard, positions)
+        return pl.DataFrame({"number": numbers, "record": names})
 
 
 def _named(file: SourceFile) -> tuple[str, str, int | None]:
@@ -116,11 +125,11 @@ def write_ledger(plan: Plan, out: Path, earlier: Sequence[Earlier] = ()) -> Tall
     """Write rejects.parquet, notes.parquet and clusters.parquet, and return the counts."""
     tally, records, lost = Tally(), Records(plan, earlier), _lost(plan)
     order = {check.name: check.order for check in plan.recipe.checks(backend="cpu")}
-    write_table(out / "rejects.parquet", _rejects(plan, records, lost, order, tally), REJECTS)
+    write_table(out / "rejects.parquet", _rejects(plan, records, lost, order, tally), REJECTS, row_group_rows=ROWS)
     give_back()
-    write_table(out / "notes.parquet", _notes(plan, records, lost, order, tally), REJECTS)
+    write_table(out / "notes.parquet", _notes(plan, records, lost, order, tally), REJECTS, row_group_rows=ROWS)
     give_back()
-    write_table(out / "clusters.parquet", _clusters(plan, records), CLUSTERS)
+    write_table(out / "clusters.parquet", _clusters(plan, records), CLUSTERS, row_group_rows=ROWS)
     return tally
 
 
@@ -137,7 +146,11 @@ def _split(plan: Plan, shard: Shard, order: dict[str, int]) -> tuple[pl.DataFram
     return found.filter(owns), found.filter(~owns).with_columns(severity=pl.lit("note"))
 
 
-def _rows(shard: Shard, found: pl.DataFrame, records: Records, lost: pl.Series) -> pa.Table:
+def _rows(shard: Shard, found: pl.DataFrame, records: Records, lost: pl.Series) -> Iterator[pa.Table]:
+    return (_table(shard, some, records, lost) for some in found.iter_slices(ROWS))
+
+
+def _table(shard: Shard, found: pl.DataFrame, records: Records, lost: pl.Series) -> pa.Table:
     orphaned = pl.col("kept").is_in(lost.implode())
     found = found.with_columns(pl.when(orphaned).then(pl.col("detail") + KEEPER_LOST).otherwise("detail").alias("detail"))
     names = records.of_shard(shard, found["index"])
@@ -153,16 +166,14 @@ def _rejects(plan: Plan, records: Records, lost: pl.Series, order: dict[str, int
         _add(tally.rejected, rejects)
         tally.by_kind[shard.kind] += len(rejects)
         tally.by_group[shard.group] += len(rejects)
-        if len(rejects):
-            yield _rows(shard, rejects, records, lost)
+        yield from _rows(shard, rejects, records, lost)
 
 
 def _notes(plan: Plan, records: Records, lost: pl.Series, order: dict[str, int], tally: Tally) -> Iterator[pa.Table]:
     for shard in plan.shards:
         _, notes = _split(plan, shard, order)
         _add(tally.noted, notes)
-        if len(notes):
-            yield _rows(shard, notes, records, lost)
+        yield from _rows(shard, notes, records, lost)
 
 
 def _add(counter: Counter[tuple[str, str]], found: pl.DataFrame) -> None:
@@ -173,9 +184,8 @@ def _add(counter: Counter[tuple[str, str]], found: pl.DataFrame) -> None:
 def _clusters(plan: Plan, records: Records) -> Iterator[pa.Table]:
     path = plan.state("judged", "clusters.parquet")
     total = pl.scan_parquet(path).select(pl.len()).collect().item()
-    step = 1 << 16
-    for start in range(0, total, step):
-        found = pl.scan_parquet(path).slice(start, step).collect()
+    for start in range(0, total, ROWS):
+        found = pl.scan_parquet(path).slice(start, ROWS).collect()
         frame = pl.DataFrame(
             {
                 "cluster": records.of_run(found["keeper"]),

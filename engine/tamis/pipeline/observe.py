@@ -1,4 +1,4 @@
-"""Observe: read each payload once and write what every check notes of it. Runs in workers, one shard at a time."""
+"""Observe: read each payload once and write what every check notes of it. Runs in workers, a shard or some in a row."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tamis.executors import Context, Loss, Task
 from tamis.media.sniff import is_jpeg_name
 from tamis.pipeline import findings
 from tamis.pipeline.evidence import write_evidence
-from tamis.pipeline.plan import fingerprint
-from tamis.pipeline.rows import bad_rows, read_batches
+from tamis.pipeline.plan import fingerprint, in_a_row
+from tamis.pipeline.rows import RowReader
 from tamis.sources.payload import PayloadReader, Unavailable
 from tamis_kernels.backend import resolve
 
@@ -34,7 +34,7 @@ MEDIA_BATCH = 128
 MEDIA_BYTES_ON_GPU = 1 << 28
 MEDIA_BYTES = 1 << 24  # of files held at a time, more if one alone is larger
 SOURCE = "source"
-WHOLE_SHARD = -1
+WHOLE_SHARD = -1  # and below, of shards in a row: a worker that dies costs the one that it was at
 NOWHERE = np.empty(0, np.int64)
 
 
@@ -62,10 +62,10 @@ def stamp(plan: Plan) -> str:
     return f"tamis {tamis.__version__} run {fingerprint(plan)}"
 
 
-def tasks(plan: Plan, shards: Sequence[Shard]) -> list[Task]:
-    """Return one task a shard."""
+def tasks(plan: Plan, shards: Sequence[Shard], workers: int) -> list[Task]:
+    """Return the tasks of so many workers: one a shard, or some in a row."""
     mark, backend = stamp(plan), resolve(plan.backend)
-    return [Task(observe_shard, (shard, mark), gpu=_may_win(shard, backend)) for shard in shards]
+    return [Task(observe_shards, (some, mark), gpu=_may_win(some[0], backend)) for some in in_a_row(shards, workers)]
 
 
 def _may_win(shard: Shard, backend: Backend) -> bool:
@@ -75,27 +75,36 @@ def _may_win(shard: Shard, backend: Backend) -> bool:
     return 2 * sum(is_jpeg_name(file.record) for file in shard.files) > len(shard.files)
 
 
-def observe_shard(plan: Plan, argument: tuple[Shard, str], lost: Mapping[int, Loss], context: Context) -> dict[str, Any]:
-    """Observe one shard and write its evidence; return its summary."""
-    shard, mark = argument
-    size = 0
-    reader: Iterator[Step]
-    if shard.kind == "problem":
-        reader = iter([_problems(plan)])
-    elif WHOLE_SHARD in lost:
-        reader = iter([_lost_shard(shard, lost[WHOLE_SHARD])])
-    elif shard.kind == "media":
-        reader = _media_steps(plan, shard, lost, context)
-    else:
-        context.at(WHOLE_SHARD)
-        file = shard.files[0]
-        size = file.size * shard.records // max(1, plan.staged[file.record].rows)  # its share of the file
-        reader = _table_steps(plan, shard)
+def observe_shards(plan: Plan, argument: tuple[Sequence[Shard], str], lost: Mapping[int, Loss], context: Context) -> list[dict[str, Any]]:
+    """Observe shards and write the evidence of each; return their summaries."""
+    shards, mark = argument
+    rows = RowReader(plan)
+    summaries = []
+    for place, shard in enumerate(shards):
+        size = 0
+        steps: Iterator[Step]
+        if shard.kind == "problem":
+            steps = iter([_problems(plan)])
+        elif WHOLE_SHARD - place in lost:
+            steps = iter([_lost_shard(shard, lost[WHOLE_SHARD - place])])
+        elif shard.kind == "media":
+            steps = _media_steps(plan, shard, lost, context)
+        else:
+            context.at(WHOLE_SHARD - place)
+            file = shard.files[0]
+            size = file.size * shard.records // max(1, plan.staged[file.record].rows)  # its share of the file
+            steps = _table_steps(plan, shard, rows)
+        summaries.append(_observed(plan, shard, steps, size, mark))
+    return summaries
+
+
+def _observed(plan: Plan, shard: Shard, steps: Iterator[Step], size: int, mark: str) -> dict[str, Any]:
+    """Let the checks observe a shard and write its evidence; return its summary."""
     checks = [check for check in plan.recipe.checks(backend=plan.backend) if check.has("observe")]
     evidence: list[pl.DataFrame] = []
     found: list[pl.DataFrame] = []
     totals: Counter[str] = Counter()
-    for step in reader:
+    for step in steps:
         found.append(findings.frame(SOURCE, step.unread))
         size += step.bytes
         if step.batch is None:
@@ -108,10 +117,10 @@ def observe_shard(plan: Plan, argument: tuple[Shard, str], lost: Mapping[int, Lo
                 found.append(findings.frame(check.name, observation.findings, positions=step.positions))
                 totals.update({f"{check.name}.{name}": value for name, value in observation.totals.items()})
         evidence.append(pl.DataFrame([series.alias(name) for name, series in columns.items()]))
-    rows = pl.concat([findings.empty(), *found]).sort("index", maintain_order=True)
-    rejected = rows.filter(pl.col("severity") == "reject")["index"].n_unique()
+    told = pl.concat([findings.empty(), *found]).sort("index", maintain_order=True)
+    rejected = told.filter(pl.col("severity") == "reject")["index"].n_unique()
     summary = {"records": shard.records, "bytes": size, "rejected": rejected, "totals": dict(totals)}
-    write_evidence(plan, shard, _one_row_a_record(shard, evidence), rows, summary, mark)
+    write_evidence(plan, shard, _one_row_a_record(shard, evidence), told, summary, mark)
     return summary
 
 
@@ -140,14 +149,14 @@ def _lost_shard(shard: Shard, loss: Loss) -> Step:
     return Step(None, NOWHERE, [Finding(i, loss.reason, "reject", loss.detail) for i in range(shard.records)])
 
 
-def _table_steps(plan: Plan, shard: Shard) -> Iterator[Step]:
+def _table_steps(plan: Plan, shard: Shard, rows: RowReader) -> Iterator[Step]:
     """Yield the rows that could not be read from the source, then the batches of those that could."""
-    bad = bad_rows(plan, shard)
+    bad = rows.bad(shard)
     yield Step(None, NOWHERE, [Finding(index, reason, "reject", detail, None, text) for index, reason, detail, text in bad])
     seen = np.zeros(shard.records, bool)
     seen[[index for index, _, _, _ in bad]] = True
     try:
-        for batch in read_batches(plan, shard, plan.batch_size):
+        for batch in rows.batches(shard, plan.batch_size):
             seen[batch.rows - shard.start] = True
             yield Step(batch, batch.rows - shard.start, [])
     except Unavailable as error:

@@ -10,18 +10,16 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 
 from tamis.sources.listing import Container, SourceFile, as_bytes
+from tamis.sources.tables import evenly, most_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tamis.recipe import Recipe, ShardOptions
@@ -50,6 +48,8 @@ class Shard:
         Rows of the table file.
     group, part
         The table group, and the shard's number within it.
+    continues
+        Whether it begins within a row group, where the shard before it ends.
     """
 
     index: int
@@ -61,6 +61,7 @@ class Shard:
     stop: int = 0
     group: str = ""
     part: int = 0
+    continues: bool = False
 
     @property
     def container(self) -> Container | None:
@@ -149,51 +150,54 @@ def _uncounted(
             start = stop
     parts: dict[str, int] = {}
     for file, staged, group in tables:
-        step = rows_per_shard(staged.rows, table_bytes(file, staged), options)
-        for start, stop in _ranges(staged.row_groups, step):
+        most = most_rows(staged.rows, staged.bytes, options.rows, options.megabytes * 1_000_000)
+        for start, stop, continues in _ranges(staged.row_groups, most):
             part = parts[group] = parts.get(group, -1) + 1
-            yield Shard(0, "table", 0, stop - start, (file,), start, stop, group, part)
+            yield Shard(0, "table", 0, stop - start, (file,), start, stop, group, part, continues)
     if problems:
         yield Shard(0, "problem", 0, problems)
 
 
-def _ranges(row_groups: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of rows: as many whole row groups as fit, for one that is touched is decoded whole; a larger one in equal pieces."""
+def _ranges(row_groups: Sequence[int], most: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield ranges of rows: as many whole row groups as fit; a larger one in equal pieces, all but the first of which continue it."""
     start = stop = 0
     for rows in row_groups:
         if start < stop and stop - start + rows > most:
-            yield start, stop
+            yield start, stop, False
             start = stop
-        stop += rows
-        if rows > most:
-            cuts = np.linspace(stop - rows, stop, -(-rows // most) + 1).astype(int).tolist()
-            yield from pairwise(cuts)
+        if rows <= most:
+            stop += rows
+            continue
+        for place, size in enumerate(evenly(rows, most)):
+            stop += size
+            yield start, stop, place > 0
             start = stop
     if start < stop:
-        yield start, stop
+        yield start, stop, False
+
+
+def in_a_row(shards: Iterable[Shard], workers: int) -> Iterator[tuple[Shard, ...]]:
+    """Yield shards that one worker is to read in a row: those of one row group, so that it is decoded once.
+
+    The last row groups, one a worker, are shared out among all, for these are to end at the same time; what of a row group comes before a
+    share is decoded for it too. Nothing but time hangs on it.
+    """
+    groups: list[list[Shard]] = []
+    for shard in shards:
+        if shard.continues and groups and groups[-1][-1].index == shard.index - 1:
+            groups[-1].append(shard)
+        else:
+            groups.append([shard])
+    for place, group in enumerate(groups):
+        size = -(-len(group) // (workers if len(groups) - place <= workers else 1))
+        yield from (tuple(group[start : start + size]) for start in range(0, len(group), size))
 
 
 def _numbered(shards: Iterator[Shard]) -> Iterator[Shard]:
     first = 0
     for index, shard in enumerate(shards):
-        yield Shard(index, shard.kind, first, shard.records, shard.files, shard.start, shard.stop, shard.group, shard.part)
+        yield replace(shard, index=index, first=first)
         first += shard.records
-
-
-def table_bytes(file: SourceFile, staged: Staged) -> int:
-    """Return the uncompressed bytes of a table, as far as its file tells."""
-    path = staged.path or file.path
-    try:
-        metadata = pq.read_metadata(path)
-    except (OSError, pa.ArrowException):  # Arrow IPC is not compressed as a rule
-        return file.size
-    return sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-
-
-def rows_per_shard(rows: int, size: int, options: ShardOptions) -> int:
-    """Return how many rows of a table make a shard of about the wanted size."""
-    row_bytes = max(1, size // max(1, rows))
-    return max(1, min(options.rows, options.megabytes * 1_000_000 // row_bytes))
 
 
 def fingerprint(plan: Plan) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tamis.errors import SourceError
 from tamis.executors import LocalExecutor
 from tamis.pipeline.prepare import prepare
-from tamis.pipeline.rows import read_batches
+from tamis.pipeline.rows import RowReader
 from tamis.progress import Silent
 from tamis.recipe import Recipe
 from tamis.sources.payload import Unavailable
@@ -54,9 +54,10 @@ class SourceTable:
         """Yield the sound rows of all files in order; a file that cannot be read on is left there and told in `problems`."""
         self.problems.clear()
         rows = max(LEAST_ROWS, BATCH_CELLS // len(self.group.columns if columns is None else columns))
+        reader = RowReader(self.plan)
         for shard in self.shards:
             try:
-                yield from read_batches(self.plan, shard, rows, columns=columns)
+                yield from reader.batches(shard, rows, columns=columns)
             except Unavailable as error:
                 self.problems[shard.files[0].record] = str(error)
 

@@ -128,7 +128,7 @@ class _Run:
             self._leave_if_stopped()
         give_back()
         with self.clock.stage("statistics"):
-            gathered = statistics.gather(plan, lambda tasks: self._map(tasks))
+            gathered = statistics.gather(plan, lambda tasks: self._map(tasks), self.executor.workers)
         with self.clock.stage("apply"):
             kept = self._apply(plan, gathered)
             self._widen(plan)
@@ -171,21 +171,19 @@ class _Run:
         done = {shard.index: summary for shard, summary in known if summary is not None}
         todo = [shard for shard in plan.shards if shard.index not in done]
         self._begin("observe", plan, sum(shard.records for shard in todo))
-        for outcome in self._map(observe.tasks(plan, todo)):
-            observed: Shard = outcome.task.argument[0]
-            done[observed.index] = outcome.value
-            self.progress.advance(observed.records, size=outcome.value["bytes"], rejected=outcome.value["rejected"])
+        for outcome in self._map(observe.tasks(plan, todo, self.executor.workers)):
+            shards: tuple[Shard, ...] = outcome.task.argument[0]
+            done |= {shard.index: summary for shard, summary in zip(shards, outcome.value, strict=True)}
+            size, rejected = (sum(summary[key] for summary in outcome.value) for key in ("bytes", "rejected"))
+            self.progress.advance(sum(shard.records for shard in shards), size=size, rejected=rejected)
         return dict(sorted(done.items()))
 
     def _apply(self, plan: Plan, gathered: Mapping[str, Any]) -> int:
         """Apply every shard, and return how many records stayed."""
-        kept = 0
-        todo: list[Task] = []
-        for order in apply.orders(plan, gathered):
-            if apply.is_applied(plan, order):
-                kept += sum(apply.read_applied(plan, shard)["kept"] for shard in order.shards)
-            else:
-                todo.append(Task(apply.apply_order, order, gpu=order.shards[0].kind == "table"))
+        orders = list(apply.orders(plan, gathered, self.executor.workers))
+        todo = [Task(apply.apply_order, order, gpu=order.shards[0].kind == "table") for order in orders]
+        left = {shard.index for order in orders for shard in order.shards}
+        kept: int = sum(apply.read_applied(plan, shard)["kept"] for shard in plan.shards if shard.index not in left)
         self._begin("apply", plan, sum(task.argument.records for task in todo))
         for outcome in self._map(todo):
             records = outcome.task.argument.records

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.pipeline.rows import read_batches
+from tamis.pipeline.rows import RowReader
 from tamis.sources.payload import Unavailable
 from tamis_kernels import jaccard
 
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 def read_sets(plan: Plan, check: Check, indices: NDArray[np.int64]) -> Iterator[Chunk]:
     """Yield places in `indices`, which rise, and the sets of the records there; a record that can no longer be read has none."""
     bounds = np.searchsorted(indices, [shard.first for shard in plan.shards] + [plan.records])
+    reader = RowReader(plan)
     for shard, start, stop in zip(plan.shards, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         if start < stop:
             with contextlib.suppress(Unavailable):
-                yield from _read_shard(plan, check, shard, indices[start:stop], start)
+                yield from _read_shard(reader, check, shard, indices[start:stop], start)
 
 
-def _read_shard(plan: Plan, check: Check, shard: Shard, indices: NDArray[np.int64], start: int) -> Iterator[Chunk]:
+def _read_shard(reader: RowReader, check: Check, shard: Shard, indices: NDArray[np.int64], start: int) -> Iterator[Chunk]:
     wanted = indices - shard.first + shard.start
-    for batch in read_batches(plan, shard, None, only=wanted):
+    for batch in reader.batches(shard, None, only=wanted):
         hashes, offsets = jaccard.sorted_sets(*check.shingles(batch), backend=check.backend)
         yield start + np.searchsorted(wanted, batch.rows), hashes, offsets

@@ -18,7 +18,8 @@ from tamis.errors import RecipeError
 from tamis.executors import Task
 from tamis.inquiries import Found, Inquiry, add
 from tamis.pipeline.amend import Amended
-from tamis.pipeline.rows import read_batches
+from tamis.pipeline.plan import in_a_row
+from tamis.pipeline.rows import RowReader
 from tamis.pipeline.verdicts import read_alive
 from tamis.sources.payload import Unavailable
 from tamis_kernels.backend import resident
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from tamis.sources.schema import TableGroup
 
 
-def gather(plan: Plan, run: Callable[[Iterable[Task]], Iterator[Outcome]]) -> dict[str, Statistics]:
-    """Return the statistics of every table group that its checks ask for; `run` sends tasks to the workers."""
-    return {name: _of_group(plan, group, run) for name, group in plan.groups.items()}
+def gather(plan: Plan, run: Callable[[Iterable[Task]], Iterator[Outcome]], workers: int) -> dict[str, Statistics]:
+    """Return the statistics of every table group that its checks ask for; `run` sends tasks to so many workers."""
+    return {name: _of_group(plan, group, run, workers) for name, group in plan.groups.items()}
 
 
 def needs(plan: Plan, group: TableGroup) -> dict[str, tuple[str, Needs]]:
@@ -57,9 +58,9 @@ Name = tuple[str, str | None]  # a key of the statistics, and a group; None for 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over a shard: what is wanted, and the open probes of each column and group; `first` asks new groups what all are asked."""
+    """One pass over shards: what is wanted, and the open probes of each column and group; `first` asks new groups what all are asked."""
 
-    shard: Shard
+    shards: tuple[Shard, ...]
     wanted: Mapping[str, tuple[str, Needs]]
     probes: Mapping[Name, Mapping[str, Probe]]
     first: bool
@@ -68,9 +69,9 @@ class Pass:
 Gathered = dict[Name, dict[str, Found]]
 
 
-def _of_group(plan: Plan, group: TableGroup, run: Callable[[Iterable[Task]], Iterator[Outcome]]) -> Statistics:
+def _of_group(plan: Plan, group: TableGroup, run: Callable[[Iterable[Task]], Iterator[Outcome]], workers: int) -> Statistics:
     wanted = needs(plan, group)
-    shards = [shard for shard in plan.shards if shard.group == group.name]
+    shards = list(in_a_row((shard for shard in plan.shards if shard.group == group.name), workers))
     dtypes = {column.name: _float(column.dtype) for column in group.columns}
     start = {key: (need, dtypes[column]) for key, (column, need) in wanted.items()}
     inquiries: dict[Name, Inquiry] = {(key, None): _start(*start[key]) for key in wanted}
@@ -78,7 +79,7 @@ def _of_group(plan: Plan, group: TableGroup, run: Callable[[Iterable[Task]], Ite
     while any(inquiry.probes for inquiry in inquiries.values()):
         probes = {name: inquiry.probes for name, inquiry in inquiries.items() if inquiry.probes}
         total: Gathered = defaultdict(dict)
-        for outcome in run(Task(gather_shard, Pass(shard, wanted, probes, first)) for shard in shards):
+        for outcome in run(Task(gather_shards, Pass(some, wanted, probes, first)) for some in shards):
             for name, answers in outcome.value.items():
                 add(total[name], answers)
             _check_count(wanted, total)
@@ -111,32 +112,38 @@ def _check_count(wanted: Mapping[str, tuple[str, Needs]], total: Gathered) -> No
             raise RecipeError(message)
 
 
-def gather_shard(
+def gather_shards(
     plan: Plan,
     argument: Pass,
     lost: Mapping[int, Loss],  # noqa: ARG001 - a shard that kills its workers ends the run with their words
     context: Context,  # noqa: ARG001
 ) -> Gathered:
-    """Gather one pass over the kept rows of one shard."""
-    shard = argument.shard
-    alive = read_alive(plan.state(), shard)
+    """Gather one pass over the kept rows of some shards."""
     total: Gathered = defaultdict(dict)
     asked = {key for key, _ in argument.probes}
     wanted = {key: told for key, told in argument.wanted.items() if key in asked}
     columns = {name for column, need in wanted.values() for name in (column, need.by, *(need.where or ())[:1])}
-    amended = Amended(plan, shard, measured=True, columns=columns)
-    with contextlib.suppress(Unavailable):  # apply reads the same rows next and enters the loss in the ledger
-        for batch in read_batches(plan, shard, plan.batch_size, columns=columns):
-            kept = amended.frame(batch).filter(pl.Series(alive[batch.rows - shard.start]))
-            for key, (column, need) in wanted.items():
-                rows = kept if need.where is None else kept.filter(pl.col(need.where[0]).cast(pl.String) == need.where[1])
-                for part, series in _parts(rows, column, need):
-                    probes = argument.probes.get((key, None if argument.first else part), {})
-                    if probes:
-                        values = _values(series)
-                        with resident(plan.backend, values, operations=("moments", "quantiles")):
-                            add(total[key, part], {name: probe.ask(values, plan.backend) for name, probe in probes.items()})
+    for kept in _kept_rows(plan, argument.shards, columns):
+        for key, (column, need) in wanted.items():
+            rows = kept if need.where is None else kept.filter(pl.col(need.where[0]).cast(pl.String) == need.where[1])
+            for part, series in _parts(rows, column, need):
+                probes = argument.probes.get((key, None if argument.first else part), {})
+                if probes:
+                    values = _values(series)
+                    with resident(plan.backend, values, operations=("moments", "quantiles")):
+                        add(total[key, part], {name: probe.ask(values, plan.backend) for name, probe in probes.items()})
     return total
+
+
+def _kept_rows(plan: Plan, shards: Iterable[Shard], columns: set[str]) -> Iterator[pl.DataFrame]:
+    """Yield the kept rows of shards as they are to be fitted to."""
+    reader = RowReader(plan)
+    for shard in shards:
+        alive = read_alive(plan.state(), shard)
+        amended = Amended(plan, shard, measured=True, columns=columns)
+        with contextlib.suppress(Unavailable):  # apply reads the same rows next and enters the loss in the ledger
+            for batch in reader.batches(shard, plan.batch_size, columns=columns):
+                yield amended.frame(batch).filter(pl.Series(alive[batch.rows - shard.start]))
 
 
 def _parts(rows: pl.DataFrame, column: str, need: Needs) -> Iterator[tuple[str | None, pl.Series]]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import polars as pl
 import pyarrow as pa
@@ -31,11 +31,8 @@ from tamis.sources.tables import FAULTS, ReadFailed, TableReader
 from tamis.sources.text import blocks
 from tamis.sources.units import ALIASES
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 ROW_GROUP_ROWS = 65_536
-ROW_GROUP_BYTES = 64 << 20
+ROW_GROUP_BYTES = 48 << 20  # and a chunk more, at most: to be a shard as a whole
 RESERVED_FIELDS = [pa.field(name, pa.string()) for name in RESERVED_COLUMNS]
 
 
@@ -44,13 +41,14 @@ class Staged:
     """A table that can be read by row range, with the profiles of its columns.
 
     `path` is the staged file, or None if the source file itself is read. `rows` counts all data rows, the `bad` ones
-    among them.
+    among them. `bytes` is as many as the columns take that are not compressed.
     """
 
     record: str
     path: str | None
     rows: int
     row_groups: tuple[int, ...]
+    bytes: int
     profiles: tuple[ColumnProfile, ...]
     bad: int
     notes: tuple[str, ...]
@@ -99,7 +97,8 @@ def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[st
         replace(writer.profiles.get(name, ColumnProfile(name, pl.String(), Counter())), unit=writer.units.get(name, ""))
         for name in writer.names
     )
-    return Staged(file.record, str(target), writer.rows, tuple(writer.groups), profiles, writer.bad, tuple(notes))
+    size = TableReader(file, target).bytes
+    return Staged(file.record, str(target), writer.rows, tuple(writer.groups), size, profiles, writer.bad, tuple(notes))
 
 
 def _foreign(head: bytes) -> str:
@@ -229,7 +228,7 @@ def _profile_native(file: SourceFile, words: frozenset[str]) -> Staged | Problem
     texts = {name for name, dtype in reader.schema.items() if isinstance(dtype, TEXT_TYPES)}
     profiles.update({name: ColumnProfile(name, pl.String(), Counter()) for name in texts})
     wanted = [name for name, dtype in reader.schema.items() if name in texts or (may_be_beyond_floats(dtype) and reader.is_wide(name))]
-    for start, stop in _ranges(reader.row_groups) if wanted else ():
+    for start, stop in pairwise(accumulate(reader.pieces, initial=0)) if wanted else ():
         try:
             frame = reader.read(start, stop, wanted)
         except ReadFailed as error:
@@ -239,11 +238,4 @@ def _profile_native(file: SourceFile, words: frozenset[str]) -> Staged | Problem
             profiles[name] += profile_column(name, frame[name].cast(pl.String), words) if name in texts else profile_numbers(frame[name])
     if reader.recoded:
         notes.append(f"{reader.recoded} cells are not UTF-8 and were read as Windows-1252")
-    return Staged(file.record, None, reader.rows, reader.row_groups, tuple(profiles.values()), 0, tuple(notes))
-
-
-def _ranges(groups: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    start = 0
-    for rows in groups:
-        yield start, start + rows
-        start += rows
+    return Staged(file.record, None, reader.rows, reader.row_groups, reader.bytes, tuple(profiles.values()), 0, tuple(notes))
