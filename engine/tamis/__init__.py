@@ -13,7 +13,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tamis.api import Result, check, clean
-    from tamis.deduplicate import near_duplicates
     from tamis.errors import (
         ArgumentError,
         BackendUnavailableError,
@@ -27,14 +26,14 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from tamis.flagging import QualityControl, quality_control
+    from tamis.near.deduplicate import near_duplicates
+    from tamis.near.signatures import Signatures, signatures
     from tamis.normalizer import GroupNormalizer, Normalizer, PictureNormalizer
     from tamis.pictures import image_hashes
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
-    from tamis.sketches import Signatures
     from tamis.statistics import Statistics
     from tamis.suspecting import Discovery, correct, discover
-    from tamis.texts import signatures
 
 _HOMES = {
     "tamis.api": ("Result", "check", "clean"),
@@ -55,11 +54,10 @@ _HOMES = {
     "tamis.pictures": ("image_hashes",),
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
-    "tamis.deduplicate": ("near_duplicates",),
+    "tamis.near.deduplicate": ("near_duplicates",),
     "tamis.suspecting": ("Discovery", "correct", "discover"),
-    "tamis.sketches": ("Signatures",),
+    "tamis.near.signatures": ("Signatures", "signatures"),
     "tamis.statistics": ("Statistics",),
-    "tamis.texts": ("signatures",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tamis.texts import text_buffers
+from tamis.near.texts import text_buffers
 from tamis_kernels import xxh3
 
 if TYPE_CHECKING:

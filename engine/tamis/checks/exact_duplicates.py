@@ -16,7 +16,7 @@ from pydantic import Field
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
 from tamis.checks.digests import row_digests
 from tamis.checks.named import ColumnNames
-from tamis.clustering import sharing
+from tamis.near.clustering import sharing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

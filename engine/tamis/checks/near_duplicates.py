@@ -9,7 +9,6 @@ In both, a record is rejected only if its verified similarity to a record that s
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -21,20 +20,20 @@ from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Obse
 from tamis.checks.keep import check_rules, columns_of, rank_names, ranks
 from tamis.checks.named import ColumnNames, Named
 from tamis.checks.near_pictures import HASHES, RESEMBLES, PictureRule, enter, hash_columns, judge_pictures, observe_pictures, standing
-from tamis.clustering import Clusters, band_components, sharing, stars
-from tamis.goals import certain_shape, estimated_recall, meeting
+from tamis.near.banding import band_shape, certain_shape, estimated_recall, meeting
+from tamis.near.clustering import Clusters, band_components, sharing, stars
+from tamis.near.signatures import SignatureSimilarity, short_signatures
+from tamis.near.texts import Scheme, Texts, Tokens, normalised
 from tamis.sources.schema import PROSE_LENGTH
-from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
-from tamis_kernels import bands, minhash, ngram_keys, symbols
+from tamis_kernels import bands, minhash, symbols
 from tamis_kernels.arrays import offsets_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.checks.base import Case, Sets
-    from tamis.clustering import Similarity
+    from tamis.near.clustering import Similarity
     from tamis.sources.schema import TableGroup
-    from tamis_kernels.backend import BackendName
 
 
 DOUBT = 0.25  # standard deviations: a segment this near to an interval's end has the symbols of both sides
@@ -155,44 +154,6 @@ class Options(CheckOptions):
         return super().named_columns() | {"keep": Named(columns_of(self.keep), ("number", "datetime", "boolean", "other"))}
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What is compared of a batch of rows: texts in Arrow layout, and what an n-gram of them is."""
-
-    data: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
-    validity: NDArray[np.bool_] | None
-    unit: Literal["byte", "char", "word"]
-    ngram: int
-    kind: ClassVar[str] = "text"
-
-    def signatures(self, scheme: str, **arguments: Any) -> NDArray[np.uint32]:
-        """Return the rows' signatures."""
-        return SCHEMES[scheme](self.data, self.offsets, validity=self.validity, unit=self.unit, ngram=self.ngram, **arguments)
-
-    def shingles(self, backend: BackendName) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Return the rows' shingle hashes and offsets."""
-        keys, offsets = ngram_keys.keys(self.data, self.offsets, validity=self.validity, unit=self.unit, ngram=self.ngram, backend=backend)
-        return folded(keys), offsets
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What is compared of a batch of windows: sets of tokens."""
-
-    tokens: NDArray[np.uint64]
-    offsets: NDArray[np.int64]
-    kind: ClassVar[str] = "window"
-
-    def signatures(self, scheme: str, **arguments: Any) -> NDArray[np.uint32]:
-        """Return the rows' signatures."""
-        return TOKEN_SCHEMES[scheme](self.tokens, self.offsets, **arguments)
-
-    def shingles(self, backend: BackendName) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:  # noqa: ARG002 - as texts have it
-        """Return the rows' tokens, folded, and offsets."""
-        return folded(self.tokens), self.offsets
-
-
 class NearDuplicates(Check):
     """Keeps one of each cluster of almost equal records."""
 
@@ -255,7 +216,7 @@ class NearDuplicates(Check):
         count, slots = options.shape()
         keys = bands.keys(signatures, bands=count, rows=slots, backend=self.backend)
         empty = (signatures == np.uint32(minhash.EMPTY_SLOT)).all(axis=1)
-        kind, something = rows.kind, pl.Series(~empty)
+        kind, something = "text" if isinstance(rows, Texts) else "window", pl.Series(~empty)
         told = pl.DataFrame({f"{kind}_band_{band:03d}": keys[:, band] for band in range(count)})
         told = told.with_columns(**ranks(options.keep, batch, np.diff(rows.offsets).astype(np.int64)))
         if self.remembers:
@@ -346,7 +307,7 @@ class NearDuplicates(Check):
         windows = [column.name for column in group.columns if column.kind == "window"] if options.windows else []
         return tuple(windows) or None
 
-    def _compared(self, batch: TableBatch) -> Compared | Tokens:
+    def _compared(self, batch: TableBatch) -> Texts | Tokens:
         """Return what is compared of each row."""
         options: Options = self.options
         names = self._subject(batch.group) or ()
@@ -354,14 +315,11 @@ class NearDuplicates(Check):
         if kinds == {"window"}:
             return self._windows(batch.frame.select(names))
         if options.tagged:
-            data, offsets, validity = text_buffers(_tagged(batch.frame.select(names), normalise=options.normalise))
-            return Compared(data, offsets, validity, "word", 1)
+            return Texts.of(_tagged(batch.frame.select(names), normalise=options.normalise), "word", 1)
         joined = batch.frame.select(pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator=" ", ignore_nulls=True))
-        series = joined.to_series()
         if options.normalise:
-            series = joined.select(normalised(pl.col(series.name))).to_series()
-        data, offsets, validity = text_buffers(series)
-        return Compared(data, offsets, validity, options.unit, options.ngram)
+            joined = joined.select(normalised(pl.col(joined.columns[0])))
+        return Texts.of(joined.to_series(), options.unit, options.ngram)
 
     def _windows(self, frame: pl.DataFrame) -> Tokens:
         """Return windows as sets of tokens: column, segment, and each symbol that the segment may have."""

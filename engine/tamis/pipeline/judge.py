@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 
 from tamis.executors import Task
+from tamis.near.shingles import ShingleSets
 from tamis.pipeline import amend, findings, spill
 from tamis.pipeline.evidence import evidence_path, findings_path, read_findings, write_findings
 from tamis.pipeline.files import whole, write_json, write_table
 from tamis.pipeline.memory import give_back
 from tamis.pipeline.sets import read_sets
 from tamis.pipeline.verdicts import write_alive
-from tamis.sets import ShingleSets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

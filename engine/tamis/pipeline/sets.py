@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.checks.base import Check
+    from tamis.near.shingles import Chunk
     from tamis.pipeline.plan import Plan, Shard
-    from tamis.sets import Chunk
 
 
 def read_sets(plan: Plan, check: Check, indices: NDArray[np.int64]) -> Iterator[Chunk]:
