@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from tamis_kernels.backend import AnyBackend
 
-__all__ = ["row_digests"]
-
 WORD_BITS = 64
 STEP = 4096  # rows
 FEW_WORDS = 4  # of a row: fewer are written where they belong

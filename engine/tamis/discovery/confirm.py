@@ -11,7 +11,7 @@ import polars as pl
 
 from tamis.discovery.base import moment
 from tamis.errors import ArgumentError, OutputError
-from tamis.names import at_home
+from tamis.files import at_home
 from tamis.series import NANOSECONDS, nanoseconds, sensor_names
 
 if TYPE_CHECKING:

@@ -195,6 +195,3 @@ def _read(path: Path, columns: Collection[str] | None) -> pl.DataFrame | None:
 
 def _path(plan: Plan, shard: Shard) -> Path:
     return plan.state("amended", f"{shard.name}.parquet")
-
-
-__all__ = ["Amended", "Order", "SourceRows", "amend_shards", "orders"]

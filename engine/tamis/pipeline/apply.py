@@ -17,11 +17,11 @@ import xxhash
 
 from tamis.checks.base import Finding, Statistics
 from tamis.executors import Context, Loss
-from tamis.names import PROCESS
+from tamis.files import whole
 from tamis.pipeline import findings
 from tamis.pipeline.amend import Amended
 from tamis.pipeline.evidence import evidence_path, findings_path, write_findings
-from tamis.pipeline.files import UNFINISHED, digest, whole, write_json, write_table
+from tamis.pipeline.files import digest, write_json, write_table
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.observe import SOURCE, WHOLE_SHARD
 from tamis.pipeline.pack import pack, shown_path
@@ -91,7 +91,7 @@ def apply_order(plan: Plan, order: Order, lost: Mapping[int, Loss], context: Con
         late = [Finding(int(i), lost[WHOLE_SHARD].reason, "reject", lost[WHOLE_SHARD].detail) for i in np.flatnonzero(alive)]
     elif shard.kind == "media" and shard.container and not _lists_only(plan):
         context.at(WHOLE_SHARD)
-        outputs, late = pack(plan, room(plan), [file for one in order.shards for file in one.files], alive)
+        outputs, late = pack(plan, [file for one in order.shards for file in one.files], alive)
     elif shard.kind == "media":
         outputs, late = _place_files(plan, order.shards, alive)
     elif shard.kind == "table":
@@ -142,7 +142,7 @@ def _write_part(plan: Plan, order: Order, alive: NDArray[np.bool_]) -> tuple[lis
     pieces = form.long(clean) if form else iter([clean])
     tables = (piece.to_arrow(compat_level=pl.CompatLevel.oldest()) for piece in pieces)
     first = next(tables)
-    rows = write_table(path, chain([first], tables), first.schema, compression=plan.recipe.output.compression, room=room(plan))
+    rows = write_table(path, chain([first], tables), first.schema, compression=plan.recipe.output.compression, room=plan.room)
     return [{"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": rows}], late
 
 
@@ -171,36 +171,12 @@ def _place(plan: Plan, file: SourceFile, content: bytes) -> str | None:
     if _lists_only(plan):
         return None
     target = Path(plan.out, "clean", relative_path(plan, file))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with whole_link(target, room(plan)) as temporary:
+    with whole(target, plan.room, flush=False) as unfinished:
         if how == "symlink":
-            temporary.symlink_to(Path(file.path).resolve())
-        elif how == "copy" or not _link(file, temporary):
-            _copy(file, temporary, content)
+            unfinished.symlink_to(Path(file.path).resolve())
+        elif how == "copy" or not _link(file, unfinished):
+            _copy(file, unfinished, content)
     return shown_path(plan, target)
-
-
-def room(plan: Plan) -> Path:
-    """Return the folder in which files of the clean corpus are made before they take their place."""
-    return plan.state("unfinished")
-
-
-class whole_link:
-    """Give a temporary name for a link or copy, and rename it into place; a target from an earlier try is replaced."""
-
-    def __init__(self, target: Path, room: Path) -> None:
-        self.target = target
-        room.mkdir(parents=True, exist_ok=True)
-        self.temporary = room / f"{PROCESS}{UNFINISHED}"
-
-    def __enter__(self) -> Path:
-        self.temporary.unlink(missing_ok=True)
-        return self.temporary
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.temporary.replace(self.target)
-        self.temporary.unlink(missing_ok=True)  # renaming one hard link onto another of the same file leaves both names
 
 
 def _link(file: SourceFile, target: Path) -> bool:
@@ -224,6 +200,3 @@ def _copy(file: SourceFile, target: Path, content: bytes) -> None:
     if hasher.digest() != content:
         raise Unavailable("changed", "its content is no longer what was observed: the file changed during the run")
     shutil.copystat(file.path, target)
-
-
-__all__ = ["Order", "apply_order", "is_applied", "orders", "read_applied", "summary_path", "whole"]

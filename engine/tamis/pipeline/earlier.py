@@ -16,8 +16,9 @@ import polars as pl
 import xxhash
 
 from tamis.errors import RecipeError, SourceError
+from tamis.files import whole
 from tamis.pipeline.evidence import findings_path, read_findings
-from tamis.pipeline.files import whole, write_json
+from tamis.pipeline.files import write_json
 from tamis.pipeline.plan import state_folder
 from tamis.pipeline.verdicts import read_alive
 

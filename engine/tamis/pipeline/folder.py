@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamis.errors import OutputError, SourceError
-from tamis.pipeline.files import UNFINISHED
+from tamis.errors import OutputError
+from tamis.files import UNFINISHED
 from tamis.pipeline.plan import state_folder
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def clear(out: Path) -> None:
 
 def _sweep(out: Path) -> None:
     """Remove the half-made files of a run that was killed; none of them lies among the files of the clean corpus."""
-    for path in (*out.glob(f"*{UNFINISHED}"), *state_folder(out).rglob(f"*{UNFINISHED}"), *state_folder(out).rglob("*.tmp")):
+    for path in (*out.glob(f"*{UNFINISHED}"), *state_folder(out).rglob(f"*{UNFINISHED}")):
         path.unlink(missing_ok=True)
 
 
@@ -114,6 +114,3 @@ def _usable(out: Path, *, overwrite: bool) -> bool:
         message = f"{out} holds a finished run; use --overwrite to replace it, or name another folder with -o"
         raise OutputError(message)
     return True
-
-
-__all__ = ["OURS", "SourceError", "clear", "prepared"]

@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 
 from tamis.executors import Task
+from tamis.files import whole
 from tamis.near.shingles import ShingleSets
 from tamis.pipeline import amend, findings, spill
 from tamis.pipeline.evidence import evidence_path, findings_path, read_findings, write_findings
-from tamis.pipeline.files import whole, write_json, write_table
+from tamis.pipeline.files import write_json, write_table
 from tamis.pipeline.memory import give_back
 from tamis.pipeline.sets import read_sets
 from tamis.pipeline.verdicts import write_alive
@@ -284,6 +285,3 @@ def _done(plan: Plan, argument: tuple[int, Callable[[Any], Any], Any], lost: Map
     """Do what a check spreads over the workers; what kills its workers ends the run with their words."""
     _, work, one = argument
     return work(one)
-
-
-__all__ = ["Books", "judge"]

@@ -214,6 +214,3 @@ def balance_rows(group: str, expected: int, written: int) -> None:
             f"the table {group!r} does not balance: {expected} rows expected, {written} written. This is a bug in tamis; please report it."
         )
         raise InvariantError(message)
-
-
-__all__ = ["Records", "Tally", "balance", "balance_rows", "findings", "write_ledger"]

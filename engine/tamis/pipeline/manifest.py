@@ -15,7 +15,7 @@ import xxhash
 import tamis
 from tamis.pipeline.apply import read_applied
 from tamis.pipeline.evidence import evidence_path
-from tamis.pipeline.files import digest, write_json, write_table
+from tamis.pipeline.files import write_json, write_table
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.ledger import balance, balance_rows
 from tamis.pipeline.wide import read_written
@@ -230,6 +230,3 @@ def _timing(clock: Clock, plan: Plan, size: int) -> dict[str, Any]:
         "records_per_second": round(plan.records / seconds, 1),
         "bytes_per_second": round(size / seconds, 1),
     }
-
-
-__all__ = ["digest", "write_books"]

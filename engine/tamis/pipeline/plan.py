@@ -108,6 +108,11 @@ class Plan:
         """Return a path inside the run's state folder."""
         return state_folder(self.out).joinpath(*parts)
 
+    @property
+    def room(self) -> Path:
+        """The folder in which files of the clean corpus are made before they take their place."""
+        return self.state("unfinished")
+
 
 def format_options(recipe: Recipe) -> FormatOptions:
     """Return the rules by which a recipe reads tables; every source is read through them."""

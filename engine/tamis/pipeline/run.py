@@ -128,7 +128,7 @@ class _Run:
             self._leave_if_stopped()
         give_back()
         with self.clock.stage("statistics"):
-            gathered = statistics.gather(plan, lambda tasks: self._map(tasks))
+            gathered = statistics.gather(plan, self._map)
         with self.clock.stage("apply"):
             kept = self._apply(plan, gathered)
             self._widen(plan)

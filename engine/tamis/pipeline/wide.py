@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from tamis.errors import RecipeError
 from tamis.executors import Task
-from tamis.pipeline.files import ROW_GROUP_ROWS, digest, whole, write_json, write_table
+from tamis.files import whole
+from tamis.pipeline.files import ROW_GROUP_ROWS, digest, write_json, write_table
 from tamis.pipeline.forms import CHANNEL, KEYS, OWN, SENSOR, TIME, form_of
 
 if TYPE_CHECKING:
@@ -150,8 +151,7 @@ def write_range(
         part = chain([first], islice(waiting, MOST_CHUNKS // (1 + len(titles))))
         schema = first.schema
         del first  # a row group is not to be held while the others are written
-        compression, room = plan.recipe.output.compression, plan.state("unfinished")
-        rows = write_table(path, part, schema, compression=compression, room=room, row_group_rows=step)
+        rows = write_table(path, part, schema, compression=plan.recipe.output.compression, room=plan.room, row_group_rows=step)
         told = {"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": rows}
         outputs.append(told)
     write_json(_summary(plan, order.place, order.number), {"outputs": outputs, "records": records, "repeated": repeated})
