@@ -1,4 +1,7 @@
-"""One file a check. A file put here that defines a `Check` is found, gets a section in every recipe, and runs."""
+"""One file a check, or a folder where it has parts. What defines a `Check` here is found, gets a section in every recipe, and runs.
+
+Beside them: the contract (`base`), and what several checks share (`named`, `roles`, `marks`).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Exact duplicates: files of equal bytes, rows of equal values.
 
-The key is the xxh3-128 of the file's bytes or of the row's values (`checks/digests.py`). Among 10^9 records two different ones share one
+The key is the xxh3-128 of the file's bytes or of the row's values (`digests.py`). Among 10^9 records two different ones share one
 with probability 1.5e-21.
 """
 
@@ -14,7 +14,7 @@ import xxhash
 from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
-from tamis.checks.digests import row_digests
+from tamis.checks.exact_duplicates.digests import row_digests
 from tamis.checks.named import ColumnNames
 from tamis.near.clustering import sharing
 

@@ -17,9 +17,18 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
-from tamis.checks.keep import check_rules, columns_of, rank_names, ranks
 from tamis.checks.named import ColumnNames, Named
-from tamis.checks.near_pictures import HASHES, RESEMBLES, PictureRule, enter, hash_columns, judge_pictures, observe_pictures, standing
+from tamis.checks.near_duplicates.keep import check_rules, columns_of, rank_names, ranks
+from tamis.checks.near_duplicates.pictures import (
+    HASHES,
+    RESEMBLES,
+    PictureRule,
+    enter,
+    hash_columns,
+    judge_pictures,
+    observe_pictures,
+    standing,
+)
 from tamis.near.banding import band_shape, certain_shape, estimated_recall, meeting
 from tamis.near.clustering import Clusters, band_components, sharing, stars
 from tamis.near.signatures import SignatureSimilarity, short_signatures

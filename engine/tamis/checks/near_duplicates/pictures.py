@@ -17,7 +17,7 @@ import polars as pl
 from PIL import Image
 
 from tamis.checks.base import Observation
-from tamis.checks.keep import ranks
+from tamis.checks.near_duplicates.keep import ranks
 from tamis.media.inspection import CELL
 from tamis.near.clustering import PAIRS_AT_A_TIME, band_components, stars
 from tamis_kernels import components, hamming, perceptual
