@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from tamis.pipeline import findings
-from tamis.pipeline.evidence import findings_path, write_findings
 from tamis.pipeline.files import write_table
 from tamis.pipeline.rows import read_batches
 from tamis.sources.payload import Unavailable
@@ -131,8 +130,8 @@ def amend_shards(
             tables = [frame.to_arrow() for frame in columns]
             write_table(_path(plan, shard), tables, tables[0].schema)
         noted = pl.concat(found).sort("index", maintain_order=True)
-        write_findings(findings_path(plan, shard, "amended"), noted)
-        rejected.append(noted.filter(pl.col("severity") == "reject")["index"].unique().to_numpy() + shard.first)
+        findings.write(findings.path(plan, shard, "amended"), noted)
+        rejected.append(findings.rejected(noted).unique().to_numpy() + shard.first)
     return np.concatenate(rejected), dict(counts)
 
 

@@ -20,7 +20,7 @@ from tamis.executors import Context, Loss
 from tamis.files import whole
 from tamis.pipeline import findings
 from tamis.pipeline.amend import Amended
-from tamis.pipeline.evidence import evidence_path, findings_path, write_findings
+from tamis.pipeline.evidence import evidence_path
 from tamis.pipeline.files import digest, write_json, write_table
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.observe import SOURCE, WHOLE_SHARD
@@ -103,7 +103,7 @@ def apply_order(plan: Plan, order: Order, lost: Mapping[int, Loss], context: Con
         start = one.first - shard.first
         stop = start + one.records
         mine = [replace(finding, index=finding.index - start) for finding in late if start <= finding.index < stop]
-        write_findings(findings_path(plan, one, "applied"), findings.frame(SOURCE, mine))
+        findings.write(findings.path(plan, one, "applied"), findings.frame(SOURCE, mine))
         write_json(summary_path(plan, one), {"kept": int(stayed[start:stop].sum()), "outputs": outputs if one is shard else []})
     return int(stayed.sum())
 

@@ -15,10 +15,10 @@ from tamis.executors import Task
 from tamis.files import whole
 from tamis.near.shingles import ShingleSets
 from tamis.pipeline import amend, findings, spill
-from tamis.pipeline.evidence import evidence_path, findings_path, read_findings, write_findings
+from tamis.pipeline.evidence import evidence_path
 from tamis.pipeline.files import write_json, write_table
 from tamis.pipeline.memory import give_back
-from tamis.pipeline.sets import read_sets
+from tamis.pipeline.shingles import read_sets
 from tamis.pipeline.verdicts import write_alive
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Books:
         self.counters: dict[str, dict[str, float]] = {}
         self._check: Check
         for shard in plan.shards:
-            rejected = read_findings(findings_path(plan, shard)).filter(pl.col("severity") == "reject")["index"].to_numpy()
+            rejected = findings.rejected(findings.read(findings.path(plan, shard))).to_numpy()
             self._alive[shard.first + rejected] = False
 
     def hear(self, check: Check) -> None:
@@ -216,10 +216,10 @@ class Books:
         """Write verdicts, findings per shard, clusters and counters; the last file marks them whole."""
         plan = self._plan
         for shard in plan.shards:
-            judged, amended = findings_path(plan, shard, "judged"), findings_path(plan, shard, "amended")
+            judged, amended = findings.path(plan, shard, "judged"), findings.path(plan, shard, "amended")
             told = list(self._told_of(shard))
             if told or not amended.exists():
-                write_findings(judged, pl.concat([findings.empty(), read_findings(amended), *told]).sort("index", maintain_order=True))
+                findings.write(judged, pl.concat([findings.empty(), findings.read(amended), *told]).sort("index", maintain_order=True))
             else:
                 judged.parent.mkdir(parents=True, exist_ok=True)
                 amended.replace(judged)  # nothing is to be added, and it is in order

@@ -109,8 +109,7 @@ def observe_shard(plan: Plan, argument: tuple[Shard, str], lost: Mapping[int, Lo
                 totals.update({f"{check.name}.{name}": value for name, value in observation.totals.items()})
         evidence.append(pl.DataFrame([series.alias(name) for name, series in columns.items()]))
     rows = pl.concat([findings.empty(), *found]).sort("index", maintain_order=True)
-    rejected = rows.filter(pl.col("severity") == "reject")["index"].n_unique()
-    summary = {"records": shard.records, "bytes": size, "rejected": rejected, "totals": dict(totals)}
+    summary = {"records": shard.records, "bytes": size, "rejected": findings.rejected(rows).n_unique(), "totals": dict(totals)}
     write_evidence(plan, shard, _one_row_a_record(shard, evidence), rows, summary, mark)
     return summary
 
