@@ -173,7 +173,7 @@ class Recipe(Section):
         tree = {key: value for key, value in self.canonical().items() if key not in {"limits", "output"}}
         return xxhash.xxh3_128_hexdigest(json.dumps(tree, sort_keys=True).encode())
 
-    def checks(self, *, backend: BackendName = "auto") -> list[Check]:
+    def checks(self, *, backend: BackendName = "auto") -> list[Check[Any]]:
         """Return the enabled checks in the order of their verdicts."""
         sections = [(check, getattr(self, check.name)) for check in registry()]
         return [check(options, seed=self.seed, backend=backend) for check, options in sections if options.enabled]

@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
+from typing import Any
 
 from tamis.checks.base import Check
 
 
 @cache
-def registry() -> tuple[type[Check], ...]:
+def registry() -> tuple[type[Check[Any]], ...]:
     """Return all checks in the order in which they give their verdicts."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")

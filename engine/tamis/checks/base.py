@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -327,10 +327,11 @@ class ColumnStatistics:
 
 
 Statistics = Mapping[str, ColumnStatistics]
+Chosen = TypeVar("Chosen", bound=CheckOptions)
 
 
-class Check:
-    """Base of all checks: a name, its options, and hooks that do nothing.
+class Check(Generic[Chosen]):
+    """Base of all checks: a name, its options, and hooks that do nothing. A check of its own options is a `Check[Options]`.
 
     Attributes
     ----------
@@ -353,8 +354,8 @@ class Check:
     Options: ClassVar[type[CheckOptions]] = CheckOptions
     verdict_keys: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, options: CheckOptions, *, seed: int = 1, backend: BackendName = "auto") -> None:
-        self.options: Any = options
+    def __init__(self, options: Chosen, *, seed: int = 1, backend: BackendName = "auto") -> None:
+        self.options = options
         self.seed = seed
         self.backend = backend
 

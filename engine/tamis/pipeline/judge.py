@@ -88,12 +88,12 @@ class Books:
         self._members: list[_Members] = []
         self._decisions: dict[str, list[str]] = {}
         self.counters: dict[str, dict[str, float]] = {}
-        self._check: Check
+        self._check: Check[Any]
         for shard in plan.shards:
             rejected = findings.rejected(findings.read(findings.path(plan, shard))).to_numpy()
             self._alive[shard.first + rejected] = False
 
-    def hear(self, check: Check) -> None:
+    def hear(self, check: Check[Any]) -> None:
         """Let a check judge."""
         self._check = check
         check.judge(self)

@@ -37,7 +37,7 @@ class Options(CheckOptions):
     )
 
 
-class ExactDuplicates(Check):
+class ExactDuplicates(Check[Options]):
     """Keeps the first of equal records."""
 
     name = "exact_duplicates"
@@ -69,13 +69,13 @@ class ExactDuplicates(Check):
         return row_digests([table, *batch.frame.select(sorted(names)).get_columns()], self.backend)
 
     def _identity(self, group: TableGroup) -> list[str]:
-        options: Options = self.options
+        options = self.options
         names = [column.name for column in group.columns]
         return [name for name in names if (not options.columns or name in options.columns) and name not in options.ignore]
 
     def _across_files(self, group: TableGroup) -> bool:
         if self.options.across_files != "auto":
-            return bool(self.options.across_files == "yes")
+            return self.options.across_files == "yes"
         kinds = {column.kind for column in group.columns}
         return "datetime" not in kinds or "text" in kinds
 

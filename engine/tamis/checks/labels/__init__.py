@@ -76,7 +76,7 @@ class Options(CheckOptions):
         return {"column": Named((self.column,), ("text", "number", "datetime", "boolean"))} if self.column else {}
 
 
-class Labels(Check):
+class Labels(Check[Options]):
     """Tells of copies with several labels."""
 
     name = "labels"

@@ -163,7 +163,7 @@ class Options(CheckOptions):
         return super().named_columns() | {"keep": Named(columns_of(self.keep), ("number", "datetime", "boolean", "other"))}
 
 
-class NearDuplicates(Check):
+class NearDuplicates(Check[Options]):
     """Keeps one of each cluster of almost equal records."""
 
     name = "near_duplicates"
@@ -176,25 +176,23 @@ class NearDuplicates(Check):
     @property
     def pixels(self) -> bool:
         """Whether a hash is wanted that comes from pictures shrunk on the CPU."""
-        options: Options = self.options
-        return options.hash == "phash64"
+        return self.options.hash == "phash64"
 
     @property
     def remembers(self) -> bool:
         """Whether evidence holds signatures."""
-        options: Options = self.options
-        return options.remember or options.verify == "signature"
+        return self.options.remember or self.options.verify == "signature"
 
     def observe(self, batch: Batch) -> Observation:
         """Note the perceptual hash of pictures, the band keys of rows."""
-        options: Options = self.options
+        options = self.options
         if isinstance(batch, MediaBatch):
             return observe_pictures(batch, options.hash, options.keep, self.backend, small=options.verify_pictures > 0)
         return self._observe_rows(batch)
 
     def judge(self, case: Case) -> None:
         """Cluster the living records and reject all but the keepers."""
-        options: Options = self.options
+        options = self.options
         if case.has(hash_columns(options.hash)[0]):
             rule = PictureRule(
                 options.hash,
@@ -217,7 +215,7 @@ class NearDuplicates(Check):
     # --- rows
 
     def _observe_rows(self, batch: TableBatch) -> Observation:
-        options: Options = self.options
+        options = self.options
         if self._subject(batch.group) is None:
             return Observation()
         rows = self._compared(batch)
@@ -233,7 +231,7 @@ class NearDuplicates(Check):
         return Observation({name: told.select(pl.when(something).then(pl.col(name)).alias(name)).to_series() for name in told.columns})
 
     def _judge_rows(self, case: Case, kind: str) -> None:
-        options: Options = self.options
+        options = self.options
         count, _ = options.shape()
         names = [f"{kind}_band_{band:03d}" for band in range(count)]
         suspected = np.zeros(case.records, bool)
@@ -250,7 +248,7 @@ class NearDuplicates(Check):
             self._judge_suspects(case, suspects, kind, names, self._similarity(case, suspects, sets))
 
     def _judge_suspects(self, case: Case, suspects: NDArray[np.int64], kind: str, names: list[str], similarity: Similarity) -> None:
-        options: Options = self.options
+        options = self.options
         order = standing(case, suspects, [case.values(name, suspects) for name in rank_names(options.keep)])
         everyone = np.arange(len(suspects))
         keys = ((case.values(name, suspects)[order], everyone) for name in names)
@@ -271,7 +269,7 @@ class NearDuplicates(Check):
 
     def _tell_recall(self, case: Case, kind: str, clusters: Clusters) -> None:
         """Count what the bands were to find at the threshold, and what share of the pairs there are they found, as far as can be told."""
-        options: Options = self.options
+        options = self.options
         if options.measure == "containment":
             return  # how surely a pair meets hangs on its Jaccard similarity
         shape = options.shape()
@@ -284,7 +282,7 @@ class NearDuplicates(Check):
 
     def _similarity(self, case: Case, suspects: NDArray[np.int64], sets: Sets | None) -> Similarity:
         """Return the similarity of pairs of suspects, exact where both are of this run and there are sets to tell it."""
-        options: Options = self.options
+        options = self.options
         if options.verify == "none":
             return lambda left, _: np.ones(len(left))
         own = int(np.searchsorted(suspects, case.own))
@@ -305,7 +303,7 @@ class NearDuplicates(Check):
 
     def _subject(self, group: TableGroup) -> tuple[str, ...] | None:
         """Return the columns of a group that are compared, or None when it has none."""
-        options: Options = self.options
+        options = self.options
         everything = options.tagged and not options.columns
         named = tuple(column.name for column in group.columns if everything or column.name in options.columns)
         if options.columns or options.tagged:
@@ -318,7 +316,7 @@ class NearDuplicates(Check):
 
     def _compared(self, batch: TableBatch) -> Texts | Tokens:
         """Return what is compared of each row."""
-        options: Options = self.options
+        options = self.options
         names = self._subject(batch.group) or ()
         kinds = {column.kind for column in batch.group.columns if column.name in names}
         if kinds == {"window"}:
@@ -332,7 +330,7 @@ class NearDuplicates(Check):
 
     def _windows(self, frame: pl.DataFrame) -> Tokens:
         """Return windows as sets of tokens: column, segment, and each symbol that the segment may have."""
-        options: Options = self.options
+        options = self.options
         tokens, known = [], []
         places = np.arange(options.segments, dtype=np.uint64)
         for number, series in enumerate(frame):

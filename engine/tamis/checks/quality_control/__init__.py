@@ -104,7 +104,7 @@ class Options(SeriesOptions):
 METHODS = ("forward", "linear", "median", "seasonal")
 
 
-class QualityControl(Check):
+class QualityControl(Check[Options]):
     """Tests the readings of each sensor, and acts on what it finds as the recipe says."""
 
     name = "quality_control"
