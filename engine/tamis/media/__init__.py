@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tamis.media.inspection import CELL, GRADES, Grade, Inspection, Limits
-from tamis.media.sniff import MediaType, sniff
+from tamis.media.inspection import GRADES, Inspection, Limits
+from tamis.media.sniff import sniff
 
 if TYPE_CHECKING:
     from tamis.media.decode import inspect, walk_jpegs
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _DECODING = {"inspect": "tamis.media.decode", "walk_jpegs": "tamis.media.decode", "see_jpegs": "tamis.media.photos"}
 
-__all__ = ["CELL", "GRADES", "Grade", "Inspection", "Limits", "MediaType", "inspect", "see_jpegs", "sniff", "walk_jpegs"]
+__all__ = ["GRADES", "Inspection", "Limits", "inspect", "see_jpegs", "sniff", "walk_jpegs"]
 
 
 def __getattr__(name: str) -> Any:

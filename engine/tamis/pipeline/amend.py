@@ -17,13 +17,12 @@ from tamis.pipeline.rows import read_batches
 from tamis.sources.payload import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tamis.checks.base import Amendment, TableBatch
-    from tamis.executors import Context, Loss
     from tamis.pipeline.plan import Plan, Shard
     from tamis.series.sorting import Columns, Sorted
     from tamis.sources.schema import TableGroup
@@ -105,12 +104,7 @@ def orders(check: str, shards: Sequence[Shard], told: Sorted, make: Callable[[in
         yield Order(check, part, told.between(part[0].first, part[-1].first + part[-1].records), make)
 
 
-def amend_shards(
-    plan: Plan,
-    order: Order,
-    lost: Mapping[int, Loss],  # noqa: ARG001 - what kills its workers ends the run with their words
-    context: Context,  # noqa: ARG001
-) -> tuple[NDArray[np.int64], dict[str, int]]:
+def amend_shards(plan: Plan, order: Order) -> tuple[NDArray[np.int64], dict[str, int]]:
     """Write what a check makes of some shards; return the numbers of the records that it rejects, and its counters."""
     rejected = [np.empty(0, np.int64)]
     counts: Counter[str] = Counter()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tamis.executors import Task
+from tamis.executors import Plain, Task
 from tamis.files import whole
 from tamis.near.shingles import ShingleSets
 from tamis.pipeline import amend, findings, spill
@@ -22,13 +22,13 @@ from tamis.pipeline.shingles import read_sets
 from tamis.pipeline.verdicts import write_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from tamis.checks.base import Amendment, Answer, Check, Detail, Rows, Severity, Work
-    from tamis.executors import Context, Loss, Outcome
+    from tamis.executors import Outcome
     from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
     from tamis.series.sorting import Columns, Sorted
@@ -185,7 +185,7 @@ class Books:
             shutil.rmtree(folder, ignore_errors=True)
 
     def spread(self, work: Callable[[Work], Answer], arguments: Iterable[Work]) -> Iterator[Answer]:
-        tasks = [Task(_done, (place, work, argument)) for place, argument in enumerate(arguments)]
+        tasks = [Task(Plain(_done), (place, work, argument)) for place, argument in enumerate(arguments)]
         early: dict[int, Answer] = {}
         place = 0
         for outcome in self._run(tasks):
@@ -196,7 +196,7 @@ class Books:
 
     def amend(self, table: Rows, records: Sorted, make: Callable[[int, int, Columns], Amendment]) -> None:
         shards = [shard for shard in self._plan.shards if shard.group == table.group.name]
-        for outcome in self._run(Task(amend.amend_shards, order) for order in amend.orders(self._check.name, shards, records, make)):
+        for outcome in self._run(Task(Plain(amend.amend_shards), order) for order in amend.orders(self._check.name, shards, records, make)):
             rejected, counts = outcome.value
             self._alive[rejected] = False
             self.count(**counts)
@@ -281,7 +281,7 @@ def judge(plan: Plan, earlier: Sequence[Earlier], run: Callable[[Iterable[Task]]
     books.close()
 
 
-def _done(plan: Plan, argument: tuple[int, Callable[[Any], Any], Any], lost: Mapping[int, Loss], context: Context) -> Any:  # noqa: ARG001
-    """Do what a check spreads over the workers; what kills its workers ends the run with their words."""
-    _, work, one = argument
+def _done(_: Plan, argument: tuple[int, Callable[[Any], Any], Any]) -> Any:
+    """Do what a check spreads over the workers."""
+    work, one = argument[1:]
     return work(one)

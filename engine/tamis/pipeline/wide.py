@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from tamis.errors import RecipeError
-from tamis.executors import Task
+from tamis.executors import Plain, Task
 from tamis.files import whole
 from tamis.pipeline.files import ROW_GROUP_ROWS, digest, write_json, write_table
 from tamis.pipeline.forms import CHANNEL, KEYS, OWN, SENSOR, TIME, form_of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis.executors import Context, Loss
     from tamis.pipeline.plan import Plan, Shard
 
 RANGE_BYTES = 12_000_000  # of the rows that are turned at once, twice and a half at most
@@ -106,7 +105,7 @@ def tasks(plan: Plan, kept: Mapping[str, int]) -> list[Task]:
             names = [shard.name for shard in plan.shards if shard.group == name and kept[shard.name]]
             ranges = _ranges(plan, name, _place(place), names)
             write_json(_parts(plan, place), len(ranges))
-            todo += [Task(write_range, one, gpu=False) for one in ranges if not _summary(plan, one.place, one.number).exists()]
+            todo += [Task(Plain(write_range), one, gpu=False) for one in ranges if not _summary(plan, one.place, one.number).exists()]
     return todo
 
 
@@ -118,12 +117,7 @@ def read_written(plan: Plan, group: str) -> list[dict[str, Any]]:
     return [json.loads(_summary(plan, _place(place), number).read_text(encoding="utf-8")) for number in range(count)]
 
 
-def write_range(
-    plan: Plan,
-    order: Range,
-    lost: Mapping[int, Loss],  # noqa: ARG001 - a range that kills its workers ends the run with their words
-    context: Context,  # noqa: ARG001
-) -> int:
+def write_range(plan: Plan, order: Range) -> int:
     """Write the part of a range, and return how many records are in it."""
     group = plan.groups[order.group]
     form, _ = form_of(plan.recipe.output, group)

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from tamis.series.codes import Sensors
-from tamis.series.roles import NANOSECONDS, Roles, assign_roles, is_number, nanoseconds, sensor_names, tally
+from tamis.series.roles import NANOSECONDS, Roles, assign_roles, nanoseconds, sensor_names, tally
 from tamis.series.sorting import RUN, Sorted, SortedFile
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ __all__ = [
     "Share",
     "Written",
     "assign_roles",
-    "is_number",
     "nanoseconds",
     "sensor_names",
     "shares",
