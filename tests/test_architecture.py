@@ -34,6 +34,8 @@ NAMED_CHECKS = {"plan.py": {"formats"}, "manifest.py": {"formats", "missing"}, "
 LAYERS = {
     "errors": set[str](),
     "files": set[str](),
+    "section": set[str](),
+    "toml": set[str](),
     "media": {"errors"},
     "sources": {"errors", "files", "media"},
     "executors": {"errors"},
@@ -43,9 +45,8 @@ LAYERS = {
     "inquiries": set[str](),
     "series": {"errors", "files", "sources"},
     "qc": {"errors", "files", "series"},
-    "discovery": {"errors", "files", "series"},
+    "discovery": {"errors", "files", "toml", "series"},
     "sizes": {"errors"},
-    "section": set[str](),
     "frames": {"errors"},
     "encodings": set[str](),
     "normalizer": {"errors", "encodings", "inquiries", "sizes"},
@@ -53,7 +54,7 @@ LAYERS = {
     "namespace": {"near"},
     "statistics": {"errors", "frames"},
     "checks": {"errors", "section", "media", "sources", "normalizer", "near", "series", "qc", "discovery"},
-    "recipe": {"errors", "files", "section", "checks"},
+    "recipe": {"errors", "files", "section", "toml", "checks"},
     "pipeline": {
         "errors",
         "files",
