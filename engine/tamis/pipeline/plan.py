@@ -11,6 +11,7 @@ import os
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -22,7 +23,6 @@ from tamis.sources.listing import Container, SourceFile, as_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from tamis.recipe import Recipe, ShardOptions
     from tamis.sources.listing import Problem
@@ -122,8 +122,6 @@ def format_options(recipe: Recipe) -> FormatOptions:
 
 def state_folder(out: str | Path) -> Path:
     """Return the folder in which a run keeps evidence and progress."""
-    from pathlib import Path
-
     return Path(out) / ".tamis"
 
 
