@@ -1,4 +1,11 @@
-"""Sniffing, grading and decoding of media files."""
+"""Media files: what they are, whether they are whole, and small pictures of them.
+
+`decode.inspect` gives the verdict (`inspection`) on one file, by the type that `sniff` finds:
+
+* JPEG: `jpeg`, over the walk of a kernel; PNG: `png`. `photos` has the JPEGs of a batch walked before, on a GPU described too.
+* Other pictures: a walk over the container (`containers` lists them: `gif`, `bitmaps`, `riff`, `boxes`), then `raster`, which is Pillow.
+* Sound and film: a walk (`riff`, `boxes`, `mpeg` with `layer3`, `streams`, `matroska`), and where wanted a whole decode (`deep`).
+"""
 
 from __future__ import annotations
 
