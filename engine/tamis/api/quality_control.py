@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tamis.api.tables import ROWS_AT_A_TIME, Keys, SourceTable, Table, same, tables_of, with_roles
+from tamis.api.tables import ROWS_AT_A_TIME, Keys, SourceTable, Table, constant, tables_of, with_roles
 from tamis.errors import ArgumentError, OutputError
 from tamis.files import at_home
 from tamis.frames import frame_of
@@ -224,8 +224,8 @@ class _Run:
                 {
                     **keys.columns(chunk.row),
                     "time": pa.array(chunk.time).view(TIME),
-                    "sensor": same(series.sensor, count),
-                    "column": same(series.column, count),
+                    "sensor": constant(series.sensor, count),
+                    "column": constant(series.column, count),
                     "value": pa.array(chunk.value, mask=None if chunk.valid.all() else ~chunk.valid),
                     "flag": pa.array(part.flag),
                     "bits": pa.array(part.bits),
@@ -246,7 +246,7 @@ class _Run:
                     **keys.columns(rows),
                     "time": pa.nulls(len(rows), TIME),
                     "sensor": sensor.to_arrow().cast(pa.string()).dictionary_encode(),
-                    "column": same(column, len(rows)),
+                    "column": constant(column, len(rows)),
                     "value": value.to_arrow(),
                     "flag": pa.array(np.where(gone, 9, 2).astype(np.uint8)),
                     "bits": pa.array(np.where(gone, 1 | 1 << FAIL, 0).astype(np.uint32)),

@@ -224,7 +224,7 @@ class Keys:
         files = pa.array([self._files[one] for one in np.flatnonzero(there)] if len(rows) else [], pa.string())
         numbers = (np.cumsum(there) - 1).astype(np.int32)
         return {
-            "table": same(self._table.group.name, len(rows)),
+            "table": constant(self._table.group.name, len(rows)),
             "file": pa.DictionaryArray.from_arrays(numbers[place], files),
             "row": pa.array(rows - np.array(self._firsts or [0])[place]),
         }
@@ -234,7 +234,7 @@ class Keys:
         return pl.DataFrame(pa.table(self.columns(rows))).cast({pl.Categorical: pl.String})
 
 
-def same(text: str | None, count: int) -> pa.DictionaryArray:
+def constant(text: str | None, count: int) -> pa.DictionaryArray:
     """Return a column that holds one text, or null, in all its rows."""
     if text is None:  # a dictionary that holds null cannot be united with others
         return pa.nulls(count, pa.dictionary(pa.int32(), pa.string()))

@@ -42,14 +42,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker needs besides the plan: a shard, or all those of one container.
-
-    Of the table group that it belongs to it has the statistics, and how many shards there are `of` it.
-    """
+    """What a worker needs besides the plan: a shard, or all those of one container; and the statistics and shards of its table group."""
 
     shards: tuple[Shard, ...]
     statistics: Statistics
-    of: int = 1
+    shards_of_group: int = 1
 
     @property
     def records(self) -> int:
@@ -136,7 +133,7 @@ def _write_part(plan: Plan, order: Order, alive: NDArray[np.bool_]) -> tuple[lis
         return [], late
     clean = pl.concat(frames)
     if form and form.tables == "wide":
-        write_run(plan, shard, clean, order.of)
+        write_run(plan, shard, clean, order.shards_of_group)
         return [], late
     path = Path(plan.out, "clean", "tables", shard.group, f"part-{shard.part:05d}.parquet")
     pieces = form.long(clean) if form else iter([clean])
