@@ -123,7 +123,7 @@ def suspicion(
     remedy: Mapping[str, Any] | None = None,
     **evidence: float | str,
 ) -> Suspicion:
-    """Say something about some places of a series, which rise."""
+    """Say something about some places of a series, which rise; where `of_times`, about the times and not about the column."""
     times = series.time[places]
     return Suspicion(
         kind,

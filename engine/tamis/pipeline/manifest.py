@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan
     from tamis.pipeline.prepare import Prepared
     from tamis.pipeline.request import Clock, Request
+    from tamis_kernels.backend import Backend
 
 FORMAT = 1
 INPUTS = pa.schema([("record", pa.string()), ("bytes", pa.int64()), ("xxh3_128", pa.string())])
@@ -47,7 +48,7 @@ def write_books(
     gathered: Mapping[str, Statistics],
     tally: Tally,
     request: Request,
-    backend: tuple[str, str],
+    backend: Backend,
     clock: Clock,
     executor: Executor,
 ) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def write_books(
         "recipe_hash": plan.recipe.digest(),
         "recipe_choice": list(ready.choice),
         "versions": {"python": platform.python_version(), **package_versions()},
-        "backend": {"name": backend[0], "reason": backend[1]},
+        "backend": {"name": backend.name, "reason": backend.reason},
         "seeds": {"minhash": plan.recipe.seed},
         "checks": counters,
         "inputs": inputs,

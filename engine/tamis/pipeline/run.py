@@ -136,9 +136,7 @@ class _Run:
             give_back()
             tally = write_ledger(plan, self.request.out, earlier)
             give_back()
-            manifest = write_books(
-                ready, summaries, kept, gathered, tally, self.request, (self.backend.name, self.backend.reason), self.clock, self.executor
-            )
+            manifest = write_books(ready, summaries, kept, gathered, tally, self.request, self.backend, self.clock, self.executor)
             write_report(self.request.out, manifest, (file for shard in plan.shards for file in shard.files))
             write_index(plan)
             write_json(self.request.out / "manifest.json", manifest)  # the last file: where it is, the run is finished
