@@ -247,7 +247,7 @@ def _run(
     if not cluster:
         start_ahead("tamis.pipeline.observe")
     with uncollected():
-        from tamis.files import at_home
+        from tamis.names import at_home
         from tamis.pipeline.request import Request
         from tamis.pipeline.run import run
         from tamis.progress import make_progress

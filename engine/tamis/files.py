@@ -1,4 +1,4 @@
-"""Files that are whole or not there, made under names that no other process has; and the user's folder in paths."""
+"""Files that are whole or not there, made under names that no other process has."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
+
+from tamis.names import PROCESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROCESS = uuid4().hex[:16]
-"""What names of files in the making carry: processes of two machines that share a folder may have the same number."""
 UNFINISHED = ".part"
-"""What these names end with, by which they are found when a run was killed."""
+"""What the names of files in the making end with, by which they are found when a run was killed."""
 
 
 @contextmanager
@@ -45,8 +44,3 @@ def whole(path: Path, room: Path | None = None, *, flush: bool = True) -> Iterat
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)  # also after success: one hard link renamed onto another of the same file leaves both names
-
-
-def at_home(path: str | Path) -> Path:
-    """Return a path with the user's folder for a `~` in front, which the libraries that write tables would put there, and others not."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises where there is no such user

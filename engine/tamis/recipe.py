@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, model_validator
 from tamis.checks import Check, registry
 from tamis.checks.named import Named
 from tamis.errors import RecipeError, nearest
-from tamis.files import at_home
+from tamis.names import at_home
 from tamis.section import Section
 from tamis.toml import toml
 

@@ -309,6 +309,6 @@ def test_without_ray_one_line_tells_how_to_install_it(source: Path, tmp_path: Pa
 
 
 def test_two_processes_of_one_number_make_files_of_different_names() -> None:
-    code = "import os; os.getpid = lambda: 7; from tamis.files import PROCESS; print(PROCESS)"
+    code = "import os; os.getpid = lambda: 7; from tamis.names import PROCESS; print(PROCESS)"
     names = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(2)]
     assert names[0] != names[1]

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from tamis.api.tables import ROWS_AT_A_TIME, Keys, SourceTable, Table, constant, tables_of, with_roles
 from tamis.errors import ArgumentError, OutputError
-from tamis.files import at_home
 from tamis.frames import frame_of
+from tamis.names import at_home
 from tamis.pipeline.files import write_table
 from tamis.pipeline.memory import give_back
 from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows

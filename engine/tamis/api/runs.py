@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.errors import ArgumentError, SourceError
-from tamis.files import at_home
 from tamis.frames import paths_of
+from tamis.names import at_home
 from tamis.pipeline.request import Request
 from tamis.pipeline.run import run
 from tamis.progress import Silent

@@ -207,7 +207,7 @@ class Case(Protocol):
         """Yield the living records that have these columns of evidence, in rising order and some at a time: numbers and values."""
 
     def parts(self, *names: str, repeated: bool = False) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
-        """Yield what `scan` does, but with records of equal key in one part; the key is the first column, a 64-bit hash.
+        """As `scan`, but records of equal key are in the same part; the key is the first column, a 64-bit hash.
 
         Where `repeated`, records whose key no other one has may be left out.
         """

@@ -10,7 +10,7 @@ import polars as pl
 
 from tamis.discovery.base import moment
 from tamis.errors import ArgumentError, OutputError
-from tamis.files import at_home
+from tamis.names import at_home
 from tamis.series import NANOSECONDS, nanoseconds, sensor_names
 from tamis.toml import toml
 

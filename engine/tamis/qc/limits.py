@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.errors import ArgumentError, nearest
-from tamis.files import at_home
+from tamis.names import at_home
 from tamis_kernels.sensor import FAIL, NEVER, TESTS, WIDEST, Limits
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tamis.errors import ArgumentError, OutputError
-from tamis.files import at_home
+from tamis.names import at_home
 from tamis.sample.documents import write_documents
 from tamis.sample.field import write_field
 from tamis.sample.photos import MINIMUM_IMAGES, write_photos

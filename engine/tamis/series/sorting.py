@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from tamis.files import PROCESS
+from tamis.names import PROCESS
 from tamis_kernels.groups import sort_by_key
 
 if TYPE_CHECKING:

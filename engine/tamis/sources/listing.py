@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from tamis.errors import SourceError, nearest
-from tamis.files import at_home
+from tamis.names import at_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamis.errors import DISK_FULL
-from tamis.files import PROCESS, UNFINISHED
+from tamis.files import UNFINISHED
 from tamis.media.sniff import HEAD_BYTES, sniff
+from tamis.names import PROCESS
 from tamis.sources.delimited import read_delimited
 from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
 from tamis.sources.ndjson import read_ndjson
