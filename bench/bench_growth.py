@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from harness import Report
 
-from tamis.deduplicate import near_duplicates
+from tamis.near.deduplicate import near_duplicates
 
 TOKENS = 100
 BATCH = 1 << 16

@@ -11,7 +11,7 @@ import xxhash
 from datasketch import MinHash, MinHashLSH
 from harness import Report, fastest
 
-from tamis.deduplicate import near_duplicates
+from tamis.near.deduplicate import near_duplicates
 from tamis_kernels import bands, components, groups, jaccard
 from tamis_kernels.components import reference as plain
 

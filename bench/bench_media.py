@@ -24,7 +24,7 @@ from PIL import Image
 
 import tamis
 from images import encoded
-from tamis.checks.near_pictures import hash_pictures
+from tamis.checks.near_duplicates.pictures import hash_pictures
 from tamis.checks.quality import measured
 from tamis.media import Inspection, inspect, walk_jpegs
 from tamis.pipeline.observe import MEDIA_BATCH

@@ -10,7 +10,7 @@ import xxhash
 from harness import Report, fastest
 from numba import set_num_threads
 
-from tamis.checks.digests import row_digests
+from tamis.checks.exact_duplicates.digests import row_digests
 from tamis_kernels.xxh3 import hash128
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ def held_back(setting: Setting, source: Path, name: str) -> dict[str, str]:
 
 def noted(setting: Setting, name: str) -> dict[str, str]:
     """Return the record and reason of every finding about a file that was kept in the check called `name`."""
-    return dict(tamis.api.Result(setting.work / name).notes.select("record", "reason").collect().iter_rows())
+    return dict(tamis.Result(setting.work / name).notes.select("record", "reason").collect().iter_rows())
 
 
 def evaluate(setting: Setting) -> Iterator[Table]:

@@ -12,7 +12,7 @@ from datasketch import MinHash, MinHashLSH
 from evaluate_common import Setting, Table, share
 
 import tamis
-from tamis.texts import band_shape
+from tamis.near.banding import band_shape
 
 THRESHOLD, SLOTS, NGRAM = 0.8, 128, 5
 BINS = (0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)

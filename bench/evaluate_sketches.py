@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tamis.texts import band_shape
+from tamis.near.banding import band_shape
 from tamis_kernels import bands, fss, minhash
 from tamis_kernels.ngram_keys.reference import MULTIPLIER
 

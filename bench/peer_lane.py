@@ -159,7 +159,7 @@ def tamis_lists(folder: Path) -> Callable[[], object]:
 def tamis_raw(folder: Path) -> Callable[[], object]:
     import polars as pl
 
-    from tamis.texts import signatures
+    from tamis.near.signatures import signatures
 
     series = pl.Series(texts(folder))
     return lambda: signatures(series, unit="word", ngram=WORDS, num_perm=SLOTS)
@@ -168,7 +168,7 @@ def tamis_raw(folder: Path) -> Callable[[], object]:
 def tamis_raw_affine32(folder: Path) -> Callable[[], object]:
     import polars as pl
 
-    from tamis.texts import signatures
+    from tamis.near.signatures import signatures
 
     series = pl.Series(texts(folder))
     return lambda: signatures(series, "affine32", unit="word", ngram=WORDS, num_perm=SLOTS)
@@ -177,7 +177,7 @@ def tamis_raw_affine32(folder: Path) -> Callable[[], object]:
 def tamis_clusters(folder: Path) -> Callable[[], object]:
     import polars as pl
 
-    from tamis.deduplicate import near_duplicates
+    from tamis.near.deduplicate import near_duplicates
 
     frame = pl.DataFrame({"text": texts(folder)})
     return lambda: near_duplicates(frame, unit="word", ngram=WORDS, bands=(BANDS, ROWS))
@@ -186,7 +186,7 @@ def tamis_clusters(folder: Path) -> Callable[[], object]:
 def tamis_clusters_unverified(folder: Path) -> Callable[[], object]:
     import polars as pl
 
-    from tamis.deduplicate import near_duplicates
+    from tamis.near.deduplicate import near_duplicates
 
     frame = pl.DataFrame({"text": texts(folder)})
     return lambda: near_duplicates(frame, unit="word", ngram=WORDS, bands=(BANDS, ROWS), verify="none", normalise=False)

@@ -70,8 +70,8 @@ def one_job_runs_here(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     if request.path.parent.name == "engine":
         from running import executor
 
-        for module in ("run", "readings"):
-            monkeypatch.setattr(f"tamis.pipeline.{module}.LocalExecutor", executor)
+        for module in ("pipeline.run", "api.tables"):
+            monkeypatch.setattr(f"tamis.{module}.LocalExecutor", executor)
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tamis.api import Result, check, clean
-    from tamis.deduplicate import near_duplicates
+    from tamis.api.discover import Discovery, correct, discover
+    from tamis.api.image_hashes import image_hashes
+    from tamis.api.quality_control import QualityControl, quality_control
+    from tamis.api.runs import Result, check, clean
     from tamis.errors import (
         ArgumentError,
         BackendUnavailableError,
@@ -26,18 +28,15 @@ if TYPE_CHECKING:
         TamisError,
         WorkerError,
     )
-    from tamis.flagging import QualityControl, quality_control
+    from tamis.near.deduplicate import near_duplicates
+    from tamis.near.signatures import Signatures, signatures
     from tamis.normalizer import GroupNormalizer, Normalizer, PictureNormalizer
-    from tamis.pictures import image_hashes
     from tamis.recipe import Recipe
     from tamis.sample import write_sample
-    from tamis.sketches import Signatures
     from tamis.statistics import Statistics
-    from tamis.suspecting import Discovery, correct, discover
-    from tamis.texts import signatures
 
 _HOMES = {
-    "tamis.api": ("Result", "check", "clean"),
+    "tamis.api.runs": ("Result", "check", "clean"),
     "tamis.errors": (
         "ArgumentError",
         "BackendUnavailableError",
@@ -50,16 +49,15 @@ _HOMES = {
         "TamisError",
         "WorkerError",
     ),
-    "tamis.flagging": ("QualityControl", "quality_control"),
+    "tamis.api.quality_control": ("QualityControl", "quality_control"),
     "tamis.normalizer": ("GroupNormalizer", "Normalizer", "PictureNormalizer"),
-    "tamis.pictures": ("image_hashes",),
+    "tamis.api.image_hashes": ("image_hashes",),
     "tamis.recipe": ("Recipe",),
     "tamis.sample": ("write_sample",),
-    "tamis.deduplicate": ("near_duplicates",),
-    "tamis.suspecting": ("Discovery", "correct", "discover"),
-    "tamis.sketches": ("Signatures",),
+    "tamis.near.deduplicate": ("near_duplicates",),
+    "tamis.api.discover": ("Discovery", "correct", "discover"),
+    "tamis.near.signatures": ("Signatures", "signatures"),
     "tamis.statistics": ("Statistics",),
-    "tamis.texts": ("signatures",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -149,8 +149,8 @@ def discover_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a suspicion.")] = False,
 ) -> None:
     """Look for sensor faults that nobody declared: codes, units, clocks, rails, copies, drift. Nothing is changed."""
+    from tamis.api.discover import discover
     from tamis.recipe import parse_settings
-    from tamis.suspecting import discover
 
     found = discover(
         source if len(source) > 1 else source[0],

@@ -34,14 +34,14 @@ def examine() -> dict[str, str]:
     from tamis_kernels import doctor
     from tamis_kernels.crossovers import processor
 
-    backends = doctor()
+    backends, flags = doctor(), _flags()
     report = {
         "tamis": tamis.__version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": f"{cores()} of {os.cpu_count()} usable",
         "memory": _memory(),
-        "simd": ", ".join(flag for flag in _SIMD if flag in _flags()) or "none found",
+        "simd": ", ".join(flag for flag in _SIMD if flag in flags) or "none found",
         "backend auto": backends["auto in a run"],
         **({"auto in a call": backends["auto"]} if backends["auto"] != backends["auto in a run"] else {}),
         "backend cpu": backends["cpu"],

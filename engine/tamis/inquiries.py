@@ -68,14 +68,14 @@ class Probe:
         if validity is not None:
             values = valid(values, validity, backend=backend)
         if self.selection is not None:
-            finite = _finite(values)
+            finite = finite_of(values)
             moved = finite if self.centre is None else deviations(finite, self.centre)
             counted = self.selection.count(moved, backend=backend).reshape(-1)
             places = np.flatnonzero(counted)
             return Counts(places, counted[places])
         total = Moments()
         for start in range(0, values.size, PIECE):
-            moved = yeo_johnson.log_scale(_finite(values[start : start + PIECE]), backend=backend)
+            moved = yeo_johnson.log_scale(finite_of(values[start : start + PIECE]), backend=backend)
             if self.lambda_ is not None:
                 moved = yeo_johnson.power(moved, self.lambda_, backend=backend)
             total += moments.accumulate(moved, backend=backend)
@@ -184,7 +184,8 @@ def add(total: dict[str, Found], more: Mapping[str, Found]) -> None:
         total[question] = total[question] + found if question in total else found  # type: ignore[operator]  # of one kind
 
 
-def _finite(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+def finite_of(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Return the values that are finite: infinities are kept by a transform, never fitted to."""
     good = np.isfinite(values)
     finite: NDArray[np.floating[Any]] = values if good.all() else values[good]
-    return finite  # infinities are kept by a transform, never fitted to
+    return finite

@@ -10,11 +10,6 @@ PROCESS = uuid4().hex[:16]
 """What names of files in the making carry: processes of two machines that share a folder may have the same number."""
 
 
-def in_the_making(target: Path) -> Path:
-    """Return the path beside a target under which this process writes what takes the target's name when it is whole."""
-    return target.with_name(f"{target.name}.{PROCESS}.tmp")
-
-
 def at_home(path: str | Path) -> Path:
     """Return a path with the user's folder for a `~` in front, which the libraries that write tables would put there, and others not."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises where there is no such user

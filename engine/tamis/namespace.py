@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from tamis.deduplicate import near_duplicates
-from tamis.texts import signatures
+from tamis.near.deduplicate import near_duplicates
+from tamis.near.signatures import signatures
 
 
 @pl.api.register_dataframe_namespace("tamis")

@@ -21,6 +21,7 @@ from tamis.checks.named import Named
 from tamis.errors import RecipeError, nearest
 from tamis.names import at_home
 from tamis.section import Section
+from tamis.toml import toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -173,7 +174,7 @@ class Recipe(Section):
         tree = {key: value for key, value in self.canonical().items() if key not in {"limits", "output"}}
         return xxhash.xxh3_128_hexdigest(json.dumps(tree, sort_keys=True).encode())
 
-    def checks(self, *, backend: BackendName = "auto") -> list[Check]:
+    def checks(self, *, backend: BackendName = "auto") -> list[Check[Any]]:
         """Return the enabled checks in the order of their verdicts."""
         sections = [(check, getattr(self, check.name)) for check in registry()]
         return [check(options, seed=self.seed, backend=backend) for check, options in sections if options.enabled]
@@ -184,13 +185,13 @@ class Recipe(Section):
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if not isinstance(value, BaseModel):
-                lines += [f"# {field.description}", f"{name} = {_toml(value)}", ""]
+                lines += [f"# {field.description}", f"{name} = {toml(value)}", ""]
         for name, field in type(self).model_fields.items():
             section = getattr(self, name)
             if isinstance(section, BaseModel):
                 lines += [f"# {field.description}", f"[{name}]"]
                 for key, option in type(section).model_fields.items():
-                    lines += [f"# {option.description}", f"{key} = {_toml(getattr(section, key))}"]
+                    lines += [f"# {option.description}", f"{key} = {toml(getattr(section, key))}"]
                 lines.append("")
         return "\n".join(lines)
 
@@ -279,7 +280,7 @@ def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
         place = f"in [{'.'.join(path[:-1])}]" if path[:-1] else "at the top"
         return f"{where}: unknown key {key!r} {place}.{nearest(path[-1], known)} Known keys: {', '.join(known)}."
     message = _PLAIN.get(problem["type"], problem["msg"]).removeprefix("Value error, ")
-    return f"{where}: {key} = {_toml(problem['input'])} is wrong: {message[:1].lower()}{message[1:]}."
+    return f"{where}: {key} = {toml(problem['input'])} is wrong: {message[:1].lower()}{message[1:]}."
 
 
 _PLAIN = {  # what pydantic says in words of Python
@@ -297,15 +298,3 @@ def _section(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
             return None
         model = models[0]
     return model
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_toml(item) for item in value)}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{json.dumps(key)} = {_toml(item)}' for key, item in value.items())}}}"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    return json.dumps(str(value), ensure_ascii=False)

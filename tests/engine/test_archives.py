@@ -205,6 +205,16 @@ def test_long_names_of_every_form_are_read(tmp_path: Path, form: int) -> None:
     assert list(payloads(index(path))) == [f"t.tar/{name}" for name in names]
 
 
+def test_names_as_long_as_a_file_system_takes_are_written_back(tmp_path: Path) -> None:
+    long = "x" * 251
+    (tmp_path / "in").mkdir()
+    tar(tmp_path / "in" / f"{long}.tar", [(f"{long}.jpg", photo(1)), ("b.jpg", photo(2))])
+    for shape, path in (("same", f"{long}.tar"), ("files", f"{long}.tar/{long}.jpg")):
+        tamis.clean(tmp_path / "in", tmp_path / shape, jobs=1, settings={"output.shape": shape})
+        assert reasons(tmp_path / shape) == {}
+        assert (tmp_path / shape / "clean" / path).is_file()
+
+
 def hostile_tar(path: Path) -> None:
     with tarfile.open(path, "w") as archive:
         for name in ("../out.jpg", "/abs.jpg", "a/../../b.jpg", "a//b.jpg", "n" * 300 + ".jpg", "new\nline.jpg", "./same.jpg", "same.jpg"):

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tamis.clustering import band_components, stars
+from tamis.near.clustering import band_components, stars
 from tamis_kernels import ArgumentError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tamis.clustering import Clusters, Similarity
+    from tamis.near.clustering import Clusters, Similarity
 
 THRESHOLD = 0.5
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 import soundfile
-from made_media import WHOLE, film, picture, sound
+from made_media import WHOLE, film, picture, pixels, sound
+from PIL import Image
 from running import balanced, call
 
 import tamis
-from tamis.media import Inspection, inspect
+from images import encoded
+from tamis.media import Inspection, Limits, inspect
 from tamis.recipe import Recipe
 
 KINDS = ("wav", "aiff", "mp3", "aac", "flac", "ogg", "opus", "m4a", "mp4", "mp4, fragments", "mov", "mkv", "webm", "avi")
@@ -69,6 +74,20 @@ def test_fewer_frames_than_declared_are_damage_where_the_count_is_exact() -> Non
     assert (report.grade, report.reason) == ("damaged", "missing_frames")
     assert "11 frames came out, 12 frames are declared" in report.detail
     assert report.lost == pytest.approx(1 / 12)
+
+
+def test_a_frame_larger_than_the_film_says_is_held_to_the_limit() -> None:
+    target = io.BytesIO()
+    with av.open(target, "w", format="matroska") as container:
+        stream: Any = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuvj420p"
+        for number, side in enumerate((16, 16, 64)):
+            packet = av.Packet(encoded(Image.fromarray(pixels(side, side)), "JPEG"))
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 10)
+            container.mux(packet)
+    assert inspect(target.getvalue(), name="file", deep=True).frames == 3
+    report = inspect(target.getvalue(), name="file", deep=True, limits=Limits(max_pixels=1000))
+    assert (report.grade, report.reason) == ("bomb", "too_many_pixels")
 
 
 def test_what_ffmpeg_does_not_open_is_undecodable() -> None:

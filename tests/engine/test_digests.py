@@ -15,7 +15,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis.checks.digests import STEP, row_digests
+from tamis.checks.exact_duplicates.digests import STEP, row_digests
 
 DIFFERENT: dict[str, pl.Series] = {
     "floats": pl.Series([0.0, 1.0, -1.0, 5e-324, float("nan"), float("inf"), float("-inf"), 0.1, None]),

@@ -11,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import tamis
-from tamis import flagging
+from tamis.api import tables
 from tamis.errors import ColumnError, OutputError
 from tamis.series import Roles
 from tamis_kernels.errors import ArgumentError
@@ -74,7 +74,7 @@ def test_flags_limits_and_counts() -> None:
 def test_neither_order_nor_parts_of_the_rows_change_a_flag(monkeypatch: pytest.MonkeyPatch, rows_at_a_time: int) -> None:
     frame = table()
     whole = tamis.quality_control(frame, limits=LIMITS)
-    monkeypatch.setattr(flagging, "ROWS_AT_A_TIME", rows_at_a_time)
+    monkeypatch.setattr(tables, "ROWS_AT_A_TIME", rows_at_a_time)
     order = np.random.default_rng(1).permutation(len(frame))
     shuffled = tamis.quality_control(frame[order].lazy(), limits=LIMITS)
     named = shuffled.flags.collect().with_columns(pl.col("row").replace_strict(list(range(len(frame))), order.tolist()))

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tamis.sources import parsing
-from tamis.sources.formats import Standardised, standardise
 from tamis.sources.options import FormatOptions
 from tamis.sources.profile import ColumnProfile, profile_column
 from tamis.sources.schema import TableGroup, group_tables
 from tamis.sources.staging import Staged
+from tamis.sources.standardise import Standardised, standardise
 from tamis.sources.units import UNITS, conversion
 
 

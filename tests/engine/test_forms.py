@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tamis.executors import Context
     from tamis.pipeline.forms import Form
 
 NOON = datetime(2024, 5, 1, 12)
@@ -66,9 +65,8 @@ def widened(shards: Sequence[pl.DataFrame], folder: Path, **options: Any) -> tup
     for shard, frame in zip(cut, shards, strict=True):
         wide.write_run(plan, shard, chosen.keyed(frame, frame, "a.parquet"), len(shards))
     todo = wide.tasks(plan, {shard.name: shard.records for shard in cut})
-    context: Context = None  # type: ignore[assignment]  # a range names no record
     for task in todo:
-        wide.write_range(plan, task.argument, {}, context)
+        wide.write_range(plan, task.argument)
     assert not wide.tasks(plan, {shard.name: shard.records for shard in cut})
     told = wide.read_written(plan, "g")
     assert sum(part["records"] for part in told) == starts[-1]

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tamis
-from tamis import sets
+from tamis.near import shingles
 from tamis.pipeline import findings, spill
 from tamis.pipeline.evidence import evidence_path, write_evidence
 from tamis.pipeline.plan import Plan, Shard
@@ -126,7 +126,7 @@ def test_small_parts_judge_as_large_ones_do(texts: tuple[Path, list[str]], tmp_p
     path, made = texts
     whole = tamis.check(path, tmp_path / "whole", jobs=1)
     monkeypatch.setattr(spill, "PART_RECORDS", 3)
-    monkeypatch.setattr(sets, "HASHES_AT_A_TIME", 50)
+    monkeypatch.setattr(shingles, "HASHES_AT_A_TIME", 50)
     cut = tamis.check(path, tmp_path / "cut", settings={"shards.rows": 7}, jobs=1)
     for name in ("rejects.parquet", "clusters.parquet"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

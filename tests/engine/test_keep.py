@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tamis
-from tamis.checks.keep import WORST, _column_ranks, _within, check_rules
+from tamis.checks.near_duplicates.keep import WORST, _column_ranks, _within, check_rules
 from tamis.errors import ColumnError, RecipeError
 
 TEXT = " ".join(f"word{number}" for number in range(60))

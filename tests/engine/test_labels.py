@@ -11,7 +11,7 @@ import pytest
 import tamis
 from images import rough
 from tamis.checks.labels import label_of
-from tamis.checks.names import alike
+from tamis.checks.labels.names import alike
 from tamis.errors import ColumnError, RecipeError
 
 if TYPE_CHECKING:

@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tamis
-import tamis.deduplicate as module
-import tamis.sets
-from tamis.deduplicate import near_duplicates
+import tamis.near.deduplicate as module
+import tamis.near.shingles
 from tamis.errors import ColumnError
+from tamis.near.deduplicate import near_duplicates
+from tamis.near.signatures import signatures
+from tamis.near.texts import normalised, text_buffers
 from tamis.sizes import byte_count
-from tamis.texts import normalised, signatures, text_buffers
 from tamis_kernels import ArgumentError
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def test_how_much_is_held_at_once_changes_nothing(
     frame = pl.DataFrame({"text": [*planted(seed=9, originals=30), None, ""]})
     expected = near_duplicates(frame, verify=verify)
     monkeypatch.setattr(module, "ROWS_AT_A_TIME", rows)
-    monkeypatch.setattr(tamis.sets, "HASHES_AT_A_TIME", hashes)
+    monkeypatch.setattr(tamis.near.shingles, "HASHES_AT_A_TIME", hashes)
     assert near_duplicates(frame.lazy(), verify=verify, memory=memory).equals(expected)
 
 

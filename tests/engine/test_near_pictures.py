@@ -12,7 +12,7 @@ from PIL import Image
 
 import tamis
 from images import rough
-from tamis.checks.near_pictures import PictureRule, _verified
+from tamis.checks.near_duplicates.pictures import PictureRule, _verified
 from tamis.errors import RecipeError
 
 if TYPE_CHECKING:

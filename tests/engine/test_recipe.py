@@ -92,6 +92,11 @@ def test_a_level_of_labels_may_be_written_as_a_number() -> None:
     assert Recipe.load(settings={"labels.level": 1}) == Recipe.load(settings={"labels.level": "1"})
 
 
+def test_a_recipe_with_any_text_survives_a_round_trip_through_toml() -> None:
+    recipe = Recipe.load(settings={"formats.missing_words": ["a\x7fb", 'say "no"', "\n", "Größe"], "labels.level": "^(.)\x7f"})
+    assert Recipe.from_tree(tomllib.loads(recipe.to_toml())) == recipe
+
+
 def test_a_file_that_is_not_toml_is_told(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("threshold: 0.9\n")

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tamis.api.tables import source_tables
 from tamis.errors import ColumnError, SourceError
 from tamis.pipeline.forms import form_of
-from tamis.pipeline.readings import source_tables
 from tamis.recipe import Recipe
 from tamis.series import Roles, SeriesWriter, assign_roles, nanoseconds, tally
 from tamis.series.sorting import Sorted, SortedFile, lexical_order

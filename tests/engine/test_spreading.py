@@ -15,7 +15,7 @@ import pytest
 from running import command, outputs
 
 import tamis
-from tamis.checks import sorting
+from tamis.checks.quality_control import sorting
 from tamis.executors import Limits, LocalExecutor
 from tamis.pipeline import amend
 from tamis.pipeline.judge import Books

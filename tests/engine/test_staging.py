@@ -42,14 +42,14 @@ def staged(folder: Path, name: str, content: bytes) -> tuple[Staged, pl.DataFram
     assert (reader.rows, reader.row_groups, reader.columns) == (result.rows, result.row_groups, result.columns)
     bad = reader.bad_rows(0, reader.rows)
     assert len(bad) == result.bad
-    assert not list(folder.glob("*.tmp"))
+    assert not list(folder.glob("*.part"))
     return result, reader.read(0, reader.rows), bad
 
 
 def problem(folder: Path, name: str, content: bytes) -> Problem:
     result = stage(write(folder, name, content), folder / "staged.parquet")
     assert isinstance(result, Problem), result
-    assert not list(folder.glob("*.tmp"))
+    assert not list(folder.glob("*.part"))
     return result
 
 

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 from test_formats import table
 
-from tamis.sources.formats import Standardised, standardise
 from tamis.sources.options import FormatOptions
 from tamis.sources.profile import ColumnProfile, profile_numbers
 from tamis.sources.schema import TableGroup, group_tables
+from tamis.sources.standardise import Standardised, standardise
 
 
 def native(*columns: pl.Series, options: FormatOptions | None = None) -> tuple[TableGroup, list[Standardised]]:

@@ -11,7 +11,6 @@ import pytest
 
 from tamis.checks.base import Finding
 from tamis.pipeline import findings
-from tamis.pipeline.evidence import read_findings, write_findings
 from tamis.pipeline.files import write_table
 
 if TYPE_CHECKING:
@@ -83,8 +82,8 @@ def test_noise_is_written_without_a_codec(tmp_path: Path) -> None:
 def test_no_findings_are_no_file(tmp_path: Path) -> None:
     path = tmp_path / "findings.parquet"
     found = findings.frame("missing", [Finding(3, "null", "note", "")])
-    write_findings(path, found)
-    assert read_findings(path).equals(found)
-    write_findings(path, found.clear())
+    findings.write(path, found)
+    assert findings.read(path).equals(found)
+    findings.write(path, found.clear())
     assert not path.exists()
-    assert read_findings(path).equals(found.clear())
+    assert findings.read(path).equals(found.clear())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -155,7 +155,7 @@ class Rows(Protocol):
         """The schema that they follow."""
 
     def batches(self, columns: Collection[str] | None = None) -> Iterator[tuple[Int64s, TableBatch]]:
-        """Numbers of living records, rising, and their rows, all columns or those named; a row that can no longer be read is left out."""
+        """Yield living records in rising order, some at a time: their numbers and rows; a row that can no longer be read is left out."""
 
     def parts(self) -> Sequence[Rows]:
         """Return the same rows in parts of whole files, which can be sent to the workers."""
@@ -204,7 +204,7 @@ class Case(Protocol):
         """Whether any record has this evidence."""
 
     def scan(self, *names: str) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
-        """Numbers of living records, rising, and these evidence columns of theirs, some records at a time; all columns or none."""
+        """Yield the living records that have these columns of evidence, in rising order and some at a time: numbers and values."""
 
     def parts(self, *names: str, repeated: bool = False) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
         """As `scan`, but records of equal key are in the same part; the key is the first column, a 64-bit hash.
@@ -213,7 +213,7 @@ class Case(Protocol):
         """
 
     def values(self, name: str, indices: Int64s) -> NDArray[Any]:
-        """One evidence column of these records, whose numbers rise: 0, or an empty text, of those that have it not, if some have."""
+        """Return a column of evidence of these records, whose numbers rise; a record that lacks it counts as 0 or as an empty text."""
 
     def sets(self, indices: Int64s) -> AbstractContextManager[Sets]:
         """Shingle sets of these records, whose numbers rise, read from the source again."""
@@ -327,10 +327,11 @@ class ColumnStatistics:
 
 
 Statistics = Mapping[str, ColumnStatistics]
+Chosen = TypeVar("Chosen", bound=CheckOptions)
 
 
-class Check:
-    """Base of all checks: a name, its options, and hooks that do nothing.
+class Check(Generic[Chosen]):
+    """Base of all checks: a name, its options, and hooks that do nothing. A check of its own options is a `Check[Options]`.
 
     Attributes
     ----------
@@ -353,8 +354,8 @@ class Check:
     Options: ClassVar[type[CheckOptions]] = CheckOptions
     verdict_keys: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, options: CheckOptions, *, seed: int = 1, backend: BackendName = "auto") -> None:
-        self.options: Any = options
+    def __init__(self, options: Chosen, *, seed: int = 1, backend: BackendName = "auto") -> None:
+        self.options = options
         self.seed = seed
         self.backend = backend
 

@@ -54,7 +54,7 @@ class Options(SeriesOptions):
         return rows
 
 
-class Discovery(Check):
+class Discovery(Check[Options]):
     """Notes what is suspected, and corrects what was confirmed."""
 
     name = "discovery"

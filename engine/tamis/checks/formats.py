@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, Observation, TableBatch
+from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, Observation, Severity, TableBatch
 from tamis.sources.options import FormatOptions
 
 
@@ -19,7 +19,7 @@ class Options(FormatOptions, CheckOptions):
     )
 
 
-class Formats(Check):
+class Formats(Check[Options]):
     """Notes every cell that could not be parsed, with its text."""
 
     name = "formats"
@@ -31,7 +31,7 @@ class Formats(Check):
     def observe(self, batch: Batch) -> Observation:
         """Turn unparsed cells into findings."""
         assert isinstance(batch, TableBatch)
-        severity: Literal["note", "reject"] = "reject" if self.options.on_unparsed == "reject" else "note"
+        severity: Severity = "reject" if self.options.on_unparsed == "reject" else "note"
         kinds = {column.name: column.kind for column in batch.group.columns}
         findings = [
             Finding(index, "unparsed", severity, f"not a {kinds[column]} that the column can hold; the cell is null", column, value)

@@ -30,7 +30,7 @@ class Options(CheckOptions):
     min_height: int = Field(default=1, ge=1, description="Least height of a picture in pixels.")
 
 
-class Integrity(Check):
+class Integrity(Check[Options]):
     """Grades every media file by content."""
 
     name = "integrity"
@@ -42,8 +42,7 @@ class Integrity(Check):
     @property
     def deep(self) -> bool:
         """Whether sound and film are decoded."""
-        options: Options = self.options
-        return options.deep
+        return self.options.deep
 
     def observe(self, batch: Batch) -> Observation:
         """Note grade and size of each file."""
@@ -62,7 +61,7 @@ class Integrity(Check):
         return Observation(columns, findings)
 
     def _findings(self, index: int, one: Inspection) -> list[Finding]:
-        options: Options = self.options
+        options = self.options
         findings = []
         severity: Severity
         if one.grade not in {"ok", "misnamed"}:

@@ -1,4 +1,4 @@
-"""Columns that say of each cell of another what was done to it."""
+"""Columns of marks: `NAME__imputed`, `NAME__flag` and `NAME__qc` say of each cell of `NAME` what was found of it or done to it."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Options(CheckOptions):
         return self
 
 
-class Missing(Check):
+class Missing(Check[Options]):
     """Counts, rejects and imputes."""
 
     name = "missing"
@@ -58,7 +58,7 @@ class Missing(Check):
     def observe(self, batch: Batch) -> Observation:
         """Reject rows that lack what they must have."""
         assert isinstance(batch, TableBatch)
-        options: Options = self.options
+        options = self.options
         frame, findings = batch.frame, []
         values = value_columns(batch.group)
         lacking = [name for name in values if frame[name].null_count()]
@@ -86,7 +86,7 @@ class Missing(Check):
 
     def apply(self, frame: pl.DataFrame, group: TableGroup, statistics: Statistics) -> pl.DataFrame:
         """Fill missing numbers and mark them."""
-        options: Options = self.options
+        options = self.options
         if options.impute == "none":
             return frame
         filled = []

@@ -99,7 +99,7 @@ class Options(CheckOptions):
         return Parameters(self.method, self.quantile_range, self.n_quantiles, self.output_distribution, self.tails, limits)
 
 
-class Normalize(Check):
+class Normalize(Check[Options]):
     """Scales number columns."""
 
     name = "normalize"
@@ -166,6 +166,7 @@ class Normalize(Check):
 
     def _window_normalizer(self, group: TableGroup, statistics: Statistics) -> WindowNormalizer:
         parameters, per = self.options.parameters(), self.options.windows
+        assert per != "none"
         columns: dict[str, dict[str, Known]] = {}
         for name in self._windows(group) if per != "window" else []:
             found = [statistics[need.key(name)] for need in self._window_needs(group)]
@@ -179,7 +180,7 @@ class Normalize(Check):
 
     def _windows(self, group: TableGroup) -> list[str]:
         """Return the window columns that are normalised."""
-        options: Options = self.options
+        options = self.options
         if options.method == "none" or options.windows == "none":
             return []
         names = [column.name for column in group.columns if column.kind == "window" and column.name not in options.ignore]
@@ -188,7 +189,7 @@ class Normalize(Check):
     def _need(self, group: TableGroup) -> Needs:
         if self.options.method == "none":
             return Needs()
-        options: Options = self.options
+        options = self.options
         parameters, names = options.parameters(), {column.name for column in group.columns}
         by = next((name for name in options.by if name in names), "")
         split = next((name for name in options.split_column if name in names), None)
@@ -196,7 +197,7 @@ class Normalize(Check):
         return Needs(**parameters.wanted(), by=by, most_groups=options.max_groups, where=where)
 
     def _scaled(self, group: TableGroup) -> list[str]:
-        options: Options = self.options
+        options = self.options
         if options.method == "none":
             return []
         left = {*options.ignore, *options.by, *options.split_column}

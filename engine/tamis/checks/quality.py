@@ -90,7 +90,7 @@ class Options(CheckOptions):
         return self
 
 
-class Quality(Check):
+class Quality(Check[Options]):
     """Notes what makes a whole picture of little use."""
 
     name = "quality"
@@ -130,7 +130,7 @@ class Quality(Check):
 
     def _issues(self, pictures: Sequence[Inspection], figures: Mapping[str, Floats]) -> dict[str, tuple[NDArray[np.bool_], Any]]:
         """Return, per issue, which pictures have it, and what says so of one."""
-        options: Options = self.options
+        options = self.options
         value = {name: lambda place, values=values: values[place] for name, values in figures.items()}
         flat = (figures["near_constant"] >= options.constant) | (figures["contrast"] < options.contrast)
         stored_grey = np.array([one.mode in {"1", "L", "LA"} or one.mode.startswith("I;16") for one in pictures], bool)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 from pydantic import Field
 
-from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, Observation, TableBatch
+from tamis.checks.base import Batch, Check, CheckOptions, Finding, Kind, Observation, Severity, TableBatch
 from tamis.checks.named import WindowColumns
 from tamis.normalizer import flat_windows
 from tamis_kernels.windows import describe
@@ -39,7 +39,7 @@ class Options(CheckOptions):
     length: int = Field(default=0, ge=0, description="Samples that a window must have; 0: any number.")
 
 
-class Windows(Check):
+class Windows(Check[Options]):
     """Notes or rejects rows by the state of their windows."""
 
     name = "windows"
@@ -57,7 +57,7 @@ class Windows(Check):
         return Observation(findings=sorted(findings, key=lambda one: one.index))
 
     def _findings(self, series: pl.Series) -> list[Finding]:
-        options: Options = self.options
+        options = self.options
         inner, offsets = flat_windows(series)
         values = inner.fill_null(np.nan).to_numpy()
         told = describe(values, offsets, run=options.run, backend=self.backend)
@@ -82,6 +82,6 @@ class Windows(Check):
             for row in np.flatnonzero(hit & there).tolist():
                 words = {"length": lengths[row], "extreme": extreme[row]}
                 words |= {name: getattr(told, name)[row] for name in ("finite", "nan", "infinite", "minimum", "maximum")}
-                severity: Literal["note", "reject"] = "reject" if issue in options.reject else "note"
+                severity: Severity = "reject" if issue in options.reject else "note"
                 findings.append(Finding(row, f"{issue}_window", severity, detail.format(**words), series.name))
         return findings

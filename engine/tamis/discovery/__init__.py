@@ -20,11 +20,10 @@
 from __future__ import annotations
 
 from tamis.discovery.base import Signal, Suspicion
-from tamis.discovery.confirm import Confirmed, confirm_text, corrected, corrections, read_confirmed, write_confirm
+from tamis.discovery.confirm import confirm_text, corrected, corrections, read_confirmed, write_confirm
 from tamis.discovery.search import search, sensors
 
 __all__ = [
-    "Confirmed",
     "Signal",
     "Suspicion",
     "confirm_text",

@@ -17,8 +17,6 @@ DAY = 86_400 * SECOND
 LARGEST = 1e100  # beyond all codes and readings; steps between such numbers do not overflow
 MAD = 1.4826  # the standard deviation of normal data by its median absolute deviation
 
-Span = tuple[int, int]
-
 
 @dataclass(frozen=True, slots=True)
 class Signal:
@@ -125,7 +123,7 @@ def suspicion(
     remedy: Mapping[str, Any] | None = None,
     **evidence: float | str,
 ) -> Suspicion:
-    """Say something about some places of a series, which rise."""
+    """Say something about some places of a series, which rise; where `of_times`, about the times and not about the column."""
     times = series.time[places]
     return Suspicion(
         kind,

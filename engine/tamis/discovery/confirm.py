@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from tamis.discovery.base import moment
 from tamis.errors import ArgumentError, OutputError
 from tamis.names import at_home
 from tamis.series import NANOSECONDS, nanoseconds, sensor_names
+from tamis.toml import toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -75,31 +75,21 @@ def confirm_text(told: Iterable[tuple[str, Suspicion]], roles: Mapping[str, Role
     for table, role in roles.items():
         lines += [
             "[[table]]",
-            f"name = {_toml(table)}",
-            f"time = {_toml(role.time)}",
-            f"sensor = {_toml(role.sensor)}",
-            f"values = {_toml(role.values)}",
+            f"name = {toml(table)}",
+            f"time = {toml(role.time)}",
+            f"sensor = {toml(role.sensor)}",
+            f"values = {toml(role.values)}",
             "",
         ]
     for table, one in told:
         lines += ["[[suspicion]]", "confirmed = false"]
         facts = {"kind": one.kind, "table": table, "sensor": one.sensor, "column": one.column, "score": round(one.score, 3)}
         facts |= {"rows": one.count, "first": moment(one.time), "last": moment(one.last), "says": one.says}
-        lines += [f"{key} = {_toml(value)}" for key, value in facts.items()]
+        lines += [f"{key} = {toml(value)}" for key, value in facts.items()]
         if one.remedy:
-            lines.append(f"remedy = {_toml(one.remedy)}")
+            lines.append(f"remedy = {toml(one.remedy)}")
         lines.append("")
     return "\n".join(lines)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, float):
-        return repr(float(value))
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which JSON leaves as it is and TOML forbids
 
 
 def read_confirmed(path: str | Path) -> list[dict[str, Any]]:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.discovery.base import MAD, suspicion
+from tamis.discovery.base import MAD, runs, suspicion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from tamis.discovery.base import Signal, Suspicion
 
@@ -44,7 +42,8 @@ def find_swapped(columns: Sequence[Signal]) -> list[Suspicion]:
     spread = float(np.max(MAD * np.median(np.abs(places[:, there] - middle), axis=1))) + 1e-6
     as_told = np.hypot(*(places - middle))
     swapped = np.hypot(*(places[::-1] - middle))
-    rows = np.flatnonzero(there & (as_told > NEARER * np.maximum(swapped, 3 * spread)))
+    exchanged = there & (as_told > NEARER * np.maximum(swapped, 3 * spread))
+    rows = np.flatnonzero(exchanged)
     if not len(rows) or len(rows) * 2 > there.sum():
         return []
     figure = float(np.median(as_told[rows] / np.maximum(swapped[rows], 3 * spread)))
@@ -52,13 +51,6 @@ def find_swapped(columns: Sequence[Signal]) -> list[Suspicion]:
         f"{len(rows)} rows, such as {places[0, rows[0]]:.6g}, {places[1, rows[0]]:.6g}, lie where the others do ({middle[0, 0]:.6g}, "
         f"{middle[1, 0]:.6g}) once latitude and longitude are exchanged: {figure:.3g} times nearer"
     )
-    spans = _spans(latitude, rows)
+    spans = latitude.time[runs(exchanged)].tolist()
     remedy = {"action": "swap", "with": longitude.column, "spans": spans}
     return [suspicion("swapped", latitude, rows, figure, NEARER, says, remedy=remedy)]
-
-
-def _spans(series: Signal, rows: NDArray[np.int64]) -> list[list[int]]:
-    """Return first and last time of each run of rows."""
-    cuts = np.flatnonzero(np.diff(rows) > 1)
-    firsts, lasts = np.concatenate([[0], cuts + 1]), np.concatenate([cuts, [len(rows) - 1]])
-    return [[int(series.time[rows[a]]), int(series.time[rows[b]])] for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True)]

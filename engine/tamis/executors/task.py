@@ -45,7 +45,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A call of a module-level function `function(setup, argument, lost, context)` in some worker.
+    """A call of a module-level function `function(setup, argument, lost, context)`, or of a `Plain` one, in some worker.
 
     `setup` is what the executor was last given, sent once to every worker. `lost` maps the records that killed earlier
     workers to the reason; `suspected` are those at which one worker died, which may not have been their fault. `gpu` is False where the
@@ -57,6 +57,16 @@ class Task:
     lost: Mapping[int, Loss] = field(default_factory=dict)
     suspected: frozenset[int] = frozenset()
     gpu: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A function of setup and argument alone, as a task has it: what kills its workers ends the run with their words."""
+
+    function: Callable[[Any, Any], Any]
+
+    def __call__(self, setup: Any, argument: Any, *_: object) -> Any:
+        return self.function(setup, argument)
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,7 +292,7 @@ def _run(data: bytes, run: Box, base: int, place: int, usual: int) -> tuple[int,
         )
     if not flags & _SIZE_EACH:
         return place, count * usual
-    sizes = np.frombuffer(data, ">u4", count * width, at).reshape(count, width)[:, columns[0] * 1]
+    sizes = np.frombuffer(data, ">u4", count * width, at).reshape(count, width)[:, int(columns[0])]
     return place, int(sizes.sum(dtype=np.int64))
 
 

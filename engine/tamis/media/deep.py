@@ -27,12 +27,11 @@ av.logging.set_level(None)
 
 @dataclass(slots=True)
 class Decoded:
-    """What a whole decode gave: frames and size of the first film, seconds of the longest stream, and a note."""
+    """What a whole decode gave: frames and size of the first film, and a note."""
 
     frames: int = 0
     width: int = 0
     height: int = 0
-    seconds: float = 0.0
     note: tuple[str, str] | None = None
 
 
@@ -82,7 +81,6 @@ def _decode_streams(container: Any, limits: Limits) -> Decoded:
         _decode_packets(container, tracks, limits)
     for track in tracks.values():
         found.note = _check_length(track, container) or found.note
-        found.seconds = max(found.seconds, track.end)
     films = [track for track in tracks.values() if track.stream.type == "video"]
     found.frames = films[0].frames if films else 0
     return found
@@ -90,7 +88,6 @@ def _decode_streams(container: Any, limits: Limits) -> Decoded:
 
 def _decode_packets(container: Any, tracks: dict[int, _Track], limits: Limits) -> None:
     track = next(iter(tracks.values()))
-    pixels = 0
     try:
         for packet in container.demux([one.stream for one in tracks.values()]):
             track = tracks[packet.stream.index]
@@ -105,8 +102,7 @@ def _decode_packets(container: Any, tracks: dict[int, _Track], limits: Limits) -
                     track.samples += frame.samples
                     duration = frame.samples / frame.sample_rate
                 else:
-                    pixels += frame.width * frame.height
-                    limits.check_frames(1, frame.width * frame.height)
+                    check_pixels(frame.width, frame.height, limits)  # a film may change its size
                 track.end = max(track.end, (frame.time or 0.0) + duration)
     except av.error.EOFError:
         return
@@ -149,14 +145,13 @@ def _decode_flac(data: bytes) -> Decoded:
             for block in file.blocks(_BLOCK, dtype="int32", always_2d=True):
                 digest.update(_packed(block, bits + 1))
                 count += len(block)
-            expected, rate = file.frames, file.samplerate
+            expected = file.frames
     except soundfile.SoundFileError as error:
         raise damaged("corrupt_data", f"libsndfile: {error}") from error
-    if data[:4] != b"fLaC" or not told.strip(b"\0"):
-        return Decoded(seconds=count / rate)
-    if count < expected or digest.digest() != told:
+    known = data[:4] == b"fLaC" and told.strip(b"\0")  # else a tag stands in front, or nothing was written there
+    if known and (count < expected or digest.digest() != told):
         raise damaged("bad_checksum", f"the checksum of the {count} samples that came out is not the one in the header")
-    return Decoded(seconds=count / rate)
+    return Decoded()
 
 
 def _packed(block: NDArray[np.int32], bits: int) -> bytes:

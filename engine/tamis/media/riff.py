@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _OPEN = 0xFFFFFFFF  # a length that was never written, or stands elsewhere
 _HEADER = 12
-_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_PCM, _FLOAT = 1, 3
 _KEY_FRAME = b"\x9d\x01\x2a"
 
 

@@ -16,7 +16,6 @@ _OGG_PAGE = 27
 _FIRST, _LAST = 0x02, 0x04
 _STREAMINFO = 34
 _SHORTEST_BLOCK = 16
-_TAGS = (b"TAG", b"APE")
 
 
 def _table(polynomial: int, bits: int) -> NDArray[np.uint32]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tamis.errors import ArgumentError, nearest
+from tamis.inquiries import finite_of
 from tamis_kernels import affine, ranks, yeo_johnson
 from tamis_kernels.moments import Moments, accumulate
 from tamis_kernels.quantiles import ValueCounts, mad, median, quantiles
@@ -115,9 +116,7 @@ def learn(parameters: Parameters, column: Vector) -> Known:
     """Return what the method must know of a column in memory; null, NaN and infinities take no part."""
     if parameters.merges:
         return accumulate(column.values, validity=column.validity)
-    values = column.there()
-    good = np.isfinite(values)
-    finite = values if good.all() else values[good]
+    finite = finite_of(column.there())
     if parameters.method == "yeo_johnson":
         lambda_ = yeo_johnson.fit(finite)
         parts = (finite[i : i + PIECE] for i in range(0, finite.size, PIECE))

@@ -12,19 +12,17 @@ import numpy as np
 import polars as pl
 
 from tamis.pipeline import findings
-from tamis.pipeline.evidence import findings_path, write_findings
 from tamis.pipeline.files import write_table
 from tamis.pipeline.rows import RowReader
 from tamis.sources.payload import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tamis.checks.base import Amendment, TableBatch
-    from tamis.executors import Context, Loss
     from tamis.pipeline.plan import Plan, Shard
     from tamis.series.sorting import Columns, Sorted
     from tamis.sources.schema import TableGroup
@@ -107,12 +105,7 @@ def orders(check: str, shards: Sequence[Shard], told: Sorted, make: Callable[[in
         yield Order(check, part, told.between(part[0].first, part[-1].first + part[-1].records), make)
 
 
-def amend_shards(
-    plan: Plan,
-    order: Order,
-    lost: Mapping[int, Loss],  # noqa: ARG001 - what kills its workers ends the run with their words
-    context: Context,  # noqa: ARG001
-) -> tuple[NDArray[np.int64], dict[str, int]]:
+def amend_shards(plan: Plan, order: Order) -> tuple[NDArray[np.int64], dict[str, int]]:
     """Write what a check makes of some shards; return the numbers of the records that it rejects, and its counters."""
     rejected = [np.empty(0, np.int64)]
     counts: Counter[str] = Counter()
@@ -132,8 +125,8 @@ def amend_shards(
             tables = [frame.to_arrow() for frame in columns]
             write_table(_path(plan, shard), tables, tables[0].schema)
         noted = pl.concat(found).sort("index", maintain_order=True)
-        write_findings(findings_path(plan, shard, "amended"), noted)
-        rejected.append(noted.filter(pl.col("severity") == "reject")["index"].unique().to_numpy() + shard.first)
+        findings.write(findings.path(plan, shard, "amended"), noted)
+        rejected.append(findings.rejected(noted).unique().to_numpy() + shard.first)
     return np.concatenate(rejected), dict(counts)
 
 
@@ -196,6 +189,3 @@ def _read(path: Path, columns: Collection[str] | None) -> pl.DataFrame | None:
 
 def _path(plan: Plan, shard: Shard) -> Path:
     return plan.state("amended", f"{shard.name}.parquet")
-
-
-__all__ = ["Amended", "Order", "SourceRows", "amend_shards", "orders"]

@@ -17,11 +17,11 @@ import xxhash
 
 from tamis.checks.base import Finding, Statistics
 from tamis.executors import Context, Loss
-from tamis.names import PROCESS
+from tamis.files import whole
 from tamis.pipeline import findings
 from tamis.pipeline.amend import Amended
-from tamis.pipeline.evidence import evidence_path, findings_path, write_findings
-from tamis.pipeline.files import UNFINISHED, digest, whole, write_json, write_table
+from tamis.pipeline.evidence import evidence_path
+from tamis.pipeline.files import digest, write_json, write_table
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.observe import SOURCE, WHOLE_SHARD
 from tamis.pipeline.pack import pack, shown_path
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 class Order:
     """What a worker needs besides the plan: a shard, all those of one container, or some in a row.
 
-    Of the table group that it belongs to it has the statistics, and how many shards there are `of` it.
+    Of the table group that it belongs to it has the statistics, and how many shards there are.
     """
 
     shards: tuple[Shard, ...]
     statistics: Statistics
-    of: int = 1
+    shards_of_group: int = 1
 
     @property
     def records(self) -> int:
@@ -105,7 +105,7 @@ def _apply_others(plan: Plan, shards: Sequence[Shard], lost: Mapping[int, Loss],
         late = _all_lost(alive, lost[WHOLE_SHARD])
     elif shards[0].container and not _lists_only(plan):
         context.at(WHOLE_SHARD)
-        outputs, late = pack(plan, room(plan), [file for one in shards for file in one.files], alive)
+        outputs, late = pack(plan, [file for one in shards for file in one.files], alive)
     elif shards[0].kind == "media":
         outputs, late = _place_files(plan, shards, alive)
     return _note(plan, shards, alive, outputs, late)
@@ -123,7 +123,7 @@ def _note(plan: Plan, shards: Sequence[Shard], alive: NDArray[np.bool_], outputs
         start = one.first - shards[0].first
         stop = start + one.records
         mine = [replace(finding, index=finding.index - start) for finding in late if start <= finding.index < stop]
-        write_findings(findings_path(plan, one, "applied"), findings.frame(SOURCE, mine))
+        findings.write(findings.path(plan, one, "applied"), findings.frame(SOURCE, mine))
         write_json(summary_path(plan, one), {"kept": int(stayed[start:stop].sum()), "outputs": outputs if one is shards[0] else []})
     return int(stayed.sum())
 
@@ -157,13 +157,13 @@ def _write_part(
         return [], late
     clean = pl.concat(frames)
     if form and form.tables == "wide":
-        write_run(plan, shard, clean, order.of)
+        write_run(plan, shard, clean, order.shards_of_group)
         return [], late
     path = Path(plan.out, "clean", "tables", shard.group, f"part-{shard.part:05d}.parquet")
     pieces = form.long(clean) if form else iter([clean])
     tables = (piece.to_arrow(compat_level=pl.CompatLevel.oldest()) for piece in pieces)
     first = next(tables)
-    rows = write_table(path, chain([first], tables), first.schema, compression=plan.recipe.output.compression, room=room(plan))
+    rows = write_table(path, chain([first], tables), first.schema, compression=plan.recipe.output.compression, room=plan.room)
     return [{"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": rows}], late
 
 
@@ -192,36 +192,12 @@ def _place(plan: Plan, file: SourceFile, content: bytes) -> str | None:
     if _lists_only(plan):
         return None
     target = Path(plan.out, "clean", relative_path(plan, file))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with whole_link(target, room(plan)) as temporary:
+    with whole(target, plan.room, flush=False) as unfinished:
         if how == "symlink":
-            temporary.symlink_to(Path(file.path).resolve())
-        elif how == "copy" or not _link(file, temporary):
-            _copy(file, temporary, content)
+            unfinished.symlink_to(Path(file.path).resolve())
+        elif how == "copy" or not _link(file, unfinished):
+            _copy(file, unfinished, content)
     return shown_path(plan, target)
-
-
-def room(plan: Plan) -> Path:
-    """Return the folder in which files of the clean corpus are made before they take their place."""
-    return plan.state("unfinished")
-
-
-class whole_link:
-    """Give a temporary name for a link or copy, and rename it into place; a target from an earlier try is replaced."""
-
-    def __init__(self, target: Path, room: Path) -> None:
-        self.target = target
-        room.mkdir(parents=True, exist_ok=True)
-        self.temporary = room / f"{PROCESS}{UNFINISHED}"
-
-    def __enter__(self) -> Path:
-        self.temporary.unlink(missing_ok=True)
-        return self.temporary
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.temporary.replace(self.target)
-        self.temporary.unlink(missing_ok=True)  # renaming one hard link onto another of the same file leaves both names
 
 
 def _link(file: SourceFile, target: Path) -> bool:
@@ -245,6 +221,3 @@ def _copy(file: SourceFile, target: Path, content: bytes) -> None:
     if hasher.digest() != content:
         raise Unavailable("changed", "its content is no longer what was observed: the file changed during the run")
     shutil.copystat(file.path, target)
-
-
-__all__ = ["Order", "apply_order", "orders", "read_applied", "summary_path", "whole"]

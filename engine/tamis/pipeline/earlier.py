@@ -16,8 +16,9 @@ import polars as pl
 import xxhash
 
 from tamis.errors import RecipeError, SourceError
-from tamis.pipeline.evidence import findings_path, read_findings
-from tamis.pipeline.files import whole, write_json
+from tamis.files import whole
+from tamis.pipeline import findings
+from tamis.pipeline.files import write_json
 from tamis.pipeline.plan import state_folder
 from tamis.pipeline.verdicts import read_alive
 
@@ -67,7 +68,7 @@ def write_index(plan: Plan) -> None:
     with whole(plan.state("kept.bin")) as temporary, temporary.open("wb") as file:
         for shard in plan.shards:
             alive = read_alive(plan.state(), shard)
-            late = read_findings(findings_path(plan, shard, "applied")).filter(pl.col("severity") == "reject")["index"]
+            late = findings.rejected(findings.read(findings.path(plan, shard, "applied")))
             alive[late.to_numpy()] = False
             kept = np.concatenate((rest, alive))
             ready = len(kept) // 8 * 8

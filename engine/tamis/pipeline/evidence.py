@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamis.errors import OutputError
-from tamis.pipeline import findings as findings_module
+from tamis.pipeline import findings
 from tamis.pipeline.files import write_table
 
 if TYPE_CHECKING:
@@ -31,31 +31,12 @@ def evidence_path(plan: Plan, shard: Shard) -> Path:
     return plan.state("evidence", f"{shard.name}.parquet")
 
 
-def findings_path(plan: Plan, shard: Shard, stage: str = "evidence") -> Path:
-    """Return where the findings lie that a stage (`evidence`, `judged`, `applied`) made about a shard."""
-    return plan.state(stage, f"{shard.name}.findings.parquet")
-
-
 def write_evidence(plan: Plan, shard: Shard, columns: pl.DataFrame, found: pl.DataFrame, summary: Mapping[str, Any], stamp: str) -> None:
     """Write a shard's findings and evidence; `summary` comes back from `read_summary`."""
-    write_findings(findings_path(plan, shard), found)
+    findings.write(findings.path(plan, shard), found)
     table = columns.to_arrow()
     metadata = {KEY: json.dumps({"stamp": stamp, "summary": summary}, sort_keys=True)}
     write_table(evidence_path(plan, shard), [table], table.schema, metadata=metadata)
-
-
-def write_findings(path: Path, found: pl.DataFrame) -> None:
-    """Write findings in the order of records and checks that made them; no file where there are none, for to flush one takes its time."""
-    if found.is_empty():
-        path.unlink(missing_ok=True)  # of an attempt that was cut off
-        return
-    table = found.to_arrow()
-    write_table(path, [table], table.schema)
-
-
-def read_findings(path: Path) -> pl.DataFrame:
-    """Read findings; none where nothing was written."""
-    return pl.read_parquet(path) if path.exists() else findings_module.empty()
 
 
 def read_summary(plan: Plan, shard: Shard, stamp: str) -> dict[str, Any] | None:

@@ -1,10 +1,8 @@
-"""Files that are whole or not there."""
+"""JSON and Parquet, written whole or not at all; and digests of files."""
 
 from __future__ import annotations
 
 import json
-import os
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,34 +12,13 @@ import pyarrow.parquet as pq
 import xxhash
 
 from tamis.encodings import encoding
-from tamis.names import PROCESS
+from tamis.files import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 ROW_GROUP_ROWS = 65_536
 DISTINCT_BYTES = 1 << 16  # of distinct values in a column of a row group: beyond that they are written as they are
-UNFINISHED = ".part"
-
-
-@contextmanager
-def whole(path: Path, room: Path | None = None) -> Iterator[Path]:
-    """Give a temporary name; on success the file is flushed to the disk and takes the name `path`, on failure it is removed.
-
-    `room` is the folder of the temporary name, on the same file system; None for that of `path`. Where files of users lie, what a killed
-    run has left could not be told from them.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    room = room or path.parent
-    room.mkdir(parents=True, exist_ok=True)
-    temporary = room / f"{path.name}.{PROCESS}{UNFINISHED}"
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, tree: Any) -> None:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tamis.errors import OutputError, SourceError
-from tamis.pipeline.files import UNFINISHED
+from tamis.errors import OutputError
+from tamis.files import UNFINISHED
 from tamis.pipeline.plan import state_folder
 
 if TYPE_CHECKING:
@@ -41,24 +41,10 @@ def prepared(out: Path, sources: Sequence[Path], *, overwrite: bool) -> Iterator
     OutputError
         It is a file, holds things that are not tamis's, holds a finished run, is in use, cannot be written, or holds the source.
     """
-    for source in sources:
-        if source.resolve() == out.resolve():
-            message = f"the output folder {out} is the source itself; name another folder with -o"
-            raise OutputError(message)
-        if source.resolve().is_relative_to(out.resolve()):
-            message = f"the source {source} lies inside the output folder {out}; name another folder with -o"
-            raise OutputError(message)
-    if any("\ud800" <= sign <= "\udfff" for sign in str(out)):
-        message = f"the name {str(out)!a} of the output folder is no UTF-8, which the tables written need; name another folder with -o"
-        raise OutputError(message)
-    if out.is_symlink() and not out.exists():
-        message = f"{out} is a link to {out.readlink()}, which is not there; make that folder, or name another one with -o"
-        raise OutputError(message)
-    if out.exists() and not out.is_dir():
-        message = f"{out} is not a folder; name a folder with -o"
-        raise OutputError(message)
+    _check_place(out, sources)
     try:
-        state_folder(out).mkdir(parents=True, exist_ok=True) if _usable(out, overwrite=overwrite) else None
+        _check_content(out, overwrite=overwrite)
+        state_folder(out).mkdir(parents=True, exist_ok=True)
         lock = (state_folder(out) / "lock").open("w")
     except OSError as error:
         message = f"{out} cannot be written: {error.strerror or error}"
@@ -78,6 +64,26 @@ def prepared(out: Path, sources: Sequence[Path], *, overwrite: bool) -> Iterator
             _sweep(out)  # a run that fails stops its other workers wherever they are
 
 
+def _check_place(out: Path, sources: Sequence[Path]) -> None:
+    """Refuse a folder that lies where the source does, cannot be named in tables, or is no folder."""
+    for source in sources:
+        if source.resolve() == out.resolve():
+            message = f"the output folder {out} is the source itself; name another folder with -o"
+            raise OutputError(message)
+        if source.resolve().is_relative_to(out.resolve()):
+            message = f"the source {source} lies inside the output folder {out}; name another folder with -o"
+            raise OutputError(message)
+    if any("\ud800" <= sign <= "\udfff" for sign in str(out)):
+        message = f"the name {str(out)!a} of the output folder is no UTF-8, which the tables written need; name another folder with -o"
+        raise OutputError(message)
+    if out.is_symlink() and not out.exists():
+        message = f"{out} is a link to {out.readlink()}, which is not there; make that folder, or name another one with -o"
+        raise OutputError(message)
+    if out.exists() and not out.is_dir():
+        message = f"{out} is not a folder; name a folder with -o"
+        raise OutputError(message)
+
+
 def clear(out: Path) -> None:
     """Remove what an earlier run left; the lock stays."""
     for name in OURS:
@@ -92,7 +98,7 @@ def clear(out: Path) -> None:
 
 def _sweep(out: Path) -> None:
     """Remove the half-made files of a run that was killed; none of them lies among the files of the clean corpus."""
-    for path in (*out.glob(f"*{UNFINISHED}"), *state_folder(out).rglob(f"*{UNFINISHED}"), *state_folder(out).rglob("*.tmp")):
+    for path in (*out.glob(f"*{UNFINISHED}"), *state_folder(out).rglob(f"*{UNFINISHED}")):
         path.unlink(missing_ok=True)
 
 
@@ -103,17 +109,12 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _usable(out: Path, *, overwrite: bool) -> bool:
-    if not out.exists():
-        return True
-    names = set(os.listdir(out))  # noqa: PTH208 - names alone
+def _check_content(out: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds what is not of tamis, or a finished run that is to stay."""
+    names = set(os.listdir(out)) if out.exists() else set()  # noqa: PTH208 - names alone
     if names and ".tamis" not in names:
         message = f"{out} is not empty and holds no run of tamis ({', '.join(sorted(names)[:3])} …); name a new folder with -o"
         raise OutputError(message)
     if "manifest.json" in names and not overwrite:
         message = f"{out} holds a finished run; use --overwrite to replace it, or name another folder with -o"
         raise OutputError(message)
-    return True
-
-
-__all__ = ["OURS", "SourceError", "clear", "prepared"]

@@ -6,6 +6,7 @@ What each column is, is told by the schema alone, so that every worker comes to 
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -194,9 +195,6 @@ def _joined(parts: Sequence[pl.Expr]) -> pl.Expr:
 
 
 def _common(records: Sequence[str]) -> str:
-    """Return the folders that all records lie in, with the last stroke."""
-    first, last = min(records).split("/")[:-1], max(records).split("/")[:-1]
-    same = 0
-    while same < min(len(first), len(last)) and first[same] == last[same]:
-        same += 1
-    return "".join(f"{part}/" for part in first[:same])
+    """Return the folder that all records lie in, with the last stroke; nothing where there is none."""
+    folder = posixpath.commonpath([posixpath.dirname(record) for record in records])
+    return folder and f"{folder}/"

@@ -11,23 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tamis.executors import Task
+from tamis.executors import Plain, Task
+from tamis.files import whole
+from tamis.near.shingles import ShingleSets
 from tamis.pipeline import amend, findings, spill
-from tamis.pipeline.evidence import evidence_path, findings_path, read_findings, write_findings
-from tamis.pipeline.files import whole, write_json, write_table
+from tamis.pipeline.evidence import evidence_path
+from tamis.pipeline.files import write_json, write_table
 from tamis.pipeline.memory import give_back
-from tamis.pipeline.sets import read_sets
+from tamis.pipeline.shingles import read_sets
 from tamis.pipeline.verdicts import write_alive
-from tamis.sets import ShingleSets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from tamis.checks.base import Amendment, Answer, Check, Detail, Rows, Severity, Work
-    from tamis.executors import Context, Loss, Outcome
+    from tamis.executors import Outcome
     from tamis.pipeline.earlier import Earlier
     from tamis.pipeline.plan import Plan, Shard
     from tamis.series.sorting import Columns, Sorted
@@ -87,12 +88,12 @@ class Books:
         self._members: list[_Members] = []
         self._decisions: dict[str, list[str]] = {}
         self.counters: dict[str, dict[str, float]] = {}
-        self._check: Check
+        self._check: Check[Any]
         for shard in plan.shards:
-            rejected = read_findings(findings_path(plan, shard)).filter(pl.col("severity") == "reject")["index"].to_numpy()
+            rejected = findings.rejected(findings.read(findings.path(plan, shard))).to_numpy()
             self._alive[shard.first + rejected] = False
 
-    def hear(self, check: Check) -> None:
+    def hear(self, check: Check[Any]) -> None:
         """Let a check judge."""
         self._check = check
         check.judge(self)
@@ -184,7 +185,7 @@ class Books:
             shutil.rmtree(folder, ignore_errors=True)
 
     def spread(self, work: Callable[[Work], Answer], arguments: Iterable[Work]) -> Iterator[Answer]:
-        tasks = [Task(_done, (place, work, argument)) for place, argument in enumerate(arguments)]
+        tasks = [Task(Plain(_done), (place, work, argument)) for place, argument in enumerate(arguments)]
         early: dict[int, Answer] = {}
         place = 0
         for outcome in self._run(tasks):
@@ -195,7 +196,7 @@ class Books:
 
     def amend(self, table: Rows, records: Sorted, make: Callable[[int, int, Columns], Amendment]) -> None:
         shards = [shard for shard in self._plan.shards if shard.group == table.group.name]
-        for outcome in self._run(Task(amend.amend_shards, order) for order in amend.orders(self._check.name, shards, records, make)):
+        for outcome in self._run(Task(Plain(amend.amend_shards), order) for order in amend.orders(self._check.name, shards, records, make)):
             rejected, counts = outcome.value
             self._alive[rejected] = False
             self.count(**counts)
@@ -215,10 +216,10 @@ class Books:
         """Write verdicts, findings per shard, clusters and counters; the last file marks them whole."""
         plan = self._plan
         for shard in plan.shards:
-            judged, amended = findings_path(plan, shard, "judged"), findings_path(plan, shard, "amended")
+            judged, amended = findings.path(plan, shard, "judged"), findings.path(plan, shard, "amended")
             told = list(self._told_of(shard))
             if told or not amended.exists():
-                write_findings(judged, pl.concat([findings.empty(), read_findings(amended), *told]).sort("index", maintain_order=True))
+                findings.write(judged, pl.concat([findings.empty(), findings.read(amended), *told]).sort("index", maintain_order=True))
             else:
                 judged.parent.mkdir(parents=True, exist_ok=True)
                 amended.replace(judged)  # nothing is to be added, and it is in order
@@ -280,10 +281,7 @@ def judge(plan: Plan, earlier: Sequence[Earlier], run: Callable[[Iterable[Task]]
     books.close()
 
 
-def _done(plan: Plan, argument: tuple[int, Callable[[Any], Any], Any], lost: Mapping[int, Loss], context: Context) -> Any:  # noqa: ARG001
-    """Do what a check spreads over the workers; what kills its workers ends the run with their words."""
-    _, work, one = argument
+def _done(_: Plan, argument: tuple[int, Callable[[Any], Any], Any]) -> Any:
+    """Do what a check spreads over the workers."""
+    work, one = argument[1:]
     return work(one)
-
-
-__all__ = ["Books", "judge"]

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from tamis.errors import InvariantError
 from tamis.pipeline import findings
-from tamis.pipeline.evidence import findings_path, read_findings
 from tamis.pipeline.files import write_table
 from tamis.pipeline.memory import give_back
 
@@ -114,11 +113,8 @@ class Tally:
 
 def _lost(plan: Plan) -> pl.Series:
     """Return the numbers of the records that were to be kept and could not be written in the end."""
-    numbers = [pl.Series([], dtype=pl.Int64)]
-    for shard in plan.shards:
-        late = read_findings(findings_path(plan, shard, "applied")).filter(pl.col("severity") == "reject")
-        numbers.append(late["index"] + shard.first)
-    return pl.concat(numbers)
+    late = (findings.rejected(findings.read(findings.path(plan, shard, "applied"))) + shard.first for shard in plan.shards)
+    return pl.concat([pl.Series([], dtype=pl.Int64), *late])
 
 
 def write_ledger(plan: Plan, out: Path, earlier: Sequence[Earlier] = ()) -> Tally:
@@ -135,9 +131,9 @@ def write_ledger(plan: Plan, out: Path, earlier: Sequence[Earlier] = ()) -> Tall
 
 def _split(plan: Plan, shard: Shard, order: dict[str, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the findings about a shard that reject a record (one each), and all others."""
-    if not any(findings_path(plan, shard, stage).exists() for stage in _STAGES):
+    if not any(findings.path(plan, shard, stage).exists() for stage in _STAGES):
         return findings.empty(), findings.empty()
-    stages = [read_findings(findings_path(plan, shard, stage)).with_columns(pl.lit(i).alias("stage")) for i, stage in enumerate(_STAGES)]
+    stages = [findings.read(findings.path(plan, shard, stage)).with_columns(pl.lit(i).alias("stage")) for i, stage in enumerate(_STAGES)]
     found = pl.concat(stages).with_columns(pl.col("check").replace_strict(order, default=0, return_dtype=pl.Int64).alias("order"))
     found = found.with_row_index("place").sort("index", "stage", "order", "place")
     decisive = pl.col("severity") == "reject"
@@ -224,6 +220,3 @@ def balance_rows(group: str, expected: int, written: int) -> None:
             f"the table {group!r} does not balance: {expected} rows expected, {written} written. This is a bug in tamis; please report it."
         )
         raise InvariantError(message)
-
-
-__all__ = ["Records", "Tally", "balance", "balance_rows", "findings", "write_ledger"]

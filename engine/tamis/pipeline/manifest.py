@@ -15,7 +15,7 @@ import xxhash
 import tamis
 from tamis.pipeline.apply import read_applied
 from tamis.pipeline.evidence import evidence_path
-from tamis.pipeline.files import digest, write_json, write_table
+from tamis.pipeline.files import write_json, write_table
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.ledger import balance, balance_rows
 from tamis.pipeline.wide import read_written
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan
     from tamis.pipeline.prepare import Prepared
     from tamis.pipeline.request import Clock, Request
+    from tamis_kernels.backend import Backend
 
 FORMAT = 1
 INPUTS = pa.schema([("record", pa.string()), ("bytes", pa.int64()), ("xxh3_128", pa.string())])
@@ -47,7 +48,7 @@ def write_books(
     gathered: Mapping[str, Statistics],
     tally: Tally,
     request: Request,
-    backend: tuple[str, str],
+    backend: Backend,
     clock: Clock,
     executor: Executor,
 ) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def write_books(
         "recipe_hash": plan.recipe.digest(),
         "recipe_choice": list(ready.choice),
         "versions": {"python": platform.python_version(), **package_versions()},
-        "backend": {"name": backend[0], "reason": backend[1]},
+        "backend": {"name": backend.name, "reason": backend.reason},
         "seeds": {"minhash": plan.recipe.seed},
         "checks": counters,
         "inputs": inputs,
@@ -230,6 +231,3 @@ def _timing(clock: Clock, plan: Plan, size: int) -> dict[str, Any]:
         "records_per_second": round(plan.records / seconds, 1),
         "bytes_per_second": round(size / seconds, 1),
     }
-
-
-__all__ = ["digest", "write_books"]

@@ -118,8 +118,7 @@ def _observed(plan: Plan, shard: Shard, steps: Iterator[Step], size: int, mark: 
                 totals.update({f"{check.name}.{name}": value for name, value in observation.totals.items()})
         evidence.append(pl.DataFrame([series.alias(name) for name, series in columns.items()]))
     told = pl.concat([findings.empty(), *found]).sort("index", maintain_order=True)
-    rejected = told.filter(pl.col("severity") == "reject")["index"].n_unique()
-    summary = {"records": shard.records, "bytes": size, "rejected": rejected, "totals": dict(totals)}
+    summary = {"records": shard.records, "bytes": size, "rejected": findings.rejected(told).n_unique(), "totals": dict(totals)}
     write_evidence(plan, shard, _one_row_a_record(shard, evidence), told, summary, mark)
     return summary
 

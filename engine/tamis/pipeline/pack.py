@@ -12,8 +12,9 @@ import xxhash
 from isal import igzip
 
 from tamis.checks.base import Finding
+from tamis.files import whole
 from tamis.media.sniff import HEAD_BYTES, sniff
-from tamis.pipeline.files import digest, whole
+from tamis.pipeline.files import digest
 from tamis.pipeline.plan import relative_path
 from tamis.pipeline.rows import UNREADABLE_ROWS
 from tamis.sources.listing import SourceFile, as_bytes, as_text
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _EXTENSIONS = {"jpeg": "jpg"}
 
 
-def pack(plan: Plan, room: Path, files: Sequence[SourceFile], alive: NDArray[np.bool_]) -> tuple[list[dict[str, Any]], list[Finding]]:
+def pack(plan: Plan, files: Sequence[SourceFile], alive: NDArray[np.bool_]) -> tuple[list[dict[str, Any]], list[Finding]]:
     """Write the living members of a container; return one entry a file written, and findings about members by their place among `files`."""
     container = files[0].container
     assert container is not None
@@ -44,9 +45,9 @@ def pack(plan: Plan, room: Path, files: Sequence[SourceFile], alive: NDArray[np.
     try:
         verify_unchanged(files[0])
         if plan.recipe.output.shape == "files":
-            return _as_files(plan, room, container, files, alive)
+            return _as_files(plan, container, files, alive)
         target = Path(plan.out, "clean", relative_path(plan, container))
-        with whole(target, room) as temporary:
+        with whole(target, plan.room) as temporary:
             lost = _same_shape(plan, container, [file.offset for file in kept], temporary)
     except (Unavailable, DamagedZipError, pa.ArrowException) as error:
         reason = error.reason if isinstance(error, (Unavailable, DamagedZipError)) else UNREADABLE_ROWS
@@ -77,14 +78,14 @@ def _same_shape(plan: Plan, container: Container, offsets: list[int], path: Path
 
 
 def _as_files(
-    plan: Plan, room: Path, container: Container, files: Sequence[SourceFile], alive: NDArray[np.bool_]
+    plan: Plan, container: Container, files: Sequence[SourceFile], alive: NDArray[np.bool_]
 ) -> tuple[list[dict[str, Any]], list[Finding]]:
     written: list[dict[str, Any]] = []
     late: list[Finding] = []
 
     def write(name: str, record: str, data: bytes) -> None:
         target = Path(plan.out, "clean", name)
-        with whole(target, room) as temporary:
+        with whole(target, plan.room) as temporary:
             temporary.write_bytes(data)
         written.append(
             {"path": shown_path(plan, target), "record": record, "bytes": len(data), "xxh3_128": xxhash.xxh3_128_hexdigest(data)}

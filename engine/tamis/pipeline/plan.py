@@ -11,6 +11,7 @@ import os
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import xxhash
@@ -20,7 +21,6 @@ from tamis.sources.tables import evenly, most_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from tamis.recipe import Recipe, ShardOptions
     from tamis.sources.listing import Problem
@@ -109,6 +109,11 @@ class Plan:
         """Return a path inside the run's state folder."""
         return state_folder(self.out).joinpath(*parts)
 
+    @property
+    def room(self) -> Path:
+        """The folder in which files of the clean corpus are made before they take their place."""
+        return self.state("unfinished")
+
 
 def format_options(recipe: Recipe) -> FormatOptions:
     """Return the rules by which a recipe reads tables; every source is read through them."""
@@ -118,8 +123,6 @@ def format_options(recipe: Recipe) -> FormatOptions:
 
 def state_folder(out: str | Path) -> Path:
     """Return the folder in which a run keeps evidence and progress."""
-    from pathlib import Path
-
     return Path(out) / ".tamis"
 
 

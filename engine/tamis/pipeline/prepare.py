@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import tamis
 from tamis.errors import ColumnError, OutputError, SourceError, nearest
 from tamis.executors import Context, Loss, Task
+from tamis.files import whole
 from tamis.pipeline.choose import choose
 from tamis.pipeline.earlier import Earlier, load_earlier
-from tamis.pipeline.files import digest, whole, write_json
+from tamis.pipeline.files import digest, write_json
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.plan import Plan, cut, fingerprint, format_options, state_folder
 from tamis.recipe import Recipe

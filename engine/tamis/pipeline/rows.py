@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tamis.checks.base import TableBatch
-from tamis.sources.formats import standardise
 from tamis.sources.payload import Unavailable, verify_unchanged
+from tamis.sources.standardise import standardise
 from tamis.sources.tables import FAULTS, ReadFailed, TableReader
 
 if TYPE_CHECKING:

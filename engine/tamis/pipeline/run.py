@@ -128,7 +128,7 @@ class _Run:
             self._leave_if_stopped()
         give_back()
         with self.clock.stage("statistics"):
-            gathered = statistics.gather(plan, lambda tasks: self._map(tasks), self.executor.workers)
+            gathered = statistics.gather(plan, self._map, self.executor.workers)
         with self.clock.stage("apply"):
             kept = self._apply(plan, gathered)
             self._widen(plan)
@@ -136,9 +136,7 @@ class _Run:
             give_back()
             tally = write_ledger(plan, self.request.out, earlier)
             give_back()
-            manifest = write_books(
-                ready, summaries, kept, gathered, tally, self.request, (self.backend.name, self.backend.reason), self.clock, self.executor
-            )
+            manifest = write_books(ready, summaries, kept, gathered, tally, self.request, self.backend, self.clock, self.executor)
             write_report(self.request.out, manifest, (file for shard in plan.shards for file in shard.files))
             write_index(plan)
             write_json(self.request.out / "manifest.json", manifest)  # the last file: where it is, the run is finished

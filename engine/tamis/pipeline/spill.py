@@ -41,7 +41,7 @@ class Held:
 
     @classmethod
     def of(cls, first: int, records: int, path: Path) -> Held:
-        """Look the names up in the file; files of one kind and group have the same unless nothing could be read."""
+        """Read the names from the file; they are interned, for most files have the same."""
         return cls(first, records, path, tuple(map(sys.intern, pq.read_schema(path).names)))
 
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from tamis.checks.base import ColumnStatistics, Needs
 from tamis.errors import RecipeError
-from tamis.executors import Task
+from tamis.executors import Plain, Task
 from tamis.inquiries import Found, Inquiry, add
 from tamis.pipeline.amend import Amended
 from tamis.pipeline.plan import in_a_row
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.checks.base import Statistics
-    from tamis.executors import Context, Loss, Outcome
+    from tamis.executors import Outcome
     from tamis.inquiries import Probe
     from tamis.pipeline.plan import Plan, Shard
     from tamis.sources.schema import TableGroup
@@ -79,7 +79,7 @@ def _of_group(plan: Plan, group: TableGroup, run: Callable[[Iterable[Task]], Ite
     while any(inquiry.probes for inquiry in inquiries.values()):
         probes = {name: inquiry.probes for name, inquiry in inquiries.items() if inquiry.probes}
         total: Gathered = defaultdict(dict)
-        for outcome in run(Task(gather_shards, Pass(some, wanted, probes, first)) for some in shards):
+        for outcome in run(Task(Plain(gather_shards), Pass(some, wanted, probes, first)) for some in shards):
             for name, answers in outcome.value.items():
                 add(total[name], answers)
             _check_count(wanted, total)
@@ -112,12 +112,7 @@ def _check_count(wanted: Mapping[str, tuple[str, Needs]], total: Gathered) -> No
             raise RecipeError(message)
 
 
-def gather_shards(
-    plan: Plan,
-    argument: Pass,
-    lost: Mapping[int, Loss],  # noqa: ARG001 - a shard that kills its workers ends the run with their words
-    context: Context,  # noqa: ARG001
-) -> Gathered:
+def gather_shards(plan: Plan, argument: Pass) -> Gathered:
     """Gather one pass over the kept rows of some shards."""
     total: Gathered = defaultdict(dict)
     asked = {key for key, _ in argument.probes}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.pipeline.files import whole
+from tamis.files import whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,8 +21,9 @@ import polars as pl
 import pyarrow as pa
 
 from tamis.errors import RecipeError
-from tamis.executors import Task
-from tamis.pipeline.files import ROW_GROUP_ROWS, digest, whole, write_json, write_table
+from tamis.executors import Plain, Task
+from tamis.files import whole
+from tamis.pipeline.files import ROW_GROUP_ROWS, digest, write_json, write_table
 from tamis.pipeline.forms import CHANNEL, KEYS, OWN, SENSOR, TIME, form_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis.executors import Context, Loss
     from tamis.pipeline.plan import Plan, Shard
 
 RANGE_BYTES = 12_000_000  # of the rows that are turned at once, twice and a half at most
@@ -105,7 +105,7 @@ def tasks(plan: Plan, kept: Mapping[str, int]) -> list[Task]:
             names = [shard.name for shard in plan.shards if shard.group == name and kept[shard.name]]
             ranges = _ranges(plan, name, _place(place), names)
             write_json(_parts(plan, place), len(ranges))
-            todo += [Task(write_range, one, gpu=False) for one in ranges if not _summary(plan, one.place, one.number).exists()]
+            todo += [Task(Plain(write_range), one, gpu=False) for one in ranges if not _summary(plan, one.place, one.number).exists()]
     return todo
 
 
@@ -117,12 +117,7 @@ def read_written(plan: Plan, group: str) -> list[dict[str, Any]]:
     return [json.loads(_summary(plan, _place(place), number).read_text(encoding="utf-8")) for number in range(count)]
 
 
-def write_range(
-    plan: Plan,
-    order: Range,
-    lost: Mapping[int, Loss],  # noqa: ARG001 - a range that kills its workers ends the run with their words
-    context: Context,  # noqa: ARG001
-) -> int:
+def write_range(plan: Plan, order: Range) -> int:
     """Write the part of a range, and return how many records are in it."""
     group = plan.groups[order.group]
     form, _ = form_of(plan.recipe.output, group)
@@ -150,8 +145,7 @@ def write_range(
         part = chain([first], islice(waiting, MOST_CHUNKS // (1 + len(titles))))
         schema = first.schema
         del first  # a row group is not to be held while the others are written
-        compression, room = plan.recipe.output.compression, plan.state("unfinished")
-        rows = write_table(path, part, schema, compression=compression, room=room, row_group_rows=step)
+        rows = write_table(path, part, schema, compression=plan.recipe.output.compression, room=plan.room, row_group_rows=step)
         told = {"path": path.relative_to(plan.out).as_posix(), "bytes": path.stat().st_size, "xxh3_128": digest(path), "rows": rows}
         outputs.append(told)
     write_json(_summary(plan, order.place, order.number), {"outputs": outputs, "records": records, "repeated": repeated})

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from tamis.qc.control import ACTIONS, BITS, CLOCK_TESTS, IMPUTE, KEEP, NULL, REJECT, Action, Control, Controlled, Grade, Policy
+from tamis.qc.control import BITS, CLOCK_TESTS, IMPUTE, NULL, Action, Control, Controlled, Grade, Policy
 from tamis.qc.fill import Filling, Method, Season
 from tamis.qc.learn import LEARNABLE
-from tamis.qc.limits import KEYS, TEST_OF, Row, Thresholds, bit_names, checked_rows, read_rows
-from tamis.qc.summary import COUNTS, GRADES, TOLD, Summary
+from tamis.qc.limits import Thresholds, bit_names, checked_rows, read_rows
+from tamis.qc.summary import GRADES, Summary
 
 __all__ = [
-    "ACTIONS",
     "BITS",
     "CLOCK_TESTS",
-    "COUNTS",
     "GRADES",
     "IMPUTE",
-    "KEEP",
-    "KEYS",
     "LEARNABLE",
     "NULL",
-    "REJECT",
-    "TEST_OF",
-    "TOLD",
     "Action",
     "Control",
     "Controlled",
@@ -29,7 +22,6 @@ __all__ = [
     "Grade",
     "Method",
     "Policy",
-    "Row",
     "Season",
     "Summary",
     "Thresholds",

@@ -240,7 +240,7 @@ class Control:
 
 
 class _RestingScan:
-    """A scan of which the runs at a value where the sensor rests have a limit of their own."""
+    """A scan that holds runs at the value at which the sensor rests, such as power at night, to a limit of their own."""
 
     def __init__(self, limits: Limits, rest: float, at_rest: Limits) -> None:
         self._scan, self._longer, self._rest = Scan(limits), Scan(at_rest), rest

@@ -50,7 +50,7 @@ TEST_OF = {
 
 SECONDS = frozenset({"flat", "flat_fail", "flat_at_rest", "attenuated_window", "gap", "period", "jitter", "drift"})
 MODIFIERS = frozenset({"flat_tolerance", "rest", "flat_at_rest", "attenuated_window", "hampel_window", "hampel_floor", "period"})
-"""What says how a test is made; without the limit itself it is not."""
+"""Parameters of tests; a test is made only where its limit is given too."""
 HAMPEL = {"hampel_window": 21.0, "hampel": 3.0, "hampel_floor": 0.0}
 KEYS = ("sensor", "column")
 Row = dict[str, Any]

@@ -18,13 +18,13 @@ from tamis.sample.field import write_field
 from tamis.sample.photos import MINIMUM_IMAGES, write_photos
 from tamis.sample.sensors import MINIMUM_ROWS, write_sensors
 from tamis.sample.series import write_series
-from tamis.sample.truth import Planted, Truth, write_planted, write_truth
+from tamis.sample.truth import write_planted, write_truth
 from tamis.sample.windows import write_windows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Planted", "SampleSummary", "Truth", "write_sample"]
+__all__ = ["SampleSummary", "write_sample"]
 
 MINIMUM_DOCUMENTS = 50
 ROWS_PER_WINDOW = 50

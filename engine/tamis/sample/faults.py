@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -194,8 +195,6 @@ def dst(series: Faulty, rng: np.random.Generator, zones: Sequence[str] = ZONES) 
 
 
 def _offset(zone: str, at: int) -> int:
-    from datetime import UTC, datetime
-
     moved = datetime.fromtimestamp(at // SECOND, UTC).astimezone(ZoneInfo(zone)).utcoffset()
     return 0 if moved is None else int(moved.total_seconds()) * SECOND
 

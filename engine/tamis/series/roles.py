@@ -176,7 +176,10 @@ def _check_types(schema: Mapping[str, pl.DataType], time: str, values: Sequence[
 
 
 def tally(frames: Iterable[pl.DataFrame], columns: Collection[str]) -> Tally:
-    """Return how many rows there are, and the values of each column; of none that has more than 65,536, nor are all rows counted then."""
+    """Return the number of rows and the distinct values of each column.
+
+    A column with more than 65,536 of them is left out; once all are, no more rows are counted.
+    """
     seen: dict[str, set[str | int | None]] = {name: set() for name in columns}
     rows = 0
     for frame in frames:

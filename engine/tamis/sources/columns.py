@@ -49,8 +49,8 @@ def brought(columns: list[pa.ChunkedArray], fields: list[pa.Field]) -> tuple[pa.
             done = column if column.type == field.type else _cast(column, field.type)
             done, changed = _decoded(done)
         except (pa.ArrowException, ValueError, TypeError) as error:
-            msg = f"the column {field.name!r} ({column.type}) cannot be read: {error}; write it as another type, or leave it out"
-            raise pa.ArrowInvalid(msg) from error
+            message = f"the column {field.name!r} ({column.type}) cannot be read: {error}; write it as another type, or leave it out"
+            raise pa.ArrowInvalid(message) from error
         whole.append(done)
         recoded += changed
     return pa.table(whole, schema=pa.schema(fields)), recoded

@@ -9,7 +9,7 @@ import pyarrow as pa
 from isal import isal_zlib
 
 from tamis.errors import DISK_FULL
-from tamis.names import in_the_making
+from tamis.files import whole
 from tamis.sources.cutzips import mend_zip
 from tamis.sources.listing import Container, Problem, SourceFile
 from tamis.sources.mediatables import index_table
@@ -29,6 +29,10 @@ _PACKED_BLOCK, _BLOCK = 1 << 14, 1 << 20
 _BOMB_BYTES, _BOMB_RATIO = 64_000_000, 200
 
 
+class _BombError(Exception):
+    """A compressed tar inflates to more than anybody would have packed."""
+
+
 def index_archive(file: SourceFile, target: Path) -> Indexed | Problem:
     """Return the records of an archive.
 
@@ -40,13 +44,13 @@ def index_archive(file: SourceFile, target: Path) -> Indexed | Problem:
             lost = mend_zip(file.path, target)
             return index_zip(_container(file, "zip", str(target) if lost else ""), lost)
         unpacked = "" if name.endswith(".tar") else _unpack(file.path, target)
-        if unpacked is None:
-            detail = f"its {file.size} bytes inflate to more than {_BOMB_RATIO} times as many; unpack it yourself if you trust it"
-            return Problem(file.record, "bomb", detail)
         if unpacked and (inflated := os.stat(unpacked).st_size) < BLOCK:  # noqa: PTH116
             detail = f"its {file.size} bytes inflate to {inflated}: it is no compressed tar, or is damaged at its beginning"
             return Problem(file.record, "unreadable_archive", detail)
         indexed = index_tar(_container(file, "tar", unpacked))
+    except _BombError:
+        detail = f"its {file.size} bytes inflate to more than {_BOMB_RATIO} times as many; unpack it yourself if you trust it"
+        return Problem(file.record, "bomb", detail)
     except OSError as error:
         if error.errno in DISK_FULL:
             raise  # the output has no room; the archive is not to blame
@@ -74,19 +78,14 @@ def _container(file: SourceFile, how: Literal["tar", "zip", "parquet", "arrow"],
     return Container(file.record, file.path, file.size, file.mtime_ns, how, unpacked)
 
 
-def _unpack(path: str, target: Path) -> str | None:
-    """Inflate a tar as far as it is whole and return where it lies; None for a bomb."""
-    temporary = in_the_making(target)
+def _unpack(path: str, target: Path) -> str:
+    """Inflate a tar as far as it is whole, if it is no bomb, and return where it lies."""
     most = max(_BOMB_BYTES, _BOMB_RATIO * os.stat(path).st_size)  # noqa: PTH116
-    try:
-        with temporary.open("wb") as plain, open(path, "rb") as packed:  # noqa: PTH123
-            for piece in _inflated(packed):
-                plain.write(piece)
-                if plain.tell() > most:
-                    return None
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(target, flush=False) as unfinished, unfinished.open("wb") as plain, open(path, "rb") as packed:  # noqa: PTH123
+        for piece in _inflated(packed):
+            plain.write(piece)
+            if plain.tell() > most:
+                raise _BombError
     return str(target)
 
 

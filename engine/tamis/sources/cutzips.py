@@ -12,7 +12,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from tamis.names import in_the_making
+from tamis.files import whole
 from tamis.sources.zips import (
     DESCRIPTOR,
     LOCAL,
@@ -62,13 +62,8 @@ def mend_zip(path: str, target: Path) -> Lost | None:
         members, reached, lost = _walk(descriptor)
         if directory.end >= reached if directory else not members:
             return None  # where a directory stands behind all members, another archive is in front of this one
-        temporary = in_the_making(target)
-        try:
-            with temporary.open("wb") as mended:
-                write_zip(file, members, mended)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole(target, flush=False) as unfinished, unfinished.open("wb") as mended:
+            write_zip(file, members, mended)
     return lost
 
 

@@ -128,8 +128,8 @@ def list_source(source: str | Path | Sequence[str | Path], *, exclude: Path | No
     single = isinstance(source, str | Path)
     starts = [source] if isinstance(source, str | Path) else list(source)
     if not starts:
-        msg = "the source is an empty list; name at least one file or folder"
-        raise SourceError(msg)
+        message = "the source is an empty list; name at least one file or folder"
+        raise SourceError(message)
     roots: list[str] = []
     entries: dict[str, None] = {}
     for start in starts:
@@ -145,8 +145,8 @@ def list_source(source: str | Path | Sequence[str | Path], *, exclude: Path | No
         for item in _walk(path, root, left_out):
             (files if isinstance(item, SourceFile) else problems).append(item)  # type: ignore[arg-type]
     if not files and not problems:
-        msg = f"nothing to clean in {', '.join(map(str, starts))}: there is no file in it"
-        raise SourceError(msg)
+        message = f"nothing to clean in {', '.join(map(str, starts))}: there is no file in it"
+        raise SourceError(message)
     # Items of a source may overlap, such as a folder and a file in it: each record is listed once.
     return Listing(
         Path(root),
@@ -214,20 +214,20 @@ def is_archive(name: str) -> bool:
 def _expand(start: str) -> tuple[str, list[str]]:
     """Return the root of a start and the absolute paths that it stands for."""
     if not start:
-        msg = "the source is an empty text, such as a variable that was not set; name a file or folder, or . for this one"
-        raise SourceError(msg)
+        message = "the source is an empty text, such as a variable that was not set; name a file or folder, or . for this one"
+        raise SourceError(message)
     path = os.path.abspath(start if os.path.lexists(start) else at_home(start))
     if os.path.lexists(path):
         return (path if os.path.isdir(path) else os.path.dirname(path)), [path]
     if not glob.has_magic(start):
         parent, name = os.path.split(path)
         known = os.listdir(parent) if os.path.isdir(parent) else []
-        msg = f"there is no file or folder {start!r}.{nearest(name, known)}"
-        raise SourceError(msg)
+        message = f"there is no file or folder {start!r}.{nearest(name, known)}"
+        raise SourceError(message)
     found = sorted(glob.glob(path, recursive=True, include_hidden=True))
     if not found:
-        msg = f"no file matches the pattern {start!r}; put it in quotes if the shell changed it"
-        raise SourceError(msg)
+        message = f"no file matches the pattern {start!r}; put it in quotes if the shell changed it"
+        raise SourceError(message)
     root = path
     while glob.has_magic(root):
         root = os.path.dirname(root)
@@ -258,8 +258,8 @@ def _walk(start: str, root: str, exclude: str | None) -> Iterator[SourceFile | P
             yield _inspect(path, root, status)
         except OSError as error:
             if path == root:
-                msg = f"the source {path} cannot be read: {error.strerror}"
-                raise SourceError(msg) from error
+                message = f"the source {path} cannot be read: {error.strerror}"
+                raise SourceError(message) from error
             yield Problem(record_id(path, root), _reason(error), error.strerror or str(error))
 
 

@@ -150,8 +150,8 @@ class _Cells:
         """Set the cells of a row, whatever the scanner has left there."""
         new = [key for key in cells if key not in self.columns]
         if len(self.columns) + len(new) > COLUMN_LIMIT:
-            msg = f"with its {len(new)} new keys the table would have more than {COLUMN_LIMIT} columns"
-            raise TooManyColumns(msg)
+            message = f"with its {len(new)} new keys the table would have more than {COLUMN_LIMIT} columns"
+            raise TooManyColumns(message)
         for key in new:
             self.columns[key] = len(self.columns)
         if new:
@@ -193,8 +193,8 @@ class _Cells:
 def _object(value: Any, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         kinds = {list: "an array", _Number: "a number", str: "a string", bool: "a truth value", type(None): "null"}
-        msg = f"a line must hold an object, not {kinds[type(value)]}"
-        raise ValueError(msg)  # noqa: TRY004 - every fault of the line is one kind of error
+        message = f"a line must hold an object, not {kinds[type(value)]}"
+        raise ValueError(message)  # noqa: TRY004 - every fault of the line is one kind of error
     if "\\u" in text:
         _json(value).encode()  # a lone surrogate cannot be written as UTF-8
     return value

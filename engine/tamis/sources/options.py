@@ -48,6 +48,6 @@ class FormatOptions(BaseModel):
         try:
             pl.Series([0]).cast(parsing.NAIVE).dt.replace_time_zone(value)
         except pl.exceptions.PolarsError as error:
-            msg = f"there is no time zone {value!r}; name one like 'Europe/Paris'"
-            raise ValueError(msg) from error
+            message = f"there is no time zone {value!r}; name one like 'Europe/Paris'"
+            raise ValueError(message) from error
         return value

@@ -72,8 +72,8 @@ def check_columns(columns: int) -> None:
         If so.
     """
     if columns > COLUMN_LIMIT:
-        msg = f"the table has more than {COLUMN_LIMIT} columns"
-        raise BrokenStream(msg)
+        message = f"the table has more than {COLUMN_LIMIT} columns"
+        raise BrokenStream(message)
 
 
 class Begun:

@@ -8,6 +8,7 @@ texts in the same column that have one meaning only, then by those of the whole 
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -91,13 +92,9 @@ def group_tables(tables: Iterable[Staged], options: FormatOptions) -> tuple[Tabl
     families: dict[tuple[str, ...], list[Staged]] = defaultdict(list)
     for table in sorted(tables, key=lambda table: table.record):
         families[tuple(sorted(_keys(table.columns)))].append(table)
-    groups: list[TableGroup] = []
-    taken: set[str] = set()
-    for members in sorted(families.values(), key=lambda members: members[0].record):
-        name = _unused(_group_name([table.record for table in members]), taken)
-        taken.add(name)
-        groups.append(_group(name, members, options))
-    return tuple(groups)
+    ordered = sorted(families.values(), key=lambda members: members[0].record)
+    names = free_names([_group_name([table.record for table in members]) for members in ordered], (), "-")
+    return tuple(_group(name, members, options) for name, members in zip(names, ordered, strict=True))
 
 
 def _keys(names: Sequence[str]) -> list[str]:
@@ -112,26 +109,12 @@ def _keys(names: Sequence[str]) -> list[str]:
 
 
 def _group_name(records: Sequence[str]) -> str:
-    name = records[0].split("/")[-1].lstrip(".").split(".")[0] if len(records) == 1 else _common_folder(records)
+    """Return the name of the only file, or of the last folder that all lie in."""
+    if len(records) == 1:
+        name = posixpath.basename(records[0]).lstrip(".").split(".")[0]
+    else:
+        name = posixpath.basename(posixpath.commonpath([posixpath.dirname(record) for record in records]))
     return re.sub(r"[^\w.\- ]", "_", name).strip(". ") or "tables"
-
-
-def _common_folder(records: Sequence[str]) -> str:
-    """Return the name of the last folder that all records lie in."""
-    common = ""
-    for parts in zip(*(record.split("/")[:-1] for record in records), strict=False):
-        if len(set(parts)) > 1:
-            break
-        common = parts[0]
-    return common
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    candidate, number = name, 1
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}-{number}"
-    return candidate
 
 
 def _group(name: str, members: Sequence[Staged], options: FormatOptions) -> TableGroup:

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamis.errors import DISK_FULL
+from tamis.files import UNFINISHED
 from tamis.media.sniff import HEAD_BYTES, sniff
-from tamis.names import in_the_making
+from tamis.names import PROCESS
 from tamis.sources.delimited import read_delimited
 from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
 from tamis.sources.ndjson import read_ndjson
@@ -180,7 +181,7 @@ class _Writer:
         return pa.schema([*(pa.field(name, pa.string()) for name in self.names), *RESERVED_FIELDS])
 
     def _part_path(self) -> Path:
-        return in_the_making(self.target.with_name(f"{self.target.name}.{len(self._parts)}"))
+        return self.target.with_name(f"{self.target.name}.{len(self._parts)}.{PROCESS}{UNFINISHED}")
 
     def _end_part(self) -> None:
         if not self.names and not self._pending and self._writer is None:  # nothing has come before the first columns

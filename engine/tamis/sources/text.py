@@ -139,5 +139,5 @@ def _expand(raw: BinaryIO, start: Callable[[], zlib._Decompress | bz2.BZ2Decompr
             yield piece
         rest = decompressor.unused_data if decompressor.eof else b""
     if not decompressor.eof:
-        msg = "the compressed data ends too early"
-        raise EOFError(msg)
+        message = "the compressed data ends too early"
+        raise EOFError(message)

@@ -1,6 +1,6 @@
 """Exact duplicates: files of equal bytes, rows of equal values.
 
-The key is the xxh3-128 of the file's bytes or of the row's values (`checks/digests.py`). Among 10^9 records two different ones share one
+The key is the xxh3-128 of the file's bytes or of the row's values (`digests.py`). Among 10^9 records two different ones share one
 with probability 1.5e-21.
 """
 
@@ -14,9 +14,9 @@ import xxhash
 from pydantic import Field
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
-from tamis.checks.digests import row_digests
+from tamis.checks.exact_duplicates.digests import row_digests
 from tamis.checks.named import ColumnNames
-from tamis.clustering import sharing
+from tamis.near.clustering import sharing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ class Options(CheckOptions):
     )
 
 
-class ExactDuplicates(Check):
+class ExactDuplicates(Check[Options]):
     """Keeps the first of equal records."""
 
     name = "exact_duplicates"
@@ -69,13 +69,13 @@ class ExactDuplicates(Check):
         return row_digests([table, *batch.frame.select(sorted(names)).get_columns()], self.backend)
 
     def _identity(self, group: TableGroup) -> list[str]:
-        options: Options = self.options
+        options = self.options
         names = [column.name for column in group.columns]
         return [name for name in names if (not options.columns or name in options.columns) and name not in options.ignore]
 
     def _across_files(self, group: TableGroup) -> bool:
         if self.options.across_files != "auto":
-            return bool(self.options.across_files == "yes")
+            return self.options.across_files == "yes"
         kinds = {column.kind for column in group.columns}
         return "datetime" not in kinds or "text" in kinds
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from tamis.clustering import Clusters, band_components, sharing, stars
 from tamis.errors import ArgumentError, ColumnError, nearest
 from tamis.frames import frame_of
-from tamis.goals import chosen_shape, sampled_histogram
-from tamis.sets import ShingleSets
+from tamis.near.banding import band_shape, chosen_shape, sampled_histogram
+from tamis.near.clustering import Clusters, band_components, sharing, stars
+from tamis.near.shingles import ShingleSets
+from tamis.near.signatures import SignatureSimilarity, short_signatures
+from tamis.near.texts import SCHEMES, Scheme, Texts, Tokens, normalised, text_buffers
 from tamis.sizes import byte_count
-from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
 from tamis_kernels import bands as band_keys
 from tamis_kernels import jaccard, minhash, ngram_keys
 from tamis_kernels.arrays import check_number, check_one_of
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis.clustering import Similarity
-    from tamis.sets import Chunk
+    from tamis.near.clustering import Similarity
+    from tamis.near.shingles import Chunk
     from tamis_kernels.backend import AnyBackend
     from tamis_kernels.ngrams import Unit
 
@@ -190,15 +191,13 @@ class Source:
         for batch in self.frame.select(text).collect_batches(chunk_size=ROWS_AT_A_TIME, maintain_order=True):
             yield batch.to_series()
 
+    def compared(self, series: pl.Series) -> Texts | Tokens:
+        """Return what is compared of some rows."""
+        return _tokens(series) if _is_token_list(series.dtype) else Texts.of(series, self.unit, self.ngram)
+
     def signatures(self, series: pl.Series) -> NDArray[np.uint32]:
         """Return the signatures of some rows; null and blank ones have the empty signature."""
-        if _is_token_list(series.dtype):
-            tokens, offsets = _tokens(series)
-            return TOKEN_SCHEMES[self.scheme](tokens, offsets, num_perm=self.num_perm, seed=self.seed, backend=self.backend)
-        data, offsets, validity = text_buffers(series)
-        return SCHEMES[self.scheme](
-            data, offsets, validity=validity, unit=self.unit, ngram=self.ngram, num_perm=self.num_perm, seed=self.seed, backend=self.backend
-        )
+        return self.compared(series).signatures(self.scheme, num_perm=self.num_perm, seed=self.seed, backend=self.backend)
 
     def sets(self, rows: NDArray[np.int64]) -> Iterator[Chunk]:
         """Yield places in `rows`, which rise, and the sorted sets of the rows there."""
@@ -207,12 +206,7 @@ class Source:
             start, stop = np.searchsorted(rows, [first, first + len(series)])
             wanted = series.gather(rows[start:stop] - first)
             first += len(series)
-            if _is_token_list(wanted.dtype):
-                keys, offsets = _tokens(wanted)
-            else:
-                data, bounds, validity = text_buffers(wanted)
-                keys, offsets = ngram_keys.keys(data, bounds, validity=validity, unit=self.unit, ngram=self.ngram, backend=self.backend)
-            yield np.arange(start, stop), *jaccard.sorted_sets(folded(keys), offsets, backend=self.backend)
+            yield np.arange(start, stop), *jaccard.sorted_sets(*self.compared(wanted).shingles(self.backend), backend=self.backend)
 
 
 class Spool:
@@ -302,8 +296,8 @@ def _is_token_list(dtype: pl.DataType) -> bool:
     return inner is not None and (inner.is_integer() or inner == pl.String)
 
 
-def _tokens(series: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return lists of tokens as (64-bit keys, offsets); a null list is empty, a null in a list is left out."""
+def _tokens(series: pl.Series) -> Tokens:
+    """Return lists of tokens; a null list is empty, a null in a list is left out."""
     lists = series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
     if lists.null_count():
         lists = lists.fill_null([])
@@ -315,8 +309,8 @@ def _tokens(series: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     np.cumsum(lists.list.len().to_numpy(), out=offsets[1:])
     if tokens.dtype == pl.String:
         data, bounds, _ = text_buffers(tokens)
-        return ngram_keys.token_keys(data, bounds), offsets
-    return tokens.to_numpy().astype(np.uint64), offsets
+        return Tokens(ngram_keys.token_keys(data, bounds), offsets)
+    return Tokens(tokens.to_numpy().astype(np.uint64), offsets)
 
 
 def _blank(series: pl.Series) -> NDArray[np.bool_]:

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from tamis.checks.amending import BY_ROW, NAMES, READING, Amending, names_of
 from tamis.checks.base import Check, Kind
+from tamis.checks.quality_control.amending import BY_ROW, NAMES, READING, Amending, names_of
+from tamis.checks.quality_control.sorting import sorted_series
 from tamis.checks.roles import SeriesOptions
-from tamis.checks.sorting import sorted_series
 from tamis.qc import Action, Control, Grade, Method, Policy, Season, Summary, Thresholds, checked_rows, read_rows
 from tamis.series.sorting import SortedFile
 
@@ -104,7 +104,7 @@ class Options(SeriesOptions):
 METHODS = ("forward", "linear", "median", "seasonal")
 
 
-class QualityControl(Check):
+class QualityControl(Check[Options]):
     """Tests the readings of each sensor, and acts on what it finds as the recipe says."""
 
     name = "quality_control"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.checks.base import Check
+    from tamis.near.shingles import Chunk
     from tamis.pipeline.plan import Plan, Shard
-    from tamis.sets import Chunk
 
 
-def read_sets(plan: Plan, check: Check, indices: NDArray[np.int64]) -> Iterator[Chunk]:
+def read_sets(plan: Plan, check: Check[Any], indices: NDArray[np.int64]) -> Iterator[Chunk]:
     """Yield places in `indices`, which rise, and the sets of the records there; a record that can no longer be read has none."""
     bounds = np.searchsorted(indices, [shard.first for shard in plan.shards] + [plan.records])
     reader = RowReader(plan)
@@ -31,7 +31,7 @@ def read_sets(plan: Plan, check: Check, indices: NDArray[np.int64]) -> Iterator[
                 yield from _read_shard(reader, check, shard, indices[start:stop], start)
 
 
-def _read_shard(reader: RowReader, check: Check, shard: Shard, indices: NDArray[np.int64], start: int) -> Iterator[Chunk]:
+def _read_shard(reader: RowReader, check: Check[Any], shard: Shard, indices: NDArray[np.int64], start: int) -> Iterator[Chunk]:
     wanted = indices - shard.first + shard.start
     for batch in reader.batches(shard, None, only=wanted):
         hashes, offsets = jaccard.sorted_sets(*check.shingles(batch), backend=check.backend)

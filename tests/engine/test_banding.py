@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tamis.goals import Histogram, certain_shape, chosen_shape, estimated_recall, meeting, sampled_histogram
+from tamis.near.banding import Histogram, certain_shape, chosen_shape, estimated_recall, meeting, sampled_histogram
 from tamis_kernels import ArgumentError, bands, fss
 
 SIZE = 100

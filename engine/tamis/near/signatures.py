@@ -1,4 +1,7 @@
-"""Signatures that know what they are made of: comparing or merging those that do not match is an error, also after a trip to disk."""
+"""MinHash signatures of texts: as a column, and as `Signatures`, which know what they are made of.
+
+To compare or merge signatures that do not match is an error, also after a trip to disk.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import pyarrow.parquet as pq
 
 from tamis.errors import ArgumentError, ColumnError
 from tamis.frames import series_of
-from tamis.texts import SCHEMES, Scheme, signature_table
+from tamis.near.texts import SCHEMES, Scheme, Texts
 from tamis_kernels import minhash
 from tamis_kernels.arrays import check_array, check_one_of
 
@@ -23,10 +26,60 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tamis.near.clustering import Indices
     from tamis_kernels.backend import AnyBackend
     from tamis_kernels.ngrams import Unit
 
 KEY = b"tamis.signatures"
+
+
+def signatures(
+    series: pl.Series,
+    scheme: Scheme = "fss",
+    num_perm: int = 128,
+    seed: int = 1,
+    unit: Unit = "byte",
+    ngram: int = 5,
+    backend: AnyBackend = "auto",
+) -> pl.Series:
+    """Return the MinHash signature of each text.
+
+    Parameters
+    ----------
+    series
+        String or Binary; of polars, pyarrow or NumPy, or a list.
+    scheme
+        `fss`, Fast Similarity Sketching: less error on small sets, several times as fast on large ones. `affine32`, the default scheme of
+        datasketch 2.0: with `hashfunc=xxhash.xxh32_intdigest` its signatures of the same n-grams are equal to these, and
+        `datasketch.MinHash(scheme="affine32", seed=seed, hashvalues=row)` takes them. Signatures of different schemes cannot be compared.
+    num_perm
+        Slots per signature.
+    seed
+        Draws the permutations; signatures of different seeds cannot be compared.
+    unit, ngram
+        What a signature is made of: runs of `ngram` bytes, characters (`char`) or words; see `tamis_kernels.ngrams`.
+    backend
+        Where to run.
+
+    Returns
+    -------
+    Series of Array(UInt32, num_perm), null where the text is null; an empty text has the empty signature, all slots 2³² - 1.
+
+    Raises
+    ------
+    ColumnError
+        The series is neither String nor Binary.
+    ArgumentError
+        It is none; a number, unit or scheme is out of its range.
+    """
+    series = series_of(series)
+    table = Texts.of(series, unit, ngram).signatures(scheme, num_perm=num_perm, seed=seed, backend=backend)
+    array = pa.FixedSizeListArray.from_arrays(
+        pa.array(table.ravel()),
+        num_perm,
+        mask=pa.array(series.is_null().to_numpy()) if series.null_count() else None,
+    )
+    return pl.Series(series.name, array, dtype=pl.Array(pl.UInt32, num_perm))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +118,7 @@ class Signatures:
         backend: AnyBackend = "auto",
     ) -> Self:
         """Return the signatures of texts; see `tamis.signatures`."""
-        table = signature_table(
-            series_of(texts, "texts"), scheme=scheme, num_perm=num_perm, seed=seed, unit=unit, ngram=ngram, backend=backend
-        )
+        table = Texts.of(series_of(texts, "texts"), unit, ngram).signatures(scheme, num_perm=num_perm, seed=seed, backend=backend)
         return cls(table, scheme, seed, f"{unit}-{ngram}")
 
     @classmethod
@@ -166,4 +217,22 @@ class Signatures:
                 raise ArgumentError(message)
 
 
-__all__ = ["Signatures"]
+@dataclass(frozen=True, slots=True)
+class SignatureSimilarity:
+    """The share of equal slots of two signatures: an unbiased estimate of Jaccard similarity, with variance J(1 - J) / num_perm at most.
+
+    Of short signatures, one slot in 256 is equal by chance, which is taken off (b-bit minwise hashing; P. Li, C. König, 2010).
+    """
+
+    table: NDArray[np.uint32] | NDArray[np.uint8]
+
+    def __call__(self, left: Indices, right: Indices) -> NDArray[np.float64]:
+        """Return the estimate for each pair of rows."""
+        equal: NDArray[np.float64] = (self.table[left] == self.table[right]).mean(axis=1, dtype=np.float64)
+        chance = 1 / 256 if self.table.dtype == np.uint8 else 0.0
+        return np.maximum(0.0, (equal - chance) / (1 - chance))
+
+
+def short_signatures(table: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """Return the lowest byte of every slot: a quarter of the room, for a standard error 0.3 % larger at 0.8."""
+    return table.astype(np.uint8)

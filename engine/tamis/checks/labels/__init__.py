@@ -15,8 +15,8 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation
+from tamis.checks.labels.names import alike
 from tamis.checks.named import Named
-from tamis.checks.names import alike
 from tamis_kernels import components
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Options(CheckOptions):
         return {"column": Named((self.column,), ("text", "number", "datetime", "boolean"))} if self.column else {}
 
 
-class Labels(Check):
+class Labels(Check[Options]):
     """Tells of copies with several labels."""
 
     name = "labels"

@@ -9,7 +9,6 @@ In both, a record is rejected only if its verified similarity to a record that s
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -19,23 +18,32 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
-from tamis.checks.keep import check_rules, columns_of, rank_names, ranks
 from tamis.checks.named import ColumnNames, Named
-from tamis.checks.near_pictures import HASHES, RESEMBLES, PictureRule, enter, hash_columns, judge_pictures, observe_pictures, standing
-from tamis.clustering import Clusters, band_components, sharing, stars
-from tamis.goals import certain_shape, estimated_recall, meeting
+from tamis.checks.near_duplicates.keep import check_rules, columns_of, rank_names, ranks
+from tamis.checks.near_duplicates.pictures import (
+    HASHES,
+    RESEMBLES,
+    PictureRule,
+    enter,
+    hash_columns,
+    judge_pictures,
+    observe_pictures,
+    standing,
+)
+from tamis.near.banding import band_shape, certain_shape, estimated_recall, meeting
+from tamis.near.clustering import Clusters, band_components, sharing, stars
+from tamis.near.signatures import SignatureSimilarity, short_signatures
+from tamis.near.texts import Scheme, Texts, Tokens, normalised
 from tamis.sources.schema import PROSE_LENGTH
-from tamis.texts import SCHEMES, TOKEN_SCHEMES, Scheme, SignatureSimilarity, band_shape, folded, normalised, short_signatures, text_buffers
-from tamis_kernels import bands, minhash, ngram_keys, symbols
+from tamis_kernels import bands, minhash, symbols
 from tamis_kernels.arrays import offsets_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.checks.base import Case, Sets
-    from tamis.clustering import Similarity
+    from tamis.near.clustering import Similarity
     from tamis.sources.schema import TableGroup
-    from tamis_kernels.backend import BackendName
 
 
 DOUBT = 0.25  # standard deviations: a segment this near to an interval's end has the symbols of both sides
@@ -156,45 +164,7 @@ class Options(CheckOptions):
         return super().named_columns() | {"keep": Named(columns_of(self.keep), ("number", "datetime", "boolean", "other"))}
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What is compared of a batch of rows: texts in Arrow layout, and what an n-gram of them is."""
-
-    data: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
-    validity: NDArray[np.bool_] | None
-    unit: Literal["byte", "char", "word"]
-    ngram: int
-    kind: ClassVar[str] = "text"
-
-    def signatures(self, scheme: str, **arguments: Any) -> NDArray[np.uint32]:
-        """Return the rows' signatures."""
-        return SCHEMES[scheme](self.data, self.offsets, validity=self.validity, unit=self.unit, ngram=self.ngram, **arguments)
-
-    def shingles(self, backend: BackendName) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Return the rows' shingle hashes and offsets."""
-        keys, offsets = ngram_keys.keys(self.data, self.offsets, validity=self.validity, unit=self.unit, ngram=self.ngram, backend=backend)
-        return folded(keys), offsets
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What is compared of a batch of windows: sets of tokens."""
-
-    tokens: NDArray[np.uint64]
-    offsets: NDArray[np.int64]
-    kind: ClassVar[str] = "window"
-
-    def signatures(self, scheme: str, **arguments: Any) -> NDArray[np.uint32]:
-        """Return the rows' signatures."""
-        return TOKEN_SCHEMES[scheme](self.tokens, self.offsets, **arguments)
-
-    def shingles(self, backend: BackendName) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:  # noqa: ARG002 - as texts have it
-        """Return the rows' tokens, folded, and offsets."""
-        return folded(self.tokens), self.offsets
-
-
-class NearDuplicates(Check):
+class NearDuplicates(Check[Options]):
     """Keeps one of each cluster of almost equal records."""
 
     name = "near_duplicates"
@@ -207,25 +177,23 @@ class NearDuplicates(Check):
     @property
     def pixels(self) -> bool:
         """Whether a hash is wanted that comes from pictures shrunk on the CPU."""
-        options: Options = self.options
-        return options.hash == "phash64"
+        return self.options.hash == "phash64"
 
     @property
     def remembers(self) -> bool:
         """Whether evidence holds signatures."""
-        options: Options = self.options
-        return options.remember or options.verify == "signature"
+        return self.options.remember or self.options.verify == "signature"
 
     def observe(self, batch: Batch) -> Observation:
         """Note the perceptual hash of pictures, the band keys of rows."""
-        options: Options = self.options
+        options = self.options
         if isinstance(batch, MediaBatch):
             return observe_pictures(batch, options.hash, options.keep, self.backend, small=options.verify_pictures > 0)
         return self._observe_rows(batch)
 
     def judge(self, case: Case) -> None:
         """Cluster the living records and reject all but the keepers."""
-        options: Options = self.options
+        options = self.options
         if case.has(hash_columns(options.hash)[0]):
             rule = PictureRule(
                 options.hash,
@@ -248,7 +216,7 @@ class NearDuplicates(Check):
     # --- rows
 
     def _observe_rows(self, batch: TableBatch) -> Observation:
-        options: Options = self.options
+        options = self.options
         if self._subject(batch.group) is None:
             return Observation()
         rows = self._compared(batch)
@@ -256,7 +224,7 @@ class NearDuplicates(Check):
         count, slots = options.shape()
         keys = bands.keys(signatures, bands=count, rows=slots, backend=self.backend)
         empty = (signatures == np.uint32(minhash.EMPTY_SLOT)).all(axis=1)
-        kind, something = rows.kind, pl.Series(~empty)
+        kind, something = "text" if isinstance(rows, Texts) else "window", pl.Series(~empty)
         told = pl.DataFrame({f"{kind}_band_{band:03d}": keys[:, band] for band in range(count)})
         told = told.with_columns(**ranks(options.keep, batch, np.diff(rows.offsets).astype(np.int64)))
         if self.remembers:
@@ -264,7 +232,7 @@ class NearDuplicates(Check):
         return Observation({name: told.select(pl.when(something).then(pl.col(name)).alias(name)).to_series() for name in told.columns})
 
     def _judge_rows(self, case: Case, kind: str) -> None:
-        options: Options = self.options
+        options = self.options
         count, _ = options.shape()
         names = [f"{kind}_band_{band:03d}" for band in range(count)]
         suspected = np.zeros(case.records, bool)
@@ -280,7 +248,7 @@ class NearDuplicates(Check):
             self._judge_suspects(case, suspects, kind, names, self._similarity(case, suspects, sets))
 
     def _judge_suspects(self, case: Case, suspects: NDArray[np.int64], kind: str, names: list[str], similarity: Similarity) -> None:
-        options: Options = self.options
+        options = self.options
         order = standing(case, suspects, [case.values(name, suspects) for name in rank_names(options.keep)])
         everyone = np.arange(len(suspects))
         keys = ((case.values(name, suspects)[order], everyone) for name in names)
@@ -301,7 +269,7 @@ class NearDuplicates(Check):
 
     def _tell_recall(self, case: Case, kind: str, clusters: Clusters) -> None:
         """Count what the bands were to find at the threshold, and what share of the pairs there are they found, as far as can be told."""
-        options: Options = self.options
+        options = self.options
         if options.measure == "containment":
             return  # how surely a pair meets hangs on its Jaccard similarity
         shape = options.shape()
@@ -314,7 +282,7 @@ class NearDuplicates(Check):
 
     def _similarity(self, case: Case, suspects: NDArray[np.int64], sets: Sets | None) -> Similarity:
         """Return the similarity of pairs of suspects, exact where both are of this run and there are sets to tell it."""
-        options: Options = self.options
+        options = self.options
         if options.verify == "none":
             return lambda left, _: np.ones(len(left))
         own = int(np.searchsorted(suspects, case.own))
@@ -335,7 +303,7 @@ class NearDuplicates(Check):
 
     def _subject(self, group: TableGroup) -> tuple[str, ...] | None:
         """Return the columns of a group that are compared, or None when it has none."""
-        options: Options = self.options
+        options = self.options
         everything = options.tagged and not options.columns
         named = tuple(column.name for column in group.columns if everything or column.name in options.columns)
         if options.columns or options.tagged:
@@ -346,26 +314,23 @@ class NearDuplicates(Check):
         windows = [column.name for column in group.columns if column.kind == "window"] if options.windows else []
         return tuple(windows) or None
 
-    def _compared(self, batch: TableBatch) -> Compared | Tokens:
+    def _compared(self, batch: TableBatch) -> Texts | Tokens:
         """Return what is compared of each row."""
-        options: Options = self.options
+        options = self.options
         names = self._subject(batch.group) or ()
         kinds = {column.kind for column in batch.group.columns if column.name in names}
         if kinds == {"window"}:
             return self._windows(batch.frame.select(names))
         if options.tagged:
-            data, offsets, validity = text_buffers(_tagged(batch.frame.select(names), normalise=options.normalise))
-            return Compared(data, offsets, validity, "word", 1)
+            return Texts.of(_tagged(batch.frame.select(names), normalise=options.normalise), "word", 1)
         joined = batch.frame.select(pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator=" ", ignore_nulls=True))
-        series = joined.to_series()
         if options.normalise:
-            series = joined.select(normalised(pl.col(series.name))).to_series()
-        data, offsets, validity = text_buffers(series)
-        return Compared(data, offsets, validity, options.unit, options.ngram)
+            joined = joined.select(normalised(pl.col(joined.columns[0])))
+        return Texts.of(joined.to_series(), options.unit, options.ngram)
 
     def _windows(self, frame: pl.DataFrame) -> Tokens:
         """Return windows as sets of tokens: column, segment, and each symbol that the segment may have."""
-        options: Options = self.options
+        options = self.options
         tokens, known = [], []
         places = np.arange(options.segments, dtype=np.uint64)
         for number, series in enumerate(frame):

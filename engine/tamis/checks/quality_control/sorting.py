@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tamis.checks.amending import BY_ROW, NO_SERIES, READING
+from tamis.checks.quality_control.amending import BY_ROW, NO_SERIES, READING
 from tamis.qc import BITS
 from tamis.series import SeriesWriter, shares
 from tamis.series.codes import Sensors

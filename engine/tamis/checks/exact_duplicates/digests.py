@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tamis.texts import text_buffers
+from tamis.near.texts import text_buffers
 from tamis_kernels import xxh3
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis_kernels.backend import AnyBackend
-
-__all__ = ["row_digests"]
 
 WORD_BITS = 64
 STEP = 4096  # rows

@@ -1,4 +1,4 @@
-"""Tables of readings as users give them: a frame in memory, a lazy one, or files."""
+"""Tables as users give them: a frame in memory, a lazy one, or files, which are listed, staged and typed as in a run."""
 
 from __future__ import annotations
 
@@ -14,24 +14,71 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tamis.errors import ArgumentError, ColumnError
+from tamis.errors import ArgumentError, ColumnError, SourceError
+from tamis.executors import LocalExecutor
 from tamis.frames import frame_of, paths_of
-from tamis.pipeline.readings import SourceTable, source_tables
+from tamis.pipeline.prepare import prepare
+from tamis.pipeline.rows import RowReader
+from tamis.progress import Silent
+from tamis.recipe import Recipe
 from tamis.series import Roles, assign_roles, tally
+from tamis.sources.payload import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from tamis.checks.base import TableBatch
+    from tamis.pipeline.plan import Plan, Shard
     from tamis.series.roles import Tally
+    from tamis.sources.schema import TableGroup
 
 ROWS_AT_A_TIME = 1 << 16
+BATCH_CELLS, LEAST_ROWS = 1 << 19, 1 << 15  # of a batch: each costs some milliseconds, whatever it holds
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """The rows of files with the same columns.
+
+    Attributes
+    ----------
+    group
+        Their schema.
+    problems
+        What could not be read the last time: record and the decoder's words.
+    """
+
+    group: TableGroup
+    plan: Plan
+    shards: tuple[Shard, ...]
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def schema(self) -> Mapping[str, pl.DataType]:
+        """Columns and types."""
+        return {column.name: column.dtype for column in self.group.columns}
+
+    def batches(self, columns: Collection[str] | None = None) -> Iterator[TableBatch]:
+        """Yield the sound rows of all files in order; a file that cannot be read on is left there and told in `problems`."""
+        self.problems.clear()
+        rows = max(LEAST_ROWS, BATCH_CELLS // len(self.group.columns if columns is None else columns))
+        reader = RowReader(self.plan)
+        for shard in self.shards:
+            try:
+                yield from reader.batches(shard, rows, columns=columns)
+            except Unavailable as error:
+                self.problems[shard.files[0].record] = str(error)
+
+    def frames(self, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Yield their frames alone."""
+        return (batch.frame for batch in self.batches(columns))
 
 
 @dataclass(slots=True)
 class FrameTable:
-    """A frame as a table: what `SourceTable` is for files."""
+    """A frame as a table, read as a `SourceTable` is."""
 
     frame: pl.LazyFrame
     schema: Mapping[str, pl.DataType]
@@ -59,6 +106,48 @@ def tables_of(data: Any, settings: Mapping[str, Any] | None) -> Iterator[tuple[S
     frame = frame_of(data, "data", ", or paths of files").lazy()
     with tempfile.TemporaryDirectory(prefix="tamis-") as folder:
         yield [FrameTable(frame, dict(frame.collect_schema()))], Path(folder)
+
+
+@contextmanager
+def source_tables(
+    source: str | Path | Sequence[str | Path], *, settings: Mapping[str, Any] | None = None
+) -> Iterator[tuple[tuple[SourceTable, ...], Path]]:
+    """Give the tables of a source, and a folder for temporary files that is removed in the end.
+
+    Parameters
+    ----------
+    source
+        A folder, a file, a glob pattern, or several of these.
+    settings
+        Overrides of the recipe by dotted key; those of `formats` say how text is read.
+
+    Raises
+    ------
+    SourceError
+        It cannot be listed, or no table is in it.
+    """
+    with tempfile.TemporaryDirectory(prefix="tamis-") as name, LocalExecutor(1) as executor:
+        folder = Path(name)
+        ready = prepare(
+            source,
+            folder,
+            Recipe.load(settings=settings),
+            settings=settings or {},
+            backend="cpu",
+            batch_size=None,
+            dry_run=True,
+            work=executor.map,
+            progress=Silent(),
+        )
+        plan = ready.plan
+        tables = tuple(
+            SourceTable(group, plan, tuple(shard for shard in plan.shards if shard.group == name)) for name, group in plan.groups.items()
+        )
+        if not tables:
+            told = "".join(f"\n{problem.record}: {problem.reason}, {problem.detail}" for problem in plan.problems[:5])
+            message = f"{source}: there is no table in it; give Parquet, Arrow, CSV, TSV or NDJSON files{told}"
+            raise SourceError(message)
+        yield tables, folder
 
 
 def with_roles(tables: Sequence[Table], named: Mapping[str, Any], notes: list[str]) -> Iterator[tuple[str, Table, Roles]]:
@@ -136,7 +225,7 @@ class Keys:
         files = pa.array([self._files[one] for one in np.flatnonzero(there)] if len(rows) else [], pa.string())
         numbers = (np.cumsum(there) - 1).astype(np.int32)
         return {
-            "table": same(self._table.group.name, len(rows)),
+            "table": constant(self._table.group.name, len(rows)),
             "file": pa.DictionaryArray.from_arrays(numbers[place], files),
             "row": pa.array(rows - np.array(self._firsts or [0])[place]),
         }
@@ -146,7 +235,7 @@ class Keys:
         return pl.DataFrame(pa.table(self.columns(rows))).cast({pl.Categorical: pl.String})
 
 
-def same(text: str | None, count: int) -> pa.DictionaryArray:
+def constant(text: str | None, count: int) -> pa.DictionaryArray:
     """Return a column that holds one text, or null, in all its rows."""
     if text is None:  # a dictionary that holds null cannot be united with others
         return pa.nulls(count, pa.dictionary(pa.int32(), pa.string()))

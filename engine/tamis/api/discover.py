@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tamis.api.tables import Keys, tables_of, with_roles
 from tamis.discovery import Suspicion, corrected, corrections, read_confirmed, search, sensors, write_confirm
 from tamis.discovery.clocks import known_zone
 from tamis.errors import ColumnError, nearest
 from tamis.frames import frame_of
-from tamis.readings import Keys, tables_of, with_roles
 from tamis.series import Roles, SeriesWriter
 
 if TYPE_CHECKING:
@@ -116,8 +115,7 @@ def discover(
     places: list[pl.DataFrame] = []
     roles: dict[str, Roles] = {}
     notes: list[str] = []
-    with ExitStack() as stack:
-        tables, folder = stack.enter_context(tables_of(data, settings))
+    with tables_of(data, settings) as (tables, folder):
         for name, table, role in with_roles(tables, {"time": time, "sensor": sensor, "values": values}, notes):
             roles[name] = role
             keys = Keys(table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from tamis.api.tables import ROWS_AT_A_TIME, Keys, SourceTable, Table, constant, tables_of, with_roles
 from tamis.errors import ArgumentError, OutputError
 from tamis.frames import frame_of
 from tamis.names import at_home
 from tamis.pipeline.files import write_table
 from tamis.pipeline.memory import give_back
-from tamis.pipeline.readings import SourceTable
 from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
-from tamis.readings import ROWS_AT_A_TIME, Keys, Table, same, tables_of, with_roles
 from tamis.series import Roles, Series, SeriesWriter, sensor_names
 from tamis_kernels.arrays import check_number
 from tamis_kernels.sensor import FAIL
@@ -154,8 +152,7 @@ def quality_control(
         message = f"sigmas must be above 0, got {sigmas}"
         raise ArgumentError(message)
     policy = Policy(_rows(limits, thresholds), tuple(map(float, sentinels)), _learnt(learn), float(sigmas))
-    with ExitStack() as stack:
-        tables, folder = stack.enter_context(tables_of(data, settings))
+    with tables_of(data, settings) as (tables, folder):
         run = _Run(policy, folder)
         parts = run.go(tables, {"time": time, "sensor": sensor, "values": values})
         schema = {**(SOURCE_KEY if isinstance(tables[0], SourceTable) else FRAME_KEY), **FLAGS}
@@ -227,8 +224,8 @@ class _Run:
                 {
                     **keys.columns(chunk.row),
                     "time": pa.array(chunk.time).view(TIME),
-                    "sensor": same(series.sensor, count),
-                    "column": same(series.column, count),
+                    "sensor": constant(series.sensor, count),
+                    "column": constant(series.column, count),
                     "value": pa.array(chunk.value, mask=None if chunk.valid.all() else ~chunk.valid),
                     "flag": pa.array(part.flag),
                     "bits": pa.array(part.bits),
@@ -249,7 +246,7 @@ class _Run:
                     **keys.columns(rows),
                     "time": pa.nulls(len(rows), TIME),
                     "sensor": sensor.to_arrow().cast(pa.string()).dictionary_encode(),
-                    "column": same(column, len(rows)),
+                    "column": constant(column, len(rows)),
                     "value": value.to_arrow(),
                     "flag": pa.array(np.where(gone, 9, 2).astype(np.uint8)),
                     "bits": pa.array(np.where(gone, 1 | 1 << FAIL, 0).astype(np.uint32)),

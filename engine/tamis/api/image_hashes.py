@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numba import get_num_threads, set_num_threads
 
-from tamis.checks.near_pictures import HASHES, hash_pictures, shows
+from tamis.checks.near_duplicates.pictures import HASHES, hash_pictures, shows
 from tamis.errors import ArgumentError
 from tamis.media import Inspection, Limits, inspect, see_jpegs
 from tamis_kernels import perceptual

@@ -17,9 +17,9 @@ import polars as pl
 from PIL import Image
 
 from tamis.checks.base import Observation
-from tamis.checks.keep import ranks
-from tamis.clustering import PAIRS_AT_A_TIME, band_components, stars
+from tamis.checks.near_duplicates.keep import ranks
 from tamis.media.inspection import CELL
+from tamis.near.clustering import PAIRS_AT_A_TIME, band_components, stars
 from tamis_kernels import components, hamming, perceptual
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.checks.base import Case, MediaBatch
-    from tamis.clustering import Clusters, Similarity
     from tamis.media import Inspection
+    from tamis.near.clustering import Clusters, Similarity
     from tamis_kernels.backend import BackendName
 
     Indices = NDArray[np.int64]
