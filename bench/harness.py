@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tamis_kernels.crossovers import processor
+
 Lane = Callable[..., object]  # called without arguments; lambdas bind theirs by default values
 
 
@@ -154,14 +156,9 @@ def installed(package: str) -> str | None:
 
 def machine() -> dict[str, str]:
     """Return what a figure depends on: processor, cores, load, versions, commit."""
-    processor = platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        processor = names[0] if names else processor
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
-        "processor": processor,
+        "processor": processor(),
         "cores": str(os.cpu_count()),
         "load": f"{os.getloadavg()[0]:.1f}",
         "python": platform.python_version(),

@@ -33,7 +33,7 @@ BackendName = Literal["auto", "cpu", "cuda", "reference"]
 
 CUDA_INSTALL_LINE = "pip install 'tamis[cuda]'"
 ROUNDED_OTHERWISE = ("ranks", "yeo_johnson")
-"""Operations whose logarithms and exponentials are NVIDIA's : a run, whose answer is the same everywhere, leaves them to the CPU."""
+"""Operations whose logarithms and exponentials are NVIDIA's: a run, whose answer is the same everywhere, leaves them to the CPU."""
 LEAST_MEMORY = 64_000_000
 """Bytes of a device without which no run is begun: three batches of some megabytes, and their scratch."""
 

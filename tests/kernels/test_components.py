@@ -83,8 +83,9 @@ def test_unfit_edges_are_refused(left: list[int], right: list[int], message: str
 def test_unfit_parents_are_refused(backend: BackendName) -> None:
     with pytest.raises(ArgumentError, match="int64"):
         roots(np.arange(3, dtype=np.int32), backend=backend)
-    with pytest.raises(ArgumentError, match="no higher index"):
-        roots(np.array([1, 0]), backend=backend)
+    for parent in ([1, 0], [0, -1], [0, 1, -(2**63)], [3]):
+        with pytest.raises(ArgumentError, match="no higher index"):
+            roots(np.array(parent), backend=backend)
 
 
 @pytest.mark.parametrize("backend", [CUDA])

@@ -66,7 +66,11 @@ def test_more_keys_than_positions_can_number_are_refused(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
 @pytest.mark.parametrize("step", [1, 2**20, 2**39])
 def test_keys_that_are_not_spread_out_are_sorted_all_the_same(backend: BackendName, step: int) -> None:
-    keys = np.arange(400, dtype=np.uint64)[::-1] // np.uint64(2) * np.uint64(step)
-    order, starts = sort_by_key(keys, backend=backend)
-    assert order.tolist() == np.argsort(keys, kind="stable").tolist()
-    assert starts.tolist() == list(range(0, 401, 2))
+    assert_grouped(np.arange(400, dtype=np.uint64)[::-1] // np.uint64(2) * np.uint64(step), backend)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("byte", range(1, 8))
+def test_keys_that_differ_in_two_bytes_alone(backend: BackendName, byte: int) -> None:
+    falling, few = np.arange(400, dtype=np.uint64)[::-1] % np.uint64(200), np.arange(400, dtype=np.uint64) % np.uint64(3)
+    assert_grouped(falling + (few << np.uint64(8 * byte)), backend)

@@ -223,12 +223,16 @@ def test_wrong_arguments_are_refused() -> None:
         hamming.distances(hashes, hashes[:2])
     with pytest.raises(ArgumentError, match="got int64"):
         hamming.distances(hashes.astype(np.int64), hashes.astype(np.int64))
-    with pytest.raises(ArgumentError, match="0 or more"):
+    with pytest.raises(ArgumentError, match="limit must be a whole number from 0"):
         hamming.pairs(hashes, -1)
     with pytest.raises(ArgumentError, match="below limit 120"):
         hamming.pairs(hashes, 120, method="index")
-    with pytest.raises(ArgumentError, match="chunk must be at least 1"):
+    with pytest.raises(ArgumentError, match="chunk must be a whole number from 1"):
         list(hamming.pair_chunks(hashes, 3, chunk=0))
+    with pytest.raises(ArgumentError, match="method must be one of auto, all, index, got 'none'"):
+        hamming.pairs(hashes, 3, method="none")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="one word or more"):
+        hamming.pairs(hashes[:, :0], 3)
     with pytest.raises(ArgumentError, match="as many words, got 4 and 1"):
         hamming.pairs(hashes, 3, against=np.zeros((3, 1), np.uint64))
     with pytest.raises(ArgumentError, match=r"forms must be .* got shape \(2, 3\)"):
@@ -240,4 +244,4 @@ def test_wrong_arguments_are_refused() -> None:
 def test_more_hashes_than_row_numbers_are_refused() -> None:
     many = np.broadcast_to(np.zeros((1, 1), np.uint64), (2**31, 1))
     with pytest.raises(ArgumentError, match="2147483647 hashes at most"):
-        hamming._check(many, many, np.zeros((1, 1), np.bool_), None, 1)
+        hamming._check(many, many, np.zeros((1, 1), np.bool_), None)

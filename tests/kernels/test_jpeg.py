@@ -13,7 +13,7 @@ from PIL import Image
 
 from backends import CUDA, at_most
 from images import encoded
-from jpegs import FAULTY, ODD, changed, in_scans, picture, pictures, scan_start, segment, told
+from jpegs import FAULTY, ODD, changed, codes, first, in_scans, made, picture, pictures, replaced, scan_start, segment, told
 from tamis_kernels import jpeg, threads
 from tamis_kernels.jpeg import group, layout
 
@@ -226,6 +226,31 @@ def test_an_entry_of_a_quantisation_table_far_from_its_neighbours_is_told_with_i
     data[place] = value
     walk = jpeg.walk(bytes(data), backend=backend)
     assert (walk.fault, walk.place, walk.mcu) == ("odd_quantisation_table", place, -1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("value", "odd"), [(40, False), (41, True), (4, False), (3, True)])
+def test_an_entry_is_odd_beyond_twice_its_neighbours_and_eight(value: int, odd: bool, backend: BackendName) -> None:
+    table = bytearray(b"\x03" + b"\x10" * 64)
+    table[20] = value
+    walk = jpeg.walk(first(picture(40, 33), segment(0xDB, bytes(table))), backend=backend)
+    assert (walk.fault == "odd_quantisation_table") == odd
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_block_takes_two_bits_or_more(backend: BackendName) -> None:
+    grey = picture(40, 33, "L")
+    most = 4 * len(grey)
+    for blocks in (most, most + 1):
+        data = replaced(grey, (33).to_bytes(2) + (40).to_bytes(2), (8).to_bytes(2) + (8 * blocks).to_bytes(2))
+        assert (jpeg.walk(data, backend=backend).fault == "too_few_bytes") == (blocks > most)
+
+
+@pytest.mark.parametrize("backend", DEVICES)
+def test_one_whole_byte_behind_the_last_block_is_left_over(backend: BackendName) -> None:
+    data = made("00", 4, codes(("0", 0), ("10", 1)), codes(("0", 0), ("10", 1)))
+    files = [data, data[:-2] + b"\x55" + data[-2:]]
+    assert [walk.fault for walk in jpeg.walk_many(files, backend=backend)] == ["none", "leftover_data"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backends import CUDA
+from backends import CUDA, INTERPRETED
 from images import encoded
 from jpegs import drawn, told
 from tamis_kernels import jpeg
+from tamis_kernels.jpeg import reference_seam, seam
 
 
 @pytest.mark.parametrize("down", [1, 2])
@@ -172,3 +173,46 @@ def test_a_picture_with_bars_frames_and_steps_has_no_seam() -> None:
     assert [told(walk) for walk in jpeg.walk_many(drawn, backend="cpu")] == [
         told(walk) for walk in jpeg.walk_many(drawn, backend="reference")
     ]
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="compiled, the parts of a seam are one function")
+def test_rows_are_suspected_as_the_reference_suspects_them() -> None:
+    rng = np.random.default_rng(5)
+    rows, columns, outcomes = 7, 12, set()
+    for _ in range(120):
+        step, at = rng.integers([3, columns], [rows * columns, rows * columns - 4]).tolist()
+        levels = 128 + rng.integers(1, 9) * rng.standard_normal(rows * columns)
+        levels[at : (at // step + 1) * step] += rng.choice([-1, 1]) * rng.integers(8, 65)
+        plane = np.clip(levels, 0, 255).astype(np.uint8)
+        part = reference_seam.Part(1, 1, plane.reshape(rows, columns), np.zeros((rows, columns, 4), np.int64))
+        jumps, sizes = np.zeros(rows * columns, np.int32), np.zeros(rows, np.int64)
+        for row in range(1, rows):
+            sizes[row] = seam.measure(plane, columns, row, jumps[row * columns : (row + 1) * columns])
+        for row in range(1, rows - 1):
+            stops, room = np.zeros(columns, np.int64), np.zeros(3 * columns + 3, np.int64)
+            ends = [reference_seam._stop(row, column, columns, step) for column in range(columns)]
+            expected = reference_seam._suspected(part, row, rows, ends)
+            assert seam.suspects(row, columns, 1, step, jumps, sizes, stops, room) == expected
+            outcomes.add(expected)
+    assert outcomes == {False, True}
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="compiled, the parts of a seam are one function")
+@pytest.mark.parametrize("down", [1, 2])
+def test_seams_score_what_the_reference_says(down: int) -> None:
+    rng = np.random.default_rng(down)
+    columns, outcomes = 10, set()
+    for _ in range(60):
+        step, at = (int(one) for one in rng.integers([3, 1], [3 * columns, columns]))
+        stops = [reference_seam._stop(1, column, columns, step) for column in range(columns)]
+        shift = int(rng.choice([-1, 1])) * int(rng.integers(40, 400))
+        edges = rng.integers(-40, 41, (3 * down, columns, 4)) * (rng.random((3 * down, columns, 1)) < 0.7)
+        edges[down : 2 * down, at : stops[at] or columns] += shift
+        edges[2 * down :] += 0 if stops[at] else shift
+        part = reference_seam.Part(1, down, np.zeros((0, 0), np.uint8), edges)
+        total = np.zeros(columns, np.int64)
+        seen = np.ascontiguousarray(edges[down - 1 : 2 * down + 1])
+        seam._score(seen.ravel(), 4 * columns, 1, np.array(stops), np.zeros(20 * columns, np.int64), total)
+        np.testing.assert_array_equal(total, reference_seam._scores(part, 1, stops))
+        outcomes |= {bool(one) for one in total}
+    assert outcomes == {False, True}

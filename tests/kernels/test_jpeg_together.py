@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from backends import at_most
 from damage import HELD_OUT, KINDS, damaged, photo
-from jpegs import FAULTY, ODD, changed, drawn, in_scans, packed, picture, pictures, segment, told
+from jpegs import FAULTY, ODD, changed, codes, drawn, in_scans, made, picture, pictures, told
 from tamis_kernels import jpeg, photos
 from tamis_kernels.compiled import simulated
 from tamis_kernels.jpeg.lane import AT, BIT, END_BIT
@@ -196,21 +196,6 @@ def test_scans_of_one_component_each_and_seams() -> None:
         assert same(found, files)
     assert [walk.fault for walk in found[:2]] == ["none", "missing_component"]
     assert "seam" in [walk.fault for walk in found]
-
-
-def made(bits: str, blocks: int, dc: bytes, ac: bytes, parts: int = 1) -> bytes:
-    """Return a file of so many blocks in a row, all of the same bits; components have tables of their own where there are several."""
-    tables = b"".join(segment(0xC4, bytes([number]) + dc) + segment(0xC4, bytes([0x10 + number]) + ac) for number in range(parts))
-    frame = b"\x08\x00\x08" + (8 * blocks // parts).to_bytes(2) + bytes([parts]) + b"".join(bytes([n, 0x11, 0]) for n in range(parts))
-    scan = bytes([parts]) + b"".join(bytes([n, 0x11 * n]) for n in range(parts)) + b"\x00\x3f\x00"
-    head = b"\xff\xd8" + segment(0xDB, b"\x00" + b"\x10" * 64) + tables + segment(0xC0, frame) + segment(0xDA, scan)
-    return head + packed([bits] * (blocks // parts)) + b"\xff\xd9"
-
-
-def codes(*symbols: tuple[str, int]) -> bytes:
-    """Return a table of canonical codes, which are given in their order."""
-    lengths = [len(code) for code, _ in symbols]
-    return bytes([lengths.count(length) for length in range(1, 17)]) + bytes(symbol for _, symbol in symbols)
 
 
 def test_pieces_that_never_fall_into_step() -> None:

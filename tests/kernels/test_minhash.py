@@ -145,8 +145,8 @@ def test_the_share_of_equal_slots_estimates_jaccard_even_for_sequential_numbers(
         (lambda: signatures(np.zeros(1, np.uint32), np.array([0, 1]), num_perm=0), "num_perm .* got 0"),
         (lambda: signatures(np.zeros(1, np.uint32), np.array([0, 1]), seed=-1), "seed .* got -1"),
         (lambda: text_signatures(np.zeros(1, np.uint8), np.array([0, 1]), seed=2**32), "seed"),
-        (lambda: merge(np.zeros(2, np.uint32), np.zeros(3, np.uint32)), "equals in shape"),
-        (lambda: merge(np.zeros(2, np.uint64), np.zeros(2, np.uint64)), "as uint32"),
+        (lambda: merge(np.zeros((1, 2), np.uint32), np.zeros((1, 3), np.uint32)), "right must be uint32 of shape"),
+        (lambda: merge(np.zeros((1, 2), np.uint64), np.zeros((1, 2), np.uint64)), "left must be uint32"),
     ],
 )
 def test_unfit_arguments_are_refused(call: Any, message: str) -> None:

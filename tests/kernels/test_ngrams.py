@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from backends import BACKENDS, COMPILED, assert_like_reference, at_most
 from tamis_kernels import ArgumentError
 from tamis_kernels.ngrams import Unit, hashes
+from tamis_kernels.ngrams.cpu import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,13 @@ def test_hashes_equal_the_reference_on_tricky_texts(backend: BackendName, unit: 
 def test_texts_are_told_apart_wherever_a_block_of_threads_ends(texts_at_block_ends: list[bytes], backend: BackendName, unit: Unit) -> None:
     data, offsets = buffers(texts_at_block_ends)
     assert_like_reference(backend, hashes, data, offsets, unit=unit, ngram=3)
+
+
+@pytest.mark.parametrize(("unit", "one"), [("byte", "a"), ("char", "é"), ("word", " a")])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_texts_that_end_with_a_block_of_ngrams(unit: Unit, one: str, more: int) -> None:
+    data, offsets = buffers([one.encode() * (BLOCK + 5 - 1 + more)])
+    assert_like_reference("cpu", hashes, data, offsets, unit=unit, ngram=5)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from backends import BACKENDS, COMPILED
 from tamis_kernels import png
@@ -32,13 +33,12 @@ def filtered(height: int, width: int, depth: int, colour: int, seed: int) -> NDA
 @pytest.mark.parametrize(("depth", "colour"), KINDS)
 @pytest.mark.parametrize("shape", [(11, 13), (6, 1), (1, 9)])
 def test_the_picture_is_pillows(shape: tuple[int, int], depth: int, colour: int, backend: Any) -> None:
-    image = pytest.importorskip("PIL.Image")
     rows = filtered(*shape, depth, colour, 3)
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", shape[1], shape[0], depth, colour, 0, 0, 0)), (b"IDAT", zlib.compress(rows.tobytes()))]
     if colour == 3:
         chunks.insert(1, (b"PLTE", bytes(range(256)) * 3))
     body = b"".join(struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in [*chunks, (b"IEND", b"")])
-    with image.open(io.BytesIO(b"\x89PNG\r\n\x1a\n" + body)) as opened:
+    with Image.open(io.BytesIO(b"\x89PNG\r\n\x1a\n" + body)) as opened:
         whole = np.asarray(opened).astype(np.uint16) >> 8 if depth == 16 and colour == 0 else opened.convert("L")
     found = png.gray(rows, shape, depth=depth, colour=colour, backend=backend)
     assert found.dtype == np.uint8
@@ -66,9 +66,9 @@ def test_backends_equal_the_reference(kind: tuple[int, int], height: int, width:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_paeth_takes_the_left_of_equals_then_the_upper(backend: Any) -> None:
-    first, second = [0, 10, 20, 30], [4, 7, 0, 250]  # left + up - corner: 10, then 27, then 47
-    rows = np.array(first + second, np.uint8)
-    assert png.gray(rows, (2, 3), depth=8, colour=0, backend=backend).tolist() == [[10, 20, 30], [17, 20, 24]]
+    # left + up - corner: 10; then 9, as near to the left, 8, as to the corner, 10; then 10, as near to the upper, 9, as to the corner, 11
+    rows = np.array([[0, 10, 11, 9], [4, 254, 4, 0]], np.uint8)
+    assert png.gray(rows.ravel(), (2, 3), depth=8, colour=0, backend=backend).tolist() == [[10, 11, 9], [8, 12, 9]]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -136,7 +136,7 @@ def test_no_pictures_and_empty_pictures(backend: BackendName) -> None:
 @pytest.mark.parametrize("backend", COMPILED)
 @given(
     shapes=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 140)), min_size=1, max_size=4),
-    kind=st.sampled_from(["noise", "two", "plain", "ramp"]),
+    kind=st.sampled_from(["noise", "two", "nearly plain", "ramp"]),
     seed=st.integers(0, 99),
 )
 def test_backends_agree_bit_for_bit(shapes: list[tuple[int, int]], kind: str, seed: int, backend: Any) -> None:
@@ -144,7 +144,7 @@ def test_backends_agree_bit_for_bit(shapes: list[tuple[int, int]], kind: str, se
     drawn: dict[str, Callable[[tuple[int, int]], NDArray[np.int64]]] = {
         "noise": lambda shape: rng.integers(0, 256, shape),
         "two": lambda shape: rng.choice([0, 255], shape),
-        "plain": lambda shape: np.full(shape, rng.integers(256)) + rng.integers(0, 2, shape) // 2,
+        "nearly plain": lambda shape: 100 + rng.integers(0, 7, shape),  # off the level of a bar's corner by its tolerance, and by more
         "ramp": lambda shape: np.arange(shape[0] * shape[1]).reshape(shape) % 256,
     }
     pictures = [drawn[kind](shape).astype(np.uint8) for shape in shapes]

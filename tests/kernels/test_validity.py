@@ -32,6 +32,13 @@ def test_values_under_set_bits_are_taken_at_any_offset(bits: list[int], offset: 
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_each_byte_of_a_bitmap_is_read(backend: Any) -> None:
+    bitmap = np.arange(256, dtype=np.uint8)
+    values = np.arange(8.0 * bitmap.size)
+    np.testing.assert_array_equal(valid(values, (bitmap, 0), backend=backend), np.flatnonzero(np.unpackbits(bitmap, bitorder="little")))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("offset", [0, 1, 7, 8, 13])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_statistics_read_a_slice_of_an_arrow_column(dtype: Any, offset: int, backend: Any) -> None:

@@ -45,7 +45,7 @@ def sort_by_key(keys: Uint64s, *, backend: AnyBackend = "auto") -> tuple[Uint32s
         raise ArgumentError(message)
     order = np.empty(keys.size, np.uint32)
     ordered = np.empty(keys.size, np.uint64)
-    groups = implementation("groups", backend, keys.nbytes).sort_by_key(read_only(keys), order, ordered)
-    starts = np.full(groups + 1, keys.size, np.int64)
-    implementation("groups", backend, keys.nbytes).run_starts(read_only(ordered), starts[:groups])
+    module = implementation("groups", backend, keys.nbytes)
+    starts = np.full(module.sort_by_key(read_only(keys), order, ordered) + 1, keys.size, np.int64)
+    module.run_starts(read_only(ordered), starts[:-1])
     return order, starts

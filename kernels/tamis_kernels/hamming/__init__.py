@@ -12,15 +12,16 @@ What is cheapest is estimated from the numbers of hashes, see `_plan`. A pair is
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from itertools import combinations
 from math import comb
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from tamis_kernels import components
-from tamis_kernels.arrays import check_array
+from tamis_kernels.arrays import check_array, check_one_of, check_whole
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.hamming.layout import ALL, LATER, LENGTH, RADIUS, SELF, Search
@@ -126,10 +127,13 @@ def pair_chunks(
     """
     hashes = _hashes("hashes", hashes)
     entries = hashes if against is None else _hashes("against", against)
-    limit = _limit(limit)
+    check_whole("limit", limit, 0, 2**31 - 1)
+    check_whole("chunk", chunk, 1, sys.maxsize)
+    check_one_of("method", method, get_args(Method))
+    limit = int(limit)
     which = SELF if against is None else LATER if half else ALL
     forms = np.zeros((1, hashes.shape[1]), np.bool_) if forms is None else np.ascontiguousarray(forms, np.bool_)
-    _check(hashes, entries, forms, joined, chunk)
+    _check(hashes, entries, forms, joined)
     bands = _plan(limit, forms, len(hashes), len(entries), method)
     sets = [hashes] if against is None else [hashes, entries]
     module = implementation("hamming", backend, sum(side.nbytes for side in sets))
@@ -141,7 +145,10 @@ def pair_chunks(
 
 
 def pairs(hashes: Uint64s, limit: int, *, against: Uint64s | None = None, method: Method = "auto", backend: AnyBackend = "auto") -> Pairs:
-    """Return every pair of rows within `limit` bits, sorted by (left, right); see `pair_chunks`, which bounds the memory."""
+    """Return every pair of rows within `limit` bits: int64[p], int64[p] and int32[p], sorted by (left, right).
+
+    Arguments and errors are those of `pair_chunks`, which bounds the memory.
+    """
     pieces = list(pair_chunks(hashes, limit, against=against, method=method, backend=backend))
     if not pieces:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32)
@@ -164,9 +171,9 @@ def _plan(limit: int, forms: Bools, queries: int, entries: int, method: Method) 
         costs = weights @ work(cut(limit, forms, each, 0), lengths, queries, entries)
         if costs.min() < cheapest:
             best, cheapest = cut(limit, forms, each, int(lengths[costs.argmin()])), float(costs.min())
-    if method not in ("auto", "all", "index") or (method == "index" and cheapest == float("inf")):
+    if method == "index" and cheapest == float("inf"):
         most_limit = (_MOST_TURNED + 1) * (64 // _SHORTEST_KEY) * forms.shape[1]
-        message = f"method must be 'auto', 'all' or (below limit {most_limit}) 'index', got {method!r} with limit {limit}"
+        message = f"there is an index below limit {most_limit} alone, got {limit}; take method 'all' or 'auto'"
         raise ArgumentError(message)
     return best
 
@@ -235,10 +242,7 @@ def _steps(module: ModuleType, sides: list[Any], search: Search, joined: Int64s 
         first, stale = first + len(counts), size > 0
 
 
-def _check(hashes: Uint64s, entries: Uint64s, forms: Bools, joined: Int64s | None, chunk: int) -> None:
-    if chunk < 1:
-        message = f"chunk must be at least 1, got {chunk}"
-        raise ArgumentError(message)
+def _check(hashes: Uint64s, entries: Uint64s, forms: Bools, joined: Int64s | None) -> None:
     if entries.shape[1] != hashes.shape[1]:
         message = f"hashes and against must have as many words, got {hashes.shape[1]} and {entries.shape[1]}"
         raise ArgumentError(message)
@@ -255,14 +259,8 @@ def _check(hashes: Uint64s, entries: Uint64s, forms: Bools, joined: Int64s | Non
 
 
 def _hashes(name: str, hashes: Uint64s) -> Uint64s:
-    if hashes.ndim != 2 or hashes.dtype != np.uint64 or hashes.shape[1] == 0:
-        message = f"{name} must be uint64[n, words], got {hashes.dtype}{list(hashes.shape)}"
+    check_array(name, hashes, np.uint64, ("n", "words"))
+    if hashes.shape[1] == 0:
+        message = f"{name} must have one word or more, got shape {hashes.shape}"
         raise ArgumentError(message)
     return np.ascontiguousarray(hashes)
-
-
-def _limit(limit: int) -> int:
-    if limit < 0:
-        message = f"limit must be 0 or more bits, got {limit}"
-        raise ArgumentError(message)
-    return int(limit)

@@ -145,7 +145,7 @@ def mark_white(text: Uint8s, first: int, start: int, end: int, stop: int, white:
     for i in range(part.size):
         white[i] = (part[i] == SPACE) | (u8(part[i] - u8(9)) < 5)
         highest = max(highest, part[i])
-    if highest < 0xC2:
+    if highest < 0x80:  # neither begins such a character here, nor one from before goes on
         return
     for at in range(max(first, start - 2), end):
         width = wide_space(text, at, stop) if text[at] >= 0xC2 else 0

@@ -90,10 +90,8 @@ def pdq(luma: Uint8s | Float32s, *, backend: AnyBackend = "auto") -> tuple[Uint6
     ArgumentError
         The picture is not two-dimensional, or of another dtype, or holds NaN or values outside 0 … 255.
     """
-    pixels, scale = _levels(luma)
-    out = np.zeros(4, np.uint64)
-    quality = implementation("perceptual.pdq", backend, pixels.nbytes).hash_one(pixels, scale, *luma.shape, COSINES, out)
-    return out, int(quality)
+    hashes, quality = _hash_forms(luma, 1, backend)
+    return hashes[0], quality
 
 
 def dihedral(luma: Uint8s | Float32s, *, backend: AnyBackend = "auto") -> tuple[Uint64s, int]:
@@ -117,9 +115,13 @@ def dihedral(luma: Uint8s | Float32s, *, backend: AnyBackend = "auto") -> tuple[
     ArgumentError
         As for `pdq`.
     """
+    return _hash_forms(luma, 8, backend)
+
+
+def _hash_forms(luma: Uint8s | Float32s, forms: int, backend: AnyBackend) -> tuple[Uint64s, int]:
     pixels, scale = _levels(luma)
-    out = np.zeros((8, 4), np.uint64)
-    quality = implementation("perceptual.pdq", backend, pixels.nbytes).hash_dihedral(pixels, scale, *luma.shape, COSINES, out)
+    out = np.zeros((forms, 4), np.uint64)
+    quality = implementation("perceptual.pdq", backend, pixels.nbytes).hash_forms(pixels, scale, *luma.shape, COSINES, out)
     return out, int(quality)
 
 
@@ -224,7 +226,13 @@ def phash64(pictures: Uint8s, *, backend: AnyBackend = "auto") -> Uint64s:
 
 
 def pack(pictures: Sequence[Uint8s]) -> tuple[Uint8s, Int64s]:
-    """Lay grey pictures of any sizes end to end: return the pixels and the shapes that `pdq_batch` takes."""
+    """Lay grey pictures, uint8[height, width] of any sizes, end to end, as `describe` and `quality.measure` take them.
+
+    Returns
+    -------
+    pixels, shapes
+        uint8[sum of height · width]: the rows of one picture after another; int64[n, 2]: their heights and widths.
+    """
     if not pictures:
         return np.zeros(0, np.uint8), np.zeros((0, 2), np.int64)
     return np.concatenate([picture.ravel() for picture in pictures]), np.array([picture.shape for picture in pictures], np.int64)

@@ -126,37 +126,24 @@ def _set_bits(coefficients: Float64s, out: Uint64s) -> None:
         out[word] = bits
 
 
-def hash_one(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
-    """Write the hash of one picture into `out` and return its quality; one pixel level is `scale` sixteenths of a grey level."""
+def hash_forms(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
+    """Write the hashes of a picture as it is, and turned and flipped, into as many rows as `out` has; return the quality.
+
+    One pixel level is `scale` sixteenths of a grey level.
+    """
     out[:] = 0
     if min(height, width) < SMALLEST_SIDE:
         return 0
-    blocks = _blocks(pixels, scale, height, width)
-    _set_bits(_coefficients(blocks, cosines), out)
-    return int(_quality(blocks))
-
-
-def hash_dihedral(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
-    """Write the hashes of the eight turned and flipped pictures into the rows of `out` and return the quality."""
-    out[:] = 0
-    if min(height, width) < SMALLEST_SIDE:
-        return 0
-    blocks = _blocks(pixels, scale, height, width)
+    blocks = filter_blocks(pixels, scale, *known_weights(height, height), *known_weights(width, width))
     _set_turned_bits(_coefficients(blocks, cosines), out)
     return int(_quality(blocks))
 
 
-def _blocks(pixels: Uint8s, scale: int, height: int, width: int) -> Float64s:
-    """Filter and decimate one picture of pixels."""
-    blocks: Float64s = filter_blocks(pixels, scale, *known_weights(height, height), *known_weights(width, width))
-    return blocks
-
-
 @njit(cache=True, nogil=True)
 def _set_turned_bits(coefficients: Float64s, out: Uint64s) -> None:
-    """Set the bits of each of the eight turned and flipped pictures: their coefficients are exchanged, or have the other sign."""
+    """Set the bits of turned and flipped pictures, the first the picture itself: coefficients are exchanged, or have the other sign."""
     turned = np.empty(256)
-    for variant in range(8):
+    for variant in range(len(out)):
         transposed, rows_flipped, columns_flipped = VARIANTS[variant]
         for row in range(16):
             for column in range(16):

@@ -27,13 +27,11 @@ LINES = 16 * BLOCKS  # of blocks, by the frequencies down
 i64, u64 = np.int64, np.uint64
 
 
-def hash_one(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
-    """Write the hash of one picture into `out` and return its quality; one pixel level is `scale` sixteenths of a grey level."""
-    return hash_dihedral(pixels, scale, height, width, cosines, out[None])
+def hash_forms(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
+    """Write the hashes of a picture as it is, and turned and flipped, into as many rows as `out` has; return the quality.
 
-
-def hash_dihedral(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
-    """Write the hashes of the eight turned and flipped pictures into the rows of `out` and return the quality."""
+    One pixel level is `scale` sixteenths of a grey level.
+    """
     shape = np.array([[height, width]], np.int64)
     hashes, qualities, _ = hash_on_device(to_device(pixels.reshape(-1)), scale, np.zeros(1, np.int64), shape, shape, cosines, len(out))
     to_host(hashes[0], out)

@@ -79,27 +79,22 @@ def _quality(blocks: Float64s) -> int:
     return min(100, gradients // 90)
 
 
-def hash_one(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
-    """Write the hash of one picture into `out` and return its quality; one pixel level is `scale` sixteenths of a grey level."""
+def hash_forms(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
+    """Write the hashes of a picture as it is, and turned and flipped, into as many rows as `out` has; return the quality.
+
+    One pixel level is `scale` sixteenths of a grey level.
+    """
     out[:] = 0
     if min(height, width) < SMALLEST_SIDE:
         return 0
-    coefficients, quality = _transform(pixels, scale, height, width, cosines)
-    _set_bits(coefficients, out)
-    return quality
-
-
-def hash_dihedral(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s, out: Uint64s) -> int:
-    """Write the hashes of the eight turned and flipped pictures into the rows of `out` and return the quality."""
-    out[:] = 0
-    if min(height, width) < SMALLEST_SIDE:
-        return 0
-    coefficients, quality = _transform(pixels, scale, height, width, cosines)
+    blocks = _blocks(pixels, scale, height, width)
+    rows = np.floor(cosines @ blocks / 2**20 + 0.5)
+    coefficients = rows @ cosines.T  # 16 x 16
     signs = np.where(np.arange(16) % 2 == 0, -1.0, 1.0)  # a flipped axis turns the sign of its odd frequencies 1, 3, …
-    for variant, (transposed, rows_flipped, columns_flipped) in enumerate(VARIANTS):
+    for words, (transposed, rows_flipped, columns_flipped) in zip(out, VARIANTS, strict=False):
         turned = coefficients * (signs[:, None] if rows_flipped else 1) * (signs if columns_flipped else 1)
-        _set_bits(turned.T if transposed else turned, out[variant])
-    return quality
+        _set_bits(turned.T if transposed else turned, words)
+    return _quality(blocks)
 
 
 def _blocks(pixels: Uint8s, scale: int, height: int, width: int) -> Float64s:
@@ -107,13 +102,6 @@ def _blocks(pixels: Uint8s, scale: int, height: int, width: int) -> Float64s:
     filtered = _weights(height, pixels.shape[0]) @ (pixels.astype(np.float64) * scale) @ _weights(width, pixels.shape[1]).T
     blocks: Float64s = np.floor(filtered / 2**28 + 0.5)
     return blocks
-
-
-def _transform(pixels: Uint8s, scale: int, height: int, width: int, cosines: Float64s) -> tuple[Float64s, int]:
-    """Return the 16 x 16 coefficients and the quality."""
-    blocks = _blocks(pixels, scale, height, width)
-    rows = np.floor(cosines @ blocks / 2**20 + 0.5)
-    return rows @ cosines.T, _quality(blocks)
 
 
 def _set_bits(coefficients: Float64s, out: Uint64s) -> None:
@@ -131,7 +119,7 @@ def hash_batch(
     """Hash and shrink each of the pictures that lie end to end in `pixels`."""
     for number, (height, width) in enumerate(shapes):
         picture = pixels[offsets[number] : offsets[number + 1]].reshape(height, width)
-        qualities[number] = hash_one(picture, 16, extents[number, 0], extents[number, 1], cosines, hashes[number])
+        qualities[number] = hash_forms(picture, 16, extents[number, 0], extents[number, 1], cosines, hashes[number : number + 1])
         if min(extents[number]) >= SMALLEST_SIDE:
             sums = _blocks(picture, 16, *extents[number]).reshape(16, 4, 16, 4).sum(axis=(1, 3))
             small[number] = np.clip(np.floor(sums / 2**20 + 0.5), 0, 255).ravel()

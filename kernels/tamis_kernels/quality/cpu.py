@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tamis_kernels.compiled import njit, of_views
-from tamis_kernels.quality.layout import BAR_TOLERANCE, FIGURES, LAG_SIDE, LOG_BITS, NEUTRAL, PERCENTILES, SPAN
+from tamis_kernels.quality import layout as the
 
 if TYPE_CHECKING:
     from tamis_kernels.types import Int32s, Int64s, Uint8s
-
-_CELLS, _TOTAL, _SQUARES, _ENTROPY, _DARKEST, _P1 = (FIGURES.index(name) for name in FIGURES[:6])
-_BRIGHTEST, _MODE, _NEAR, _BLACK, _WHITE = range(FIGURES.index("brightest"), FIGURES.index("brightest") + 5)
-_NEAR_STEPS, _NEAR_PAIRS, _FAR_STEPS, _FAR_PAIRS = range(FIGURES.index("near_steps"), FIGURES.index("near_steps") + 4)
-_TOP, _TOP_EDGE, _CHROMA = FIGURES.index("top"), FIGURES.index("top_edge"), FIGURES.index("chroma_cells")
 
 CHUNK = 16384  # squares of bytes whose sum is below 2 ** 31
 
@@ -24,7 +19,7 @@ CHUNK = 16384  # squares of bytes whose sum is below 2 ** 31
 def logarithm(count: int, logs: Int64s) -> int:
     """Return the binary logarithm; of a number beyond the table, that of its leading bits."""
     shift = 0
-    while count >> shift >= 1 << LOG_BITS:
+    while count >> shift >= 1 << the.LOG_BITS:
         shift += 1
     return (shift << 24) + int(logs[count >> shift])
 
@@ -40,27 +35,27 @@ def _levels(pixels: Uint8s, parts: Int32s, counts: Int64s, logs: Int64s, out: In
         parts[0, pixels[place]] += 1
     for level in range(256):
         counts[level] = int(parts[0, level]) + int(parts[1, level]) + int(parts[2, level]) + int(parts[3, level])
-    out[_CELLS], out[_BLACK], out[_WHITE], out[_DARKEST] = n, counts[0], counts[255], -1
+    out[the.CELLS], out[the.BLACK], out[the.WHITE], out[the.DARKEST] = n, counts[0], counts[255], -1
     below = window = disorder = percentile = 0
     for level in range(256):
         count = counts[level]
-        window += count - (counts[level - SPAN] if level >= SPAN else 0)
-        if window > out[_NEAR]:
-            out[_NEAR] = window
+        window += count - (counts[level - the.SPAN] if level >= the.SPAN else 0)
+        if window > out[the.NEAR]:
+            out[the.NEAR] = window
         if count == 0:
             continue
-        if out[_DARKEST] < 0:
-            out[_DARKEST] = level
-        out[_BRIGHTEST] = level
-        out[_MODE] = max(out[_MODE], count)
-        out[_TOTAL] += count * level
-        out[_SQUARES] += count * level * level
+        if out[the.DARKEST] < 0:
+            out[the.DARKEST] = level
+        out[the.BRIGHTEST] = level
+        out[the.MODE] = max(out[the.MODE], count)
+        out[the.TOTAL] += count * level
+        out[the.SQUARES] += count * level * level
         disorder += count * logarithm(count, logs)
         below += count
-        while percentile < len(PERCENTILES) and 100 * below >= PERCENTILES[percentile] * n:
-            out[_P1 + percentile] = level
+        while percentile < len(the.PERCENTILES) and 100 * below >= the.PERCENTILES[percentile] * n:
+            out[the.P1 + percentile] = level
             percentile += 1
-    out[_ENTROPY] = (n * logarithm(n, logs) - disorder) // n
+    out[the.ENTROPY] = (n * logarithm(n, logs) - disorder) // n
 
 
 @of_views
@@ -96,7 +91,7 @@ def _strays(pixels: Uint8s, first: int, stride: int, cells: int, level: int, mos
     """Count the cells of a line that are off the bar's level, up to a number."""
     strays = 0
     for cell in range(cells):
-        if abs(int(np.int64(pixels[first + cell * stride])) - level) > BAR_TOLERANCE:
+        if abs(int(np.int64(pixels[first + cell * stride])) - level) > the.BAR_TOLERANCE:
             strays += 1
             if strays == most:
                 break
@@ -119,22 +114,22 @@ def measure_one(picture: Uint8s, height: int, width: int, chroma: Uint8s, parts:
     """Write the figures of a picture; `parts`, [4, 256], and `counts`, [256], are room for it."""
     if picture.size > 0:
         _levels(picture, parts, counts, logs, out)
-        lag = max(1, max(height, width) // LAG_SIDE)
-        out[_NEAR_STEPS] = _steps(picture, height, width, lag)
-        out[_FAR_STEPS] = _steps(picture, height, width, 2 * lag)
-        out[_NEAR_PAIRS] = max(0, height - lag) * width + height * max(0, width - lag)
-        out[_FAR_PAIRS] = max(0, height - 2 * lag) * width + height * max(0, width - 2 * lag)
+        lag = max(1, max(height, width) // the.LAG_SIDE)
+        out[the.NEAR_STEPS] = _steps(picture, height, width, lag)
+        out[the.FAR_STEPS] = _steps(picture, height, width, 2 * lag)
+        out[the.NEAR_PAIRS] = max(0, height - lag) * width + height * max(0, width - lag)
+        out[the.FAR_PAIRS] = max(0, height - 2 * lag) * width + height * max(0, width - 2 * lag)
         last = picture.size - 1
-        out[_TOP], out[_TOP_EDGE] = _bar(picture, 0, width, height, 1, width)
-        out[_TOP + 1], out[_TOP_EDGE + 1] = _bar(picture, last, -width, height, -1, width)
-        out[_TOP + 2], out[_TOP_EDGE + 2] = _bar(picture, 0, 1, width, width, height)
-        out[_TOP + 3], out[_TOP_EDGE + 3] = _bar(picture, last, -1, width, -width, height)
+        out[the.TOP], out[the.TOP_EDGE] = _bar(picture, 0, width, height, 1, width)
+        out[the.TOP + 1], out[the.TOP_EDGE + 1] = _bar(picture, last, -width, height, -1, width)
+        out[the.TOP + 2], out[the.TOP_EDGE + 2] = _bar(picture, 0, 1, width, width, height)
+        out[the.TOP + 3], out[the.TOP_EDGE + 3] = _bar(picture, last, -1, width, -width, height)
     largest = total = 0
     for value in chroma:
-        away = abs(int(np.int64(value)) - NEUTRAL)
+        away = abs(int(np.int64(value)) - the.NEUTRAL)
         largest = max(largest, away)
         total += away
-    out[_CHROMA], out[_CHROMA + 1], out[_CHROMA + 2] = chroma.size, largest, total
+    out[the.CHROMA], out[the.CHROMA + 1], out[the.CHROMA + 2] = chroma.size, largest, total
 
 
 @njit(cache=True, nogil=True)

@@ -12,8 +12,8 @@ import numpy as np
 from numba import cuda, int32, int64
 
 from tamis_kernels.device import in_batches, launch_blocks, on_device, to_device, to_host, xp
+from tamis_kernels.quality import layout as the
 from tamis_kernels.quality.cpu import logarithm
-from tamis_kernels.quality.layout import BAR_TOLERANCE, FIGURES, LAG_SIDE, NEUTRAL, PERCENTILES, SPAN
 
 if TYPE_CHECKING:
     from tamis_kernels.types import Int32s, Int64s, Uint8s
@@ -25,11 +25,6 @@ COUNTS = (COPIES, 257)  # copies of one level lie in different banks
 NOTES = (9, THREADS + 1)  # what each thread has found, nine figures at a time
 PARTS = 8  # of the threads' numbers, which are joined at the same time
 i32, i64 = np.int32, np.int64
-
-CELLS, TOTAL, SQUARES, ENTROPY, DARKEST, P1 = (FIGURES.index(name) for name in ("cells", "total", "squares", "entropy", "darkest", "p1"))
-BRIGHTEST, MODE, NEAR, BLACK, WHITE = (FIGURES.index(name) for name in ("brightest", "mode_cells", "near_cells", "black", "white"))
-NEAR_STEPS, NEAR_PAIRS, FAR_STEPS, FAR_PAIRS = range(FIGURES.index("near_steps"), FIGURES.index("near_steps") + 4)
-TOP, TOP_EDGE, CHROMA = FIGURES.index("top"), FIGURES.index("top_edge"), FIGURES.index("chroma_cells")
 
 
 def measure_all(
@@ -53,7 +48,7 @@ def measure_on_device(
 ) -> Any:
     """Return the figures on the device, of pictures and chroma values there, one at least, that begin at the given places."""
     count = len(shapes)
-    found = xp.zeros((count, len(FIGURES)), np.int64)
+    found = xp.zeros((count, len(the.FIGURES)), np.int64)
     places = [on_device(one) for one in (begins, shapes, chroma_begins, chroma_sizes, logs)]
     launch_blocks(measure_pictures, count, THREADS, pixels, chroma, *places, found)
     return found
@@ -82,17 +77,17 @@ def measure_pictures(
         add_up(counts, thread)  # all threads wait there, and then know where bars end
         measure_levels(picture.size, counts, logs, notes, thread, out)
         for side in range(4):
-            notes[3 + side, thread] = strays_behind(picture, height, width, side, out[TOP + side], thread)
+            notes[3 + side, thread] = strays_behind(picture, height, width, side, out[the.TOP + side], thread)
         found = joined(notes, thread, 9, 7)
         if thread < 9:
             if thread < 2:
-                out[TOTAL + thread] = found
+                out[the.TOTAL + thread] = found
             elif thread == 2:
-                out[ENTROPY] = (picture.size * logarithm(picture.size, logs) - found) // picture.size
+                out[the.ENTROPY] = (picture.size * logarithm(picture.size, logs) - found) // picture.size
             elif thread < 7:
-                out[TOP_EDGE + thread - 3] = found
+                out[the.TOP_EDGE + thread - 3] = found
             else:
-                out[MODE + thread - 7] = found
+                out[the.MODE + thread - 7] = found
 
 
 @cuda.jit(device=True)
@@ -122,14 +117,14 @@ def measure_chroma(colour: Uint8s, notes: Int64s, thread: int, out: Int64s) -> N
     """Write the figures of chroma."""
     total, largest = i64(0), i64(0)
     for place in range(thread, colour.size, THREADS):
-        away = i64(abs(i32(i32(colour[place]) - NEUTRAL)))
+        away = i64(abs(i32(i32(colour[place]) - the.NEUTRAL)))
         total, largest = total + away, max(largest, away)
     notes[0, thread], notes[1, thread] = total, largest
     found = joined(notes, thread, 2, 1)
     if thread < 2:
-        out[CHROMA + 2 - thread] = found
+        out[the.CHROMA + 2 - thread] = found
     if thread == 2:
-        out[CHROMA] = colour.size
+        out[the.CHROMA] = colour.size
 
 
 @cuda.jit(device=True)
@@ -140,7 +135,7 @@ def measure_cells(picture: Uint8s, height: int, width: int, counts: Int32s, note
             counts[copy, entry] = 0
     cuda.syncthreads()
     first, last = i32(picture[0]), i32(picture[picture.size - 1])
-    near = max(1, max(height, width) // LAG_SIDE)
+    near = max(1, max(height, width) // the.LAG_SIDE)
     near_steps, far_steps = i64(0), i64(0)
     top = bottom = left = right = i32(0)
     row, column = i32(thread // width), i32(thread % width)
@@ -148,9 +143,9 @@ def measure_cells(picture: Uint8s, height: int, width: int, counts: Int32s, note
     for place in range(thread, picture.size, THREADS):
         level = i32(picture[place])
         cuda.atomic.add(counts, (thread % COPIES, level), 1)
-        if abs(i32(level - first)) > BAR_TOLERANCE:
+        if abs(i32(level - first)) > the.BAR_TOLERANCE:
             top, left = max(top, i32(height - row)), max(left, i32(width - column))
-        if abs(i32(level - last)) > BAR_TOLERANCE:
+        if abs(i32(level - last)) > the.BAR_TOLERANCE:
             bottom, right = max(bottom, i32(row + 1)), max(right, i32(column + 1))
         near_steps += squared_step(picture, place, level, near, column < i32(width - near))
         near_steps += squared_step(picture, place, level, near * width, row < i32(height - near))
@@ -165,10 +160,10 @@ def measure_cells(picture: Uint8s, height: int, width: int, counts: Int32s, note
     if thread < 6:
         if thread < 2:
             lag = near << thread
-            out[NEAR_STEPS + 2 * thread] = found
-            out[NEAR_PAIRS + 2 * thread] = max(0, height - lag) * width + height * max(0, width - lag)
+            out[the.NEAR_STEPS + 2 * thread] = found
+            out[the.NEAR_PAIRS + 2 * thread] = max(0, height - lag) * width + height * max(0, width - lag)
         else:
-            out[TOP + thread - 2] = (height if thread < 4 else width) - found
+            out[the.TOP + thread - 2] = (height if thread < 4 else width) - found
 
 
 @cuda.jit(device=True)
@@ -202,19 +197,19 @@ def measure_levels(cells: int, upto: Int32s, logs: Int64s, notes: Int64s, thread
         below = i64(upto[0, level - 1]) if level > 0 else i64(0)
         through = i64(upto[0, level])
         count: Any = through - below
-        mode, near = max(mode, count), max(near, through - (i64(upto[0, level - SPAN]) if level >= SPAN else 0))
+        mode, near = max(mode, count), max(near, through - (i64(upto[0, level - the.SPAN]) if level >= the.SPAN else 0))
         total, squares, disorder = total + count * level, squares + count * level * level, disorder + count * logarithm(count, logs)
         if count > 0 and below == 0:
-            out[DARKEST] = level
+            out[the.DARKEST] = level
         if count > 0 and through == cells:
-            out[BRIGHTEST] = level
-        for share in range(len(PERCENTILES)):
-            if 100 * below < PERCENTILES[share] * cells <= 100 * through:
-                out[P1 + share] = level
+            out[the.BRIGHTEST] = level
+        for share in range(len(the.PERCENTILES)):
+            if 100 * below < the.PERCENTILES[share] * cells <= 100 * through:
+                out[the.P1 + share] = level
         if level == 0:
-            out[CELLS], out[BLACK] = cells, count
+            out[the.CELLS], out[the.BLACK] = cells, count
         if level == 255:
-            out[WHITE] = count
+            out[the.WHITE] = count
     notes[0, thread], notes[1, thread], notes[2, thread] = total, squares, disorder
     notes[7, thread], notes[8, thread] = mode, near
 
@@ -229,5 +224,5 @@ def strays_behind(picture: Uint8s, height: int, width: int, side: int, bar: int,
     level = i64(picture[last if side % 2 else 0])
     for cell in range(thread, cells, THREADS):
         place = behind * line_step + cell * cell_step
-        strays += abs(i64(picture[last - place if side % 2 else place]) - level) > BAR_TOLERANCE
+        strays += abs(i64(picture[last - place if side % 2 else place]) - level) > the.BAR_TOLERANCE
     return strays

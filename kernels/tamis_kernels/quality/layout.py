@@ -37,6 +37,12 @@ FIGURES = (
     "chroma_total",
 )
 
+(
+    CELLS, TOTAL, SQUARES, ENTROPY, DARKEST, P1, _, _, _, _, BRIGHTEST, MODE, NEAR, BLACK, WHITE, NEAR_STEPS, NEAR_PAIRS, FAR_STEPS,
+    FAR_PAIRS, TOP, _, _, _, TOP_EDGE, _, _, _, CHROMA, _, _,
+) = range(len(FIGURES))  # fmt: skip
+"""Columns of a picture's row; those without a name follow the one before them in the order of `FIGURES`."""
+
 PERCENTILES = (1, 5, 50, 95, 99)
 SPAN = 5  # levels beside one another that count as one in `near_cells`
 BAR_TOLERANCE = 4  # levels by which a bar may stray from its corner: JPEG's ringing

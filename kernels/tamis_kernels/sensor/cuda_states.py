@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import cuda
 
+from tamis_kernels.device import lesser
 from tamis_kernels.sensor.layout import ATTENUATED, LONG_STUCK, NEVER, NONE, PANES, RUN, STUCK
 
 if TYPE_CHECKING:
@@ -59,12 +60,6 @@ def runs_of(values: Any, counts: Any) -> Any:
 def keep_runs(runs: Runs, values: Any, counts: Any) -> None:
     """Write the runs into a carried state."""
     values[2], counts[3], counts[4] = runs[0], runs[1], runs[0] == runs[0]
-
-
-@cuda.jit(device=True)
-def lesser(one: float, other: float) -> float:
-    """Return the lesser of two values; the first where the other is NaN."""
-    return other if other < one else one
 
 
 @cuda.jit(device=True)

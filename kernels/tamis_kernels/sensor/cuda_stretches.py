@@ -18,6 +18,7 @@ import numpy as np
 from numba import cuda, float64, int32, int64
 
 from tamis_kernels.cuda_tiles import MATES
+from tamis_kernels.device import lesser
 from tamis_kernels.sensor.cuda_states import (
     NO_PANES,
     NO_RUNS,
@@ -25,7 +26,6 @@ from tamis_kernels.sensor.cuda_states import (
     keep_earlier,
     keep_pane,
     keep_runs,
-    lesser,
     lesser_ones,
     pane_of,
     pane_with,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.arrays import check_array, check_column
+from tamis_kernels.arrays import check_array, check_column, read_only
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -50,7 +50,7 @@ def valid(values: Floats, validity: Validity, *, out: Floats | None = None, back
         raise ArgumentError(message)
     bitmap, offset = validity
     module = implementation("validity", backend, values.nbytes)
-    found = module.compress(np.ascontiguousarray(values), np.ascontiguousarray(bitmap), offset, out)
+    found = module.compress(read_only(values), read_only(bitmap), offset, out)
     return out[:found]
 
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.arrays import check_column
+from tamis_kernels.arrays import check_column, check_offsets, check_whole, read_only
 from tamis_kernels.backend import implementation
-from tamis_kernels.errors import ArgumentError
 
 if TYPE_CHECKING:
     from tamis_kernels.backend import AnyBackend
-    from tamis_kernels.types import Float64s, Floats, Int64s
+    from tamis_kernels.types import Float64s, Floats, Int32s, Int64s
 
 
 __all__ = ["Figures", "describe"]
@@ -52,7 +51,7 @@ class Figures:
     deviation: Float64s
 
 
-def describe(values: Floats, offsets: Int64s, *, run: int = 3, backend: AnyBackend = "auto") -> Figures:
+def describe(values: Floats, offsets: Int32s | Int64s, *, run: int = 3, backend: AnyBackend = "auto") -> Figures:
     """Return the figures of each window.
 
     Parameters
@@ -60,9 +59,9 @@ def describe(values: Floats, offsets: Int64s, *, run: int = 3, backend: AnyBacke
     values
         ndarray of shape (n_samples,), float32 or float64: all windows, one behind the other. NaN and infinities are counted, and end a run.
     offsets
-        int64 of shape (n_windows + 1,), rising from 0 or more: window i is `values[offsets[i]:offsets[i + 1]]`.
+        int32 or int64 of shape (n_windows + 1,), rising from 0 or more: window i is `values[offsets[i]:offsets[i + 1]]`.
     run
-        Equal samples, one after the other, that make a run: 2 or more.
+        Equal samples, one after the other, that make a run: 2 to 2³¹ - 1.
     backend
         Where to run.
 
@@ -72,16 +71,9 @@ def describe(values: Floats, offsets: Int64s, *, run: int = 3, backend: AnyBacke
         An argument has the wrong dtype, shape or value.
     """
     check_column(values)
-    if offsets.dtype != np.int64 or offsets.ndim != 1 or offsets.size == 0:
-        message = f"offsets must be int64 of shape (n_windows + 1,), got {offsets.dtype} of shape {offsets.shape}"
-        raise ArgumentError(message)
-    if offsets[0] < 0 or offsets[-1] > values.size or (np.diff(offsets) < 0).any():
-        message = f"offsets must rise from 0 or more to at most {values.size}, got {offsets[0]} … {offsets[-1]}"
-        raise ArgumentError(message)
-    if run < 2:
-        message = f"run must be 2 or more, got {run}"
-        raise ArgumentError(message)
+    offsets = check_offsets("offsets", offsets, values.size)
+    check_whole("run", run, 2, 2**31 - 1)
     counts, figures = np.zeros((6, offsets.size - 1), np.int64), np.full((4, offsets.size - 1), np.nan)
     module = implementation("windows", backend, values.nbytes)
-    module.describe(np.ascontiguousarray(values), np.ascontiguousarray(offsets), run, counts, figures)
+    module.describe(read_only(values), offsets, run, counts, figures)
     return Figures(*counts, *figures)

@@ -1,7 +1,6 @@
 """Figures of windows: two passes over each, the second from the cache.
 
-What a pass has found is a tuple, with which it goes on where it stopped. CUDA shares what is told of a window, and has passes of its own,
-which have fewer instructions there.
+CUDA shares `tell`, and has passes of its own, which take fewer instructions there and go on from tile to tile.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from tamis_kernels.compiled import njit
 if TYPE_CHECKING:
     from tamis_kernels.types import Float64s, Floats, Int64s
 
-Seen = tuple[int, int, float, float, float]  # finite, NaN; sum, least, greatest
-Followed = tuple[
-    float, int, float, int, int, int
-]  # squares; length and value of the run in hand; in runs: at the least, greatest, elsewhere
+Seen = tuple[int, int, float, float, float]
+"""What the first pass finds: finite samples, NaN; sum, least, greatest."""
+Followed = tuple[float, int, float, int, int, int]
+"""What the second one does: squares; length and value of the run in hand; samples in runs that have ended: least, greatest, others."""
 UNSEEN: Seen = (0, 0, 0.0, math.inf, -math.inf)
 UNFOLLOWED: Followed = (0.0, 0, math.nan, 0, 0, 0)
 
@@ -29,14 +28,14 @@ def describe(values: Floats, offsets: Int64s, run: int, counts: Int64s, figures:
     """Fill counts (finite, NaN, infinite; in runs at the least, the greatest, elsewhere) and figures (least, greatest, mean, deviation)."""
     for window in range(offsets.shape[0] - 1):
         samples = values[offsets[window] : offsets[window + 1]]
-        seen = survey(samples, UNSEEN)
-        tell(window, samples.size, run, seen, follow(samples, run, seen, UNFOLLOWED), counts, figures)
+        seen = survey(samples)
+        tell(window, samples.size, run, seen, follow(samples, run, seen), counts, figures)
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
-def survey(samples: Floats, seen: Seen) -> Seen:
-    """Count and add up some more samples of a window."""
-    finite, nan, total, least, greatest = seen
+def survey(samples: Floats) -> Seen:
+    """Count and add up the samples of a window."""
+    finite, nan, total, least, greatest = UNSEEN
     for i in range(samples.size):
         sample = np.float64(samples[i])
         if abs(sample) < math.inf:
@@ -49,11 +48,11 @@ def survey(samples: Floats, seen: Seen) -> Seen:
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
-def follow(samples: Floats, run: int, seen: Seen, followed: Followed) -> Followed:
-    """Add up the squares of some more samples of a surveyed window, and follow its runs."""
+def follow(samples: Floats, run: int, seen: Seen) -> Followed:
+    """Add up the squares of a surveyed window's samples, and follow its runs."""
     finite, _, total, least, greatest = seen
     mean = total / max(finite, 1)
-    squares, length, before, at_least, at_greatest, elsewhere = followed
+    squares, length, before, at_least, at_greatest, elsewhere = UNFOLLOWED
     for i in range(samples.size):
         sample = np.float64(samples[i])
         if sample != before:

@@ -14,7 +14,7 @@ from numba import cuda
 
 from tamis_kernels.cuda_compiled import block_of
 from tamis_kernels.cuda_tiles import bring_at_once
-from tamis_kernels.device import launch_blocks, streamed, to_device, xp
+from tamis_kernels.device import launch_blocks, lesser, streamed, to_device, xp
 from tamis_kernels.windows.cpu import UNFOLLOWED, UNSEEN, tell
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def survey(tile: Any, place: np.uint64, count: np.int32, seen: Seen) -> Any:
         if (abs(one) < math.inf) & (abs(two) < math.inf) & (abs(three) < math.inf) & (abs(four) < math.inf):
             ordinary = i32(ordinary + STEP)
             total = total + one + two + three + four
-            least = lesser(four, lesser(three, lesser(two, lesser(one, least))))
-            greatest = -lesser(-four, lesser(-three, lesser(-two, lesser(-one, -greatest))))
+            least = lesser(lesser(lesser(lesser(least, one), two), three), four)
+            greatest = -lesser(lesser(lesser(lesser(-greatest, -one), -two), -three), -four)
         else:
             for i in range(STEP):
                 ordinary, total, least, greatest = with_sample(f64(tile[u64(here + u64(i))]), ordinary, total, least, greatest)
@@ -98,16 +98,10 @@ def survey(tile: Any, place: np.uint64, count: np.int32, seen: Seen) -> Any:
 
 
 @cuda.jit(device=True)
-def lesser(sample: float, least: float) -> float:
-    """Return the lesser of two numbers; `min` has more instructions, for the sake of NaN."""
-    return sample if sample < least else least
-
-
-@cuda.jit(device=True)
 def with_sample(sample: float, ordinary: np.int32, total: float, least: float, greatest: float) -> Any:
     """Return how many samples are finite, their sum, the least and the greatest with one more sample."""
     if abs(sample) < math.inf:
-        return i32(ordinary + 1), total + sample, lesser(sample, least), -lesser(-sample, -greatest)
+        return i32(ordinary + 1), total + sample, lesser(least, sample), -lesser(-greatest, -sample)
     return ordinary, total, least, greatest
 
 

@@ -30,7 +30,14 @@ PIECE = 1 << 16  # values whose powers are held at a time
 
 
 def log_scale(values: Floats, *, backend: AnyBackend = "auto") -> Float64s:
-    """Return sign(x)·log(1 + |x|) of each value in float64; NaN and infinities stay what they are.
+    """Return sign(x)·log(1 + |x|) of each value: float64 of the shape of values.
+
+    Parameters
+    ----------
+    values
+        ndarray of any shape, float32 or float64. NaN and infinities stay what they are.
+    backend
+        Where to run.
 
     Raises
     ------
@@ -44,7 +51,10 @@ def log_scale(values: Floats, *, backend: AnyBackend = "auto") -> Float64s:
 
 
 def power(logs: Float64s, lambda_: float, *, backend: AnyBackend = "auto") -> Float64s:
-    """Return the power step of what `log_scale` gave; powers beyond float64 become infinite. Errors are those of `log_scale`."""
+    """Return the power step of what `log_scale` gave: the transform, float64 of the same shape.
+
+    Arguments and errors are those of `transform`, which begins with the values themselves.
+    """
     flat = _flat(logs)
     out = np.empty(flat.size)
     implementation("yeo_johnson", backend, flat.nbytes).power(flat, lambda_, out)
@@ -52,12 +62,30 @@ def power(logs: Float64s, lambda_: float, *, backend: AnyBackend = "auto") -> Fl
 
 
 def transform(values: Floats, lambda_: float, *, backend: AnyBackend = "auto") -> Float64s:
-    """Return the Yeo-Johnson transform in float64; lambda 1 leaves values as they are, to rounding. Errors are those of `log_scale`."""
+    """Return the Yeo-Johnson transform of each value: float64 of the shape of values.
+
+    Parameters
+    ----------
+    values
+        ndarray of any shape, float32 or float64. NaN stays NaN, and what lies beyond float64 becomes infinite.
+    lambda_
+        The power; 1 leaves values as they are, to rounding.
+    backend
+        Where to run.
+
+    Raises
+    ------
+    ArgumentError
+        values is not float32 or float64.
+    """
     return power(log_scale(values, backend=backend), lambda_, backend=backend)
 
 
 def inverse(values: Floats, lambda_: float, *, backend: AnyBackend = "auto") -> Float64s:
-    """Return the values whose transform is given, in float64; NaN for what is no transform of anything. Errors are those of `log_scale`."""
+    """Return the values whose transform is given: float64 of the same shape, NaN for what is no transform of anything.
+
+    Arguments and errors are those of `transform`.
+    """
     flat = _flat(values)
     out = np.empty(flat.size)
     implementation("yeo_johnson", backend, flat.nbytes).inverse(flat, lambda_, out)
