@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backends import CUDA, INTERPRETED
+from backends import CUDA
 from images import encoded
 from jpegs import drawn, told
 from tamis_kernels import jpeg
@@ -175,7 +175,6 @@ def test_a_picture_with_bars_frames_and_steps_has_no_seam() -> None:
     ]
 
 
-@pytest.mark.skipif(not INTERPRETED, reason="compiled, the parts of a seam are one function")
 def test_rows_are_suspected_as_the_reference_suspects_them() -> None:
     rng = np.random.default_rng(5)
     rows, columns, outcomes = 7, 12, set()
@@ -197,7 +196,6 @@ def test_rows_are_suspected_as_the_reference_suspects_them() -> None:
     assert outcomes == {False, True}
 
 
-@pytest.mark.skipif(not INTERPRETED, reason="compiled, the parts of a seam are one function")
 @pytest.mark.parametrize("down", [1, 2])
 def test_seams_score_what_the_reference_says(down: int) -> None:
     rng = np.random.default_rng(down)
