@@ -16,9 +16,9 @@ from tamis.pipeline import amend, findings, spill
 from tamis.pipeline.evidence import evidence_path, findings_path, read_findings, write_findings
 from tamis.pipeline.files import whole, write_json, write_table
 from tamis.pipeline.memory import give_back
-from tamis.pipeline.sets import read_sets
+from tamis.pipeline.sets import read_samples, read_sets
 from tamis.pipeline.verdicts import write_alive
-from tamis.sets import ShingleSets
+from tamis.sets import ShingleSets, WindowSamples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -129,6 +129,10 @@ class Books:
     def sets(self, indices: Int64s) -> ShingleSets:
         chunks = read_sets(self._plan, self._check, indices)
         return ShingleSets(chunks, len(indices), self._plan.state("judged", "sets"), self._check.backend)
+
+    def samples(self, indices: Int64s) -> WindowSamples:
+        chunks = read_samples(self._plan, self._check, indices)
+        return WindowSamples(chunks, len(indices), self._plan.state("judged", "samples"))
 
     def reject(
         self, indices: Int64s, reason: str, detail: Detail, *, kept: Int64s | None = None, similarity: Float64s | None = None
