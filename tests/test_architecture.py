@@ -38,7 +38,7 @@ LAYERS = {
     "sources": {"errors", "names", "media"},
     "executors": {"errors"},
     "sample": {"errors", "names"},
-    "progress": {"errors"},
+    "progress": {"errors", "names"},
     "report": {"errors", "sources"},
     "clustering": {"errors"},
     "goals": {"errors"},
@@ -57,7 +57,7 @@ LAYERS = {
     "statistics": {"errors", "frames"},
     "namespace": {"deduplicate", "texts"},
     "sketches": {"errors", "frames", "texts"},
-    "checks": {"errors", "section", "media", "sources", "normalizer", "clustering", "goals", "texts", "series", "qc", "discovery"},
+    "checks": {"errors", "names", "section", "media", "sources", "normalizer", "clustering", "goals", "texts", "series", "qc", "discovery"},
     "recipe": {"errors", "names", "section", "checks"},
     "pictures": {"errors", "media", "checks"},
     "pipeline": {

@@ -158,8 +158,8 @@ def test_folders_with_nearly_equal_names_are_noted_once_on_the_smaller(tmp_path:
     result = tamis.check(root, tmp_path / "out", jobs=1)
     told = result.notes.filter(pl.col("reason") == "similar_label_names").select("record", "detail").collect().rows()
     assert told == [
-        ("cat/z.jpg", "the label 'cat' (1 records) is nearly 'Cats' (3 records)"),
-        ("cats /z.jpg", "the label 'cats ' (1 records) is nearly 'Cats' (3 records)"),
+        ("cat/z.jpg", "the label 'cat' (1 record) is nearly 'Cats' (3 records)"),
+        ("cats /z.jpg", "the label 'cats ' (1 record) is nearly 'Cats' (3 records)"),
     ]
     assert result.manifest["checks"]["labels"]["similar_label_names"] == 2
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 import tamis
 
@@ -70,7 +71,7 @@ def padded(random: np.random.Generator, width: int) -> list[int]:
 def test_lists_that_share_a_shape_and_are_no_copies_stay(tmp_path: Path, what: str) -> None:
     random, rows = np.random.default_rng(4), 200
     time = np.arange(SAMPLES)
-    lists = {
+    lists: Callable[[], ArrayLike] = {
         "boxes": lambda: random.uniform(0, 500, 4).round(3),
         "classes": lambda: np.eye(10)[random.integers(10)],
         "many classes": lambda: random.random(80) < 0.1,
@@ -79,7 +80,7 @@ def test_lists_that_share_a_shape_and_are_no_copies_stay(tmp_path: Path, what: s
         "spikes": lambda: 100 * (abs(time - random.integers(SAMPLES)) < 3) + random.normal(0, 0.5, SAMPLES),
         "days": lambda: random.uniform(3, 8) * np.sin(2 * np.pi * time / SAMPLES) + np.cumsum(random.normal(0, 0.1, SAMPLES)),
     }[what]
-    frame = pl.DataFrame({"row": range(rows), "list": [np.asarray(lists(), float).tolist() for _ in range(rows)]})
+    frame = pl.DataFrame({"row": range(rows), "list": [np.array(lists(), np.float64).tolist() for _ in range(rows)]})
     frame.write_parquet(tmp_path / "w.parquet")
     assert len(tamis.clean(tmp_path / "w.parquet", tmp_path / "out", jobs=1).rejected.collect()) == 0
 

@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation
 from tamis.checks.named import Named
 from tamis.checks.names import alike
+from tamis.names import counted
 from tamis_kernels import components
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def _similar_names(case: Case) -> None:
     pairs = alike(counts)
     case.count(similar_label_names=len(pairs))
     told = [
-        (first[name], f"the label {name!r} ({counts[name]} records) is nearly {other!r} ({counts[other]} records)")
+        (first[name], f"the label {name!r} ({counted(counts[name], 'records')}) is nearly {other!r} ({counted(counts[other], 'records')})")
         for name, other in pairs
         if first[name] < case.own
     ]
