@@ -76,13 +76,14 @@ class Finding:
 
 @dataclass(slots=True)
 class MediaBatch:
-    """Files read once: their bytes' hash, and what one strict decode found."""
+    """Files read once: their bytes' hash, what one strict decode found, and, of rows, values as text of columns that checks want beside."""
 
     kind: ClassVar[Kind] = "media"
     records: Sequence[str]
     sizes: Int64s
     digests: Sequence[bytes]
     inspections: Sequence[Inspection]
+    beside: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of records."""
