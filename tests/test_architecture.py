@@ -41,7 +41,7 @@ LAYERS = {
     "sources": {"errors", "names", "files", "media"},
     "executors": {"errors"},
     "sample": {"errors", "names"},
-    "progress": {"errors"},
+    "progress": {"errors", "names"},
     "report": {"errors", "sources"},
     "inquiries": set[str](),
     "series": {"errors", "names", "sources"},
@@ -54,7 +54,7 @@ LAYERS = {
     "near": {"errors", "frames", "sizes"},
     "namespace": {"near"},
     "statistics": {"errors", "frames"},
-    "checks": {"errors", "section", "media", "sources", "normalizer", "near", "series", "qc", "discovery"},
+    "checks": {"errors", "names", "section", "media", "sources", "normalizer", "near", "series", "qc", "discovery"},
     "recipe": {"errors", "names", "section", "toml", "checks"},
     "pipeline": {
         "errors",

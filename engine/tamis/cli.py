@@ -15,10 +15,13 @@ import typer
 
 import tamis
 from tamis.errors import ColumnError, KernelError, RecipeError, RunInterrupted, TamisError
+from tamis.names import counted
 
 if TYPE_CHECKING:
     from tamis.recipe import Recipe
     from tamis_kernels.backend import BackendName
+
+MOST_REASONS = 12  # that are told at the end of a run, the most frequent ones
 
 app = typer.Typer(
     help="tamis sieves corpora: clean files and rows come out, with a reason for every record that was held back.",
@@ -283,8 +286,10 @@ def _run(
 def _summarise(manifest: dict[str, Any], out: Path) -> None:
     counts, timing = manifest["counts"], manifest["timing"]
     typer.echo(f"{counts['read']:,} read = {counts['kept']:,} kept + {counts['rejected']:,} rejected, in {timing['seconds']:.1f} s")
-    for row in counts["by_reason"][:12]:
+    for row in counts["by_reason"][:MOST_REASONS]:
         typer.echo(f"  {row['records']:>10,}  {row['check']}: {row['reason']}")
+    if others := counts["by_reason"][MOST_REASONS:]:
+        typer.echo(f"  {sum(row['records'] for row in others):>10,}  for {counted(len(others), 'other reasons')}, which the report has")
     typer.echo(f"Report:   {out / 'report.html'}")
     typer.echo(f"Rejects:  {out / 'rejects.parquet'}")
     if (out / "clean").exists():  # not where nothing was kept, or nothing was to be written

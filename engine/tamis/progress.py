@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
+from tamis.names import counted
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
@@ -126,7 +128,7 @@ class Lines:
         if time.monotonic() - self._last >= _LINE_EVERY_SECONDS:
             self._last = time.monotonic()
             counts = self._counts
-            self.say(f"{counts.name}: {counts.done:,} of {counts.total:,} {counts.things}, {counts.rates()}{counts.left()}")
+            self.say(f"{counts.name}: {counts.done:,} of {counted(counts.total, counts.things)}, {counts.rates()}{counts.left()}")
 
     def say(self, line: str) -> None:
         """Print a line."""
@@ -137,7 +139,7 @@ class Lines:
         """Print the stage's last line."""
         if self._counts.name:
             counts = self._counts
-            self.say(f"{counts.name}: {counts.done:,} {counts.things} in {counts.seconds:.1f} s, {counts.rates()}")
+            self.say(f"{counts.name}: {counted(counts.done, counts.things)} in {counts.seconds:.1f} s, {counts.rates()}")
         self._counts = _Counts()
 
 

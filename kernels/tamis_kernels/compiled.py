@@ -18,22 +18,24 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 Tell = Callable[[bool], object]
+Done = Callable[[], object]
 
 _UNREADABLE = (OSError, EOFError, pickle.UnpicklingError)
-_listeners: list[Tell] = []
+_listeners: list[tuple[Tell, Done]] = []
 
 
 @contextmanager
-def told_of_compiling(listener: Tell) -> Iterator[None]:
+def told_of_compiling(listener: Tell, done: Done = lambda: None) -> Iterator[None]:
     """Call a listener whenever this process, or a worker, is about to compile a kernel, with whether it will be found in the cache later.
 
-    Where nobody is told, the logger `tamis` is once a process, by a warning, which Python shows unless logging is set up otherwise.
+    `done` is called when this process has compiled it; kernels that it calls are compiled in between. Where nobody is
+    told, the logger `tamis` is once a process, by a warning, which Python shows unless logging is set up otherwise.
     """
-    _listeners.append(listener)
+    _listeners.append((listener, done))
     try:
         yield
     finally:
-        _listeners.remove(listener)
+        _listeners.remove((listener, done))
 
 
 def in_words(kept: bool) -> str:
@@ -49,8 +51,13 @@ def _log(kept: bool) -> None:
 
 def tell(kept: bool) -> None:
     """Tell whoever wants to know that a kernel is about to be compiled, and whether it is kept."""
-    for listener in tuple(_listeners) or (_log,):
+    for listener, _ in tuple(_listeners) or ((_log, None),):
         listener(kept)
+
+
+def _tell_done() -> None:
+    for _, done in tuple(_listeners):
+        done()
 
 
 class Forgiving:
@@ -84,6 +91,7 @@ class Forgiving:
         except _UNREADABLE:
             with suppress(OSError):
                 self.flush()  # type: ignore[attr-defined]  # an index that cannot be read would stand in the way for ever
+        _tell_done()
 
 
 class _Loading(Forgiving, FunctionCache):
@@ -103,6 +111,9 @@ class _Nowhere(NullCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> None:  # noqa: ARG002 - Numba's signature
         tell(False)
+
+    def save_overload(self, sig: Any, data: Any) -> None:  # noqa: ARG002 - Numba's signature
+        _tell_done()
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[Function], Function]:

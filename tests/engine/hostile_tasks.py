@@ -105,3 +105,15 @@ def compile_anew(setup: None, argument: int, lost: Mapping[int, Loss], context: 
     exec("def one_more(value):\n    return value + 1", made)
     kernel: Any = njit(cache=True)(made["one_more"])
     return int(kernel(argument))
+
+
+def compile_long(setup: None, argument: bool, lost: Mapping[int, Loss], context: Context) -> dict[int, str]:  # noqa: ARG001
+    """Compile for seconds while a record is read, then hang if wanted; return what was lost."""
+    if not lost:
+        made: dict[str, Any] = {}
+        exec("def long(value):\n" + "    value = value * 3 + 1\n" * 800 + "    return value", made)
+        context.at(0)
+        kernel: Any = njit(cache=True)(made["long"])
+        kernel(1)
+        time.sleep(3600 if argument else 0)
+    return {record: loss.reason for record, loss in lost.items()}

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -36,12 +37,42 @@ def test_ctrl_c_in_any_command_has_its_status(monkeypatch: pytest.MonkeyPatch) -
     assert call("doctor").returncode == 130
 
 
-def test_ctrl_c_outside_of_a_run_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    def press() -> None:
-        raise KeyboardInterrupt
+def test_ctrl_c_while_the_command_is_imported_is_no_traceback() -> None:
+    program = """
+import sys
+class Press:
+    def find_spec(name, path=None, target=None):
+        if name == "tamis.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Press)
+from tamis.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
-    monkeypatch.setattr("tamis.doctor.examine", press)
-    assert call("doctor").returncode == 130
+
+def test_reasons_that_are_not_told_at_the_end_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    heads = {
+        b"": "empty",
+        b"\0" * 9: "zeros",
+        b"{}": "json",
+        b"words": "text",
+        b"<html>": "html",
+        b"%PDF-1": "pdf",
+        b"\x1f\x8b\x08": "gzip",
+    }
+    heads |= {b"<?xml ": "xml", b"\0\1\2": "unknown_content", b"PK\3\4": "zip", b"\xff\xd8\xff": "bad_header", b"GIF89a": "truncated"}
+    for head, name in heads.items():
+        (tmp_path / "in" / name).write_bytes(head)
+    (tmp_path / "in" / "e.csv").touch()
+    (tmp_path / "in" / "e.tar").touch()
+    (tmp_path / "in" / "e.parquet").touch()
+    done = call("check", tmp_path / "in", "-o", tmp_path / "out", "-j", 1)
+    reasons = len(tamis.Result(tmp_path / "out").manifest["counts"]["by_reason"])
+    assert reasons > 13
+    assert done.stdout.splitlines()[13] == f"  {reasons - 12:>10,}  for {reasons - 12} other reasons, which the report has"
 
 
 @pytest.mark.parametrize("command", ["doctor", "--help"])

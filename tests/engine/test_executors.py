@@ -125,4 +125,11 @@ def test_the_first_process_hears_of_kernels_that_workers_compile() -> None:
         executor.setup(None, ROOMY)
         tasks = [Task(hostile_tasks.compile_anew, number) for number in range(2)]
         assert [outcome.value for outcome in executor.map(tasks)] == [1, 2]
-    assert heard == [False]  # once a process
+    assert heard == [False]  # once
+
+
+def test_what_kernels_take_to_compile_is_laid_to_no_record_and_what_comes_after_is() -> None:
+    with LocalExecutor(1) as executor:
+        executor.setup(None, Limits(seconds=1, resident_bytes=1 << 40))
+        tasks = [Task(hostile_tasks.compile_long, hangs) for hangs in (False, True)]
+        assert [outcome.value for outcome in executor.map(tasks)] == [{}, {0: "decoder_timeout"}]

@@ -126,7 +126,7 @@ def test_small_parts_judge_as_large_ones_do(texts: tuple[Path, list[str]], tmp_p
     path, made = texts
     whole = tamis.check(path, tmp_path / "whole", jobs=1)
     monkeypatch.setattr(spill, "PART_RECORDS", 3)
-    monkeypatch.setattr(shingles, "HASHES_AT_A_TIME", 50)
+    monkeypatch.setattr(shingles, "BYTES_AT_A_TIME", 200)
     cut = tamis.check(path, tmp_path / "cut", settings={"shards.rows": 7}, jobs=1)
     for name in ("rejects.parquet", "clusters.parquet"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import tamis
-from images import rough
+from images import encoded, rough
 from tamis.checks.labels import label_of
 from tamis.checks.labels.names import alike
 from tamis.errors import ColumnError, RecipeError
@@ -158,8 +160,8 @@ def test_folders_with_nearly_equal_names_are_noted_once_on_the_smaller(tmp_path:
     result = tamis.check(root, tmp_path / "out", jobs=1)
     told = result.notes.filter(pl.col("reason") == "similar_label_names").select("record", "detail").collect().rows()
     assert told == [
-        ("cat/z.jpg", "the label 'cat' (1 records) is nearly 'Cats' (3 records)"),
-        ("cats /z.jpg", "the label 'cats ' (1 records) is nearly 'Cats' (3 records)"),
+        ("cat/z.jpg", "the label 'cat' (1 record) is nearly 'Cats' (3 records)"),
+        ("cats /z.jpg", "the label 'cats ' (1 record) is nearly 'Cats' (3 records)"),
     ]
     assert result.manifest["checks"]["labels"]["similar_label_names"] == 2
 
@@ -233,3 +235,16 @@ def test_a_level_that_gives_no_label_is_refused(tmp_path: Path, level: str, said
     settings: dict[str, Any] = {"labels.level": level}
     with pytest.raises(RecipeError, match=re.escape("labels.level") + f".*{said}"):
         tamis.check(tmp_path, tmp_path / "out", settings=settings)
+
+
+def test_a_column_beside_media_labels_their_rows(tmp_path: Path) -> None:
+    pictures = [encoded(rough(seed), "JPEG") for seed in range(6)]
+    rows = [*((data, 1) for data in pictures), (pictures[2], 2), (pictures[4], 1), (pictures[5], None)]
+    image = pa.array([{"bytes": data, "path": f"{place}.jpg"} for place, (data, _) in enumerate(rows)])
+    table = pa.table({"image": image, "label": pa.array([label for _, label in rows]).dictionary_encode(), "box": [[1.0, 2.0]] * len(rows)})
+    pq.write_table(table, tmp_path / "train.parquet", row_group_size=4)
+    result = tamis.clean(tmp_path / "train.parquet", tmp_path / "out", settings={"labels.column": "label", "shards.files": 3}, jobs=1)
+    assert ledger(result, "notes") == {"train.parquet#6": ("labels", "label_conflict", "train.parquet#2")}
+    for column, near in (("lable", "Did you mean 'label'"), ("nothing", "The columns are: box, image, label")):
+        with pytest.raises(ColumnError, match=near):
+            tamis.clean(tmp_path / "train.parquet", tmp_path / column, settings={"labels.column": column}, jobs=1)

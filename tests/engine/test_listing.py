@@ -94,6 +94,8 @@ def test_what_is_no_file_is_a_problem_with_its_reason(tmp_path: Path, monkeypatc
         "socket": "socket",
     }
     assert [file.record for file in list_source(source).files] == ["good.png", "link.png"]
+    told = {problem.record: problem.detail for problem in list_source(source).problems}
+    assert told["broken"] == "the link leads to 'nowhere', which is not there"
 
 
 def test_a_folder_that_cannot_be_opened_is_one_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -408,6 +408,12 @@ def test_content_that_is_no_medium_is_named(data: bytes, reason: str) -> None:
     assert (report.grade, report.reason) == ("not_media", reason)
 
 
+def test_a_text_by_the_name_of_one_is_told_how_texts_are_read_and_kept() -> None:
+    remedy = "texts are read as rows of tables, such as .jsonl or .parquet; integrity.reject without not_media keeps the file"
+    assert judge(b"once upon a time", "tale.txt").detail == f"the content is text: text/plain; {remedy}"
+    assert judge(b"once upon a time", "tale.jpg").detail == "the content is text: text/plain"
+
+
 def test_a_zeroed_first_sector_is_told_from_a_file_of_zeros() -> None:
     assert judge(bytes(5000)).detail == "begins with 5000 zero bytes of 5000"
     assert judge(bytes(4096) + picture("JPEG")[:904]).detail.startswith("begins with 4096 zero bytes")

@@ -86,6 +86,14 @@ def test_a_head_that_tells_of_more_rows_than_there_is_room_for_is_left_to_arrow(
     assert rows_of(path) is None
 
 
+def test_a_footer_that_tells_of_less_than_no_bytes_is_left_to_arrow(tmp_path: Path) -> None:
+    path = arrow(tmp_path / "a.arrow", 5)
+    content = path.read_bytes()
+    for place in range(len(content) - 300, len(content) - 10):
+        path.write_bytes(content[:place] + b"\x80" + content[place + 1 :])
+        rows_of(path)  # raises nothing
+
+
 def test_rows_in_memory_are_given_though_the_table_changes(tmp_path: Path) -> None:
     found = rows_of(arrow(tmp_path / "a.arrow", 5))
     assert found is not None

@@ -248,7 +248,7 @@ def test_how_much_is_held_at_once_changes_nothing(
     frame = pl.DataFrame({"text": [*planted(seed=9, originals=30), None, ""]})
     expected = near_duplicates(frame, verify=verify)
     monkeypatch.setattr(module, "ROWS_AT_A_TIME", rows)
-    monkeypatch.setattr(tamis.near.shingles, "HASHES_AT_A_TIME", hashes)
+    monkeypatch.setattr(tamis.near.shingles, "BYTES_AT_A_TIME", 4 * hashes)
     assert near_duplicates(frame.lazy(), verify=verify, memory=memory).equals(expected)
 
 

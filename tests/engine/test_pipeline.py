@@ -82,6 +82,18 @@ def test_check_writes_the_same_ledger_and_no_clean_corpus(sample: Path, cleaned:
     assert (tmp_path / "out" / "rejects.parquet").read_bytes() == (cleaned / "rejects.parquet").read_bytes()
 
 
+def test_what_is_no_media_is_told_once_whatever_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "page.jpg").write_text("<!DOCTYPE html><html><body>404</body></html>")
+    (tmp_path / "in" / "empty.png").touch()
+    result = tamis.clean(tmp_path / "in", tmp_path / "out", jobs=1)
+    assert set(result.rejected.select("record", "reason").collect().iter_rows()) == {("page.jpg", "html"), ("empty.png", "empty")}
+    assert len(result.notes.collect()) == 0
+    wanted = {"integrity.reject": ["damaged"], "integrity.reject_misnamed": True}
+    told = tamis.clean(tmp_path / "in", tmp_path / "kept", settings=wanted, jobs=1).rejected.collect()
+    assert set(told.select("record", "reason").iter_rows()) == {("page.jpg", "misnamed"), ("empty.png", "misnamed")}
+
+
 def test_what_cannot_be_read_is_a_rejected_record(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

@@ -56,6 +56,22 @@ def test_lines_tell_rates_and_no_time_left_before_a_fiftieth_is_done(clock: Cloc
     ]
 
 
+def test_one_of_a_thing_is_called_so(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Lines()
+    for number, things in ((1, "records"), (1, "files")):
+        progress.stage("observe", 1, things)
+        clock.now += 10
+        progress.advance(number)
+        progress.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in lines] == [
+        "observe: 1 of 1 record",
+        "observe: 1 record in 10.0 s",
+        "observe: 1 of 1 file",
+        "observe: 1 file in 10.0 s",
+    ]
+
+
 def test_a_stage_counts_other_things_and_a_new_one_begins_anew(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     progress = Lines()
     progress.stage("read tables", 3, "files")

@@ -323,6 +323,16 @@ def test_a_table_shows_the_treatments_its_columns_had(run: Path) -> None:
     assert "Imputed" not in text
 
 
+def test_the_first_of_many_tables_are_shown_and_one_record_is_not_called_records(run: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["tables"] = {f"table {at:03d}": content["tables"]["readings"] for at in range(70)}
+        content["counts"].update(read=1)
+
+    html = rewrite(run, change)
+    assert html.count("<h3>table") == 50
+    assert [one for one in ("1 record read", "and 20 more tables") if one not in words_of(html)] == []
+
+
 def test_a_dry_run_is_called_one(run: Path) -> None:
     assert "This was a dry run" in words_of(rewrite(run, lambda content: content.update(dry_run=True)))
 

@@ -90,7 +90,7 @@ def test_ragged_rows_keep_their_number_and_their_text(tmp_path: Path) -> None:
     assert result.rows == 5
     assert frame.rows() == [("1", "2"), (None, None), ("x\ny", "4"), (None, None), ("9", "")]
     assert bad == [
-        BadRow(1, "ragged_row", "1 fields where the table has 2", "3"),
+        BadRow(1, "ragged_row", "1 field where the table has 2", "3"),
         BadRow(3, "ragged_row", "3 fields where the table has 2", '5,6,"7\n8"'),
     ]
 

@@ -1,13 +1,14 @@
-"""Sensor windows: copies with another gain, offset, a little noise or a sample of delay are found; unlike, constant and empty ones not."""
+"""Sensor windows: copies with another gain, offset, a little noise or a sample of delay are found; others of their shape are not."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 import tamis
 
@@ -58,6 +59,52 @@ def test_unlike_windows_stay(tmp_path: Path) -> None:
 
 def test_constant_windows_say_nothing(tmp_path: Path) -> None:
     assert gone(tmp_path, np.repeat(np.arange(20.0)[:, None], SAMPLES, axis=1)) == 0
+
+
+def padded(random: np.random.Generator, width: int) -> list[int]:
+    """Return the numbers of a sentence's words, filled up with zeros."""
+    words = random.integers(1_000, 30_000, random.integers(5, 30))
+    return [*words.tolist(), *[0] * (width - len(words))]
+
+
+@pytest.mark.parametrize("what", ["boxes", "classes", "many classes", "tokens", "masks", "spikes", "days"])
+def test_lists_that_share_a_shape_and_are_no_copies_stay(tmp_path: Path, what: str) -> None:
+    random, rows = np.random.default_rng(4), 200
+    time = np.arange(SAMPLES)
+    lists: Callable[[], ArrayLike] = {
+        "boxes": lambda: random.uniform(0, 500, 4).round(3),
+        "classes": lambda: np.eye(10)[random.integers(10)],
+        "many classes": lambda: random.random(80) < 0.1,
+        "tokens": lambda: padded(random, 128),
+        "masks": lambda: np.array(padded(random, 128)) > 0,
+        "spikes": lambda: 100 * (abs(time - random.integers(SAMPLES)) < 3) + random.normal(0, 0.5, SAMPLES),
+        "days": lambda: random.uniform(3, 8) * np.sin(2 * np.pi * time / SAMPLES) + np.cumsum(random.normal(0, 0.1, SAMPLES)),
+    }[what]
+    frame = pl.DataFrame({"row": range(rows), "list": [np.array(lists(), np.float64).tolist() for _ in range(rows)]})
+    frame.write_parquet(tmp_path / "w.parquet")
+    assert len(tamis.clean(tmp_path / "w.parquet", tmp_path / "out", jobs=1).rejected.collect()) == 0
+
+
+def test_each_channel_of_a_row_must_be_that_of_its_copy(tmp_path: Path) -> None:
+    windows = signals()[:, :SAMPLES].reshape(10, 15, SAMPLES)
+    copies = 2 * windows
+    copies[3] = copies[3, :, ::-1]
+    copies[3, :5] = windows[3, :5]
+    frame = pl.DataFrame({f"channel {number}": [*windows[number].tolist(), *copies[number].tolist()] for number in range(10)})
+    frame.write_parquet(tmp_path / "w.parquet")
+    result = tamis.clean(tmp_path / "w.parquet", tmp_path / "out", jobs=1)
+    assert result.rejected.select("row").collect().to_series().to_list() == list(range(15, 20))
+
+
+def test_a_later_batch_of_windows_of_one_shape_is_kept_and_copies_are_not(tmp_path: Path) -> None:
+    random, time = np.random.default_rng(5), np.arange(SAMPLES)
+    days = [np.sin(2 * np.pi * time / SAMPLES) + np.cumsum(random.normal(0, 0.02, SAMPLES)) for _ in range(40)]
+    pl.DataFrame({"day": [day.tolist() for day in days[:20]]}).write_parquet(tmp_path / "first.parquet")
+    later = [*days[20:], *(3 * day + 1 for day in days[:20])]
+    pl.DataFrame({"day": [day.tolist() for day in later]}).write_parquet(tmp_path / "later.parquet")
+    tamis.clean(tmp_path / "first.parquet", tmp_path / "out", jobs=1)
+    result = tamis.clean(tmp_path / "later.parquet", tmp_path / "more", against=tmp_path / "out", jobs=1)
+    assert result.rejected.select("row").collect().to_series().to_list() == list(range(20, 40))
 
 
 def test_gaps_are_segments_of_their_own(tmp_path: Path) -> None:

@@ -76,13 +76,14 @@ class Finding:
 
 @dataclass(slots=True)
 class MediaBatch:
-    """Files read once: their bytes' hash, and what one strict decode found."""
+    """Files read once: their bytes' hash, what one strict decode found, and, of rows, values as text of columns that checks want beside."""
 
     kind: ClassVar[Kind] = "media"
     records: Sequence[str]
     sizes: Int64s
     digests: Sequence[bytes]
     inspections: Sequence[Inspection]
+    beside: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -147,6 +148,13 @@ class Sets(Protocol):
         """Share of the smaller set that is in the other, of pairs of places."""
 
 
+class Samples(Protocol):
+    """Samples of windows of some records, on disk."""
+
+    def correlation(self, left: Int64s, right: Int64s) -> Float64s:
+        """Greatest correlation of pairs of places, one sample apart at most."""
+
+
 class Rows(Protocol):
     """The living rows of one kind of table, read from the source again as often as is needed."""
 
@@ -207,16 +215,16 @@ class Case(Protocol):
         """Yield the living records that have these columns of evidence, in rising order and some at a time: numbers and values."""
 
     def parts(self, *names: str, repeated: bool = False) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
-        """As `scan`, but records of equal key are in the same part; the key is the first column, a 64-bit hash.
-
-        Where `repeated`, records whose key no other one has may be left out.
-        """
+        """As `scan`, but records of equal key, a 64-bit hash in the first column, share a part; if `repeated`, others may be left out."""
 
     def values(self, name: str, indices: Int64s) -> NDArray[Any]:
         """Return a column of evidence of these records, whose numbers rise; a record that lacks it counts as 0 or as an empty text."""
 
     def sets(self, indices: Int64s) -> AbstractContextManager[Sets]:
         """Shingle sets of these records, whose numbers rise, read from the source again."""
+
+    def samples(self, indices: Int64s) -> AbstractContextManager[Samples]:
+        """Windows' samples of these records, whose numbers rise, read from the source again."""
 
     def reject(
         self, indices: Int64s, reason: str, detail: Detail, *, kept: Int64s | None = None, similarity: Float64s | None = None
@@ -373,6 +381,10 @@ class Check(Generic[Chosen]):
 
     def shingles(self, batch: TableBatch) -> tuple[Uint32s, Int64s]:
         """Return the shingle hashes and offsets that verification compares."""
+        raise NotImplementedError
+
+    def samples(self, batch: TableBatch) -> tuple[Float64s, Int64s]:
+        """Return samples of windows and offsets that verification compares."""
         raise NotImplementedError
 
     def needs(self, group: TableGroup) -> Mapping[str, Sequence[Needs]]:

@@ -71,7 +71,8 @@ class Integrity(Check[Options]):
             findings.append(Finding(index, one.reason, "note", one.detail))
         if one.misnamed:
             severity = "reject" if options.reject_misnamed or "misnamed" in options.reject else "note"
-            findings.append(Finding(index, "misnamed", severity, f"the content is {one.format}, the name says otherwise"))
+            if severity == "reject" or one.grade != "not_media":  # of which it was said already that it is none of what names promise
+                findings.append(Finding(index, "misnamed", severity, f"the content is {one.format}, the name says otherwise"))
         if one.width and (one.width < options.min_width or one.height < options.min_height):
             wanted = f"{options.min_width} x {options.min_height}"
             findings.append(Finding(index, "too_small", "reject", f"{one.width} x {one.height} pixels, less than {wanted}"))

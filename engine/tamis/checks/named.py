@@ -18,10 +18,14 @@ IN_WORDS = {
 
 
 class Named(NamedTuple):
-    """Columns that an option names, and the kinds of which each must be in a table of the source; any where there are none."""
+    """Columns that an option names, and the kinds of which each must be in a table of the source; any where there are none.
+
+    Those with `beside` may be columns beside media too; a batch of these has their values.
+    """
 
     names: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    beside: bool = False
 
     def fits(self, column: ColumnPlan) -> bool:
         """Whether a column is of such a kind, or has no value that tells of which it is."""

@@ -60,6 +60,7 @@ class _Worker:
         self.buffer = bytearray()
         self.task: Task | None = None
         self.record: int | None = None
+        self.compiling = 0  # kernels, each while another waits for it
         self.since = time.monotonic()
 
     def prepare(self, setup: bytes) -> None:
@@ -67,7 +68,7 @@ class _Worker:
         self.inbox.flush()
 
     def start(self, task: Task) -> None:
-        self.task, self.record, self.since = task, None, time.monotonic()
+        self.task, self.record, self.since, self.compiling = task, None, time.monotonic(), 0
         send(self.inbox, task)
 
     def messages(self) -> Iterator[Any]:
@@ -150,6 +151,7 @@ class LocalExecutor:
         self._workers: list[_Worker] = []
         self._done: Counter[str | None] = Counter()
         self._silent_deaths = 0
+        self._told_of: set[bool] = set()
         self.setup(None, Limits(float("inf"), 1 << 62))
 
     def __enter__(self) -> Self:
@@ -235,10 +237,8 @@ class LocalExecutor:
         try:
             for kind, body in worker.messages():
                 worker.since = time.monotonic()
-                if kind == "compiling":
-                    from tamis_kernels.compiled import tell  # not above: Numba comes with it, and a worker is started before
-
-                    tell(body)
+                if kind in ("compiling", "compiled"):
+                    self._hear(worker, kept=body)
                     continue
                 if kind == "at":
                     worker.record = body
@@ -254,11 +254,22 @@ class LocalExecutor:
             return
         if worker.task is None or worker.record is None or worker.record < 0:
             return  # limits are for single records; a negative number stands for a whole shard
+        if worker.compiling:
+            return  # which is not to be laid to the record
         if time.monotonic() - worker.since > self._limits.seconds:
             self._give_up(worker, waiting, Loss("decoder_timeout", f"reading it took more than {self._limits.seconds:g} s"))
         elif (resident := worker.resident_bytes()) > self._limits.resident_bytes:
             megabytes = self._limits.resident_bytes // 1_000_000
             self._give_up(worker, waiting, Loss("decoder_memory", f"reading it took more than {megabytes} MB ({resident // 1_000_000})"))
+
+    def _hear(self, worker: _Worker, *, kept: bool | None) -> None:
+        """Count the kernels that a worker compiles, and say once of what is kept, and once of what is not, that some are compiled."""
+        worker.compiling += -1 if kept is None else 1
+        if kept is not None and kept not in self._told_of:
+            from tamis_kernels.compiled import tell  # not above: Numba comes with it, and a worker is started before
+
+            self._told_of.add(kept)
+            tell(kept)
 
     def _after_death(self, worker: _Worker, waiting: _Waiting, loss: Loss) -> None:
         task, record = worker.task, worker.record

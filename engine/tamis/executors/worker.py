@@ -16,7 +16,6 @@ import sys
 import threading
 import traceback
 from contextlib import contextmanager, nullcontext
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -67,9 +66,11 @@ class _Reporter:
     def at(self, record: int) -> None:
         send(self._stream, ("at", record))
 
-    @cache  # noqa: B019 - one a process; it is said once of what is kept, and once of what is not
     def compiling(self, kept: bool) -> None:
         send(self._stream, ("compiling", kept))
+
+    def compiled(self) -> None:
+        send(self._stream, ("compiled", None))
 
 
 def _listen(stream: BinaryIO, inbox: queue.SimpleQueue[Any]) -> None:
@@ -103,7 +104,7 @@ def main() -> None:
             setup = task
             continue
         try:
-            with running(setup.backend) if setup.backend else nullcontext(), told_of_compiling(reporter.compiling):
+            with running(setup.backend) if setup.backend else nullcontext(), told_of_compiling(reporter.compiling, reporter.compiled):
                 answer = ("done", task.function(setup.value, task.argument, task.lost, reporter))
         except Exception as error:
             answer = ("failed", (_portable(error), traceback.format_exc()))

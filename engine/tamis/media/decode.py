@@ -9,7 +9,7 @@ import numpy as np
 from tamis.media import jpeg, png, raster
 from tamis.media.containers import WALKS
 from tamis.media.inspection import CELL, Container, FaultError, Header, Inspection, Limits, Told
-from tamis.media.sniff import MediaType, extension_disagrees, sniff
+from tamis.media.sniff import MediaType, extension_disagrees, is_media_name, sniff
 from tamis_kernels.jpeg import walk_many
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ hash of a photo is 8 bits of 256 from that of all pixels, in the mean; of smalle
 
 _NO_DECODER = frozenset({"heic", "svg"})
 _NOT_DECODED = ("not_decoded", "lengths, tables and checksums of the container were checked, what is in it was not decoded")
+_TEXTS = "; texts are read as rows of tables, such as .jsonl or .parquet; integrity.reject without not_media keeps the file"
 _JPEG = b"\xff\xd8\xff"
 _UNKNOWN = MediaType("unknown", "application/octet-stream", "unknown")
 _USUAL = Limits()
@@ -87,6 +88,8 @@ def _inspect_type(
     if found.kind in ("document", "archive", "text", "empty") and found.name not in _NO_DECODER:
         zeros = len(data) - len(data.lstrip(b"\0"))
         detail = f"begins with {zeros} zero bytes of {len(data)}" if found.name == "zeros" else f"the content is {found.name}: {found.mime}"
+        if found.kind == "text" and not is_media_name(name):
+            detail += _TEXTS
         return Inspection("not_media", found.name, detail, found.name)
     if found.name == "png":
         return _inspect_png(data, limits, want_picture=want_picture)

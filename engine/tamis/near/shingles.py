@@ -1,43 +1,45 @@
-"""Sets of shingles on disk, and their exact similarity: what stands between a candidate and a verdict, in bounded memory."""
+"""Sets of shingles and samples of windows on disk, and how alike they are: between candidate and verdict, in bounded memory."""
 
 from __future__ import annotations
 
 import os
 from itertools import pairwise
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from tamis_kernels import jaccard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from tamis_kernels.backend import AnyBackend
 
-    Chunk = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int64]]
+    Chunk = tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]
 
-_ITEM = 4  # bytes of a shingle hash
-HASHES_AT_A_TIME = 4 << 20  # in memory while pairs are compared: 16 MB
+BYTES_AT_A_TIME = 16 << 20  # in memory while pairs are compared
+NEARLY = 0.9  # correlation of windows below which they are not tried a sample apart
 
 
-class ShingleSets:
-    """Sorted shingle sets of `count` records, on disk; only where each set lies is in memory, 16 bytes a record.
+class _Spooled:
+    """Items of `count` records, on disk; only where those of each lie is in memory, 16 bytes a record.
 
-    A record that no chunk has is an empty set, which resembles nothing.
+    A record that no chunk has, has none.
 
     Parameters
     ----------
     chunks
-        (places, hashes, offsets): the sorted sets of the records at these places, one after the other.
+        (places, items, offsets): the items of the records at these places, one after the other.
     count
         How many records there are.
     path
         The file, which is removed in the end.
     """
+
+    dtype: ClassVar[np.dtype[Any]]
 
     def __init__(self, chunks: Iterable[Chunk], count: int, path: Path, backend: AnyBackend = "auto") -> None:
         self.sizes: NDArray[np.int64] = np.zeros(count, np.int64)
@@ -47,15 +49,15 @@ class ShingleSets:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             end = 0
-            for places, hashes, offsets in chunks:
+            for places, items, offsets in chunks:
                 self._starts[places] = end + offsets[:-1]
                 self.sizes[places] = np.diff(offsets)
-                end += len(hashes)
-                file.write(hashes.tobytes())
+                end += len(items)
+                file.write(items.tobytes())
         self._file = os.open(path, os.O_RDONLY)
 
     def __enter__(self) -> Self:
-        """Return the sets."""
+        """Return these."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,26 +65,37 @@ class ShingleSets:
         os.close(self._file)
         self._path.unlink(missing_ok=True)
 
-    def fetch(self, places: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Return the sets at these places, one after the other: hashes and offsets."""
+    def fetch(self, places: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return what lies at these places, one after the other: items and offsets."""
+        item = self.dtype.itemsize
         sizes = self.sizes[places]
         offsets = np.zeros(len(places) + 1, np.int64)
         np.cumsum(sizes, out=offsets[1:])
-        data = bytearray(int(offsets[-1]) * _ITEM)
+        data = bytearray(int(offsets[-1]) * item)
         view = memoryview(data)
         for start, size, into in zip(self._starts[places].tolist(), sizes.tolist(), offsets.tolist(), strict=False):
             if size:
-                os.preadv(self._file, [view[into * _ITEM : (into + size) * _ITEM]], start * _ITEM)
-        return np.frombuffer(data, np.uint32), offsets
+                os.preadv(self._file, [view[into * item : (into + size) * item]], start * item)
+        return np.frombuffer(data, self.dtype), offsets
+
+    def pairs(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any], NDArray[np.int64], Any, Any]]:
+        """Yield some pairs at a time: which, the items and offsets of their members, and the first and the second member of each."""
+        load = np.cumsum(self.sizes[left] + self.sizes[right]) // (BYTES_AT_A_TIME // self.dtype.itemsize)
+        for start, stop in pairwise([0, *(np.flatnonzero(np.diff(load)) + 1).tolist(), len(left)]):
+            members, places = np.unique(np.concatenate([left[start:stop], right[start:stop]]), return_inverse=True)
+            yield slice(start, stop), *self.fetch(members), places[: stop - start], places[stop - start :]
+
+
+class ShingleSets(_Spooled):
+    """Sorted sets of shingle hashes. An empty one resembles nothing."""
+
+    dtype = np.dtype(np.uint32)
 
     def jaccard(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the exact Jaccard similarity of pairs of places; a bounded number of hashes is in memory at a time."""
         found = np.empty(len(left))
-        load = np.cumsum(self.sizes[left] + self.sizes[right]) // HASHES_AT_A_TIME
-        for start, stop in pairwise([0, *(np.flatnonzero(np.diff(load)) + 1).tolist(), len(left)]):
-            members, places = np.unique(np.concatenate([left[start:stop], right[start:stop]]), return_inverse=True)
-            first, second = places[: stop - start], places[stop - start :]
-            found[start:stop] = jaccard.pairs(*self.fetch(members), first, second, backend=self._backend)
+        for some, hashes, offsets, first, second in self.pairs(left, right):
+            found[some] = jaccard.pairs(hashes, offsets, first, second, backend=self._backend)
         return found
 
     def containment(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -90,3 +103,35 @@ class ShingleSets:
         jaccard_, sizes = self.jaccard(left, right), (self.sizes[left], self.sizes[right])
         shared = np.rint(jaccard_ * (sizes[0] + sizes[1]) / (1.0 + jaccard_))  # exact: a rounding error is far below a half
         return shared / np.maximum(1, np.minimum(*sizes))
+
+
+class WindowSamples(_Spooled):
+    """Samples of windows, a NaN where one is missing and behind each window of a record."""
+
+    dtype = np.dtype(np.float64)
+
+    def correlation(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the greatest correlation of pairs of places, sample on sample or one apart; 0 where they have not as many samples."""
+        found = np.zeros(len(left))
+        for some, values, offsets, first, second in self.pairs(left, right):
+            lengths, others = (np.diff(offsets)[one] for one in (first, second))
+            for length in np.unique(lengths[(lengths == others) & (lengths > 1)]).tolist():
+                these = np.flatnonzero((lengths == length) & (others == length))
+                one, other = (values[offsets[side[these], None] + np.arange(length)] for side in (first, second))
+                best = _correlation(one, other)
+                near = np.flatnonzero(best >= NEARLY)
+                one, other = one[near], other[near]
+                apart = np.maximum(_correlation(one[:, 1:], other[:, :-1]), _correlation(one[:, :-1], other[:, 1:]))
+                best[near] = np.maximum(best[near], apart)
+                found[some.start + these] = best
+        return found
+
+
+def _correlation(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the correlation of rows, over the samples that both have; 0 where one of the two does not vary there."""
+    both = np.isfinite(left) & np.isfinite(right)
+    count = np.maximum(1, both.sum(axis=1, keepdims=True))
+    left, right = (np.where(both, side - np.where(both, side, 0).sum(axis=1, keepdims=True) / count, 0) for side in (left, right))
+    scale = np.sqrt((left * left).sum(axis=1) * (right * right).sum(axis=1))
+    found: NDArray[np.float64] = (left * right).sum(axis=1) / np.where(scale > 0, scale, np.inf)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tamis.names import counted
 from tamis.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -20,15 +21,11 @@ def choose(media: Sequence[SourceFile], staged: Mapping[str, Staged], settings: 
     """
     recipe, said = Recipe.load(None, settings=settings), []
     if media:
-        said.append(f"{_counted(len(media), 'media file')}: integrity, quality, exact and near-duplicate pictures, labels")
+        said.append(f"{counted(len(media), 'media files')}: integrity, quality, exact and near-duplicate pictures, labels")
     if staged:
         rows = sum(table.rows for table in staged.values())
-        what = f"{_counted(len(staged), 'table')}, {_counted(rows, 'row')}"
+        what = f"{counted(len(staged), 'tables')}, {counted(rows, 'rows')}"
         said.append(f"{what}: formats, missing values, exact duplicates, near-duplicate texts and windows")
         if getattr(recipe, "normalize").method == "none":  # noqa: B009 - the sections of checks are added at run time
             said.append("numbers keep their scale; --set normalize.method=zscore normalises them")
     return recipe, tuple(said)
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

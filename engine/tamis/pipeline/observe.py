@@ -18,6 +18,7 @@ from tamis.pipeline import findings
 from tamis.pipeline.evidence import write_evidence
 from tamis.pipeline.plan import fingerprint, in_a_row
 from tamis.pipeline.rows import RowReader
+from tamis.sources.mediatables import read_beside
 from tamis.sources.payload import PayloadReader, Unavailable
 from tamis_kernels.backend import resolve
 
@@ -165,6 +166,7 @@ def _table_steps(plan: Plan, shard: Shard, rows: RowReader) -> Iterator[Step]:
 def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Context) -> Iterator[Step]:
     """Yield the files some at a time: as many as a batch has, or fewer where they are large."""
     notes = [(position, plan.notes[file.record]) for position, file in enumerate(shard.files) if file.record in plan.notes]
+    beside = _beside(plan, shard)
     unread: list[Finding] = [Finding(position, note.reason, "note", note.detail) for position, note in notes]
     read: list[Read] = []
     size = 0
@@ -185,12 +187,25 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
             except Unavailable as error:
                 unread.append(Finding(position, error.reason, "reject", error.detail))
             if len(read) >= most or size >= most_bytes:
-                yield _inspected(plan, read, unread, context)
+                yield _inspected(plan, read, unread, beside, context)
                 read, unread, size = [], [], 0
-    yield _inspected(plan, read, unread, context)
+    yield _inspected(plan, read, unread, beside, context)
 
 
-def _inspected(plan: Plan, read: Sequence[Read], unread: list[Finding], context: Context) -> Step:
+def _beside(plan: Plan, shard: Shard) -> Mapping[str, Sequence[str | None]]:
+    """Return the columns that checks want beside the media of a shard of rows."""
+    if shard.container is None or not shard.container.column:
+        return {}
+    wanted = [
+        named for check in plan.recipe.checks(backend=plan.backend) for named in check.options.named_columns().values() if named.beside
+    ]
+    first, last = shard.files[0].offset, shard.files[-1].offset
+    return {name: read_beside(shard.container, name, first, last + 1) for named in wanted for name in named.names}
+
+
+def _inspected(
+    plan: Plan, read: Sequence[Read], unread: list[Finding], beside: Mapping[str, Sequence[str | None]], context: Context
+) -> Step:
     """Inspect files that were read."""
     from tamis.media import Limits, inspect, see_jpegs  # not above: tables need none of the decoders
 
@@ -211,5 +226,6 @@ def _inspected(plan: Plan, read: Sequence[Read], unread: list[Finding], context:
         sizes=np.array([len(one.data) for one in read], np.int64),
         digests=[one.digest for one in read],
         inspections=inspections,
+        beside={name: [values[one.position] for one in read] for name, values in beside.items()},
     )
     return Step(batch, np.array([one.position for one in read], np.int64), unread, int(batch.sizes.sum()))

@@ -77,7 +77,7 @@ def prepare(
     options = format_options(recipe)
     readable = [file for file in tables if file.record in staged]
     groups = {group.name: group for group in group_tables(staged.values(), options)}
-    _check_columns(recipe, groups.values())
+    _check_columns(recipe, groups.values(), {name for one in indexed.values() for name in one.columns})
     group_of = {record: group.name for group in groups.values() for record in group.files}
     ordered = sorted(readable, key=lambda file: (group_of[file.record], file.record))
     inside = [problem for one in indexed.values() for problem in one.problems]
@@ -132,17 +132,24 @@ def _note_plan(plan: Plan) -> bool:
     raise OutputError(message)
 
 
-def _check_columns(recipe: Recipe, groups: Collection[TableGroup]) -> None:
-    """Make sure that every column that the recipe names is in a table, and of a fit kind in one, if there are tables at all."""
+def _check_columns(recipe: Recipe, groups: Collection[TableGroup], beside: Collection[str]) -> None:
+    """Make sure that every column that the recipe names is in a table, and of a fit kind in one, if there are tables at all.
+
+    `beside` are the columns of tables of media, which are asked of alone where there are no others.
+    """
     known: dict[str, list[ColumnPlan]] = {}
     for column in (column for group in groups for column in group.columns):
         known.setdefault(column.name, []).append(column)
     named = {check.name: check.options.named_columns() for check in recipe.checks(backend="cpu")} | {
         "output": recipe.output.named_columns()
     }
-    for section, options in named.items() if groups else ():
+    for section, options in named.items():
         for key, columns in options.items():
-            fit = sorted(name for name, found in known.items() if any(map(columns.fits, found)))
+            if not groups and not (columns.beside and beside):
+                continue
+            fit = sorted(
+                {name for name, found in known.items() if any(map(columns.fits, found))} | (set(beside) if columns.beside else set())
+            )
             for name in columns.names:
                 if name not in fit:
                     why = f"holds no {columns.wanted()}" if name in known else "no table of the source has"

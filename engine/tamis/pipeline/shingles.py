@@ -1,4 +1,4 @@
-"""Shingle sets of the records that verification compares: read from the source once, in order."""
+"""Shingle sets, and samples of windows, of the records that verification compares: read from the source in order."""
 
 from __future__ import annotations
 
@@ -16,23 +16,29 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis.checks.base import Check
+    from tamis.checks.base import Check, TableBatch
     from tamis.near.shingles import Chunk
-    from tamis.pipeline.plan import Plan, Shard
+    from tamis.pipeline.plan import Plan
 
 
 def read_sets(plan: Plan, check: Check[Any], indices: NDArray[np.int64]) -> Iterator[Chunk]:
     """Yield places in `indices`, which rise, and the sets of the records there; a record that can no longer be read has none."""
+    for places, batch in _read(plan, indices):
+        yield places, *jaccard.sorted_sets(*check.shingles(batch), backend=check.backend)
+
+
+def read_samples(plan: Plan, check: Check[Any], indices: NDArray[np.int64]) -> Iterator[Chunk]:
+    """Yield places in `indices`, which rise, and the samples of the windows of the records there."""
+    for places, batch in _read(plan, indices):
+        yield places, *check.samples(batch)
+
+
+def _read(plan: Plan, indices: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:
     bounds = np.searchsorted(indices, [shard.first for shard in plan.shards] + [plan.records])
     reader = RowReader(plan)
     for shard, start, stop in zip(plan.shards, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         if start < stop:
+            wanted = indices[start:stop] - shard.first + shard.start
             with contextlib.suppress(Unavailable):
-                yield from _read_shard(reader, check, shard, indices[start:stop], start)
-
-
-def _read_shard(reader: RowReader, check: Check[Any], shard: Shard, indices: NDArray[np.int64], start: int) -> Iterator[Chunk]:
-    wanted = indices - shard.first + shard.start
-    for batch in reader.batches(shard, None, only=wanted):
-        hashes, offsets = jaccard.sorted_sets(*check.shingles(batch), backend=check.backend)
-        yield start + np.searchsorted(wanted, batch.rows), hashes, offsets
+                for batch in reader.batches(shard, None, only=wanted):
+                    yield start + np.searchsorted(wanted, batch.rows), batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["write_report"]
 
 REPORT, MANIFEST = "report.html", "manifest.json"
-MOST_FILES = 50
+MOST = {"files": 50, "tables": 50, "columns": 500, "decisions": 200}  # shown of each; the manifest has all
 OWN_SECTIONS = ("quality", "labels", "discovery")  # checks that tell more than a list of notes
 
 
@@ -70,12 +71,12 @@ def write_report(out: Path, manifest: dict[str, Any] | None = None, media: Itera
         suspicions=suspicions,
         clusters=found,
         series=series_table(out / "series.parquet"),
-        tables={name: null_table(table) for name, table in manifest.get("tables", {}).items()},
+        tables={name: null_table(table) for name, table in islice(manifest.get("tables", {}).items(), MOST["tables"])},
         decisions=_decisions(manifest),
         recipe=json.dumps(manifest.get("recipe", {}), indent=2, ensure_ascii=False, sort_keys=True),
         is_picture=lambda record: record in members or is_picture(record),
         thumbnail=lambda record: thumbnail(sources, record, members),
-        most_files=MOST_FILES,
+        most=MOST,
     )
     report = out / REPORT
     try:

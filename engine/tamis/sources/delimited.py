@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from tamis.names import counted
 from tamis.sources.layout import SAMPLE_BYTES, SAMPLE_RECORDS, Layout, find_layout
 from tamis.sources.rows import (
     RAW_LIMIT,
@@ -196,4 +197,4 @@ def _bad_row(records: _Records, row: int, columns: int) -> BadRow:
     raw = records[row][:RAW_LIMIT].decode("utf-8", "replace").rstrip("\r\n")
     if width == UNCLOSED:
         return BadRow(row, "unclosed_quote", "a quoted field is never closed", raw)
-    return BadRow(row, "ragged_row", f"{width} fields where the table has {columns}", raw)
+    return BadRow(row, "ragged_row", f"{counted(width, 'fields')} where the table has {columns}", raw)

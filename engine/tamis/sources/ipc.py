@@ -148,7 +148,8 @@ class IpcTable:
         count = self._file.num_record_batches
         try:
             blocks = _followed(footer, _field(footer, _followed(footer, 0), 3)) + 4
-            return [_Message(*_BLOCK.unpack_from(footer, blocks + _BLOCK.size * number)) for number in range(count)]
+            told = [_Message(*_BLOCK.unpack_from(footer, blocks + _BLOCK.size * number)) for number in range(count)]
+            return [one if one.offset >= 0 and 0 <= one.head <= self._size - one.offset else None for one in told]
         except _FAULTS:
             return [None] * count
 

@@ -270,7 +270,7 @@ def _inspect(path: str, root: str, status: os.stat_result) -> SourceFile | Probl
         try:
             status = os.stat(path)
         except FileNotFoundError:
-            return Problem(record, "broken_link", f"the link leads to {os.fsencode(target)!r}, which is not there")
+            return Problem(record, "broken_link", f"the link leads to {target!a}, which is not there")
         if stat.S_ISDIR(status.st_mode):
             return Problem(record, "directory_link", f"links to folders are not followed; it leads to {target!a}")
     if not stat.S_ISREG(status.st_mode):

@@ -10,8 +10,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import replace
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -42,7 +43,24 @@ def index_table(container: Container) -> Indexed | None:
         SourceFile(f"{container.record}#{row}", container.path, 0, container.mtime_ns, "media", container, row)
         for row in range(container.starts[-1])
     ]
-    return Indexed(container, tuple(files), ())
+    return Indexed(container, tuple(files), (), columns=tuple(table.schema.names))
+
+
+def read_beside(container: Container, column: str, start: int, stop: int) -> list[str | None]:
+    """Return the values, as text, of a column in a range of rows; null where there is none, or none that can be read or is one value."""
+    found: list[str | None] = []
+    with MediaTable(container) as table:
+        if table.schema.names.count(column) != 1 or pa.types.is_nested(table.schema.field(column).type):
+            return [None] * (stop - start)
+        for group, (first, end) in enumerate(pairwise(table.starts)):
+            low, high = max(start, first), min(stop, end)
+            if low < high:
+                try:
+                    values = pa.chunked_array([batch.column(0) for batch in table.batches(group, column, _ROWS)])
+                    found += cast("pl.Series", pl.from_arrow(values[low - first : high - first])).cast(pl.String).to_list()
+                except (OSError, pa.ArrowException, pl.exceptions.PolarsError):
+                    found += [None] * (high - low)
+    return found
 
 
 class MediaTable:

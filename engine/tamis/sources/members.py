@@ -29,6 +29,7 @@ class Indexed:
     files: tuple[SourceFile, ...]
     problems: tuple[Problem, ...]
     notes: tuple[Problem, ...] = ()
+    columns: tuple[str, ...] = ()  # of a table, those of media and those beside them
 
 
 @dataclass(slots=True)

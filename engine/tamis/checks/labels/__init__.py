@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation
 from tamis.checks.labels.names import alike
 from tamis.checks.named import Named
+from tamis.names import counted
 from tamis_kernels import components
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Options(CheckOptions):
         description="Which part of a file's path is its label: parent (the folder that holds it), a number (1 is the first folder below "
         "the source) or a regular expression whose first group is the label. An archive is no label.",
     )
-    column: str = Field(default="", description="Column that is the label of a table's rows; none given: rows have none.")
+    column: str = Field(default="", description="Column that is the label of a table's rows, beside media too; none given: rows have none.")
     on_conflict: Literal["note", "reject_minority", "reject_all"] = Field(
         default="note",
         description="What becomes of copies with several labels: all is only noted; one with the label of most stays, and none on a tie; "
@@ -73,7 +74,7 @@ class Options(CheckOptions):
 
     def named_columns(self) -> dict[str, Named]:
         """Return the column of labels, which must be in a table of the source."""
-        return {"column": Named((self.column,), ("text", "number", "datetime", "boolean"))} if self.column else {}
+        return {"column": Named((self.column,), ("text", "number", "datetime", "boolean"), beside=True)} if self.column else {}
 
 
 class Labels(Check[Options]):
@@ -89,7 +90,11 @@ class Labels(Check[Options]):
     def observe(self, batch: Batch) -> Observation:
         """Note each record's label, empty where it has none; nothing of tables that have no labels."""
         if isinstance(batch, MediaBatch):
-            return Observation({"label": pl.Series([label_of(record, self.options.level) for record in batch.records], dtype=pl.String)})
+            beside = batch.beside.get(self.options.column, [None] * len(batch))
+            labels = [
+                label_of(record, self.options.level) if told is None else told for record, told in zip(batch.records, beside, strict=True)
+            ]
+            return Observation({"label": pl.Series(labels, dtype=pl.String)})
         column = self.options.column
         if column not in batch.frame.columns or batch.frame.schema[column].is_nested():
             return Observation()
@@ -209,7 +214,7 @@ def _similar_names(case: Case) -> None:
     pairs = alike(counts)
     case.count(similar_label_names=len(pairs))
     told = [
-        (first[name], f"the label {name!r} ({counts[name]} records) is nearly {other!r} ({counts[other]} records)")
+        (first[name], f"the label {name!r} ({counted(counts[name], 'records')}) is nearly {other!r} ({counted(counts[other], 'records')})")
         for name, other in pairs
         if first[name] < case.own
     ]

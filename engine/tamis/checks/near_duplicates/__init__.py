@@ -1,6 +1,7 @@
 """Near-duplicates: texts, sensor windows and pictures that are almost the same.
 
-Texts and windows: n-gram hashes, MinHash `affine32`, LSH bands, exact Jaccard similarity of the hashes re-read from the source.
+Texts and windows: n-gram hashes, MinHash `affine32`, LSH bands, exact Jaccard similarity of the hashes re-read from the source, of windows
+the correlation of their samples too.
 Pictures: PDQ-256 or a 64-bit pHash of the upright picture, all pairs within a Hamming distance by multi-index search, which misses none,
 then the correlation of small grey pictures.
 In both, a record is rejected only if its verified similarity to a record that stays reaches the threshold.
@@ -9,8 +10,7 @@ In both, a record is rejected only if its verified similarity to a record that s
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -30,23 +30,22 @@ from tamis.checks.near_duplicates.pictures import (
     observe_pictures,
     standing,
 )
+from tamis.checks.near_duplicates.windows import Windows, windows_of
 from tamis.near.banding import band_shape, certain_shape, estimated_recall, meeting
 from tamis.near.clustering import Clusters, band_components, sharing, stars
 from tamis.near.signatures import SignatureSimilarity, short_signatures
-from tamis.near.texts import Scheme, Texts, Tokens, normalised
+from tamis.near.texts import Scheme, Texts, normalised
 from tamis.sources.schema import PROSE_LENGTH
-from tamis_kernels import bands, minhash, symbols
-from tamis_kernels.arrays import offsets_of
+from tamis_kernels import bands, minhash
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tamis.checks.base import Case, Sets
+    from tamis.checks.base import Case, Samples, Sets
     from tamis.near.clustering import Similarity
     from tamis.sources.schema import TableGroup
 
 
-DOUBT = 0.25  # standard deviations: a segment this near to an interval's end has the symbols of both sides
 SEEMS_TO = "resembles the record that is kept, as far as their signatures tell"
 SHARES_A_BAND = "shares a band, not verified, with the record that is kept"
 
@@ -84,7 +83,8 @@ class Options(CheckOptions):
     verify: Literal["exact", "signature", "none"] = Field(
         default="exact",
         description="exact: a pair counts only after its n-grams were compared, read from the source again; signature: after their "
-        "signatures were; none: an equal band suffices. Records of earlier runs are compared by signature.",
+        "signatures were; none: an equal band suffices. Records of earlier runs are compared by signature, windows with them must have the "
+        "same one.",
     )
     measure: Literal["jaccard", "containment"] = Field(
         default="jaccard",
@@ -94,6 +94,13 @@ class Options(CheckOptions):
     windows: bool = Field(default=True, description="Whether numeric list columns are compared as sensor windows.")
     segments: int = Field(default=32, ge=4, description="Segments a window is averaged into.")
     alphabet: Literal[8, 16] = Field(default=8, description="Symbols a segment's mean is quantised to.")
+    verify_windows: float = Field(
+        default=0.9993,
+        ge=0,
+        le=1,
+        description="Least correlation of the samples, one on the other or one apart, of windows whose symbols are near, with "
+        "verify = exact: noise of 3 % of the deviation is allowed. 0: symbols alone decide.",
+    )
     hash: Literal["pdq", "phash64"] = Field(
         default="pdq", description="What pictures are hashed by: pdq (256 bits) or phash64 (64 bits, as imagehash.phash)."
     )
@@ -172,7 +179,9 @@ class NearDuplicates(Check[Options]):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"media", "table"})
     summary = "Pictures, texts and sensor windows that are almost the same: one stays, each removal is verified."
     Options = Options
-    verdict_keys: ClassVar[frozenset[str]] = frozenset({"verify", "measure", "keep", "remember", "bucket_cap", "orientations"})
+    verdict_keys: ClassVar[frozenset[str]] = frozenset(
+        {"verify", "verify_windows", "measure", "keep", "remember", "bucket_cap", "orientations"}
+    )
 
     @property
     def pixels(self) -> bool:
@@ -213,6 +222,12 @@ class NearDuplicates(Check[Options]):
         """Return the n-gram hashes of the compared column."""
         return self._compared(batch).shingles(self.backend)
 
+    def samples(self, batch: TableBatch) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the samples of the compared windows, scaled."""
+        rows = self._compared(batch)
+        assert isinstance(rows, Windows)
+        return rows.samples
+
     # --- rows
 
     def _observe_rows(self, batch: TableBatch) -> Observation:
@@ -244,8 +259,10 @@ class NearDuplicates(Check[Options]):
         del suspected
         case.count(rows_compared=compared, rows_suspected=len(suspects))
         own = suspects[suspects < case.own]
-        with case.sets(own) if options.verify == "exact" else nullcontext() as sets:
-            self._judge_suspects(case, suspects, kind, names, self._similarity(case, suspects, sets))
+        exact = options.verify == "exact"
+        sampled = exact and kind == "window" and options.verify_windows > 0
+        with case.sets(own) if exact else nullcontext() as sets, case.samples(own) if sampled else nullcontext() as samples:
+            self._judge_suspects(case, suspects, kind, names, self._similarity(case, suspects, sets, samples))
 
     def _judge_suspects(self, case: Case, suspects: NDArray[np.int64], kind: str, names: list[str], similarity: Similarity) -> None:
         options = self.options
@@ -280,8 +297,12 @@ class NearDuplicates(Check[Options]):
             told = {"recall": estimate.share, "recall_low": estimate.low, "recall_high": estimate.high}
             case.count(**{f"{kind}_{name}": round(value, 6) for name, value in told.items()})
 
-    def _similarity(self, case: Case, suspects: NDArray[np.int64], sets: Sets | None) -> Similarity:
-        """Return the similarity of pairs of suspects, exact where both are of this run and there are sets to tell it."""
+    def _similarity(self, case: Case, suspects: NDArray[np.int64], sets: Sets | None, samples: Samples | None) -> Similarity:
+        """Return the similarity of pairs of suspects, exact where both are of this run and there are sets to tell it.
+
+        Where there are samples, pairs of which these do not correlate are not similar; of earlier runs there are none, and signatures that
+        differ at all are of other windows.
+        """
         options = self.options
         if options.verify == "none":
             return lambda left, _: np.ones(len(left))
@@ -297,6 +318,10 @@ class NearDuplicates(Check[Options]):
                 found[known] = measure(left[known], right[known])
             if estimate is not None:
                 found[~known] = estimate(left[~known], right[~known])
+            if samples is not None:
+                near = np.flatnonzero(known & (found >= options.threshold))
+                found[near[samples.correlation(left[near], right[near]) < options.verify_windows]] = 0
+                found[~known & (found < 1)] = 0
             return found
 
         return similarity
@@ -314,38 +339,19 @@ class NearDuplicates(Check[Options]):
         windows = [column.name for column in group.columns if column.kind == "window"] if options.windows else []
         return tuple(windows) or None
 
-    def _compared(self, batch: TableBatch) -> Texts | Tokens:
+    def _compared(self, batch: TableBatch) -> Texts | Windows:
         """Return what is compared of each row."""
         options = self.options
         names = self._subject(batch.group) or ()
         kinds = {column.kind for column in batch.group.columns if column.name in names}
         if kinds == {"window"}:
-            return self._windows(batch.frame.select(names))
+            return windows_of(batch.frame.select(names), options.segments, options.alphabet, self.backend)
         if options.tagged:
             return Texts.of(_tagged(batch.frame.select(names), normalise=options.normalise), "word", 1)
         joined = batch.frame.select(pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator=" ", ignore_nulls=True))
         if options.normalise:
             joined = joined.select(normalised(pl.col(joined.columns[0])))
         return Texts.of(joined.to_series(), options.unit, options.ngram)
-
-    def _windows(self, frame: pl.DataFrame) -> Tokens:
-        """Return windows as sets of tokens: column, segment, and each symbol that the segment may have."""
-        options = self.options
-        tokens, known = [], []
-        places = np.arange(options.segments, dtype=np.uint64)
-        for number, series in enumerate(frame):
-            lists = series.cast(pl.List(pl.Float64)).fill_null([])
-            values = lists.explode(empty_as_null=False).to_numpy().astype(np.float64)
-            offsets = offsets_of(lists.list.len().to_numpy())
-            shape: dict[str, Any] = {"segments": options.segments, "alphabet": options.alphabet, "backend": self.backend}
-            word = partial(symbols.words, values, offsets=offsets, **shape)
-            low, plain, high = (word(margin=margin).astype(np.int16) for margin in (-DOUBT, 0.0, DOUBT))
-            changes = (plain != plain[:, :1]).any(axis=1)  # a constant window says nothing, and resembles every other
-            for step in range(int((high - low).max(initial=0)) + 1):
-                tokens.append((np.uint64(number) << np.uint64(32)) | (places << np.uint64(8)) | (low + step).astype(np.uint64))
-                known.append((low + step <= high) & changes[:, None])
-        joined, there = np.concatenate(tokens, axis=1), np.concatenate(known, axis=1)
-        return Tokens(joined[there], offsets_of(there.sum(axis=1)))
 
 
 def _packed(sketches: NDArray[np.uint8]) -> pl.Series:
