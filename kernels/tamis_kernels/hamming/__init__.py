@@ -255,8 +255,9 @@ def _check(hashes: Uint64s, entries: Uint64s, forms: Bools, joined: Int64s | Non
 
 
 def _hashes(name: str, hashes: Uint64s) -> Uint64s:
-    if hashes.ndim != 2 or hashes.dtype != np.uint64 or hashes.shape[1] == 0:
-        message = f"{name} must be uint64[n, words], got {hashes.dtype}{list(hashes.shape)}"
+    check_array(name, hashes, np.uint64, ("n", "words"))
+    if hashes.shape[1] == 0:
+        message = f"{name} must have one word or more, got shape {hashes.shape}"
         raise ArgumentError(message)
     return np.ascontiguousarray(hashes)
 

@@ -17,7 +17,6 @@ import numpy as np
 
 from tamis_kernels.arrays import check_array, check_offsets, check_whole, read_only, spanned
 from tamis_kernels.backend import implementation
-from tamis_kernels.errors import ArgumentError
 from tamis_kernels.ngrams import Unit, text_arguments
 
 if TYPE_CHECKING:
@@ -107,12 +106,8 @@ def merge(left: Uint32s, right: Uint32s) -> Uint32s:
     ArgumentError
         The two do not have the same shape, or are not uint32.
     """
-    if left.shape != right.shape or left.dtype != np.uint32 or right.dtype != np.uint32:
-        message = (
-            f"signatures can be merged only with equals in shape, as uint32; got {left.dtype}{list(left.shape)} "
-            f"and {right.dtype}{list(right.shape)}"
-        )
-        raise ArgumentError(message)
+    check_array("left", left, np.uint32, (...,))
+    check_array("right", right, np.uint32, left.shape, "signatures can be merged only with equals in shape")
     return np.minimum(left, right)
 
 
