@@ -11,15 +11,16 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tamis.arguments import checked
 from tamis.errors import ColumnError
-from tamis.frames import series_of
+from tamis.frames import Column, series_of
 from tamis_kernels import bands, fss, minhash
 from tamis_kernels.arrays import check_one_of
+from tamis_kernels.backend import AnyBackend
+from tamis_kernels.ngrams import Unit
 
 if TYPE_CHECKING:
     from tamis.clustering import Indices
-    from tamis_kernels.backend import AnyBackend
-    from tamis_kernels.ngrams import Unit
 
 Scheme = Literal["affine32", "fss"]
 SCHEMES: dict[str, Callable[..., NDArray[np.uint32]]] = {"fss": fss.text_signatures, "affine32": minhash.text_signatures}
@@ -28,8 +29,9 @@ SCHEMES: dict[str, Callable[..., NDArray[np.uint32]]] = {"fss": fss.text_signatu
 FALSE_POSITIVE_WEIGHT, FALSE_NEGATIVE_WEIGHT = 0.05, 0.95
 
 
+@checked
 def signatures(
-    series: pl.Series,
+    series: Column,
     scheme: Scheme = "fss",
     num_perm: int = 128,
     seed: int = 1,

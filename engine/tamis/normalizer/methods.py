@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tamis.arguments import check_fields
 from tamis.errors import ArgumentError, nearest
 from tamis_kernels import affine, ranks, yeo_johnson
 from tamis_kernels.moments import Moments, accumulate
@@ -61,6 +62,7 @@ class Parameters:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
+        check_fields(self)
         if self.method not in METHODS:
             message = f"method must be one of {', '.join(METHODS)}, got {self.method!r}.{nearest(str(self.method), METHODS)}"
             raise ArgumentError(message)

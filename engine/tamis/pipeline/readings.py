@@ -17,7 +17,7 @@ from tamis.recipe import Recipe
 from tamis.sources.payload import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
 
     import polars as pl
 
@@ -66,15 +66,13 @@ class SourceTable:
 
 
 @contextmanager
-def source_tables(
-    source: str | Path | Sequence[str | Path], *, settings: Mapping[str, Any] | None = None
-) -> Iterator[tuple[tuple[SourceTable, ...], Path]]:
+def source_tables(source: list[str], *, settings: Mapping[str, Any] | None = None) -> Iterator[tuple[tuple[SourceTable, ...], Path]]:
     """Give the tables of a source, and a folder for temporary files that is removed in the end.
 
     Parameters
     ----------
     source
-        A folder, a file, a glob pattern, or several of these.
+        Folders, files and glob patterns.
     settings
         Overrides of the recipe by dotted key; those of `formats` say how text is read.
 
@@ -102,6 +100,6 @@ def source_tables(
         )
         if not tables:
             told = "".join(f"\n{problem.record}: {problem.reason}, {problem.detail}" for problem in plan.problems[:5])
-            message = f"{source}: there is no table in it; give Parquet, Arrow, CSV, TSV or NDJSON files{told}"
+            message = f"{', '.join(source)}: there is no table in it; give Parquet, Arrow, CSV, TSV or NDJSON files{told}"
             raise SourceError(message)
         yield tables, folder
