@@ -156,7 +156,7 @@ def discover_command(
     from tamis.recipe import parse_settings
 
     found = discover(
-        source if len(source) > 1 else source[0],
+        source,
         time=time or None,
         sensor=sensor or None,
         values=values or None,
@@ -260,7 +260,7 @@ def _run(
     settings = parse_settings(assignments)
     loaded = Recipe.load(None if recipe == "auto" else recipe, settings=settings)
     request = Request(
-        source=source if len(source) > 1 else source[0],
+        source=source,
         out=(out := at_home(out)),
         recipe=None if recipe == "auto" else loaded,
         settings=settings,

@@ -2,7 +2,7 @@
 
 TamisError
 ├── KernelError          a kernel, or a function of the Python interface, cannot do what is asked for
-│   ├── ArgumentError             an argument has the wrong value, type or shape; also a ValueError
+│   ├── ArgumentError             an argument has the wrong value, type or shape; also a ValueError and a TypeError
 │   └── BackendUnavailableError   the backend asked for by name cannot run here
 ├── RecipeError          the recipe is wrong: file, key, value, and the nearest known key
 ├── SourceError          the source as a whole cannot be read: no such path, nothing in it

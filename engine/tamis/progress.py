@@ -6,7 +6,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from tamis.names import counted
 
@@ -18,6 +18,7 @@ _LINE_EVERY_SECONDS = 5.0
 _SOON = 50  # the share of a stage, one in so many, behind which the time left is told
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What the pipeline tells while it works."""
 

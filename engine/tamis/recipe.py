@@ -6,6 +6,7 @@ The sections that every run has (`output`, `shards`, `limits`) stand here; one s
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -16,10 +17,11 @@ import pydantic
 import xxhash
 from pydantic import BaseModel, Field, model_validator
 
+from tamis.arguments import checked
 from tamis.checks import Check, registry
 from tamis.checks.named import Named
 from tamis.errors import RecipeError, nearest
-from tamis.names import at_home
+from tamis.names import AnyPath, at_home
 from tamis.section import Section
 from tamis.toml import toml
 
@@ -115,7 +117,8 @@ class Recipe(Section):
     limits: LimitOptions = Field(default_factory=LimitOptions, description="What one record may cost.")
 
     @classmethod
-    def load(cls, path: str | Path | None = None, *, settings: Mapping[str, Any] | None = None) -> Recipe:
+    @checked
+    def load(cls, path: AnyPath | None = None, *, settings: Mapping[str, Any] | None = None) -> Recipe:
         """Read a recipe from a TOML file, or by the name of one that ships with tamis (`images`, `sensors`, `text`).
 
         Parameters
@@ -133,7 +136,7 @@ class Recipe(Section):
         """
         if path is None:
             return cls.from_tree({}, where="settings", settings=settings)
-        file = builtin(str(path)) or at_home(path)
+        file = builtin(os.fspath(path)) or at_home(path)
         try:
             tree = tomllib.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -148,6 +151,7 @@ class Recipe(Section):
         return cls.from_tree(tree, where=str(file), settings=settings)
 
     @classmethod
+    @checked
     def from_tree(cls, tree: Mapping[str, Any], *, where: str = "recipe", settings: Mapping[str, Any] | None = None) -> Recipe:
         """Check a recipe given as nested dicts; `where` names its origin in messages."""
         merged = json.loads(json.dumps(tree, default=str))
@@ -160,6 +164,19 @@ class Recipe(Section):
             first = _origin(error.errors()[0], where, settings)
             problems = [_explain(problem, recipe_model(), first if i == 0 else where) for i, problem in enumerate(error.errors())]
             raise RecipeError("\n".join(problems)) from None
+
+    def __repr__(self) -> str:
+        """Return the keys that are not as they are by default."""
+        sections = [(f"{name}.", section) for name, section in self if isinstance(section, Section)]
+        plain = [("", self)] if self.seed != type(self).model_fields["seed"].default else []
+        changed = [
+            f"{prefix}{key}={getattr(section, key)!r}"
+            for prefix, section in (*plain, *sections)
+            for key in (["seed"] if section is self else section.changed())
+        ]
+        return f"Recipe({', '.join(changed)})"
+
+    __str__ = __repr__
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to workers as plain values: the class is made anew there."""

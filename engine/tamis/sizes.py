@@ -7,7 +7,7 @@ from tamis.errors import ArgumentError
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
-def byte_count(size: int | str, name: str = "memory") -> int:
+def byte_count(size: float | str, name: str = "memory") -> int:
     """Return a size in bytes, given as such or as text: `500MB`, `2 GiB`.
 
     Raises

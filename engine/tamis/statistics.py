@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tamis.arguments import checked
 from tamis.errors import ArgumentError, ColumnError
-from tamis.frames import frame_of
+from tamis.frames import Frame, frame_of
 from tamis_kernels.moments import Moments, accumulate
 from tamis_kernels.quantiles import ValueCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 FORMAT = "tamis-statistics/1"
 QUARTILES = (0.25, 0.5, 0.75)
@@ -25,7 +27,8 @@ class Statistics:
     """What is known of the columns of a table: counts, mean, deviation, range, and quartiles if wanted.
 
     Rows are added and taken away batch by batch, and statistics of shards are added up and subtracted. All is exact, so that the
-    figures, to the last bit, are those of the rows that are in it then, whatever was added and taken away in what order.
+    figures, to the last bit, are those of the rows that are in it then, whatever was added and taken away in what order. Only whole
+    numbers beyond 2^53 are rounded to float64 before they are taken in.
 
     ::
 
@@ -44,6 +47,7 @@ class Statistics:
         How many values `by` may have.
     """
 
+    @checked
     def __init__(self, by: str | None = None, *, quantiles: bool = False, most_groups: int = 10_000) -> None:
         self.by = by
         self.quantiles = quantiles
@@ -52,11 +56,18 @@ class Statistics:
         self._values: dict[Key, ValueCounts] = {}
         self._nulls: dict[Key, int] = {}
 
-    def add(self, frame: pl.DataFrame) -> Statistics:
-        """Take in the number columns of a frame, and return self."""
+    def __repr__(self) -> str:
+        """Return what they are of."""
+        columns, groups = {name for _, name in self._moments}, {group for group, _ in self._moments} - {None}
+        return f"Statistics({len(columns)} columns{f' by {self.by!r}, {len(groups)} groups' if self.by is not None else ''})"
+
+    @checked
+    def add(self, frame: Frame) -> Statistics:
+        """Take in the number columns of a frame of polars, pandas or pyarrow, and return self."""
         return self._take(self._of(frame), 1)
 
-    def remove(self, frame: pl.DataFrame) -> Statistics:
+    @checked
+    def remove(self, frame: Frame) -> Statistics:
         """Take rows away again that were added before, and return self.
 
         Raises
@@ -66,12 +77,15 @@ class Statistics:
         """
         return self._take(self._of(frame), -1)
 
+    @checked
     def __add__(self, other: Statistics) -> Statistics:
         return self._copy()._take(other, 1)
 
+    @checked
     def __sub__(self, other: Statistics) -> Statistics:
         return self._copy()._take(other, -1)
 
+    @checked
     def moments(self, column: str, group: str | None = None) -> Moments:
         """Return the exact moments of a column, from which `Normalizer.from_statistics` fits; None are all rows."""
         if (group, column) not in self._moments:
@@ -93,6 +107,7 @@ class Statistics:
         return {"format": FORMAT, "by": self.by, "most_groups": self.most_groups, "states": states}
 
     @classmethod
+    @checked
     def from_dict(cls, state: Mapping[str, Any]) -> Statistics:
         """Return the statistics that `to_dict` wrote, bit for bit."""
         if state.get("format") != FORMAT:
@@ -106,7 +121,7 @@ class Statistics:
     def _copy(self) -> Statistics:
         return Statistics(self.by, quantiles=self.quantiles, most_groups=self.most_groups)._take(self, 1)
 
-    def _of(self, given: pl.DataFrame) -> Statistics:
+    def _of(self, given: Frame) -> Statistics:
         """Return the statistics of one frame."""
         frame = frame_of(given).lazy().collect()
         if self.by is not None and self.by not in frame.columns:

@@ -37,11 +37,13 @@ def check_array(name: str, array: NDArray[Any], dtype: DTypeLike | tuple[DTypeLi
         What the message tells the caller to do.
     """
     allowed = [np.dtype(one) for one in (dtype if isinstance(dtype, tuple) else (dtype,))]
-    if array.dtype in allowed and _fits(array.shape, shape):
+    known = isinstance(array, np.ndarray)
+    if known and array.dtype in allowed and _fits(array.shape, shape):
         return
     lengths = ["…" if one is ... else str(one) for one in shape]
     wanted = f"{' or '.join(one.name for one in allowed)} of shape ({', '.join(lengths)}{',' * (len(lengths) == 1)})"
-    message = f"{name} must be {wanted}, got {array.dtype} of shape {array.shape}{hint and '; '}{hint}"
+    found = f"{array.dtype} of shape {array.shape}" if known else f"{type(array).__name__}, which is no array of NumPy"
+    message = f"{name} must be {wanted}, got {found}{hint and '; '}{hint}"
     raise ArgumentError(message)
 
 
@@ -73,8 +75,8 @@ def check_number(name: str, value: object) -> None:
 
 def check_one_of(name: str, value: object, known: Iterable[object]) -> None:
     """Raise ArgumentError unless a value is one of those that are known."""
-    known = list(known)  # of which even what has no hash may be asked
-    if value not in known:
+    known = list(known)
+    if not any(type(value) is type(one) and value == one for one in known):  # what has no truth, such as a column, is compared with none
         message = f"{name} must be one of {', '.join(map(str, known))}, got {value!r}"
         raise ArgumentError(message)
 
@@ -101,8 +103,9 @@ def check_end_to_end(name: str, values: Uint8s, sizes: Int64s) -> Int64s:
 
 def check_pictures(pixels: Uint8s, shapes: Int64s) -> Int64s:
     """Check grey pictures that lie end to end, with their heights and widths; return where each begins, and where the last one ends."""
-    if shapes.ndim != 2 or shapes.shape[1] != 2 or (shapes.size and shapes.min() < 0):
-        message = f"shapes must be int64 of shape (n, 2), heights and widths of 0 or more, got shape {shapes.shape}"
+    check_array("shapes", shapes, np.int64, ("n", 2))
+    if shapes.size and shapes.min() < 0:
+        message = f"shapes must be heights and widths of 0 or more, got {shapes.min()}"
         raise ArgumentError(message)
     return check_end_to_end("pixels", pixels, shapes.prod(axis=1, dtype=np.int64))
 

@@ -2,7 +2,7 @@
 
 TamisError
 └── KernelError
-    ├── ArgumentError             an argument is wrong; also a ValueError
+    ├── ArgumentError             an argument is wrong; also a ValueError and a TypeError
     └── BackendUnavailableError   the backend asked for cannot run here
 """
 
@@ -15,7 +15,7 @@ class KernelError(TamisError):
     """Root of all errors that `tamis_kernels` raises on purpose."""
 
 
-class ArgumentError(KernelError, ValueError):
+class ArgumentError(KernelError, ValueError, TypeError):
     """An argument has the wrong value, dtype or shape; the message gives the value and the remedy."""
 
 

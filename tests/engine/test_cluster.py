@@ -271,9 +271,9 @@ def test_a_node_with_another_version_or_whose_files_are_not_seen_at_once_is_told
 
 
 def test_a_node_with_another_source_or_without_tamis_is_told(source: Path, tmp_path: Path) -> None:
-    (seen,) = witnesses(source)
+    (seen,) = witnesses([str(source)])
     assert Path(seen[0]).parent == source
-    assert list(witnesses([source / "none", str(source / "*.png")])) == [next(witnesses(source / "one.png"))]
+    assert list(witnesses([str(source / "none"), str(source / "*.png")])) == [next(witnesses([str(source / "one.png")]))]
     unlike = [(seen[0], seen[1], 5), (seen[0], 5, seen[2]), (f"{seen[0]}x", *seen[1:])]
     shared = Shared(tmp_path, (seen,), {"tamis": tamis.__version__})
     shared.prepare("a")
@@ -284,7 +284,7 @@ def test_a_node_with_another_source_or_without_tamis_is_told(source: Path, tmp_p
     assert not list(tmp_path.iterdir())
     (tmp_path / "run" / ".tamis").mkdir(parents=True)
     (tmp_path / "run" / "a").touch()
-    assert [Path(path) for path, _, _ in witnesses(tmp_path)] == [tmp_path]  # the output of a run is no witness
+    assert [Path(path) for path, _, _ in witnesses([str(tmp_path)])] == [tmp_path]  # the output of a run is no witness
 
 
 def test_a_cluster_that_is_not_there_is_told(source: Path, tmp_path: Path, connected: str, monkeypatch: pytest.MonkeyPatch) -> None:

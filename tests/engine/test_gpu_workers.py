@@ -103,7 +103,7 @@ def test_processes_and_their_threads_are_at_most_as_many_as_jobs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pipeline_run, "devices", lambda: gpus)
-    request = Request("in", Path("out"), None, jobs=jobs, memory=memory)
+    request = Request(["in"], Path("out"), None, jobs=jobs, memory=memory)
     for least, (with_gpu, beside, threads) in (({"xxh3": 1.0}, by_auto), (None, asked_for)):
         executor = pipeline_run._here(request, Backend("cuda", "", least=least))
         assert (executor._most, executor._threads) == ({True: with_gpu, False: beside}, threads)

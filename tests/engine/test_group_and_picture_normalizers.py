@@ -54,6 +54,15 @@ def test_a_group_that_the_fit_has_not_seen_goes_by_all_rows() -> None:
     assert fitted.transform(frame.clear()).is_empty()
 
 
+def test_tables_of_other_libraries_are_taken_too() -> None:
+    frame = readings()
+    fitted = GroupNormalizer("sensor").fit(frame.to_arrow())
+    assert fitted.to_dict() == GroupNormalizer("sensor").fit(frame).to_dict()
+    assert_frame_equal(
+        fitted.inverse_transform(fitted.transform(frame.lazy()).to_arrow()), fitted.inverse_transform(fitted.transform(frame))
+    )
+
+
 def test_order_leaves_no_trace() -> None:
     frame = readings()
     state = GroupNormalizer("sensor").fit(frame).to_dict()
@@ -101,6 +110,13 @@ def test_pictures_can_be_taken_out_again() -> None:
         (lambda: PictureNormalizer.from_dict({}), ArgumentError, "not a normalizer of pictures"),
         (lambda: PictureNormalizer().fit(pictures()[0]).partial_fit(np.zeros((2, 2), np.uint8)), ArgumentError, "equal channels"),
         (lambda: PictureNormalizer().add(-byte_counts(pictures()[0])), ArgumentError, "no byte below 0"),
+        (
+            lambda: PictureNormalizer().add(np.full((1, 256), 0.5)),
+            ArgumentError,
+            "counts must be whole numbers, got float64",
+        ),
+        (lambda: PictureNormalizer().add("x"), ArgumentError, "counts must be whole numbers"),
+        (lambda: PictureNormalizer().fit(pictures()), ArgumentError, "pixels is of type list; give a NumPy array of uint8"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_use_says_what_is_wrong(call: Any, error: type[Exception], message: str) -> None:

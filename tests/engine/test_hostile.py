@@ -213,7 +213,7 @@ def test_a_wrong_earlier_run_leaves_nothing_that_is_in_the_way(source: Path, tmp
     [
         ({"jobs": -1}, "jobs must be at least 0, got -1"),
         ({"batch_size": -5}, "batch_size must be at least 0, got -5"),
-        ({"recipe": {"seed": 2}}, "recipe is of type dict; give a file"),
+        ({"recipe": [2]}, "recipe is of type list; give a Recipe, a dictionary, a path or None"),
         ({"source": pl.DataFrame({"a": [1]})}, "source is of type DataFrame; give a path"),
     ],
 )

@@ -161,5 +161,5 @@ def test_a_run_tells_once_that_kernels_are_compiled_and_not_where_none_is(tmp_pa
     (tmp_path / "rows.csv").write_text("a,b\n1,x\n2,y\n")
     heard = Heard(stage)
     for number, progress in enumerate((Silent(), heard)):  # the first compiles what no run before has
-        run(Request(tmp_path / "rows.csv", tmp_path / f"out{number}", Recipe.load(), jobs=1, dry_run=True), progress)
+        run(Request([str(tmp_path / "rows.csv")], tmp_path / f"out{number}", Recipe.load(), jobs=1, dry_run=True), progress)
     assert [line.startswith("kernels are being compiled") and "no cache can be written" in line for line in heard.lines] == [True] * told

@@ -114,10 +114,11 @@ def test_settings_are_toml_values_or_bare_words() -> None:
     assert settings == {"a.b": 0.5, "c": True, "d": "zscore", "e": ["x", "y"], "f": "a=b"}
 
 
-@pytest.mark.parametrize("settings", [["seed=1"], {1: 2}])
-def test_settings_that_are_no_dictionary_by_key_are_told(settings: Any) -> None:
+def test_settings_that_are_no_dictionary_by_key_are_told() -> None:
+    with pytest.raises(ArgumentError, match=r"settings is of type list; give a dictionary or None, not \['seed=1'\]"):
+        Recipe.load(settings=["seed=1"])  # type: ignore[arg-type]
     with pytest.raises(RecipeError, match="settings must be a dictionary by key"):
-        Recipe.load(settings=settings)
+        Recipe.load(settings={1: 2})  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(

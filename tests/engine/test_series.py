@@ -296,7 +296,7 @@ def test_every_kind_of_table_gives_the_same_series(tmp_path: Path, kind: str) ->
     frame = table(200).with_columns(pl.col("a", "b").fill_nan(None).replace([float("inf"), float("-inf")], None) + 0.0)
     (tmp_path / "source").mkdir()
     written(frame, tmp_path / "source", kind)
-    with source_tables(tmp_path / "source") as ((one,), folder):
+    with source_tables([str(tmp_path / "source")]) as ((one,), folder):
         roles = assign_roles(one.schema, lambda columns: [tally(one.frames(columns), columns)])
         assert roles == ROLES
         with SeriesWriter(roles, folder, run=50) as writer:
@@ -313,5 +313,5 @@ def test_every_kind_of_table_gives_the_same_series(tmp_path: Path, kind: str) ->
 
 def test_a_source_without_tables_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "readme.md").write_text("no table")
-    with pytest.raises(SourceError), source_tables(tmp_path):
+    with pytest.raises(SourceError), source_tables([str(tmp_path)]):
         pass

@@ -106,6 +106,10 @@ def test_a_trip_to_disk_keeps_everything(tmp_path: Path) -> None:
     again = tamis.Signatures.read_parquet(tmp_path / "s.parquet")
     np.testing.assert_array_equal(again.values, ours.values)
     assert (again.scheme, again.seed, again.shingle, len(again)) == ("fss", 7, "byte-3", 4)
+    assert again == ours
+    assert again != made(seed=8)
+    assert again != made(TEXTS[::-1])
+    assert again != "signatures"
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "other.parquet")
     with pytest.raises(ColumnError, match="holds no signatures"):
         tamis.Signatures.read_parquet(tmp_path / "other.parquet")
@@ -131,3 +135,7 @@ def test_what_are_no_signatures_is_refused() -> None:
         tamis.Signatures(np.zeros((1, 2), np.uint32), "legacy", 1)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match=r"uint32 of shape \(n, k\)"):
         tamis.Signatures(np.zeros(2, np.uint32), "fss", 1)
+    with pytest.raises(ArgumentError, match="seed must be a whole number from 0 to 4294967295, got -1"):
+        tamis.Signatures(np.zeros((1, 2), np.uint32), "fss", -1)
+    with pytest.raises(ArgumentError, match=r"sketches holds what is of type str; give datasketch\.MinHash objects"):
+        tamis.Signatures.from_datasketch(["a"])

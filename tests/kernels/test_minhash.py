@@ -147,6 +147,7 @@ def test_the_share_of_equal_slots_estimates_jaccard_even_for_sequential_numbers(
         (lambda: text_signatures(np.zeros(1, np.uint8), np.array([0, 1]), seed=2**32), "seed"),
         (lambda: merge(np.zeros((1, 2), np.uint32), np.zeros((1, 3), np.uint32)), "right must be uint32 of shape"),
         (lambda: merge(np.zeros((1, 2), np.uint64), np.zeros((1, 2), np.uint64)), "left must be uint32"),
+        (lambda: merge([1], [2]), "left must be uint32 .* got list, which is no array of NumPy"),  # type: ignore[arg-type]
     ],
 )
 def test_unfit_arguments_are_refused(call: Any, message: str) -> None:

@@ -238,7 +238,8 @@ def test_the_deviation_is_found_in_passes_over_shards(name: str, backend: Any) -
         (lambda: quantiles(np.zeros(2), [50]), r"must lie in \[0, 1\], got 50"),
         (lambda: quantiles(np.zeros(2), [math.nan]), "got nan"),
         (lambda: quantiles(np.arange(2), [0.5]), "must be float32 or float64"),  # type: ignore[arg-type]
-        (lambda: quantiles(np.zeros((2, 2)), [0.5]), "one dimension"),
+        (lambda: quantiles(np.zeros((2, 2)), [0.5]), "one column"),
+        (lambda: quantiles([1.0, 2.0], [0.5]), "values must be float32 or float64 .* got list, which is no array of NumPy"),  # type: ignore[arg-type]
         (lambda: quantiles(np.zeros(2), [0.5], method="nearest"), "must be 'linear'"),  # type: ignore[arg-type]
         (lambda: Selection.start([0.5], np.float32).count(np.zeros(2)), "must be float32 like the selection"),
         (lambda: Selection.start([0.5], np.float64).count(np.zeros(2), keep=np.ones(3, bool)), "keep must be bool"),

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from tamis.api.tables import Keys, tables_of, with_roles
+from tamis.api.tables import Keys, Readings, tables_of, with_roles
+from tamis.arguments import checked
 from tamis.discovery import Suspicion, corrected, corrections, read_confirmed, search, sensors, write_confirm
 from tamis.discovery.clocks import known_zone
 from tamis.errors import ColumnError, nearest
-from tamis.frames import frame_of
+from tamis.frames import Frame, frame_of
+from tamis.names import AnyPath
 from tamis.series import Roles, SeriesWriter
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 TIME = pl.Datetime("ns", "UTC")
 FINDINGS = {
@@ -37,7 +37,7 @@ FINDINGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Discovery:
     """What discovery suspects. `str()` gives it as text.
 
@@ -60,9 +60,15 @@ class Discovery:
     notes: tuple[str, ...]
     told: tuple[tuple[str, Suspicion], ...]
 
-    def write_confirm(self, path: str | Path) -> None:
+    @checked
+    def write_confirm(self, path: AnyPath) -> None:
         """Write the confirm list: TOML, in which `confirmed = true` is set by hand; see `correct`."""
         write_confirm(path, self.told, self.roles)
+
+    def __repr__(self) -> str:
+        """Return the totals."""
+        kinds = Counter(one.kind for _, one in self.told)
+        return f"Discovery({', '.join([f'{len(self.told)} suspicions', *(f'{count} {kind}' for kind, count in kinds.most_common())])})"
 
     def __str__(self) -> str:
         """Return the suspicions as text, the surest of each series first."""
@@ -73,8 +79,9 @@ class Discovery:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
+@checked
 def discover(
-    data: Any,
+    data: Readings,
     *,
     time: str | None = None,
     sensor: str | Sequence[str] | None = None,
@@ -122,6 +129,8 @@ def discover(
             with SeriesWriter(role, folder) as writer:
                 for frame, rows, source in keys.frames():
                     writer.add(frame.select(role.columns), rows, source)
+                if writer.timeless:
+                    notes.append(f"{writer.timeless} rows have no time: their readings were not looked at")
                 notes += [f"{record}: {problem}" for record, problem in table.problems.items()]
                 found = search(partial(sensors, writer.series()), zone)
             told += [(name, one) for one in found]
@@ -136,7 +145,8 @@ def _facts(one: Suspicion) -> tuple[Any, ...]:
     return (*where, one.score, one.figure, one.limit, one.says, remedy)
 
 
-def correct(frame: pl.DataFrame, confirmed: str | Path, *, table: str = "table", file: str = "") -> pl.DataFrame:
+@checked
+def correct(frame: Frame, confirmed: AnyPath, *, table: str = "table", file: str = "") -> pl.DataFrame:
     """Put right what is confirmed in a confirm list: codes become null, values are converted, times are moved.
 
     Parameters

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 from numba import get_num_threads, set_num_threads
 
+from tamis.arguments import checked
 from tamis.checks.near_duplicates.pictures import HASHES, hash_pictures, shows
 from tamis.errors import ArgumentError
 from tamis.media import Inspection, Limits, inspect, see_jpegs
+from tamis.names import AnyPath, at_home
 from tamis_kernels import perceptual
 from tamis_kernels.arrays import check_one_of
-from tamis_kernels.backend import resolve
+from tamis_kernels.backend import BackendName, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,16 +28,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tamis_kernels.backend import BackendName
-
-    Item = str | Path | bytes
+    Item = str | bytes
     Hashed = tuple[list[Inspection], NDArray[np.uint64], NDArray[np.uint8]]
 
 AT_A_TIME, AT_A_TIME_ON_GPU = 64, 1024  # which has a thread a file
 
 
+@checked
 def image_hashes(
-    pictures: str | Path | bytes | Iterable[str | Path | bytes],
+    pictures: AnyPath | bytes | Iterable[AnyPath | bytes],
     hash: Literal["pdq", "phash64"] = "pdq",  # noqa: A002 - the key of the recipe
     *,
     forms: bool = False,
@@ -83,21 +84,20 @@ def image_hashes(
         words = hashes.astype("<u8")
         turned = perceptual.turned(np.ascontiguousarray(hashes), backend=backend).astype("<u8") if forms else None
         for number, (item, one) in enumerate(zip(some, seen, strict=True)):
-            key = f"#{len(rows)}" if isinstance(item, bytes) else str(item)
+            key = f"#{len(rows)}" if isinstance(item, bytes) else item
             told = (words[number].tobytes(), int(quality[number]), None) if shows(one) else (None, None, _reason(one))
             rows.append((key, *told, *(() if turned is None else ([form.tobytes() for form in turned[number]] if shows(one) else None,))))
     return pl.DataFrame(rows, schema, orient="row").select("key", "hash", "quality", *(["forms"] if forms else []), "reason")
 
 
-def _given(pictures: Any) -> Iterator[Item]:
+def _given(pictures: AnyPath | bytes | Iterable[AnyPath | bytes]) -> Iterator[Item]:
     """Yield pictures one by one, for there may be more than there is memory for."""
-    for one in [pictures] if isinstance(pictures, (str, Path, bytes)) or not isinstance(pictures, Iterable) else pictures:
-        if not isinstance(one, (str, Path, bytes)):
-            message = (
-                f"pictures {'is' if one is pictures else 'holds what is'} of type {type(one).__name__}; give paths of files, or their bytes"
-            )
+    several = [pictures] if isinstance(pictures, (str, os.PathLike, bytes)) else pictures
+    for one in several:
+        if not isinstance(one, (str, os.PathLike, bytes)):
+            message = f"pictures holds what is of type {type(one).__name__}; give paths of files, or their bytes"
             raise ArgumentError(message)
-        yield one
+        yield one if isinstance(one, bytes) else os.fspath(one)
 
 
 def _hashed(given: Iterable[Item], name: str, limits: Limits | None, backend: BackendName) -> Iterator[tuple[Sequence[Item], Hashed]]:
@@ -130,17 +130,17 @@ def _hashed(given: Iterable[Item], name: str, limits: Limits | None, backend: Ba
 def _size(item: Item) -> int:
     """Return the bytes of a picture; 0 where it cannot be read, of which its row tells."""
     try:
-        return len(item) if isinstance(item, bytes) else Path(item).stat().st_size
+        return len(item) if isinstance(item, bytes) else at_home(item).stat().st_size
     except (OSError, ValueError):
         return 0
 
 
-def _inspected(some: Iterable[str | Path | bytes], limits: Limits | None, backend: BackendName, *, pixels: bool) -> list[Inspection]:
+def _inspected(some: Iterable[Item], limits: Limits | None, backend: BackendName, *, pixels: bool) -> list[Inspection]:
     """Read and decode pictures; what cannot be read is undecodable."""
     read: list[bytes | str] = []
     for item in some:
         try:
-            read.append(item if isinstance(item, bytes) else Path(item).read_bytes())
+            read.append(item if isinstance(item, bytes) else at_home(item).read_bytes())
         except (OSError, ValueError) as error:  # ValueError: a path with a null byte
             read.append(str(error))
     jpegs = see_jpegs([data if isinstance(data, bytes) else b"" for data in read], backend, pixels=pixels)

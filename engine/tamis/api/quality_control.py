@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,19 +12,19 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from tamis.api.tables import ROWS_AT_A_TIME, Keys, SourceTable, Table, constant, tables_of, with_roles
-from tamis.errors import ArgumentError, OutputError
-from tamis.frames import frame_of
-from tamis.names import at_home
+from tamis.api.tables import ROWS_AT_A_TIME, Keys, Readings, SourceTable, Table, constant, tables_of, with_roles
+from tamis.arguments import checked
+from tamis.errors import ArgumentError
+from tamis.frames import Frame, frame_of
+from tamis.names import AnyPath, written
 from tamis.pipeline.files import write_table
 from tamis.pipeline.memory import give_back
 from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
 from tamis.series import Roles, Series, SeriesWriter, sensor_names
-from tamis_kernels.arrays import check_number
 from tamis_kernels.sensor import FAIL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -48,7 +49,7 @@ ARROW = {
 SOURCE_KEY = {"table": pl.String(), "file": pl.String(), "row": pl.Int64()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QualityControl:
     """What quality control found.
 
@@ -86,29 +87,31 @@ class QualityControl:
         return f"QualityControl({len(self.summary)} series, {self.summary['readings'].sum()} readings: {told})"
 
 
+@checked
 def quality_control(
-    data: Any,
+    data: Readings,
     *,
     time: str | None = None,
     sensor: str | Sequence[str] | None = None,
     values: str | Sequence[str] | None = None,
     limits: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
-    thresholds: Any = None,
+    thresholds: Frame | AnyPath | None = None,
     learn: bool | str | Sequence[str] = True,
     sigmas: float = 6.0,
     sentinels: float | Sequence[float] = (),
-    out: str | Path | None = None,
+    out: AnyPath | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> QualityControl:
     """Test the readings of sensors: ranges, spikes, rates, stuck and saturated values, gaps, duplicate times and more.
 
-    Rows may stand in any order; the readings of each sensor and column are tested by time. Nothing is changed.
+    Rows may stand in any order; the readings of each sensor and column are tested by time. One test goes by the order of the rows itself:
+    a reading behind one of a later time is suspect (`reversed`), so sort rows whose order tells nothing. Nothing is changed.
 
     Parameters
     ----------
     data
-        A polars frame, eager or lazy, a table of pandas or pyarrow, or anything that exports Arrow; or a path, pattern or list of
-        paths of Parquet, Arrow, CSV or NDJSON files. Lazy frames and files may be larger than the memory.
+        A polars frame, eager or lazy, a table of pandas (whose index may hold the times) or pyarrow, or anything that exports Arrow; or a
+        path, pattern or list of paths of Parquet, Arrow, CSV or NDJSON files. Lazy frames and files may be larger than the memory.
     time, sensor, values
         The column of times, those that name the sensor, and those of readings. What is not named is told by types and names; see
         `QualityControl.roles`. An empty `sensor`: all rows are of one.
@@ -145,29 +148,27 @@ def quality_control(
     OutputError
         `out` cannot be written.
     """
-    sentinels = [sentinels] if isinstance(sentinels, int | float) else sentinels
-    for name, number in (("sigmas", sigmas), *(("sentinels", one) for one in sentinels)):
-        check_number(name, number)
-    if sigmas <= 0:
+    if not sigmas > 0:
         message = f"sigmas must be above 0, got {sigmas}"
         raise ArgumentError(message)
-    policy = Policy(_rows(limits, thresholds), tuple(map(float, sentinels)), _learnt(learn), float(sigmas))
+    codes = sentinels if isinstance(sentinels, Collection) else [sentinels]
+    policy = Policy(_rows(limits, thresholds), tuple(map(float, codes)), _learnt(learn), float(sigmas))
     with tables_of(data, settings) as (tables, folder):
         run = _Run(policy, folder)
         parts = run.go(tables, {"time": time, "sensor": sensor, "values": values})
         schema = {**(SOURCE_KEY if isinstance(tables[0], SourceTable) else FRAME_KEY), **FLAGS}
-        flags = _kept(parts, schema, None if out is None else at_home(out))
+        flags = _kept(parts, schema, out)
     return QualityControl(flags, run.summary.series(), run.summary.tests(), run.summary.limits(), run.roles, tuple(run.notes))
 
 
-def _rows(limits: Mapping[str, Any] | Sequence[Mapping[str, Any]], thresholds: Any) -> tuple[dict[str, Any], ...]:
+def _rows(limits: Mapping[str, Any] | Sequence[Mapping[str, Any]], thresholds: Frame | AnyPath | None) -> tuple[dict[str, Any], ...]:
     stated = [limits] if isinstance(limits, Mapping) else list(limits)
     if thresholds is None:
         more = []
-    elif isinstance(thresholds, (str, Path)):
+    elif isinstance(thresholds, (str, os.PathLike)):
         more = read_rows(thresholds)
     else:
-        rows = frame_of(thresholds, "thresholds", ", or a CSV, Parquet or TOML file").lazy().collect()
+        rows = frame_of(thresholds, "thresholds").lazy().collect()
         more = [{name: value for name, value in row.items() if value is not None} for row in rows.to_dicts()]
     return checked_rows([*stated, *more])
 
@@ -254,14 +255,11 @@ class _Run:
             )
 
 
-def _kept(parts: Iterator[pa.Table], schema: Mapping[str, pl.DataType], out: Path | None) -> pl.LazyFrame:
+def _kept(parts: Iterator[pa.Table], schema: Mapping[str, pl.DataType], out: AnyPath | None) -> pl.LazyFrame:
     """Write the flags, or keep them."""
     if out is None:
         return pl.concat([pl.DataFrame(schema=schema), *(pl.DataFrame(part).cast(pl.Schema(schema)) for part in parts)]).lazy()
     target = pa.schema({name: ARROW[dtype] for name, dtype in schema.items()})
-    try:
-        write_table(out, parts, target, rising=("row", "time"))
-    except OSError as error:
-        message = f"the flags cannot be written to {out}: {error.strerror or error}"
-        raise OutputError(message) from error
-    return pl.scan_parquet(out)
+    with written("the flags", out) as file:
+        write_table(file, parts, target, rising=("row", "time"))
+    return pl.scan_parquet(file)

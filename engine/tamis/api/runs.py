@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
+from tamis.arguments import checked
 from tamis.errors import ArgumentError, SourceError
 from tamis.frames import paths_of
-from tamis.names import at_home
+from tamis.names import AnyPath, at_home
 from tamis.pipeline.request import Request
 from tamis.pipeline.run import run
-from tamis.progress import Silent
+from tamis.progress import Progress, make_progress
 from tamis.recipe import Recipe
 from tamis.sizes import byte_count
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from tamis.progress import Progress
-    from tamis_kernels.backend import BackendName
+from tamis_kernels.backend import BackendName
 
 
 @dataclass(frozen=True, init=False)
@@ -38,7 +35,8 @@ class Result:
 
     out: Path
 
-    def __init__(self, out: str | Path) -> None:
+    @checked
+    def __init__(self, out: AnyPath) -> None:
         object.__setattr__(self, "out", at_home(out))
 
     @cached_property
@@ -93,26 +91,29 @@ class Result:
         return pl.scan_parquet(self.out / f"{name}.parquet")
 
     def __repr__(self) -> str:
-        """Return the totals."""
+        """Return the totals, if the run is finished."""
+        if not (self.out / "manifest.json").exists():
+            return f"Result({str(self.out)!r}: no finished run)"
         counts = self.manifest["counts"]
         return f"Result({str(self.out)!r}: {counts['read']} read, {counts['kept']} kept, {counts['rejected']} rejected)"
 
 
+@checked
 def clean(
-    source: str | Path | Sequence[str | Path],
-    out: str | Path,
-    recipe: Recipe | str | Path | None = "auto",
+    source: AnyPath | Iterable[AnyPath],
+    out: AnyPath,
+    recipe: Recipe | Mapping[str, Any] | AnyPath | None = "auto",
     *,
     settings: Mapping[str, Any] | None = None,
     backend: BackendName = "auto",
     jobs: int | None = None,
     cluster: str | None = None,
     batch_size: int | None = None,
-    against: str | Path | Sequence[str | Path] = (),
-    memory: int | str | None = None,
-    gpu_memory: int | str | None = None,
+    against: AnyPath | Iterable[AnyPath] = (),
+    memory: float | str | None = None,
+    gpu_memory: float | str | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Result:
     """Clean a corpus: read it, hold back what is broken or double, write the rest.
 
@@ -123,7 +124,7 @@ def clean(
     out
         The output folder. An unfinished run of the same source and recipe in it is resumed.
     recipe
-        A `Recipe`, a TOML file, a built-in name (`images`, `sensors`, `text`), or `auto`.
+        A `Recipe`, or its keys as a dictionary; a TOML file; a built-in name (`images`, `sensors`, `text`); or `auto`.
     settings
         Overrides by dotted key, such as `{"near_duplicates.threshold": 0.9}`, or by section: `{"near_duplicates": {"threshold": 0.9}}`.
     backend
@@ -144,35 +145,36 @@ def clean(
     overwrite
         Whether a finished or other run in `out` is replaced.
     progress
-        Where progress is told; None for nowhere.
+        True: it is told on standard error, as by the command. A `tamis.progress.Progress` is told itself.
 
     Raises
     ------
     TamisError
         See `tamis.errors`. A bad record raises nothing: it is in `Result.rejected`.
     ArgumentError
-        The source or the recipe is of a wrong type, or a number below 0.
+        An argument is of a wrong type, or a number below 0.
     """
     return _run(
         source, out, recipe, settings, backend, jobs, cluster, batch_size, against, memory, gpu_memory, progress, overwrite, dry_run=False
     )
 
 
+@checked
 def check(
-    source: str | Path | Sequence[str | Path],
-    out: str | Path,
-    recipe: Recipe | str | Path | None = "auto",
+    source: AnyPath | Iterable[AnyPath],
+    out: AnyPath,
+    recipe: Recipe | Mapping[str, Any] | AnyPath | None = "auto",
     *,
     settings: Mapping[str, Any] | None = None,
     backend: BackendName = "auto",
     jobs: int | None = None,
     cluster: str | None = None,
     batch_size: int | None = None,
-    against: str | Path | Sequence[str | Path] = (),
-    memory: int | str | None = None,
-    gpu_memory: int | str | None = None,
+    against: AnyPath | Iterable[AnyPath] = (),
+    memory: float | str | None = None,
+    gpu_memory: float | str | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Result:
     """Do what `clean` does but write no clean corpus: ledger, clusters, manifest and report only."""
     return _run(
@@ -181,26 +183,28 @@ def check(
 
 
 def _run(
-    source: str | Path | Sequence[str | Path],
-    out: str | Path,
-    recipe: Recipe | str | Path | None,
+    source: AnyPath | Iterable[AnyPath],
+    out: AnyPath,
+    recipe: Recipe | Mapping[str, Any] | AnyPath | None,
     settings: Mapping[str, Any] | None,
     backend: BackendName,
     jobs: int | None,
     cluster: str | None,
     batch_size: int | None,
-    against: str | Path | Sequence[str | Path],
-    memory: int | str | None,
-    gpu_memory: int | str | None,
-    progress: Progress | None,
+    against: AnyPath | Iterable[AnyPath],
+    memory: float | str | None,
+    gpu_memory: float | str | None,
+    progress: Progress | bool | None,
     overwrite: bool,
     *,
     dry_run: bool,
 ) -> Result:
-    source = paths_of(source, "source", "a path, a glob pattern or several of these")
-    _check_types(out, {"jobs": jobs, "batch_size": batch_size})
+    for name, number in (("jobs", jobs), ("batch_size", batch_size)):
+        if number is not None and number < 0:
+            message = f"{name} must be at least 0, got {number}"
+            raise ArgumentError(message)
     request = Request(
-        source=source[0] if len(source) == 1 else source,
+        source=paths_of(source, "source"),
         out=at_home(out),
         recipe=_recipe(recipe, settings),
         settings=settings or {},
@@ -210,35 +214,21 @@ def _run(
         batch_size=batch_size or None,
         memory=None if memory is None else byte_count(memory),
         gpu_memory=None if gpu_memory is None else byte_count(gpu_memory, "gpu_memory"),
-        against=tuple(str(at_home(one)) for one in paths_of(against, "against", "output folders of finished runs")),
+        against=tuple(str(at_home(one)) for one in paths_of(against, "against")),
         overwrite=overwrite,
         dry_run=dry_run,
     )
-    run(request, progress or Silent())
+    run(request, make_progress(quiet=not progress) if progress is None or isinstance(progress, bool) else progress)
     return Result(out)
 
 
-def _check_types(out: Any, numbers: Mapping[str, Any]) -> None:
-    for name, number in numbers.items():
-        if number is not None and not isinstance(number, int):
-            message = f"{name} is of type {type(number).__name__}; give a whole number"
-            raise ArgumentError(message)
-        if number is not None and number < 0:
-            message = f"{name} must be at least 0, got {number}"
-            raise ArgumentError(message)
-    if not isinstance(out, (str, Path)):
-        message = f"out is of type {type(out).__name__}; give the path of a folder"
-        raise ArgumentError(message)
-
-
-def _recipe(recipe: Recipe | str | Path | None, settings: Mapping[str, Any] | None) -> Recipe | None:
+def _recipe(recipe: Recipe | Mapping[str, Any] | AnyPath | None, settings: Mapping[str, Any] | None) -> Recipe | None:
     """Return a recipe with its overrides, or None for `auto`."""
     if recipe is None or recipe == "auto":
         Recipe.load(None, settings=settings)  # a wrong key is told before anything is read
         return None
-    if not isinstance(recipe, (Recipe, str, Path)):
-        message = f"recipe is of type {type(recipe).__name__}; give a file, the name of a built-in recipe, or Recipe.from_tree(DICTIONARY)"
-        raise ArgumentError(message)
+    if isinstance(recipe, Mapping):
+        return Recipe.from_tree(recipe, settings=settings)
     if isinstance(recipe, Recipe):
         return Recipe.from_tree(recipe.canonical(), settings=settings) if settings else recipe
     return Recipe.load(recipe, settings=settings)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from polars import selectors
 
 from tamis.errors import ArgumentError, ColumnError, SourceError
 from tamis.executors import LocalExecutor
-from tamis.frames import frame_of, paths_of
+from tamis.frames import Arrow, Frame, frame_of, paths_of
+from tamis.names import AnyPath
 from tamis.pipeline.prepare import prepare
 from tamis.pipeline.rows import RowReader
 from tamis.progress import Silent
@@ -90,34 +92,35 @@ class FrameTable:
 
 
 Table = SourceTable | FrameTable
+Readings: TypeAlias = Frame | AnyPath | Iterable[AnyPath]
 
 
 @contextmanager
-def tables_of(data: Any, settings: Mapping[str, Any] | None) -> Iterator[tuple[Sequence[Table], Path]]:
+def tables_of(data: Readings, settings: Mapping[str, Any] | None) -> Iterator[tuple[Sequence[Table], Path]]:
     """Give the tables of a frame or of files, and a folder for temporary files that is removed in the end."""
-    if isinstance(data, (str, Path, list, tuple, set, Iterator)):
-        paths = paths_of(data, "data", "a polars, pandas or pyarrow table, or paths of files")
-        with source_tables(paths[0] if len(paths) == 1 else paths, settings=settings) as (tables, folder):
+    if not isinstance(data, (pl.LazyFrame, Arrow)):
+        with source_tables(paths_of(data, "data"), settings=settings) as (tables, folder):
             yield tables, folder
         return
     if settings:
         message = f"settings say how files are read, and data is of type {type(data).__name__}; leave them out"
         raise ArgumentError(message)
-    frame = frame_of(data, "data", ", or paths of files").lazy()
+    given: Any = data
+    if getattr(getattr(getattr(given, "index", None), "dtype", None), "kind", "") == "M":
+        given = given.reset_index()  # times that a pandas frame has beside its columns
+    frame = frame_of(given, "data").lazy().with_columns(selectors.decimal().cast(pl.Float64))
     with tempfile.TemporaryDirectory(prefix="tamis-") as folder:
         yield [FrameTable(frame, dict(frame.collect_schema()))], Path(folder)
 
 
 @contextmanager
-def source_tables(
-    source: str | Path | Sequence[str | Path], *, settings: Mapping[str, Any] | None = None
-) -> Iterator[tuple[tuple[SourceTable, ...], Path]]:
+def source_tables(source: list[str], *, settings: Mapping[str, Any] | None = None) -> Iterator[tuple[tuple[SourceTable, ...], Path]]:
     """Give the tables of a source, and a folder for temporary files that is removed in the end.
 
     Parameters
     ----------
     source
-        A folder, a file, a glob pattern, or several of these.
+        Folders, files and glob patterns.
     settings
         Overrides of the recipe by dotted key; those of `formats` say how text is read.
 
@@ -145,7 +148,7 @@ def source_tables(
         )
         if not tables:
             told = "".join(f"\n{problem.record}: {problem.reason}, {problem.detail}" for problem in plan.problems[:5])
-            message = f"{source}: there is no table in it; give Parquet, Arrow, CSV, TSV or NDJSON files{told}"
+            message = f"{', '.join(source)}: there is no table in it; give Parquet, Arrow, CSV, TSV or NDJSON files{told}"
             raise SourceError(message)
         yield tables, folder
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tamis.discovery.base import moment
-from tamis.errors import ArgumentError, OutputError
-from tamis.names import at_home
+from tamis.errors import ArgumentError
+from tamis.names import AnyPath, at_home, written
 from tamis.series import NANOSECONDS, nanoseconds, sensor_names
 from tamis.toml import toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from tamis.discovery.base import Suspicion
     from tamis.series import Roles
@@ -60,13 +59,10 @@ class Confirmed:
     remedy: Mapping[str, Any]
 
 
-def write_confirm(path: str | Path, told: Iterable[tuple[str, Suspicion]], roles: Mapping[str, Roles]) -> None:
+def write_confirm(path: AnyPath, told: Iterable[tuple[str, Suspicion]], roles: Mapping[str, Roles]) -> None:
     """Write a confirm list of (table, suspicion), in which nothing is confirmed."""
-    try:
-        at_home(path).write_text(confirm_text(told, roles), encoding="utf-8")
-    except OSError as error:
-        message = f"the confirm list cannot be written to {path}: {error.strerror}; name another file"
-        raise OutputError(message) from error
+    with written("the confirm list", path) as file:
+        file.write_text(confirm_text(told, roles), encoding="utf-8")
 
 
 def confirm_text(told: Iterable[tuple[str, Suspicion]], roles: Mapping[str, Roles]) -> str:
@@ -92,7 +88,7 @@ def confirm_text(told: Iterable[tuple[str, Suspicion]], roles: Mapping[str, Role
     return "\n".join(lines)
 
 
-def read_confirmed(path: str | Path) -> list[dict[str, Any]]:
+def read_confirmed(path: AnyPath) -> list[dict[str, Any]]:
     """Read what is confirmed in a confirm list: one row a correction, as a recipe holds it; see `corrections`.
 
     Raises

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
+from tamis.arguments import checked
 from tamis.errors import ArgumentError, ColumnError, nearest
-from tamis.frames import frame_of
+from tamis.frames import TEXTS, Frame, frame_of
 from tamis.near.banding import band_shape, chosen_shape, sampled_histogram
 from tamis.near.clustering import Clusters, band_components, sharing, stars
 from tamis.near.shingles import ShingleSets
@@ -23,7 +24,9 @@ from tamis.near.texts import SCHEMES, Scheme, Texts, Tokens, normalised, text_bu
 from tamis.sizes import byte_count
 from tamis_kernels import bands as band_keys
 from tamis_kernels import jaccard, minhash, ngram_keys
-from tamis_kernels.arrays import check_number, check_one_of
+from tamis_kernels.arrays import check_one_of
+from tamis_kernels.backend import AnyBackend
+from tamis_kernels.ngrams import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,16 +35,15 @@ if TYPE_CHECKING:
 
     from tamis.near.clustering import Similarity
     from tamis.near.shingles import Chunk
-    from tamis_kernels.backend import AnyBackend
-    from tamis_kernels.ngrams import Unit
 
 VERIFICATIONS = ("exact", "signature", "none")
 ROWS_AT_A_TIME = 1 << 16
 KEY_BYTES = 40  # in memory for each key that is grouped
 
 
+@checked
 def near_duplicates(
-    frame: pl.DataFrame | pl.LazyFrame,
+    frame: Frame,
     column: str = "text",
     threshold: float = 0.8,
     unit: Unit = "word",
@@ -56,7 +58,7 @@ def near_duplicates(
     recall: float | None = None,
     precision: float | None = None,
     bands: tuple[int, int] | None = None,
-    memory: int | str = "1GB",
+    memory: float | str = "1GB",
     backend: AnyBackend = "auto",
 ) -> pl.DataFrame:
     """Find the records that are nearly the same, and say which one of them to keep.
@@ -129,6 +131,9 @@ def near_duplicates(
     check_one_of("scheme", scheme, SCHEMES)
     shape = bands or band_shape(threshold, num_perm)
     budget = byte_count(memory)
+    schema = frame.collect_schema()
+    if column in schema and schema[column] in TEXTS:
+        frame = frame.with_columns(pl.col(column).cast(pl.String))
     source = Source(frame.lazy(), column, unit, ngram, num_perm, seed, scheme, backend, normalise=normalise)
     source.check()
     with tempfile.TemporaryDirectory(prefix="tamis-") as folder:
@@ -293,7 +298,7 @@ def _in_range(keys: NDArray[np.uint64], part: int, bits: int) -> NDArray[np.int6
 
 def _is_token_list(dtype: pl.DataType) -> bool:
     inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else None
-    return inner is not None and (inner.is_integer() or inner == pl.String)
+    return inner is not None and (inner.is_integer() or inner in (pl.String, pl.Null))
 
 
 def _tokens(series: pl.Series) -> Tokens:
@@ -307,6 +312,8 @@ def _tokens(series: pl.Series) -> Tokens:
         tokens = lists.explode(empty_as_null=False)
     offsets = np.zeros(len(lists) + 1, np.int64)
     np.cumsum(lists.list.len().to_numpy(), out=offsets[1:])
+    if tokens.dtype == pl.Null:
+        return Tokens(np.empty(0, np.uint64), offsets)
     if tokens.dtype == pl.String:
         data, bounds, _ = text_buffers(tokens)
         return Tokens(ngram_keys.token_keys(data, bounds), offsets)
@@ -321,11 +328,9 @@ def _blank(series: pl.Series) -> NDArray[np.bool_]:
 
 def _check_goal(recall: float | None, precision: float | None, bands: Any) -> None:
     for name, value in (("recall", recall), ("precision", precision)):
-        if value is not None:
-            check_number(name, value)
-            if not 0 < value < 1:
-                message = f"{name} must lie between 0 and 1, got {value}"
-                raise ArgumentError(message)
+        if value is not None and not 0 < value < 1:
+            message = f"{name} must lie between 0 and 1, got {value}"
+            raise ArgumentError(message)
     if bands is not None and not (isinstance(bands, (tuple, list)) and len(bands) == 2 and all(isinstance(one, int) for one in bands)):
         message = f"bands must be two whole numbers, how many bands and how many slots each, such as (20, 13), got {bands!r}"
         raise ArgumentError(message)

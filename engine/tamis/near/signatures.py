@@ -6,35 +6,35 @@ To compare or merge signatures that do not match is an error, also after a trip 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from tamis.arguments import check_fields, checked
 from tamis.errors import ArgumentError, ColumnError
-from tamis.frames import series_of
+from tamis.frames import Column, series_of
+from tamis.names import AnyPath, read, written
 from tamis.near.texts import SCHEMES, Scheme, Texts
 from tamis_kernels import minhash
-from tamis_kernels.arrays import check_array, check_one_of
+from tamis_kernels.arrays import check_array, check_one_of, check_whole
+from tamis_kernels.backend import AnyBackend
+from tamis_kernels.ngrams import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
-
     from tamis.near.clustering import Indices
-    from tamis_kernels.backend import AnyBackend
-    from tamis_kernels.ngrams import Unit
 
 KEY = b"tamis.signatures"
 
 
+@checked
 def signatures(
-    series: pl.Series,
+    series: Column,
     scheme: Scheme = "fss",
     num_perm: int = 128,
     seed: int = 1,
@@ -82,7 +82,7 @@ def signatures(
     return pl.Series(series.name, array, dtype=pl.Array(pl.UInt32, num_perm))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Signatures:
     """MinHash signatures of some records, and what they are made of.
 
@@ -103,13 +103,16 @@ class Signatures:
 
     def __post_init__(self) -> None:
         """Refuse what are no signatures."""
+        check_fields(self)
         check_one_of("scheme", self.scheme, SCHEMES)
+        check_whole("seed", self.seed, 0, 2**32 - 1)
         check_array("values", self.values, np.uint32, ("n", "k"))
 
     @classmethod
+    @checked
     def of(
         cls,
-        texts: pl.Series,
+        texts: Column,
         scheme: Scheme = "fss",
         num_perm: int = 128,
         seed: int = 1,
@@ -122,6 +125,7 @@ class Signatures:
         return cls(table, scheme, seed, f"{unit}-{ngram}")
 
     @classmethod
+    @checked
     def from_datasketch(cls, sketches: Iterable[Any], shingle: str = "") -> Self:
         """Take over `datasketch.MinHash` objects of scheme `affine32` and one seed.
 
@@ -131,7 +135,11 @@ class Signatures:
             There are none, or they are of another scheme, or of several seeds or lengths.
         """
         given = list(sketches)
-        kinds = {(str(one.scheme), int(one.seed), len(one.hashvalues)) for one in given}
+        odd = next((one for one in given if not hasattr(one, "hashvalues")), None)
+        if odd is not None:
+            message = f"sketches holds what is of type {type(odd).__name__}; give datasketch.MinHash objects"
+            raise ArgumentError(message)
+        kinds = {(str(getattr(one, "scheme", "of old")), int(one.seed), len(one.hashvalues)) for one in given}
         if len(kinds) != 1 or next(iter(kinds))[0] != "affine32":
             told = ", ".join(f"scheme {scheme}, seed {seed}, {slots} slots" for scheme, seed, slots in sorted(kinds)) or "none"
             message = f"datasketch.MinHash objects of scheme affine32, one seed and one length are needed, got {told}"
@@ -153,6 +161,7 @@ class Signatures:
             raise ArgumentError(message)
         return [MinHash(seed=self.seed, scheme="affine32", hashvalues=row) for row in self.values]
 
+    @checked
     def jaccard(self, other: Signatures) -> NDArray[np.float64]:
         """Return the estimated similarity of each record to the record in the same place of the other, float64[n].
 
@@ -165,6 +174,7 @@ class Signatures:
         equal: NDArray[np.float64] = (self.values == other.values).mean(axis=1, dtype=np.float64)
         return equal
 
+    @checked
     def merge(self, other: Signatures) -> Signatures:
         """Return the signatures of the unions, record by record: the slot-wise minimum.
 
@@ -176,28 +186,54 @@ class Signatures:
         self._match(other)
         return Signatures(minhash.merge(self.values, other.values), self.scheme, self.seed, self.shingle or other.shingle)
 
-    def write_parquet(self, path: str | Path) -> None:
-        """Write one column `signature`, and in the file's metadata what the signatures are made of."""
+    @checked
+    def write_parquet(self, path: AnyPath) -> None:
+        """Write one column `signature`, and in the file's metadata what the signatures are made of.
+
+        Raises
+        ------
+        OutputError
+            The file cannot be written.
+        """
         told = json.dumps({"scheme": self.scheme, "seed": self.seed, "shingle": self.shingle})
         column = pa.FixedSizeListArray.from_arrays(pa.array(self.values.ravel()), self.values.shape[1])
-        pq.write_table(pa.table({"signature": column}).replace_schema_metadata({KEY: told}), path)
+        with written("the signatures", path) as file:
+            pq.write_table(pa.table({"signature": column}).replace_schema_metadata({KEY: told}), file)
 
     @classmethod
-    def read_parquet(cls, path: str | Path) -> Self:
+    @checked
+    def read_parquet(cls, path: AnyPath) -> Self:
         """Read what `write_parquet` wrote.
 
         Raises
         ------
+        ArgumentError
+            The file cannot be read.
         ColumnError
-            The file holds no signatures of tamis.
+            It holds no signatures of tamis.
         """
-        table = pq.read_table(path)
+        with read("the signatures", path, "give a file that Signatures.write_parquet has written") as file:
+            table = pq.read_table(file)
         if KEY not in (table.schema.metadata or {}):
             message = f"{path} holds no signatures: its metadata lacks {KEY.decode()}, which Signatures.write_parquet writes"
             raise ColumnError(message)
         column = table["signature"].combine_chunks()
         values = column.values.to_numpy().reshape(len(column), column.type.list_size)
         return cls(values, **json.loads(table.schema.metadata[KEY]))
+
+    def __repr__(self) -> str:
+        """Return how many there are, and what they are made of."""
+        made = f"scheme={self.scheme!r}, seed={self.seed}, shingle={self.shingle!r}"
+        return f"Signatures({self.values.shape[0]} of {self.values.shape[1]} slots, {made})"
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether all that these hold is equal."""
+        if not isinstance(other, Signatures):
+            return NotImplemented
+        alike = (self.scheme, self.seed, self.shingle) == (other.scheme, other.seed, other.shingle)
+        return alike and np.array_equal(self.values, other.values)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __len__(self) -> int:
         """Return the number of records."""

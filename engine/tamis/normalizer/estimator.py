@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from tamis.errors import ArgumentError, ColumnError, nearest
+from tamis.arguments import checked, plain
+from tamis.errors import ArgumentError, ColumnError
+from tamis.names import AnyPath, read, written
 from tamis.normalizer import inputs
+from tamis.normalizer.conventions import Conventions
 from tamis.normalizer.methods import AFFINE, Curve, Known, Method, Parameters, Power, Spread, from_json, from_state, learn, to_json
 from tamis_kernels import affine
 from tamis_kernels.moments import Moments, accumulate_columns
 from tamis_kernels.quantiles import ValueCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-Data = TypeVar("Data", "np.ndarray[Any, Any]", pl.DataFrame)
+    from collections.abc import Iterable
 
 FORMAT = "tamis-normalizer/2"
 
 
-class Normalizer:
+class Normalizer(Conventions):
     """Bring the columns of a table to a common scale; follows scikit-learn's conventions for estimators.
 
     ===========  ======================================  =============================================
@@ -72,7 +72,7 @@ class Normalizer:
     n_features_in_
         Number of columns.
     feature_names_in_
-        Names of the columns, where the fit saw names.
+        Names of the columns, where the fit saw a table of polars, pandas or pyarrow whose names are all texts.
     moments_
         Exact moments per column, of zscore, minmax, maxabs, log1p and clip with limits; later batches are added to them.
     counts_
@@ -118,37 +118,10 @@ class Normalizer:
         self.limits = limits
         self.copy = copy
 
-    def __repr__(self) -> str:
-        return f"Normalizer({self.method!r})"
-
-    def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn wants to know of an estimator; it alone calls this, so it is installed."""
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
-
-        return Tags(
-            estimator_type="transformer",
-            target_tags=TargetTags(required=False),
-            transformer_tags=TransformerTags(preserves_dtype=["float64", "float32"]),
-            input_tags=InputTags(allow_nan=True),
-        )
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - scikit-learn's signature
-        """Return the constructor's parameters."""
-        return {**{field.name: getattr(self, field.name) for field in fields(Parameters)}, "copy": self.copy}
-
-    def set_params(self, **params: Any) -> Normalizer:
-        """Set constructor parameters and return self."""
-        for name, value in params.items():
-            if name not in self.get_params():
-                message = f"Normalizer has no parameter {name!r}.{nearest(name, self.get_params())}"
-                raise ArgumentError(message)
-            setattr(self, name, value)
-        return self
-
     # Fitting
 
     def fit(self, X: Any, y: object = None) -> Normalizer:  # noqa: ARG002 - scikit-learn's signature
-        """Learn from a numpy array of one or two dimensions, what can become one, or a polars DataFrame."""
+        """Learn from a table of polars, pandas or pyarrow, or an array of one or two dimensions, or what can become one."""
         parameters, data = self._parameters(), _rows(X)
         return self._finish(inputs.names(X), _learned(parameters, data))
 
@@ -166,6 +139,7 @@ class Normalizer:
         return self._keep(inputs.names(X), states)
 
     @classmethod
+    @checked
     def from_statistics(
         cls, columns: Mapping[str, Moments | Power | Spread | Sequence[float]], method: Method = "zscore", **params: Any
     ) -> Normalizer:
@@ -179,11 +153,13 @@ class Normalizer:
         known = [each if isinstance(each, (Moments, Power, Spread)) else tuple(float(value) for value in each) for each in columns.values()]
         return cls(method, **params)._finish(list(columns), known)
 
+    @checked
     def merge(self, other: Normalizer) -> Normalizer:
         """Return a normalizer fitted to the data of both; those of methods without moments must be fitted with `partial_fit`."""
         states = [a + b for a, b in self._pairs(other)]
         return Normalizer(**self.get_params())._keep(self._feature_names(), states)
 
+    @checked
     def subtract(self, other: Normalizer) -> Normalizer:
         """Return a normalizer fitted to this one's data without that of another, which is part of it: the bits of a fit to the rest.
 
@@ -194,8 +170,13 @@ class Normalizer:
 
     # Transforming
 
-    def transform(self, X: Data, *, out: NDArray[Any] | None = None) -> Data:
-        """Return X normalised: an array of the same shape, or a DataFrame of the same columns.
+    @overload
+    def transform(self, X: pl.DataFrame, *, out: NDArray[Any] | None = None) -> pl.DataFrame: ...
+    @overload
+    def transform(self, X: Any, *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
+    @checked
+    def transform(self, X: Any, *, out: NDArray[Any] | None = None) -> Any:
+        """Return X normalised: a polars frame of the same columns for one, else an array of the same shape; see `set_output`.
 
         Parameters
         ----------
@@ -204,13 +185,22 @@ class Normalizer:
         out
             For an array: C-contiguous array of its shape and dtype to write to. Memory used again is filled faster than new memory.
         """
-        return cast("Data", self._moved(X, "apply", out))
+        return self._contained(self._moved(X, "apply", out), X)
 
-    def inverse_transform(self, X: Data, *, out: NDArray[Any] | None = None) -> Data:
+    @overload
+    def inverse_transform(self, X: pl.DataFrame, *, out: NDArray[Any] | None = None) -> pl.DataFrame: ...
+    @overload
+    def inverse_transform(self, X: Any, *, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
+    @checked
+    def inverse_transform(self, X: Any, *, out: NDArray[Any] | None = None) -> Any:
         """Return X in the units of the data that was fitted; what `clip` has cut stays cut. `out` as for `transform`."""
-        return cast("Data", self._moved(X, "undo", out))
+        return self._moved(X, "undo", out)
 
-    def fit_transform(self, X: Data, y: object = None) -> Data:  # noqa: ARG002 - scikit-learn's signature
+    @overload
+    def fit_transform(self, X: pl.DataFrame, y: object = None) -> pl.DataFrame: ...
+    @overload
+    def fit_transform(self, X: Any, y: object = None) -> NDArray[Any]: ...
+    def fit_transform(self, X: Any, y: object = None) -> Any:  # noqa: ARG002 - scikit-learn's signature
         """Fit to X and return X normalised. Each column of a frame is moved at once, while it is still in the cache."""
         if not isinstance(X, pl.DataFrame):
             return self.fit(X).transform(X)
@@ -221,16 +211,7 @@ class Normalizer:
             known.append(learn(parameters, vector))
             moved.append(inputs.column(Curve.of(parameters, known[-1]).apply(vector.values, out), vector, series.name))
         self._finish(inputs.names(X), known)
-        return pl.DataFrame(moved)
-
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the names of the columns, which a transform keeps."""
-        self._check_fitted()
-        if input_features is not None and len(input_features) != self.n_features_in_:
-            message = f"input_features should have length equal to number of features ({self.n_features_in_}), got {len(input_features)}"
-            raise ArgumentError(message)
-        known = self._feature_names() or [f"x{i}" for i in range(self.n_features_in_)]
-        return np.array(known if input_features is None else list(input_features), object)
+        return self._contained(pl.DataFrame(moved), X)
 
     # Keeping
 
@@ -247,25 +228,42 @@ class Normalizer:
         }
 
     @classmethod
+    @checked
     def from_dict(cls, state: Mapping[str, Any]) -> Normalizer:
         """Return the normalizer that `to_dict` wrote."""
         inputs.check_format(state, FORMAT)
         params: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in state["parameters"].items()}
         return cls(state["method"], **params)._finish(state["features"], [from_json(each) for each in state["columns"]])
 
-    def save(self, path: str | Path) -> None:
-        """Write the normalizer as JSON."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    @checked
+    def save(self, path: AnyPath) -> None:
+        """Write the normalizer as JSON.
+
+        Raises
+        ------
+        OutputError
+            The file cannot be written.
+        """
+        with written("the normalizer", path) as file:
+            file.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path) -> Normalizer:
-        """Read a normalizer that `save` wrote."""
-        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    @checked
+    def load(cls, path: AnyPath) -> Normalizer:
+        """Read a normalizer that `save` wrote.
+
+        Raises
+        ------
+        ArgumentError
+            The file cannot be read, or holds something else.
+        """
+        with read("the normalizer", path, "give a file that Normalizer.save has written") as file:
+            return cls.from_dict(json.loads(file.read_text(encoding="utf-8")))
 
     # Inside
 
     def _parameters(self) -> Parameters:
-        return Parameters(**{field.name: getattr(self, field.name) for field in fields(Parameters)})
+        return Parameters(**{field.name: plain(getattr(self, field.name)) for field in fields(Parameters)})
 
     def _check_fitted(self) -> None:
         inputs.check_fitted(self, "n_features_in_")

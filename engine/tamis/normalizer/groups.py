@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from tamis.arguments import checked
 from tamis.errors import ColumnError
+from tamis.frames import Frame, frame_of
 from tamis.normalizer import inputs
 from tamis.normalizer.estimator import Normalizer
+from tamis.normalizer.methods import Known, Method
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
-
-    from tamis.normalizer.methods import Known, Method
 
 FORMAT = "tamis-group-normalizer/1"
 
 
 class GroupNormalizer:
-    """Bring the columns of a polars frame to a common scale, fitted apart for each value of one column.
+    """Bring the columns of a frame to a common scale, fitted apart for each value of one column.
 
     Rows whose group was not seen by the fit, or is null, are normalised by the fit of all rows together.
 
@@ -44,19 +46,28 @@ class GroupNormalizer:
     pooled_: Normalizer
     normalizers_: dict[str, Normalizer]
 
+    @checked
     def __init__(self, by: str, method: Method = "zscore", **params: Any) -> None:
         self.by = by
         self.method = method
         self.params = params
 
-    def fit(self, frame: pl.DataFrame) -> GroupNormalizer:
-        """Learn from a frame."""
+    def __repr__(self) -> str:
+        """Return how it was made, and of how many groups it knows."""
+        known = f", {len(self.normalizers_)} groups" if hasattr(self, "normalizers_") else ""
+        return f"GroupNormalizer({self.by!r}, {self.method!r}{known})"
+
+    @checked
+    def fit(self, frame: Frame) -> GroupNormalizer:
+        """Learn from a frame of polars, pandas or pyarrow."""
+        frame = frame_of(frame).lazy().collect()
         values = self._values(frame)
         self.pooled_ = self._new().fit(values)
         self.normalizers_ = {name: self._new().fit(values[rows]) for name, rows in self._parts(frame) if name is not None}
         return self
 
     @classmethod
+    @checked
     def from_statistics(
         cls, by: str, groups: Mapping[str | None, Mapping[str, Known]], method: Method = "zscore", **params: Any
     ) -> GroupNormalizer:
@@ -67,11 +78,13 @@ class GroupNormalizer:
         made.normalizers_ = {name: each for name, each in fitted.items() if name is not None}
         return made
 
-    def transform(self, frame: pl.DataFrame) -> pl.DataFrame:
+    @checked
+    def transform(self, frame: Frame) -> pl.DataFrame:
         """Return the frame with its columns normalised, each row by its group."""
         return self._moved(frame, Normalizer.transform)
 
-    def inverse_transform(self, frame: pl.DataFrame) -> pl.DataFrame:
+    @checked
+    def inverse_transform(self, frame: Frame) -> pl.DataFrame:
         """Return the frame in the units of the data that was fitted."""
         return self._moved(frame, Normalizer.inverse_transform)
 
@@ -82,6 +95,7 @@ class GroupNormalizer:
         return {"format": FORMAT, "by": self.by, "pooled": self.pooled_.to_dict(), "groups": groups}
 
     @classmethod
+    @checked
     def from_dict(cls, state: Mapping[str, Any]) -> GroupNormalizer:
         """Return the normalizer that `to_dict` wrote."""
         inputs.check_format(state, FORMAT, "a normalizer of groups")
@@ -109,8 +123,9 @@ class GroupNormalizer:
         for name, rows in names.group_by("name", maintain_order=True).agg("row").iter_rows():
             yield name, np.array(rows, np.uint32)
 
-    def _moved(self, frame: pl.DataFrame, move: Any) -> pl.DataFrame:
+    def _moved(self, given: Frame, move: Callable[[Normalizer, pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
         inputs.check_fitted(self, "pooled_")
+        frame = frame_of(given).lazy().collect()
         values = self._values(frame)
         parts = list(self._parts(frame))
         if not parts:

@@ -52,8 +52,9 @@ def check_format(state: Mapping[str, Any], wanted: str, kind: str = "a normalize
 
 
 def names(X: Any) -> list[str] | None:
-    """Return the names of the columns, where there are names."""
-    return X.columns if isinstance(X, pl.DataFrame) else None
+    """Return the names of the columns of a polars, pandas or pyarrow table, where all are texts."""
+    found = list(X.column_names if hasattr(X, "column_names") else getattr(X, "columns", ()))
+    return found if found and all(isinstance(name, str) for name in found) else None
 
 
 def table(X: Any) -> pl.DataFrame | NDArray[Any]:
@@ -74,12 +75,15 @@ def table(X: Any) -> pl.DataFrame | NDArray[Any]:
     if isinstance(X, pl.LazyFrame):
         message = "X is a lazy frame, which normalizers do not take: call X.collect() first"
         raise ArgumentError(message)
-    array = np.asarray(X)
+    try:
+        array = np.asarray(np.ma.filled(X.astype(np.float64), np.nan) if isinstance(X, np.ma.MaskedArray) else X)
+        array = array.astype(np.float64) if array.dtype.kind == "O" else array  # numbers in Python objects
+    except (TypeError, ValueError) as error:
+        message = f"X is of type {type(X).__name__}; give a frame or an array of numbers: {error}"
+        raise ArgumentError(message) from error
     if array.dtype.kind == "c":
         message = f"Complex data not supported: X is {array.dtype}; pass real numbers"
         raise ArgumentError(message)
-    if array.dtype.kind == "O":
-        array = array.astype(np.float64)  # numbers in Python objects; for others numpy says what they are
     if array.dtype.kind not in "fiub":
         message = f"X must hold numbers, got dtype {array.dtype}; select or convert the numeric columns first"
         raise ColumnError(message)
@@ -133,7 +137,7 @@ def vector(series: pl.Series) -> Vector:
     ColumnError
         The column holds no numbers.
     """
-    if not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
+    if not (series.dtype.is_numeric() or series.dtype in (pl.Boolean, pl.Null)):
         message = f"column {series.name!r} is {series.dtype}, which cannot be normalised; select the numeric columns first"
         raise ColumnError(message)
     wide = series if series.dtype in (pl.Float32, pl.Float64) else series.cast(pl.Float64)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tamis.arguments import check_fields
 from tamis.errors import ArgumentError, nearest
 from tamis.inquiries import finite_of
 from tamis_kernels import affine, ranks, yeo_johnson
@@ -62,6 +63,7 @@ class Parameters:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
+        check_fields(self)
         if self.method not in METHODS:
             message = f"method must be one of {', '.join(METHODS)}, got {self.method!r}.{nearest(str(self.method), METHODS)}"
             raise ArgumentError(message)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from tamis.arguments import checked
 from tamis.errors import ArgumentError
 from tamis.normalizer.inputs import check_fitted, check_format
 from tamis_kernels import affine
 from tamis_kernels.histogram import byte_counts
 from tamis_kernels.moments import Moments
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import ArrayLike, NDArray
 
 FORMAT = "tamis-picture-normalizer/1"
 
@@ -39,18 +37,30 @@ class PictureNormalizer:
     mean_: NDArray[np.float64]
     std_: NDArray[np.float64]
 
+    def __repr__(self) -> str:
+        """Return what it has learnt, rounded."""
+        known = [f"{name}={getattr(self, f'{name}_').round(3).tolist()}" for name in ("mean", "std") if hasattr(self, "counts_")]
+        return f"PictureNormalizer({', '.join(known)})"
+
+    @checked
     def partial_fit(self, pixels: NDArray[np.uint8]) -> PictureNormalizer:
         """Learn from one more picture or batch of pictures."""
         return self.add(byte_counts(pixels))
 
+    @checked
     def fit(self, pixels: NDArray[np.uint8]) -> PictureNormalizer:
         """Learn from a picture or batch of pictures alone."""
         vars(self).clear()
         return self.partial_fit(pixels)
 
+    @checked
     def add(self, counts: ArrayLike) -> PictureNormalizer:
         """Learn from counts of bytes per channel: those of other pictures, or negative ones to take pictures out again."""
-        more = np.asarray(counts, np.int64)
+        more = np.asarray(counts)
+        if more.dtype.kind not in "iu":
+            message = f"counts must be whole numbers, got {more.dtype} of shape {more.shape}"
+            raise ArgumentError(message)
+        more = more.astype(np.int64)
         before = getattr(self, "counts_", np.zeros_like(more))
         total = before + more if before.shape == more.shape else more
         if more.ndim != 2 or more.shape[1] != 256 or (total < 0).any() or before.shape != more.shape:
@@ -63,6 +73,7 @@ class PictureNormalizer:
         self.std_ = np.array([each.std() for each in moments])
         return self
 
+    @checked
     def transform(self, pixels: NDArray[np.uint8], *, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Return (byte - mean_) / std_ in float32, two operations rounded one by one; a constant channel becomes 0."""
         return affine.lookup(pixels, self.tables(), out=out)
@@ -74,6 +85,7 @@ class PictureNormalizer:
         scale = np.where(self.std_ == 0, 1.0, self.std_)
         return np.ascontiguousarray(affine.transform(bytes_, self.mean_, scale).T)
 
+    @checked
     def inverse_transform(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the bytes that values of `transform` came from; other values become the nearest byte."""
         check_fitted(self, "counts_")
@@ -86,6 +98,7 @@ class PictureNormalizer:
         return {"format": FORMAT, "counts": self.counts_.tolist()}
 
     @classmethod
+    @checked
     def from_dict(cls, state: Mapping[str, Any]) -> PictureNormalizer:
         """Return the normalizer that `to_dict` wrote."""
         check_format(state, FORMAT, "a normalizer of pictures")

@@ -75,7 +75,7 @@ def write_books(
         "dry_run": plan.dry_run,
         "against": list(plan.against),
         "source": {
-            "paths": [str(one) for one in ([request.source] if not isinstance(request.source, (list, tuple)) else request.source)],
+            "paths": list(request.source),
             "root": plan.root,
             "files": inputs["files"],
             "bytes": inputs["bytes"],

@@ -48,7 +48,7 @@ class Prepared:
 
 
 def prepare(
-    source: Any,
+    source: list[str],
     out: Path,
     recipe: Recipe | None,
     *,
@@ -85,7 +85,7 @@ def prepare(
     shards = cut(media, [(file, staged[file.record], group_of[file.record]) for file in ordered], len(problems), recipe.shards)
     plan = Plan(str(listing.root), str(out), recipe, backend, batch_size, dry_run, shards, groups, staged, problems, tuple(against), notes)
     if plan.records == 0:
-        message = f"{source}: there is no record to clean"
+        message = f"{', '.join(source)}: there is no record to clean"
         raise SourceError(message)
     return Prepared(plan, listing, digests, choice, earlier, _note_plan(plan))
 

@@ -23,7 +23,7 @@ class Request:
     Without `jobs` a run takes one for each processor that this process may use; on a cluster, all that it has.
     """
 
-    source: Any
+    source: list[str]
     out: Path
     recipe: Recipe | None
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -52,13 +52,12 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
     backend = resolve_for_run(request.backend, request.gpu_memory)
     if request.backend == "auto" and wanted():
         progress.say(f"backend {backend.name}, {backend.reason}")
-    sources = [Path(one) for one in ([request.source] if isinstance(request.source, (str, Path)) else request.source)]
     if request.cluster is not None:
         request = replace(request, out=request.out.absolute())  # nodes have no current folder in common
     try:
         with (
             told_of_compiling(cache(lambda kept: progress.say(in_words(kept)))),
-            prepared(request.out, sources, overwrite=request.overwrite),
+            prepared(request.out, [Path(one) for one in request.source], overwrite=request.overwrite),
             Interrupt(progress) as stop,
             running(backend),
             _here(request, backend) if request.cluster is None else _on_cluster(request, backend, progress) as executor,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tamis.arguments import fits
 from tamis.errors import ArgumentError, nearest
-from tamis.names import at_home
+from tamis.names import AnyPath, at_home
 from tamis_kernels.sensor import FAIL, NEVER, TESTS, WIDEST, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 TEST_OF = {
     "suspect_low": "range",
@@ -56,7 +56,7 @@ KEYS = ("sensor", "column")
 Row = dict[str, Any]
 
 
-def read_rows(path: str | Path) -> list[Row]:
+def read_rows(path: AnyPath) -> list[Row]:
     """Read a table of thresholds: CSV, Parquet, or TOML with `[[limits]]`.
 
     Raises
@@ -99,7 +99,7 @@ def checked_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[Row, ...]:
                 raise ArgumentError(message)
             if name in KEYS:
                 clean[name] = str(value)
-            elif isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+            elif not fits(value, float) or math.isnan(value):
                 message = f"row {number} of the limits has {name} = {value!r}, which is no number"
                 raise ArgumentError(message)
             else:

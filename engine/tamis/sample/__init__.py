@@ -11,8 +11,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tamis.arguments import checked
 from tamis.errors import ArgumentError, OutputError
-from tamis.names import at_home
+from tamis.names import AnyPath, at_home
 from tamis.sample.documents import write_documents
 from tamis.sample.field import write_field
 from tamis.sample.photos import MINIMUM_IMAGES, write_photos
@@ -70,7 +71,8 @@ class SampleSummary:
         )
 
 
-def write_sample(directory: str | Path, *, seed: int = 1, images: int = 120, rows: int = 20_000, documents: int = 1_000) -> SampleSummary:
+@checked
+def write_sample(directory: AnyPath, *, seed: int = 1, images: int = 120, rows: int = 20_000, documents: int = 1_000) -> SampleSummary:
     """Write a corpus with planted faults and the truth about each of its records.
 
     `directory/corpus` holds `photos/`, `sensors/`, `windows.parquet`, `series.parquet`, `field/` and `text/documents.ndjson`;
@@ -94,7 +96,7 @@ def write_sample(directory: str | Path, *, seed: int = 1, images: int = 120, row
 
     Raises
     ------
-    ValueError
+    ArgumentError
         A count is too small to hold every fault once, or the seed is negative.
     OutputError
         The folder is not empty, or cannot be made.

@@ -99,8 +99,7 @@ def assign_roles(
         A named column is not there, or its type does not fit.
     """
     by_file = False
-    named = (sensor,) if isinstance(sensor, str) else tuple(sensor) if sensor is not None else None
-    values = (values,) if isinstance(values, str) else values
+    named, values = _listed(sensor), _listed(values)
     for name in (*([time] if time else []), *(named or ()), *(values or ())):
         if name not in schema:
             message = f"there is no column {name!r}.{nearest(name, schema)} The columns are: {', '.join(schema)}"
@@ -113,7 +112,7 @@ def assign_roles(
     if named is None:
         named = _sensor({name: dtype for name, dtype in schema.items() if name not in taken}, tallies)
         by_file = not named
-    chosen = tuple(values) if values is not None else _values({k: v for k, v in schema.items() if k not in {clock, *named}})
+    chosen = values if values is not None else _values({k: v for k, v in schema.items() if k not in {clock, *named}})
     return Roles(clock, named, chosen, by_file) if chosen else None
 
 
@@ -162,6 +161,11 @@ def nanoseconds(column: pl.Series) -> pl.Series:
         factor, whole = 1_000, epochs(column).to_physical()
     most = (1 << 62) // factor
     return whole.set(~whole.is_between(-most + 1, most - 1), None) * factor
+
+
+def _listed(named: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return columns that are named, each once; an empty text names none."""
+    return None if named is None else tuple(dict.fromkeys(name for name in ([named] if isinstance(named, str) else named) if name))
 
 
 def _check_types(schema: Mapping[str, pl.DataType], time: str, values: Sequence[str]) -> None:

@@ -125,7 +125,6 @@ def list_source(source: str | Path | Sequence[str | Path], *, exclude: Path | No
     SourceError
         If a path is not there or no folder that may be listed, a pattern matches nothing, or there is nothing at all to read.
     """
-    single = isinstance(source, str | Path)
     starts = [source] if isinstance(source, str | Path) else list(source)
     if not starts:
         message = "the source is an empty list; name at least one file or folder"
@@ -136,7 +135,7 @@ def list_source(source: str | Path | Sequence[str | Path], *, exclude: Path | No
         root, found = _expand(os.fspath(start))
         roots.append(root)
         entries.update(dict.fromkeys(found))
-    root = roots[0] if single else os.path.commonpath(roots)
+    root = os.path.commonpath(roots)
     left_out = os.path.realpath(exclude) if exclude is not None else None
 
     files: list[SourceFile] = []
@@ -155,11 +154,11 @@ def list_source(source: str | Path | Sequence[str | Path], *, exclude: Path | No
     )
 
 
-def witnesses(source: str | Path | Sequence[str | Path]) -> Iterator[tuple[str, int, int]]:
+def witnesses(source: list[str]) -> Iterator[tuple[str, int, int]]:
     """Yield path, size and time of one file of each part of a source, by which another machine can tell that it sees the same."""
-    for start in [source] if isinstance(source, str | Path) else source:
+    for start in source:
         try:
-            path = _expand(os.fspath(start))[1][0]
+            path = _expand(start)[1][0]
         except SourceError:
             continue  # it is told when the source is listed
         for folder, below, names in os.walk(path):

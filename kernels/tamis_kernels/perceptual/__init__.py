@@ -176,8 +176,9 @@ def parted(hashes: Uint64s, *, backend: AnyBackend = "auto") -> Uint64s:
     ArgumentError
         The hashes are not uint64[n, 4].
     """
-    out = np.zeros(hashes.shape, np.uint64)
-    implementation("perceptual.parted", backend, hashes.nbytes).part(_words(hashes, 4), out)
+    given = _words(hashes, 4)
+    out = np.zeros(given.shape, np.uint64)
+    implementation("perceptual.parted", backend, given.nbytes).part(given, out)
     return out
 
 
@@ -189,8 +190,9 @@ def transposed(parted: Uint64s, *, backend: AnyBackend = "auto") -> Uint64s:
     ArgumentError
         The hashes are not uint64[n, 4].
     """
-    out = np.zeros(parted.shape, np.uint64)
-    implementation("perceptual.parted", backend, parted.nbytes).transpose(_words(parted, 4), out)
+    given = _words(parted, 4)
+    out = np.zeros(given.shape, np.uint64)
+    implementation("perceptual.parted", backend, given.nbytes).transpose(given, out)
     return out
 
 
@@ -321,7 +323,8 @@ def likeness(left: Uint8s, right: Uint8s, *, backend: AnyBackend = "auto") -> Fl
 
 
 def _words(hashes: Uint64s, *words: int) -> Uint64s:
-    if hashes.ndim != 2 or hashes.shape[1] not in words or hashes.dtype != np.uint64:
+    check_array("hashes", hashes, np.uint64, ("n", "words"))
+    if hashes.shape[1] not in words:
         message = f"hashes must be {' or '.join(f'uint64[n, {number}]' for number in words)}, got {hashes.dtype}{list(hashes.shape)}"
         raise ArgumentError(message)
     return np.ascontiguousarray(hashes)
@@ -329,14 +332,9 @@ def _words(hashes: Uint64s, *words: int) -> Uint64s:
 
 def _levels(luma: Uint8s | Float32s) -> tuple[Uint8s | Uint16s, int]:
     """Return the luma as whole numbers, and how many sixteenths of a grey level one of them is."""
-    if luma.ndim != 2:
-        message = f"luma must have the shape (height, width), got {luma.shape}; pass one grey picture"
-        raise ArgumentError(message)
+    check_array("luma", luma, (np.uint8, np.float32), ("height", "width"), "pass one grey picture")
     if luma.dtype == np.uint8:
         return np.ascontiguousarray(luma, np.uint8), _FLOAT_LEVELS
-    if luma.dtype != np.float32:
-        message = f"luma must be uint8 or float32, got {luma.dtype}; convert it first"
-        raise ArgumentError(message)
     if luma.size and not (luma.min() >= 0 and luma.max() <= 255):
         message = f"float luma must lie in 0 … 255 and hold no NaN, got {luma.min()} … {luma.max()}; scale or clip it first"
         raise ArgumentError(message)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tamis_kernels.arrays import check_array
+from tamis_kernels.arrays import check_array, check_column
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.quantiles.counts import ValueCounts, all_between, between
@@ -352,10 +352,7 @@ def _check_dtype(dtype: np.dtype[Any]) -> None:
 
 def _kept(values: Floats, keep: Bools | None, validity: Validity | None, backend: AnyBackend) -> Floats:
     """Check and return the values that take part, contiguous."""
-    _check_dtype(values.dtype)
-    if values.ndim != 1:
-        message = f"values must have one dimension, got shape {values.shape}; pass one column at a time"
-        raise ArgumentError(message)
+    check_column(values)
     if keep is not None and validity is not None:
         message = "pass keep or validity, not both: keep the values of the other by hand"
         raise ArgumentError(message)

@@ -342,7 +342,7 @@ def hampel(value: Floats, *, window: int = 21, sigmas: float = 3.0, floor: float
     if not (sigmas >= 0 and floor >= 0):
         message = f"sigmas and floor must not be negative, got {sigmas} and {floor}"
         raise ArgumentError(message)
-    _check(np.empty(value.shape, np.int64), value, None)
+    _check(np.empty(np.shape(value), np.int64), value, None)
     flags = np.empty(value.size, np.uint8)
     given = read_only(value.astype(np.float64, copy=False))
     implementation("sensor.hampel", backend, given.nbytes).hampel(given, window, float(sigmas * MAD), float(floor), flags)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis_kernels.arrays import check_one_of
+from tamis_kernels.arrays import FLOATS, check_array, check_one_of
 from tamis_kernels.backend import implementation
 from tamis_kernels.errors import ArgumentError
 
@@ -76,9 +76,7 @@ def words(
     ArgumentError
         An argument has the wrong dtype, shape or value.
     """
-    if windows.dtype not in (np.float32, np.float64):
-        message = f"windows must be float32 or float64, got {windows.dtype}; convert with windows.astype('float64')"
-        raise ArgumentError(message)
+    check_array("windows", windows, FLOATS, (...,), "convert with windows.astype('float64')")
     if segments < 1:
         message = f"segments must be at least 1, got {segments}"
         raise ArgumentError(message)
