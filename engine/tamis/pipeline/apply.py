@@ -182,7 +182,23 @@ def _place_files(plan: Plan, shards: Sequence[Shard], alive: NDArray[np.bool_]) 
                 late.append(Finding(first + position, error.reason, "reject", error.detail))
                 continue
             outputs.append({"path": path, "record": file.record, "bytes": size, "xxh3_128": content.hex()})
+            for companion in file.companions:
+                try:
+                    outputs.append(_place_companion(plan, companion))
+                except Unavailable as error:
+                    late.append(Finding(first + position, "companion_lost", "note", f"{companion.record}: {error.detail}"))
     return outputs, late
+
+
+def _place_companion(plan: Plan, file: SourceFile) -> dict[str, Any]:
+    """Put a file that rides along into clean/, and return what `outputs.parquet` has of it; nobody has read it before."""
+    verify_unchanged(file)
+    try:
+        content = digest(file.path)
+    except OSError as error:
+        raise Unavailable("vanished", error.strerror or str(error)) from error
+    path = _place(plan, file, bytes.fromhex(content))
+    return {"path": path, "record": file.record, "bytes": file.size, "xxh3_128": content}
 
 
 def _place(plan: Plan, file: SourceFile, content: bytes) -> str | None:

@@ -79,6 +79,7 @@ def write_books(
             "root": plan.root,
             "files": inputs["files"],
             "bytes": inputs["bytes"],
+            "companions": ready.companions,
             "listing": inputs["xxh3_128"],
         },
         "counts": _counts(plan, kept, tally, counters),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -209,7 +209,7 @@ def fingerprint(plan: Plan) -> str:
     hasher.update(b"dry" if plan.dry_run else plan.recipe.output.layout().encode())
     for shard in plan.shards:
         hasher.update(f"{shard.kind}|{shard.records}|{shard.start}|{shard.stop}|{shard.group}".encode())
-        for file in shard.files:
+        for file in chain.from_iterable((file, *file.companions) for file in shard.files):
             whole = file.container.size if file.container else file.size
             told = f"{file.record}|{file.size}|{file.mtime_ns}|{file.offset}|{whole}"
             hasher.update(told.encode("utf-8", "surrogateescape"))

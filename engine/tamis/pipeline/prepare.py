@@ -19,6 +19,7 @@ from tamis.pipeline.files import digest, write_json
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.plan import Plan, cut, fingerprint, format_options, state_folder
 from tamis.recipe import Recipe
+from tamis.sources.companions import with_companions
 from tamis.sources.containers import index_archive, index_media_table
 from tamis.sources.listing import Listing, Problem, SourceFile, list_source
 from tamis.sources.members import Indexed
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, and what led to it."""
+    """A plan, and what led to it; `companions` are files that ride along with media."""
 
     plan: Plan
     listing: Listing
@@ -45,6 +46,7 @@ class Prepared:
     choice: tuple[str, ...]
     earlier: tuple[Earlier, ...]
     resumed: bool
+    companions: int
 
 
 def prepare(
@@ -68,7 +70,10 @@ def prepare(
     tables = [file for file in listing.files if file.kind != "media"]
     options = format_options(recipe or Recipe.load(None, settings=settings))
     staged, problems, digests, indexed = _stage(tables, options, out, work, progress)
-    media = [file for file in listing.files if file.kind == "media"] + [file for _, one in sorted(indexed.items()) for file in one.files]
+    files = [file for file in listing.files if file.kind == "media"]
+    media = with_companions(files)
+    companions = len(files) - len(media)
+    media += [file for _, one in sorted(indexed.items()) for file in one.files]
     notes = {note.record: note for one in indexed.values() for note in one.notes}
     choice: tuple[str, ...] = ()
     if recipe is None:
@@ -87,7 +92,7 @@ def prepare(
     if plan.records == 0:
         message = f"{', '.join(source)}: there is no record to clean"
         raise SourceError(message)
-    return Prepared(plan, listing, digests, choice, earlier, _note_plan(plan))
+    return Prepared(plan, listing, digests, choice, earlier, _note_plan(plan), companions)
 
 
 def _note_plan(plan: Plan) -> bool:

@@ -80,7 +80,7 @@ class SourceFile(NamedTuple):
 
     Of a member, `path` and `mtime_ns` are those of its container, `size` is that of its payload (0 for a row, whose size its table does
     not tell), and `offset` says where it stands: at which byte the payload begins in a tar, at which the member's entry in the directory
-    of a zip, or in which row of a table.
+    of a zip, or in which row of a table. `companions` are files that ride along with a medium.
     """
 
     record: str
@@ -90,6 +90,7 @@ class SourceFile(NamedTuple):
     kind: Literal["table", "media", "archive"]
     container: Container | None = None
     offset: int = 0
+    companions: tuple[SourceFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
