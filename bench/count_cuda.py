@@ -31,6 +31,7 @@ class Counted(install.Kernel):
     """A kernel some of whose blocks are counted."""
 
     def __init__(self, py_func: Any, argtypes: tuple[Any, ...], **options: Any) -> None:
+        self.remember(py_func, argtypes, options)
         ptx, _ = cuda.compile_ptx(py_func, argtypes, cc=grid.ARCHITECTURE, device=False, **kept.compiling_options(options))
         name = f"{py_func.__module__.split('.')[1]}.{py_func.__name__}"
         self.plain, self.traced = grid.translated(name, ptx), grid.translated(name, ptx, touch=counts.trace.address, visited=True)

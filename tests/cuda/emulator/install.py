@@ -55,13 +55,17 @@ class Kernel:
     """What Numba's cache asks a kernel for."""
 
     def __init__(self, py_func: Any, argtypes: tuple[Any, ...], **options: Any) -> None:
-        self.again = {"module": py_func.__module__, "name": py_func.__name__, "types": argtypes, "options": options}
+        self.remember(py_func, argtypes, options)
         self.key, self.types = (py_func.__module__.rpartition(".")[0], py_func.__name__), argtypes
         name = ".".join(self.key)
         ours = py_func.__module__.startswith(f"{kept.OURS}.")
         assert not ours or argtypes in named().get(self.key, ()), f"{name}{argtypes} is launched, but not in SIGNATURES"
         self.program = grid.Program(name, checks.touch.address, **kept.translation(py_func, argtypes, options))
         self.most_threads = options.get("launch_bounds") or MOST_THREADS
+
+    def remember(self, py_func: Any, argtypes: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """Note what it is made of, for Numba's cache."""
+        self.again = {"module": py_func.__module__, "name": py_func.__name__, "types": argtypes, "options": options}
 
     def bind(self) -> None:
         """Load it, which there is no device for."""
