@@ -98,6 +98,7 @@ def test_a_companion_stays_as_long_as_one_of_its_media_does(tmp_path: Path) -> N
         "lone.txt": "text",
         "two.jpg": "truncated",
     }
+    assert "5 captions, labels or annotations ride along." in (tmp_path / "out" / "report.html").read_text()
     written = pl.read_parquet(tmp_path / "out" / "outputs.parquet")
     assert set(written["record"]) == clean(tmp_path / "out")
     assert written["xxh3_128"].str.len_chars().to_list() == [32] * 5
