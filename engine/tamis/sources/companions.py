@@ -7,34 +7,37 @@ As in a WebDataset, such a file is no record and is not checked: it stays as lon
 
 from __future__ import annotations
 
-import posixpath
-from collections import defaultdict
+from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tamis.media.sniff import is_media_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tamis.sources.listing import SourceFile
 
-SUFFIXES = frozenset(
-    {".ann", ".cap", ".caption", ".cls", ".json", ".lab", ".srt", ".tags", ".txt", ".vtt", ".xml", ".xmp", ".yaml", ".yml"}
-)
+SUFFIXES = frozenset({"ann", "cap", "caption", "cls", "json", "lab", "srt", "tags", "txt", "vtt", "xml", "xmp", "yaml", "yml"})
 FOLDERS = frozenset({"annotations", "captions", "labels"})
 MEDIA_FOLDERS = ("images", "JPEGImages", "imgs", "img", "audio", "videos")
 
 
 def with_companions(media: Sequence[SourceFile]) -> list[SourceFile]:
     """Return files of media, in their order, each with its companions, which are no longer among them."""
-    wanted: dict[str, list[int]] = defaultdict(list)
-    for place, file in enumerate(media):
-        for key in _keys(file.record):
-            wanted[key].append(place)
-    if not wanted:
+    places = [place for place, file in enumerate(media) if _suffix(file.record) in SUFFIXES]
+    if not places:
         return list(media)
+    folders = {file.record.rpartition("/")[0] for file in media if is_media_name(file.record)}
+    beside = cache(lambda folder: [one for one in _media_folders(folder) if one in folders])
+    wanted: dict[str, tuple[int, ...]] = {}
+    for place in places:
+        folder, _, name = media[place].record.rpartition("/")
+        for one in beside(folder):
+            key = f"{one}/{_stem(name)}" if one else _stem(name)
+            wanted[key] = (*wanted.get(key, ()), place)
     found = [_found(file.record, wanted) for file in media]
-    along = {place for places in found for place in places}
+    along = set(chain.from_iterable(found))
     return [
         file._replace(companions=tuple(media[place] for place in places)) if places else file
         for own, (file, places) in enumerate(zip(media, found, strict=True))
@@ -42,25 +45,26 @@ def with_companions(media: Sequence[SourceFile]) -> list[SourceFile]:
     ]
 
 
-def _keys(record: str) -> Iterator[str]:
-    """Yield what the media that a file may go with are called, with or without their extension; nothing of a file that goes with none."""
-    stem = _stem(record)
-    if record[len(stem) :].lower() not in SUFFIXES:
-        return
-    yield stem
-    folders = stem.split("/")
-    for at, folder in enumerate(folders[:-1]):
-        if folder.lower() in FOLDERS:
-            for other in MEDIA_FOLDERS:
-                yield "/".join([*folders[:at], other, *folders[at + 1 :]])
+def _media_folders(folder: str) -> list[str]:
+    """Return where the media may lie that files of a folder go with: beside them, or where labels have a folder of their own."""
+    parts = folder.split("/")
+    known = [at for at, part in enumerate(parts) if part.lower() in FOLDERS]
+    return [folder, *("/".join([*parts[:at], other, *parts[at + 1 :]]) for at in known for other in MEDIA_FOLDERS)]
 
 
-def _found(record: str, wanted: Mapping[str, Sequence[int]]) -> list[int]:
-    """Return the places of the companions of a medium, rising."""
+def _found(record: str, wanted: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the places of the companions of a medium, rising; `cat.jpg` may be called so by them, or `cat`."""
     if not is_media_name(record):
-        return []
-    return sorted({place for key in (record, _stem(record)) for place in wanted.get(key, ())})
+        return ()
+    return tuple(sorted(wanted.get(_stem(record), ()) + wanted.get(record, ())))
 
 
 def _stem(record: str) -> str:
-    return posixpath.splitext(record)[0]
+    """Return a name without its extension."""
+    return record.rpartition(".")[0] if _suffix(record) else record
+
+
+def _suffix(record: str) -> str:
+    """Return the extension of a name in lower case; a name that begins with its only dot has none."""
+    stem, _, suffix = record.rpartition("/")[2].rpartition(".")
+    return suffix.lower() if stem else ""
