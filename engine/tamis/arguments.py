@@ -135,6 +135,8 @@ def in_words(hint: Any) -> str:
 def _taken_apart(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return the kind of a type and what is in its brackets; a tuple of any length is a sequence."""
     kind, parts = get_origin(hint) or hint, get_args(hint)
+    if hasattr(kind, "__value__"):  # what the statement `type` has declared, as NumPy 2.5 does NDArray
+        return _taken_apart(kind.__value__[parts] if parts else kind.__value__)
     return (Sequence, parts[:1]) if kind is tuple and parts[1:] == (...,) else (kind, parts)
 
 
