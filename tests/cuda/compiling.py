@@ -21,6 +21,8 @@ from numba.cuda import codegen, dispatcher
 from signatures import SIGNATURES
 
 TABLE = Path(__file__).with_name("resources.csv")
+PYTHON = (3, 11)
+"""The Python that the table was made with."""
 dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=grid.ARCHITECTURE)  # there is none
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from compiling import compiled, kernels, table
+from compiling import PYTHON, compiled, kernels, table
 from emulator import grid, kept
 from numba import cuda, int64
 from signatures import SIGNATURES
 
 KERNELS = kernels()
+# Another Python has other bytecode, of which the compilers make a kernel that takes a few registers more or less.
+SLACK = 0 if sys.version_info[:2] == PYTHON else 4
 
 
 # Kernels that call logarithms and exponentials, which NVIDIA's library makes of fused multiply-adds.
@@ -36,7 +39,9 @@ def test_every_kernel_has_a_signature_and_a_row_for_each_architecture() -> None:
 @pytest.mark.parametrize("key", SIGNATURES, ids=".".join)
 def test_a_kernel_takes_what_the_table_says_and_spills_nothing(key: tuple[str, ...]) -> None:
     found = compiled(key, KERNELS[key[:2]])
-    assert found == [row for row in table() if row.kernel == ".".join(key)]
+    rows = [row for row in table() if row.kernel == ".".join(key)]
+    assert [replace(one, registers=0) for one in found] == [replace(row, registers=0) for row in rows]
+    assert all(abs(one.registers - row.registers) <= SLACK for one, row in zip(found, rows, strict=True))
     for one in found:
         assert (one.stack_bytes, one.spilled_bytes) == (0, 0)
         assert one.fused == ASKED.get(key[:2], 0) or key[0] in LOGARITHMS
