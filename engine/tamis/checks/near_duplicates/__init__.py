@@ -226,7 +226,7 @@ class NearDuplicates(Check[Options]):
         """Return the samples of the compared windows, scaled."""
         rows = self._compared(batch)
         assert isinstance(rows, Windows)
-        return rows.samples
+        return rows.samples()
 
     # --- rows
 

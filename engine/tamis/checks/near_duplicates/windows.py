@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from tamis.near.texts import Tokens
-from tamis_kernels import symbols
+from tamis.normalizer.windows import flat_windows
+from tamis_kernels import symbols, windows
 from tamis_kernels.arrays import offsets_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from tamis_kernels.backend import BackendName
@@ -29,61 +32,66 @@ DOUBT = 0.25  # standard deviations: a segment this near to an interval's end ha
 
 
 @dataclass(frozen=True, slots=True)
-class Windows(Tokens):
-    """The windows of a batch: their tokens (column, segment, and each symbol that the segment may have), and their samples."""
+class Column:
+    """The windows of one column, one behind the other, their figures, and which of them have a shape."""
 
-    samples: Lists
+    values: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+    figures: windows.Figures
+    has_shape: NDArray[np.bool_]
+
+    def scaled(self) -> Lists:
+        """Return the windows that have a shape with mean 0 and deviation 1, so that channels of a row weigh alike; others are empty."""
+        lengths = np.diff(self.offsets)
+        mean, deviation = (np.repeat(one, lengths) for one in (self.figures.mean, self.figures.deviation))
+        samples = (np.where(np.isfinite(self.values), self.values, np.nan) - mean) / np.where(deviation > 0, deviation, 1)
+        return samples[np.repeat(self.has_shape, lengths)], offsets_of(np.where(self.has_shape, lengths, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Windows(Tokens):
+    """The windows of a batch: their tokens (column, segment, and each symbol that the segment may have), and what these are of."""
+
+    columns: Sequence[Column]
+
+    def samples(self) -> Lists:
+        """Return the samples of each row's windows that have a shape, scaled; those of several columns one behind the other."""
+        return _side_by_side([column.scaled() for column in self.columns])
 
 
 def windows_of(frame: pl.DataFrame, segments: int, alphabet: int, backend: BackendName) -> Windows:
     """Return what is compared of rows of windows."""
-    tokens, known, told = [], [], []
+    tokens, known, columns = [], [], []
     places = np.arange(segments, dtype=np.uint64)
     for number, series in enumerate(frame):
-        lists = series.cast(pl.List(pl.Float64)).fill_null([])
-        values = lists.explode(empty_as_null=False).fill_null(np.nan).to_numpy().astype(np.float64)
-        offsets = offsets_of(lists.list.len().to_numpy())
-        shape: dict[str, Any] = {"segments": segments, "alphabet": alphabet, "backend": backend}
-        word = partial(symbols.words, values, offsets=offsets, **shape)
+        samples, offsets = flat_windows(series.cast(pl.List(pl.Float64)))
+        values = samples.fill_null(np.nan).to_numpy()
+        word = partial(symbols.words, values, offsets=offsets, segments=segments, alphabet=alphabet, backend=backend)
         low, plain, high = (word(margin=margin).astype(np.int16) for margin in (-DOUBT, 0.0, DOUBT))
-        has_shape = _has_shape(values, offsets, plain, alphabet)
+        figures = windows.describe(values, offsets, backend=backend)
+        has_shape = _has_shape(values, offsets, figures, plain, alphabet)
         for step in range(int((high - low).max(initial=0)) + 1):
             tokens.append((np.uint64(number) << np.uint64(32)) | (places << np.uint64(8)) | (low + step).astype(np.uint64))
             known.append((low + step <= high) & has_shape[:, None])
-        told.append(_scaled(values, offsets, has_shape))
+        columns.append(Column(values, offsets, figures, has_shape))
     joined, there = np.concatenate(tokens, axis=1), np.concatenate(known, axis=1)
-    return Windows(joined[there], offsets_of(there.sum(axis=1)), _side_by_side(told))
+    return Windows(joined[there], offsets_of(there.sum(axis=1)), columns)
 
 
-def _has_shape(values: NDArray[np.float64], offsets: NDArray[np.int64], plain: NDArray[np.int16], alphabet: int) -> NDArray[np.bool_]:
+def _has_shape(
+    values: NDArray[np.float64], offsets: NDArray[np.int64], figures: windows.Figures, plain: NDArray[np.int16], alphabet: int
+) -> NDArray[np.bool_]:
     """Return which windows have a shape by which they can be known again.
 
     A few samples, such as a box around an object, have none; nor do classes and masks, which are of two values, nor what stands still but
     for a spike: three quarters of its segments have one symbol.
     """
     segments = plain.shape[1]
-    finite = np.isfinite(values)
     commonest = np.max([(plain == symbol).sum(axis=1) for symbol in (*range(alphabet), symbols.EMPTY)], axis=0)
-    enough = _sums(finite, offsets) >= segments // 2
-    least, greatest = (
-        np.repeat(_extremes(pick, np.where(finite, values, fill), offsets), np.diff(offsets))
-        for pick, fill in ((np.minimum, np.inf), (np.maximum, -np.inf))
-    )
-    between = _sums(finite & (values > least) & (values < greatest), offsets) > 0
-    has_shape: NDArray[np.bool_] = enough & between & (4 * (segments - commonest) >= segments)
+    least, greatest = (np.repeat(one, np.diff(offsets)) for one in (figures.minimum, figures.maximum))
+    between = np.diff(offsets_of((values > least) & (values < greatest))[offsets]) > 0
+    has_shape: NDArray[np.bool_] = (figures.finite >= segments // 2) & between & (4 * (segments - commonest) >= segments)
     return has_shape
-
-
-def _scaled(values: NDArray[np.float64], offsets: NDArray[np.int64], wanted: NDArray[np.bool_]) -> Lists:
-    """Return the wanted windows with mean 0 and deviation 1, so that channels of one row weigh alike; the others are empty."""
-    lengths = np.diff(offsets)
-    finite = np.isfinite(values)
-    count = np.maximum(1, _sums(finite, offsets))
-    scaled = np.where(finite, values, np.nan)
-    scaled -= np.repeat(_sums(np.where(finite, scaled, 0), offsets) / count, lengths)
-    spread = np.sqrt(_sums(np.where(finite, scaled * scaled, 0), offsets) / count)
-    scaled /= np.repeat(np.where(spread > 0, spread, 1), lengths)
-    return scaled[np.repeat(wanted, lengths)], offsets_of(np.where(wanted, lengths, 0))
 
 
 def _side_by_side(columns: list[Lists]) -> Lists:
@@ -96,20 +104,3 @@ def _side_by_side(columns: list[Lists]) -> Lists:
         sizes = np.diff(own)
         joined[np.repeat(starts[:, number] - own[:-1], sizes) + np.arange(len(values))] = values
     return joined, offsets
-
-
-def _sums(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
-    """Return the sum of each list, of each by itself."""
-    sums = np.zeros(len(offsets) - 1, np.int64 if values.dtype == bool else values.dtype)
-    there = offsets[1:] > offsets[:-1]
-    if there.any():
-        sums[there] = np.add.reduceat(values, offsets[:-1][there], dtype=sums.dtype)
-    return sums
-
-
-def _extremes(pick: np.ufunc, values: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
-    extremes = np.full(len(offsets) - 1, np.nan)
-    there = offsets[1:] > offsets[:-1]
-    if there.any():
-        extremes[there] = pick.reduceat(values, offsets[:-1][there])
-    return extremes
