@@ -63,11 +63,11 @@ def _tell_done() -> None:
 class Forgiving:
     """What a cache of Numba's is beside its own: one that cannot be read or written costs time, no answer, and compiling is told of."""
 
-    @staticmethod
-    def of(kind: Callable[[Function], Any], function: Function) -> Any:
-        """Return a function's cache of a kind, or, where neither the package's folder nor one of the user's can be written, none."""
+    @classmethod
+    def of(cls, function: Function) -> Any:
+        """Return a function's cache, or, where neither the package's folder nor one of the user's can be written, none."""
         try:
-            return kind(function)
+            return cls(function)  # type: ignore[call-arg]  # as Numba's
         except RuntimeError:
             return _Nowhere()
 
@@ -122,7 +122,7 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Function], Functio
     def compile_lazily(function: Function) -> Function:
         kernel = numba.njit(**options)(function)
         if cache and kernel is not function:  # which it is where compilation is switched off
-            kernel._cache = Forgiving.of(_Loading, function)  # what `cache=True` does, but for the class
+            kernel._cache = _Loading.of(function)  # what `cache=True` does, but for the class
         return kernel  # type: ignore[no-any-return]
 
     return compile_lazily

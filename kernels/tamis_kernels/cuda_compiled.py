@@ -126,4 +126,4 @@ def keep(kernel: Any) -> None:  # pragma: no cover - the simulator compiles noth
         def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
             return sig, codegen.magic_tuple(), metadata.version("numba-cuda"), kernel.py_func.__qualname__, _sources()
 
-    kernel._cache = Forgiving.of(Kept, kernel.py_func)
+    kernel._cache = Kept.of(kernel.py_func)

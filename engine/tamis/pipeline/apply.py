@@ -177,6 +177,7 @@ def _place_files(plan: Plan, shards: Sequence[Shard], alive: NDArray[np.bool_]) 
         for position in positions:
             file, (content, size) = shard.files[position], known.row(position)
             try:
+                verify_unchanged(file)
                 path = _place(plan, file, content)
             except Unavailable as error:
                 late.append(Finding(first + position, error.reason, "reject", error.detail))
@@ -202,8 +203,7 @@ def _place_companion(plan: Plan, file: SourceFile) -> dict[str, Any]:
 
 
 def _place(plan: Plan, file: SourceFile, content: bytes) -> str | None:
-    """Put one kept file into clean/ and return where, relative to the output folder; None when files are only listed."""
-    verify_unchanged(file)
+    """Put one kept, unchanged file into clean/ and return where, relative to the output folder; None when files are only listed."""
     how = plan.recipe.output.materialise
     if _lists_only(plan):
         return None

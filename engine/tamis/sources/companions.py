@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import chain
+from posixpath import dirname, join, split, splitext
 from typing import TYPE_CHECKING
 
 from tamis.media.sniff import is_media_name
@@ -18,23 +19,25 @@ if TYPE_CHECKING:
 
     from tamis.sources.listing import SourceFile
 
-SUFFIXES = frozenset({"ann", "cap", "caption", "cls", "json", "lab", "srt", "tags", "txt", "vtt", "xml", "xmp", "yaml", "yml"})
+SUFFIXES = frozenset(
+    {".ann", ".cap", ".caption", ".cls", ".json", ".lab", ".srt", ".tags", ".txt", ".vtt", ".xml", ".xmp", ".yaml", ".yml"}
+)
 FOLDERS = frozenset({"annotations", "captions", "labels"})
 MEDIA_FOLDERS = ("images", "JPEGImages", "imgs", "img", "audio", "videos")
 
 
 def with_companions(media: Sequence[SourceFile]) -> list[SourceFile]:
     """Return files of media, in their order, each with its companions, which are no longer among them."""
-    places = [place for place, file in enumerate(media) if _suffix(file.record) in SUFFIXES]
+    places = [place for place, file in enumerate(media) if splitext(file.record)[1].lower() in SUFFIXES]
     if not places:
         return list(media)
-    folders = {file.record.rpartition("/")[0] for file in media if is_media_name(file.record)}
+    folders = {dirname(file.record) for file in media if is_media_name(file.record)}
     beside = cache(lambda folder: [one for one in _media_folders(folder) if one in folders])
     wanted: dict[str, tuple[int, ...]] = {}
     for place in places:
-        folder, _, name = media[place].record.rpartition("/")
+        folder, name = split(media[place].record)
         for one in beside(folder):
-            key = f"{one}/{_stem(name)}" if one else _stem(name)
+            key = join(one, splitext(name)[0])
             wanted[key] = (*wanted.get(key, ()), place)
     found = [_found(file.record, wanted) for file in media]
     along = set(chain.from_iterable(found))
@@ -56,15 +59,4 @@ def _found(record: str, wanted: Mapping[str, tuple[int, ...]]) -> tuple[int, ...
     """Return the places of the companions of a medium, rising; `cat.jpg` may be called so by them, or `cat`."""
     if not is_media_name(record):
         return ()
-    return tuple(sorted(wanted.get(_stem(record), ()) + wanted.get(record, ())))
-
-
-def _stem(record: str) -> str:
-    """Return a name without its extension."""
-    return record.rpartition(".")[0] if _suffix(record) else record
-
-
-def _suffix(record: str) -> str:
-    """Return the extension of a name in lower case; a name that begins with its only dot has none."""
-    stem, _, suffix = record.rpartition("/")[2].rpartition(".")
-    return suffix.lower() if stem else ""
+    return tuple(sorted(wanted.get(splitext(record)[0], ()) + wanted.get(record, ())))
