@@ -175,6 +175,18 @@ def test_a_picture_with_bars_frames_and_steps_has_no_seam() -> None:
     ]
 
 
+@pytest.mark.parametrize("height", [4, 5, 6])
+def test_a_soft_edge_along_a_staircase_of_blocks_is_no_seam(height: int) -> None:
+    """Waves and roofs lie like this now and then, once they are enlarged; the step of a seam lies between two rows of pixels."""
+    y, x = np.mgrid[0:128, 0:320]
+    below = y + 0.5 - np.where(x < 160, 72, 64)
+    levels = 90 + 36 * np.clip(0.5 + below / height, 0, 1)
+    data = encoded(Image.fromarray(levels.astype(np.uint8)), "JPEG", quality=90)
+    own, defined = (jpeg.walk(data, backend=backend) for backend in ("cpu", "reference"))
+    assert own.fault == "none"
+    assert told(own) == told(defined)
+
+
 def test_rows_are_suspected_as_the_reference_suspects_them() -> None:
     rng = np.random.default_rng(5)
     rows, columns, outcomes = 7, 12, set()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Part:
-    """One component of a scan: its sampling, its 1/8 picture, and the mean of each block's outermost pixels: top, bottom, left, right."""
+    """One component of a scan: its sampling, its 1/8 picture, and each block's level at its borders: top, bottom, left, right."""
 
     across: int
     down: int
@@ -24,7 +24,7 @@ class Part:
 
 
 def edges_of(level: int, coefficients: dict[int, int]) -> list[int]:
-    """Return the mean of a block's outermost pixels, of its DC term and its dequantised coefficients in the file's order."""
+    """Return a block's level at its four borders, by its DC term and its dequantised coefficients in the file's order."""
     sums = [0, 0, 0, 0]  # across even, across odd, down even, down odd
     for place, value in coefficients.items():
         row, column = divmod(the.ZIGZAG[place], 8)

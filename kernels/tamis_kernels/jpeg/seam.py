@@ -6,7 +6,7 @@ from that one on, and below those before it in the same row. Else the seam runs 
 interval's end or the row's. Frames, bars and horizons are straight or slanted, and the jump along them varies.
 
 Rows are suspected by the 1/8 picture. In these and beside them the coefficients of each block's first row and column are decoded
-again: they give the mean of its outermost pixels, 1/8 level at a time, and so the jump from block to block where pixels meet. A jump is
+again: they give its level at each border, 1/8 level at a time, and so the jump from block to block beyond what slopes explain. A jump is
 a vote for a shift by `d` that is nearer to `d` than to 0, of weight `min(|jump|, d) - min(|jump - d|, d)`. A part of a seam, above or
 below, scores what the votes on it say beyond those on the rest of the same line; a seam what its weaker part does, a share of what the
 other does beyond it, and the votes at its ends: in blocks, summed over the components. A bar is no seam where half of the votes on a part
@@ -245,7 +245,7 @@ def _score_row(lane: Lane, row: int, stops: Int64s, room: Int64s, total: Int64s)
 def _read_row(lane: Lane, row: int, slot: int, across: int, sums: Int64s, edges: Int64s) -> None:
     """Decode the coefficients of first row and column of each block with one place in the MCUs of a row.
 
-    They give the mean of the blocks' outermost pixels, in 1/8 levels, by five sums: across even, across odd, down even, down odd, and
+    They give the blocks' levels at their borders, in 1/8 levels, by five sums: across even, across odd, down even, down odd, and
     what is in neither.
     """
     state = lane.state
