@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from PIL import Image
 from running import balanced
 from test_hostile import At, photo
 
@@ -44,6 +45,10 @@ def clean(out: Path) -> set[str]:
         ("train/images/cat.jpg", "train/labels/cat.txt"),
         ("VOC2012/JPEGImages/cat.jpg", "VOC2012/Annotations/cat.xml"),
         ("talk.wav", "talk.srt"),
+        ("images/training/cat.jpg", "annotations/training/cat.png"),
+        ("VOC/JPEGImages/cat.jpg", "VOC/SegmentationClass/cat.png"),
+        ("images/cat.png", "masks/cat.png"),
+        ("image/cat.png", "mask/cat.tif"),
     ],
 )
 def test_a_companion_is_known_by_the_name_of_its_medium(medium: str, along: str) -> None:
@@ -63,6 +68,10 @@ def test_a_companion_is_known_by_the_name_of_its_medium(medium: str, along: str)
         ("cat.jpg", "cat.bin"),
         ("cat.txt", "cat.json"),
         ("labels/cat.jpg", "images/cat.txt"),
+        ("images/cat.jpg", "masks/cat.jpg"),
+        ("images/cat.jpg", "masks/dog.png"),
+        ("photos/cat.jpg", "masks/cat.png"),
+        ("masks/cat.jpg", "masks/cat.png"),
         ("labels.txt",),
         (),
     ],
@@ -254,6 +263,14 @@ def test_a_source_of_texts_has_no_files_of_a_set(tmp_path: Path) -> None:
     assert set(result.rejected.select("record").collect()["record"]) == {"README.md", "a.txt", "in/none.zip"}
 
 
+def test_a_table_of_labels_beside_no_media_is_a_table(tmp_path: Path) -> None:
+    source = put(tmp_path / "source", {"metadata.csv": b"station,height\na,1\nb,2\n"})
+    archived(tmp_path / "source" / "in" / "tables.zip", {"a.csv": b"x,y\n1,2\n"})
+    result = tamis.clean(source, tmp_path / "out", jobs=1)
+    assert result.rejected.select("record", "reason").collect().rows() == [("in/tables.zip/a.csv", "table_in_archive")]
+    assert clean(tmp_path / "out") == {"tables/metadata/part-00000.parquet"}
+
+
 def test_a_changed_file_of_the_set_is_another_source_for_a_run_that_was_stopped(tmp_path: Path) -> None:
     source = put(tmp_path / "source", {"a.jpg": photo(1), "data.yaml": b"names"})
 
@@ -265,3 +282,16 @@ def test_a_changed_file_of_the_set_is_another_source_for_a_run_that_was_stopped(
     (source / "data.yaml").write_bytes(b"other names")
     with pytest.raises(OutputError, match="added, removed or changed"):
         tamis.clean(source, tmp_path / "out", jobs=1)
+
+
+def test_masks_stay_with_their_pictures_though_they_are_equal(tmp_path: Path) -> None:
+    mask = io.BytesIO()
+    Image.new("L", (64, 64)).save(mask, "PNG")
+    files = {f"masks/{name}.png": mask.getvalue() for name in ("a", "b", "copy", "cut")}
+    files |= {"images/a.jpg": photo(1), "images/b.jpg": photo(2), "images/copy.jpg": photo(1), "images/cut.jpg": photo(3)[:-300]}
+    files |= {"masks/a.png.json": b"{}", "masks/lone.png": mask.getvalue()}
+    result = tamis.clean(put(tmp_path / "source", files), tmp_path / "out", jobs=1)
+    stay = {"images/a.jpg", "images/b.jpg", "masks/a.png", "masks/a.png.json", "masks/b.png", "masks/lone.png"}
+    assert clean(tmp_path / "out") == stay
+    assert not result.notes.filter(pl.col("reason") == "companion_conflict").collect().height
+    assert result.manifest["counts"]["read"] == 5

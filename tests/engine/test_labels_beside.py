@@ -66,6 +66,7 @@ def notes(result: tamis.Result) -> dict[str, tuple[str, str | None, str]]:
         ("a.xml", b'<a y="cat"/>', b'<a y="dog"/>', False, False),
         ("a.xml", b"<a>cut", b"<a>cut ", True, True),
         ("A.XML", b"<a>1</a>", b"<a>2</a>", False, True),
+        ("a.png", b"one mask", b"other mask", False, True),
     ],
 )
 def test_what_two_files_say_is_the_same_or_not(name: str, one: bytes, other: bytes, same: bool, same_words: bool) -> None:

@@ -68,15 +68,14 @@ def prepare(
     `work` does tasks and yields what comes of them; where the run is to stop it raises, for half of a source is another source.
     """
     listing = list_source(source, exclude=out)
+    of_media = any(is_media_name(file.record) for file in listing.files)
     files: list[SourceFile] = []
     tables: list[SourceFile] = []
-    of_media = any(file.kind == "archive" or is_media_name(file.record) for file in listing.files)
     for file in listing.files:
         (files if file.kind == "media" or (of_media and file.kind == "table" and is_label_table(file.record)) else tables).append(file)
     options = format_options(recipe or Recipe.load(None, settings=settings))
     staged, problems, digests, indexed = _stage(tables, options, out, work, progress)
-    of_media = any(is_media_name(file.record) for file in files) or any(one.files for one in indexed.values())
-    media, whole_set = part(files, of_media=of_media)
+    media, whole_set = part(files, of_media=of_media or any(one.files for one in indexed.values()))
     for _, one in sorted(indexed.items()):
         media += one.files
         whole_set += one.whole_set

@@ -2,7 +2,8 @@
 
 As in a WebDataset, a companion is no record and is not checked: it stays as long as a medium that it goes with stays. It lies beside it
 (`cat.jpg` with `cat.txt` or `cat.jpg.json`), or in a folder of its own, as YOLO (`images/`, `labels/`) and Pascal VOC (`JPEGImages/`,
-`Annotations/`) have it. What goes with no one medium and is text by its name, such as `data.yaml`, belongs to the data set as a whole.
+`Annotations/`) have it. Masks in such folders are labels too: many of them are equal, and none may go for that. What goes with no one
+medium and is text by its name, such as `data.yaml`, belongs to the data set as a whole.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset(
     {".ann", ".cap", ".caption", ".cls", ".json", ".lab", ".srt", ".tags", ".txt", ".vtt", ".xml", ".xmp", ".yaml", ".yml"}
 )
-FOLDERS = frozenset({"ann", "annotations", "captions", "labels"})
-MEDIA_FOLDERS = ("images", "JPEGImages", "imgs", "img", "audio", "videos")
+MASK_SUFFIXES = frozenset({".bmp", ".gif", ".png", ".tif", ".tiff"})
+FOLDERS = frozenset({"ann", "annotations", "captions", "labels", "mask", "masks", "segmentationclass", "segmentationobject"})
+MEDIA_FOLDERS = ("images", "image", "JPEGImages", "imgs", "img", "audio", "videos")
 
 SET_SUFFIXES = SUFFIXES | {".bib", ".cff", ".cfg", ".data", ".md", ".names", ".pbtxt", ".rst", ".toml"}
 SET_NAMES = frozenset({"authors", "changelog", "citation", "copying", "licence", "license", "notice", "readme"})
@@ -57,24 +59,31 @@ def part(files: Sequence[SourceFile], *, of_media: bool) -> tuple[list[SourceFil
 
 def with_companions(media: Sequence[SourceFile]) -> list[SourceFile]:
     """Return files of media, in their order, each with its companions, which are no longer among them."""
-    places = [place for place, file in enumerate(media) if splitext(file.record)[1].lower() in SUFFIXES]
-    if not places:
-        return list(media)
+    either = SUFFIXES | MASK_SUFFIXES
+    places = [place for place, file in enumerate(media) if splitext(file.record)[1].lower() in either]
     folders = {dirname(file.record) for file in media if is_media_name(file.record)}
     beside = cache(lambda folder: [one for one in _media_folders(folder) if one in folders])
     wanted: dict[str, tuple[int, ...]] = {}
     for place in places:
         folder, name = split(media[place].record)
+        stem, suffix = splitext(name)
         for one in beside(folder):
-            key = join(one, splitext(name)[0])
-            wanted[key] = (*wanted.get(key, ()), place)
+            if one != folder or suffix.lower() in SUFFIXES:  # a picture is no mask of one beside it
+                wanted[join(one, stem)] = (*wanted.get(join(one, stem), ()), place)
+    if not wanted:
+        return list(media)
     found = [_found(file.record, wanted) for file in media]
     along = set(chain.from_iterable(found))
     return [
-        file._replace(companions=(*file.companions, *(media[place] for place in places))) if places else file
+        file._replace(companions=(*file.companions, *(media[place] for place in _with_theirs(places, found)))) if places else file
         for own, (file, places) in enumerate(zip(media, found, strict=True))
         if own not in along
     ]
+
+
+def _with_theirs(places: Sequence[int], found: Sequence[Sequence[int]]) -> list[int]:
+    """Return companions and, of masks, the companions that these have."""
+    return sorted({*places, *chain.from_iterable(found[place] for place in places)})
 
 
 def _goes_with_all(record: str, labels: set[tuple[str, str]]) -> bool:
