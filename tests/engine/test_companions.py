@@ -264,11 +264,12 @@ def test_a_source_of_texts_has_no_files_of_a_set(tmp_path: Path) -> None:
 
 
 def test_a_table_of_labels_beside_no_media_is_a_table(tmp_path: Path) -> None:
-    source = put(tmp_path / "source", {"metadata.csv": b"station,height\na,1\nb,2\n"})
+    source = put(tmp_path / "source", {"stations/metadata.csv": b"station,height\na,1\nb,2\n", "pictures/of/a.jpg": photo(1)})
+    (source / "pictures" / "labels.csv").write_bytes(b"file,label\na.jpg,cat\n")
     archived(tmp_path / "source" / "in" / "tables.zip", {"a.csv": b"x,y\n1,2\n"})
     result = tamis.clean(source, tmp_path / "out", jobs=1)
     assert result.rejected.select("record", "reason").collect().rows() == [("in/tables.zip/a.csv", "table_in_archive")]
-    assert clean(tmp_path / "out") == {"tables/metadata/part-00000.parquet"}
+    assert clean(tmp_path / "out") == {"tables/metadata/part-00000.parquet", "pictures/labels.csv", "pictures/of/a.jpg"}
 
 
 def test_a_changed_file_of_the_set_is_another_source_for_a_run_that_was_stopped(tmp_path: Path) -> None:

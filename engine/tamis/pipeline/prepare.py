@@ -7,6 +7,7 @@ import json
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from posixpath import dirname
 from typing import TYPE_CHECKING, Any
 
 import tamis
@@ -20,7 +21,7 @@ from tamis.pipeline.files import digest, write_json
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.plan import Plan, cut, fingerprint, format_options, state_folder
 from tamis.recipe import Recipe
-from tamis.sources.companions import is_label_table, part
+from tamis.sources.companions import folders_above, is_label_table, part
 from tamis.sources.containers import index_archive, index_media_table
 from tamis.sources.listing import Listing, Problem, SourceFile, list_source
 from tamis.sources.members import Indexed
@@ -68,14 +69,15 @@ def prepare(
     `work` does tasks and yields what comes of them; where the run is to stop it raises, for half of a source is another source.
     """
     listing = list_source(source, exclude=out)
-    of_media = any(is_media_name(file.record) for file in listing.files)
+    above = folders_above(file.record for file in listing.files if is_media_name(file.record))
     files: list[SourceFile] = []
     tables: list[SourceFile] = []
     for file in listing.files:
-        (files if file.kind == "media" or (of_media and file.kind == "table" and is_label_table(file.record)) else tables).append(file)
+        of_media = file.kind == "table" and is_label_table(file.record) and dirname(file.record) in above
+        (files if file.kind == "media" or of_media else tables).append(file)
     options = format_options(recipe or Recipe.load(None, settings=settings))
     staged, problems, digests, indexed = _stage(tables, options, out, work, progress)
-    media, whole_set = part(files, of_media=of_media or any(one.files for one in indexed.values()))
+    media, whole_set = part(files, of_media=bool(above) or any(one.files for one in indexed.values()))
     for _, one in sorted(indexed.items()):
         media += one.files
         whole_set += one.whole_set

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tamis.media.sniff import is_media_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tamis.sources.listing import SourceFile
 
@@ -38,6 +38,16 @@ def is_label_table(record: str) -> bool:
     """Say whether a table's name is one that Hugging Face, Roboflow and others give to the labels of the media beside it."""
     stem, suffix = splitext(basename(record).lower())
     return stem in TABLES and suffix in TABLE_SUFFIXES
+
+
+def folders_above(records: Iterable[str]) -> set[str]:
+    """Return the folders of these records, and those that these lie in."""
+    pending = {dirname(record) for record in records}
+    found: set[str] = set()
+    while pending:
+        found |= pending
+        pending = {dirname(folder) for folder in pending} - found
+    return found
 
 
 def part(files: Sequence[SourceFile], *, of_media: bool) -> tuple[list[SourceFile], list[SourceFile]]:
