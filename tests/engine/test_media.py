@@ -511,6 +511,26 @@ def test_types_are_told_by_their_bytes(head: bytes, name: str) -> None:
     assert sniff(head).name == name
 
 
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"v/1\x01\2\0\0\0", "OpenEXR"),
+        (b"#?RADIANCE\n\0\xff", "Radiance HDR"),
+        (bytes(128) + b"DICM\2\0", "DICOM"),
+        (b"\x5c\1\0\0" + bytes(340) + b"n+1\0", "NIfTI"),
+        (b"\x93NUMPY\1\0", "an array of NumPy"),
+        (b"\x89HDF\r\n\x1a\n\0\0", "HDF5"),
+        (b"MATLAB 5.0 MAT-file\0\1", "a file of MATLAB"),
+    ],
+)
+def test_what_is_known_and_not_read_is_named(head: bytes, name: str) -> None:
+    report = judge(head + b"\xfe\0\x9c" * 50)
+    assert (report.grade, report.reason) == ("undecodable", "unsupported_format")
+    assert f"the content is {name}, which is not read" in report.detail
+
+
 def test_a_character_cut_at_the_end_of_the_head_is_still_text() -> None:
     assert sniff(("ä" * 3000).encode()[:4097], size=6000).name == "text"
 

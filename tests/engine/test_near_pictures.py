@@ -75,6 +75,26 @@ def test_pictures_of_near_hashes_that_look_different_are_told_apart(tmp_path: Pa
     assert not gone(root, tmp_path / "verified")
 
 
+@pytest.mark.parametrize("extension", ["gif", "webp", "png", "tiff"])
+def test_an_animation_or_several_pages_are_no_copy_of_what_shows_their_first_picture(tmp_path: Path, extension: str) -> None:
+    frames = [rough(seed).convert("L") for seed in range(3)]
+    frames[0].save(tmp_path / f"several.{extension}", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / f"others.{extension}", save_all=True, append_images=frames[:0:-1])
+    frames[0].save(tmp_path / "still.bmp")
+    frames[0].resize((200, 150)).save(tmp_path / f"one.{extension}")
+    assert gone(tmp_path, tmp_path / "out") == {f"one.{extension}": ("still.bmp", "resembles the record that is kept")}
+
+
+def test_bands_and_gradients_are_no_copies_of_one_another(tmp_path: Path) -> None:
+    box, ramp = np.full((50, 50), 255, np.uint8), np.empty((32, 32), np.uint8)
+    box[:7], box[43:] = 0, 0
+    ramp[:] = np.interp(np.arange(32), [0, 8, 16, 24, 31], [60, 226, 150, 180, 40])[:, None]
+    for name, picture in (("box", box), ("ramp", ramp)):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    assert gone(tmp_path, tmp_path / "out") == {}
+    assert tamis.check(tmp_path, tmp_path / "again", jobs=1).manifest["checks"]["near_duplicates"]["pictures_too_plain"] == 2
+
+
 def test_the_ledger_tells_the_likeness_that_was_verified(corpus: Path, tmp_path: Path) -> None:
     result = tamis.clean(corpus, tmp_path / "out", jobs=1)
     similarity = result.rejected.collect()["similarity"]

@@ -11,10 +11,12 @@ from PIL import Image
 
 import tamis
 from images import encoded
+from jpegs import codes, made
 from tamis.checks.near_duplicates.pictures import hash_pictures
 from tamis.checks.quality import measured
 from tamis.media import Inspection, inspect, see_jpegs
 from tamis.media.photos import describe_jpegs
+from tamis_kernels import jpeg
 
 
 def photo(height: int = 256, width: int = 299, mode: str = "RGB", orientation: int = 1, seed: int = 0, **options: Any) -> bytes:
@@ -25,10 +27,12 @@ def photo(height: int = 256, width: int = 299, mode: str = "RGB", orientation: i
 
 
 def second_is_finest() -> bytes:
-    """Return a flat picture whose second component is sampled the most finely: as many blocks an MCU as in the usual order."""
-    changed = bytearray(encoded(Image.new("RGB", (299, 256), (128, 128, 128)), "JPEG", subsampling=2))
-    at = changed.index(b"\xff\xc0") + 4
-    changed[at + 7], changed[at + 10] = 0x11, 0x22
+    """Return a flat picture of 256 x 256, whole, whose second component is sampled the most finely."""
+    flat = codes(("0", 0))
+    changed = bytearray(made("00" * 6, 3 * 256, flat, flat, parts=3))
+    at = changed.index(b"\xff\xc0") + 5
+    changed[at : at + 4], changed[at + 9] = b"\1\0\1\0", 0x22
+    assert jpeg.walk(bytes(changed)).fault == "none"
     return bytes(changed)
 
 

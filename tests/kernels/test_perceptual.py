@@ -142,6 +142,19 @@ def test_likeness_follows_no_gain_and_survives_a_bar(backend: BackendName) -> No
     assert found[3:].tolist() == [0, 0]
 
 
+@both
+def test_what_is_flat_correlates_with_nothing_and_nothing_is_divided_by_zero(backend: BackendName) -> None:
+    picture = np.random.default_rng(1).integers(50, 150, 256).astype(np.uint8)
+    flat = np.full(256, 7, np.uint8)
+    flat_above = np.where(np.arange(256) < 128, 7, 200 - picture).astype(np.uint8)
+    pairs = np.stack([[flat, flat], [picture, flat], [flat, picture], [picture, flat_above], [flat_above, flat_above]])
+    with np.errstate(divide="raise", invalid="raise"):
+        found = perceptual.likeness(pairs[:, 0], pairs[:, 1], backend=backend)
+    assert found[:3].tolist() == [0, 0, 0]
+    assert 0 <= found[3] < 0.5
+    assert found[4] == pytest.approx(1)
+
+
 def test_only_small_pictures_are_likened() -> None:
     with pytest.raises(ArgumentError, match=r"uint8 of shape \(n_pairs, 256\), got uint8 of shape \(2, 255\)"):
         perceptual.likeness(np.zeros((2, 255), np.uint8), np.zeros((2, 255), np.uint8))

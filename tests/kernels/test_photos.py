@@ -11,6 +11,7 @@ from PIL import Image
 
 from backends import BACKENDS, COMPILED, CUDA
 from images import encoded
+from jpegs import codes, made
 from tamis_kernels import jpeg, perceptual, photos, quality
 from tamis_kernels.errors import ArgumentError
 from tamis_kernels.jpeg import group
@@ -34,10 +35,16 @@ def photo(width: int, height: int, mode: str = "RGB", subsampling: int = 2, rest
 def corpus() -> list[bytes]:
     """Return whole files of several kinds and sizes among broken ones and what is no JPEG."""
     whole = [photo(40, 33), photo(17, 60, "L"), photo(50, 41, "CMYK"), photo(41, 50, subsampling=0, restart=2), photo(3, 9), photo(40, 33)]
-    coarse = bytearray(photo(40, 33))
-    at = coarse.index(b"\xff\xc0") + 4  # the first component sampled once, the second twice: there is no grey picture of the full size
-    coarse[at + 7], coarse[at + 10] = 0x11, 0x22
-    return [whole[0], b"", *whole[1:4], whole[0][:-300], b"no picture", bytes(coarse), *whole[4:]]
+    coarse = [second_is_finest(*kind) for kind in ((0x22, 3), (0x21, 2), (0x12, 4))]
+    return [whole[0], b"", *whole[1:4], whole[0][:-300], b"no picture", *coarse, *whole[4:]]
+
+
+def second_is_finest(factors: int, blocks: int) -> bytes:
+    """Return a flat picture of 16 x 8 whose second component is sampled by these factors, the others once; blocks are for 8 columns."""
+    flat = codes(("0", 0))
+    changed = bytearray(made("00" * blocks, 6, flat, flat, parts=3))
+    changed[changed.index(b"\xff\xc0") + 14] = factors
+    return bytes(changed)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -50,7 +57,7 @@ def test_photos_are_told_what_the_steps_tell(backend: Any) -> None:
         assert mine.planes == ()
     seen = [place for place, walk in enumerate(walks) if walk.fault == "none" and walk.luma is not None]
     assert np.flatnonzero(found.seen).tolist() == seen
-    assert [bool(walk.planes) and walk.luma is None for walk in walks].count(True) == 1
+    assert [walk.fault == "none" and bool(walk.planes) and walk.luma is None for walk in walks].count(True) == 3
     lumas = [walks[place].luma for place in seen]
     pixels, shapes = perceptual.pack([luma for luma in lumas if luma is not None])
     extents = np.array([(walks[place].height, walks[place].width) for place in seen])

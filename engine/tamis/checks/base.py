@@ -128,10 +128,7 @@ Batch = MediaBatch | TableBatch
 
 @dataclass(slots=True)
 class Observation:
-    """What a check noted of a batch: evidence columns (one value a record) and findings.
-
-    `totals` are named integer counters that add up over batches, shards and runs.
-    """
+    """What a check noted of a batch: evidence columns (one value a record), findings, and named integer counters, which add up."""
 
     columns: Mapping[str, pl.Series] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
@@ -239,6 +236,9 @@ class Case(Protocol):
 
     def clustered(self) -> tuple[Int64s, Int64s, Float64s]:
         """Members, keepers and similarities of all clusters that checks before this one have entered, in the order of entry."""
+
+    def companions(self, indices: Int64s) -> Iterator[tuple[int, str, bytes]]:
+        """Yield number, name and content of the files that ride along with these records of this run; what cannot be read is left out."""
 
     def reinstate(self, indices: Int64s) -> None:
         """Take back the rejection of records that an earlier check removed as duplicates, where one of them is to stay for another."""

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tamis.media.inspection import FaultError, Limits, check_pixels, damaged
+from tamis.media.sniff import foreign_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +97,7 @@ def decode(data: bytes, format_name: str, name: str, limits: Limits, *, want_pic
         except Image.DecompressionBombError as error:
             raise FaultError(grade="bomb", reason="too_many_pixels", detail=str(error)) from error
         except UnidentifiedImageError as error:
-            _refuse(format_name, error)
+            _refuse(data, format_name, error)
         except FaultError:
             raise
         except Exception as error:
@@ -117,11 +118,13 @@ def _formats_to_try(name: str) -> tuple[str, ...]:
     return (*_RARE_FORMATS, named) if named else _RARE_FORMATS
 
 
-def _refuse(format_name: str, error: Exception) -> None:
+def _refuse(data: bytes, format_name: str, error: Exception) -> None:
     if format_name in PILLOW_FORMATS:
         raise FaultError(
             grade="undecodable", reason="bad_header", detail=f"begins like {format_name}, but its header cannot be read"
         ) from error
+    if foreign := foreign_name(data):
+        raise FaultError(grade="undecodable", reason="unsupported_format", detail=f"the content is {foreign}, which is not read") from error
     raise FaultError(grade="not_media", reason="unknown_content", detail="the content matches no known format") from error
 
 

@@ -92,6 +92,20 @@ _MAGIC = (
     (b"\x1f\x8b\x08", "gzip"),
 )
 
+_FOREIGN = (
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+    (0, b"v/1\x01", "OpenEXR"),
+    (0, b"#?RADIANCE", "Radiance HDR"),
+    (0, b"#?RGBE", "Radiance HDR"),
+    (128, b"DICM", "DICOM"),
+    (344, b"n+1\0", "NIfTI"),
+    (344, b"ni1\0", "NIfTI"),
+    (0, b"\x93NUMPY", "an array of NumPy"),
+    (0, b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (0, b"MATLAB 5.0 ", "a file of MATLAB"),
+)  # of pictures and arrays that nothing here reads: where, how and what
+
 _RIFF = {b"WEBP": "webp", b"WAVE": "wav", b"AVI ": "avi"}
 
 _BRANDS = {
@@ -178,6 +192,11 @@ def sniff(head: bytes, *, size: int | None = None) -> MediaType:
         Length of the whole content in bytes; by default that of `head`.
     """
     return _TYPES[_name(head, len(head) if size is None else size)]
+
+
+def foreign_name(data: bytes) -> str | None:
+    """Return what a reader calls content that is of no type that `sniff` knows; None where that is not known either."""
+    return next((name for at, magic, name in _FOREIGN if data[at : at + len(magic)] == magic), None)
 
 
 def extension_disagrees(name: str, found: str) -> bool:

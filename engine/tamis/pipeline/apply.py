@@ -108,6 +108,10 @@ def _apply_others(plan: Plan, shards: Sequence[Shard], lost: Mapping[int, Loss],
         outputs, late = pack(plan, [file for one in shards for file in one.files], alive)
     elif shards[0].kind == "media":
         outputs, late = _place_files(plan, shards, alive)
+    if shards[0].first == 0:
+        for file in plan.whole_set:
+            if file.container is None:
+                _place_along(plan, file, 0, outputs, late)
     return _note(plan, shards, alive, outputs, late)
 
 
@@ -184,22 +188,23 @@ def _place_files(plan: Plan, shards: Sequence[Shard], alive: NDArray[np.bool_]) 
                 continue
             outputs.append({"path": path, "record": file.record, "bytes": size, "xxh3_128": content.hex()})
             for companion in file.companions:
-                try:
-                    outputs.append(_place_companion(plan, companion))
-                except Unavailable as error:
-                    late.append(Finding(first + position, "companion_lost", "note", f"{companion.record}: {error.detail}"))
+                _place_along(plan, companion, first + position, outputs, late)
     return outputs, late
 
 
-def _place_companion(plan: Plan, file: SourceFile) -> dict[str, Any]:
-    """Put a file that rides along into clean/, and return what `outputs.parquet` has of it; nobody has read it before."""
-    verify_unchanged(file)
+def _place_along(plan: Plan, file: SourceFile, position: int, outputs: list[dict[str, Any]], late: list[Finding]) -> None:
+    """Put a file that rides along into clean/, which nobody has read before; if it is lost, the record at a position has the note."""
     try:
-        content = digest(file.path)
-    except OSError as error:
-        raise Unavailable("vanished", error.strerror or str(error)) from error
-    path = _place(plan, file, bytes.fromhex(content))
-    return {"path": path, "record": file.record, "bytes": file.size, "xxh3_128": content}
+        verify_unchanged(file)
+        try:
+            content = digest(file.path)
+        except OSError as error:
+            raise Unavailable("vanished", error.strerror or str(error)) from error
+        path = _place(plan, file, bytes.fromhex(content))
+    except Unavailable as error:
+        late.append(Finding(position, "companion_lost", "note", f"{file.record}: {error.detail}"))
+        return
+    outputs.append({"path": path, "record": file.record, "bytes": file.size, "xxh3_128": content})
 
 
 def _place(plan: Plan, file: SourceFile, content: bytes) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
+from bisect import bisect_right
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from tamis.pipeline.files import write_json, write_table
 from tamis.pipeline.memory import give_back
 from tamis.pipeline.shingles import read_samples, read_sets
 from tamis.pipeline.verdicts import write_alive
+from tamis.sources.payload import PayloadReader, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -165,6 +167,18 @@ class Books:
         columns = ("indices", "keepers", "similarity")
         members, keepers, similarity = (np.concatenate([getattr(one, column) for one in entered]) for column in columns)
         return members, keepers, similarity
+
+    def companions(self, indices: Int64s) -> Iterator[tuple[int, str, bytes]]:
+        shards = [shard for shard in self._plan.shards if shard.kind == "media"]
+        firsts = [shard.first for shard in shards]
+        with PayloadReader(self._plan.recipe.limits.file_megabytes * 1_000_000) as payloads:
+            for index in indices[indices < self.own].tolist():
+                shard = shards[bisect_right(firsts, index) - 1] if shards else None
+                if shard is None or not shard.first <= index < shard.first + shard.records:
+                    continue  # a row of a table
+                for file in shard.files[index - shard.first].companions:
+                    with suppress(Unavailable):
+                        yield index, file.record, payloads.read(file)
 
     def reinstate(self, indices: Int64s) -> None:
         self._told = [told if told.severity == "note" else told.without(indices) for told in self._told]

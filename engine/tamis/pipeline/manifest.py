@@ -80,6 +80,7 @@ def write_books(
             "files": inputs["files"],
             "bytes": inputs["bytes"],
             "companions": ready.companions,
+            "whole_set": len(plan.whole_set),
             "listing": inputs["xxh3_128"],
         },
         "counts": _counts(plan, kept, tally, counters),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import compress
+from itertools import chain, compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,11 @@ from tamis.media.sniff import HEAD_BYTES, sniff
 from tamis.pipeline.files import digest
 from tamis.pipeline.plan import relative_path
 from tamis.pipeline.rows import UNREADABLE_ROWS
-from tamis.sources.listing import SourceFile, as_bytes, as_text
+from tamis.sources.listing import as_bytes
 from tamis.sources.mediatables import copy_table
 from tamis.sources.members import sample_key
 from tamis.sources.payload import PayloadReader, Unavailable, verify_unchanged
-from tamis.sources.tars import companions, copy_tar
+from tamis.sources.tars import copy_tar
 from tamis.sources.zips import DamagedZipError, copy_zip
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tamis.pipeline.plan import Plan
-    from tamis.sources.listing import Container
+    from tamis.sources.listing import Container, SourceFile
 
 _EXTENSIONS = {"jpeg": "jpg"}
 
@@ -47,12 +47,13 @@ def pack(plan: Plan, files: Sequence[SourceFile], alive: NDArray[np.bool_]) -> t
         if plan.recipe.output.shape == "files":
             return _as_files(plan, container, files, alive)
         target = Path(plan.out, "clean", relative_path(plan, container))
+        along, late = _riding(plan, container, files, alive)
         with whole(target, plan.room) as temporary:
-            lost = _same_shape(plan, container, [file.offset for file in kept], temporary)
+            lost = _same_shape(plan, container, [file.offset for file in (*kept, *along)], temporary)
     except (Unavailable, DamagedZipError, pa.ArrowException) as error:
         reason = error.reason if isinstance(error, (Unavailable, DamagedZipError)) else UNREADABLE_ROWS
         return [], [Finding(int(i), reason, "reject", str(error)) for i in np.flatnonzero(alive)]
-    late = [Finding(i, UNREADABLE_ROWS, "reject", lost[file.offset]) for i, file in enumerate(files) if alive[i] and file.offset in lost]
+    late += [Finding(i, UNREADABLE_ROWS, "reject", lost[file.offset]) for i, file in enumerate(files) if alive[i] and file.offset in lost]
     left = alive.copy()
     left[[finding.index for finding in late]] = False
     entry = {"record": container.record, "rows": int(left.sum()), "bytes": target.stat().st_size, "xxh3_128": digest(target)}
@@ -99,12 +100,11 @@ def _as_files(
                 late.append(Finding(position, error.reason, "reject", error.detail))
                 continue
             write(_member_path(plan, files[position], data), files[position].record, data)
-        kept = np.flatnonzero(alive).tolist()
-        for file in _companions(container, [files[position].offset for position in kept]) if container.format == "tar" else ():
+        for position, file in _along(plan, container, files, alive):
             try:
                 write(relative_path(plan, file), file.record, payloads.read(file))
             except Unavailable as error:
-                late.append(Finding(kept[0], "companion_lost", "note", f"{file.record}: {error.detail}"))
+                late.append(_companion_lost(position, file, error))
     return written, late + _partial(files, alive)
 
 
@@ -116,10 +116,36 @@ def _member_path(plan: Plan, file: SourceFile, data: bytes) -> str:
     return f"{relative_path(plan, file.container)}/{file.offset}.{_EXTENSIONS.get(found, found)}"
 
 
-def _companions(container: Container, kept: list[int]) -> Iterator[SourceFile]:
-    for name, offset, size in companions(container, frozenset(kept)):
-        record = as_text(as_bytes(container.record) + b"/" + name)
-        yield SourceFile(record, container.path, size, container.mtime_ns, "media", container, offset)
+def _along(plan: Plan, container: Container, files: Sequence[SourceFile], alive: NDArray[np.bool_]) -> Iterator[tuple[int, SourceFile]]:
+    """Yield once what rides along with the members that stay, each with the place of one of them; what goes with all is with the first."""
+    kept = np.flatnonzero(alive).tolist()
+    seen: set[int] = set()
+    of_one = ((position, one) for position in kept for one in files[position].companions)
+    of_all = ((kept[0], one) for one in plan.whole_set if one.container == container)
+    for place, file in chain(of_one, of_all):
+        if file.offset not in seen:
+            seen.add(file.offset)
+            yield place, file
+
+
+def _riding(
+    plan: Plan, container: Container, files: Sequence[SourceFile], alive: NDArray[np.bool_]
+) -> tuple[list[SourceFile], list[Finding]]:
+    """Return what rides along and is whole, and a note for each that is not; of a tar, in which nothing tells, all."""
+    whole_ones, late = [], []
+    with PayloadReader(plan.recipe.limits.file_megabytes * 1_000_000) as payloads:
+        for position, file in _along(plan, container, files, alive):
+            try:
+                if container.format == "zip":
+                    payloads.read(file)
+                whole_ones.append(file)
+            except Unavailable as error:
+                late.append(_companion_lost(position, file, error))
+    return whole_ones, late
+
+
+def _companion_lost(position: int, file: SourceFile, error: Unavailable) -> Finding:
+    return Finding(position, "companion_lost", "note", f"{file.record}: {error.detail}")
 
 
 def _partial(files: Sequence[SourceFile], alive: NDArray[np.bool_]) -> list[Finding]:

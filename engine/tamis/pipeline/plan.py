@@ -90,6 +90,7 @@ class Plan:
     problems: tuple[Problem, ...]
     against: tuple[str, ...] = ()
     notes: Mapping[str, Problem] = field(default_factory=dict)  # about the containers of records, by record
+    whole_set: tuple[SourceFile, ...] = ()  # files that are no records and go with all media
 
     def for_workers(self) -> Plan:
         """Return the plan without its shards: a worker is sent the one it works on, and need not hold the names of all files."""
@@ -210,14 +211,19 @@ def fingerprint(plan: Plan) -> str:
     for shard in plan.shards:
         hasher.update(f"{shard.kind}|{shard.records}|{shard.start}|{shard.stop}|{shard.group}".encode())
         for file in chain.from_iterable((file, *file.companions) for file in shard.files):
-            whole = file.container.size if file.container else file.size
-            told = f"{file.record}|{file.size}|{file.mtime_ns}|{file.offset}|{whole}"
-            hasher.update(told.encode("utf-8", "surrogateescape"))
+            hasher.update(_told(file))
+    for file in plan.whole_set:
+        hasher.update(b"set " + _told(file))
     for folder in plan.against:
         hasher.update(f"against {folder}".encode("utf-8", "surrogateescape"))
     for problem in plan.problems:
         hasher.update(f"{problem.record}|{problem.reason}".encode("utf-8", "surrogateescape"))
     return hasher.hexdigest()
+
+
+def _told(file: SourceFile) -> bytes:
+    whole = file.container.size if file.container else file.size
+    return f"{file.record}|{file.size}|{file.mtime_ns}|{file.offset}|{whole}".encode("utf-8", "surrogateescape")
 
 
 def relative_path(plan: Plan, file: SourceFile | Container) -> str:

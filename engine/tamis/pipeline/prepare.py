@@ -7,19 +7,21 @@ import json
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from posixpath import dirname
 from typing import TYPE_CHECKING, Any
 
 import tamis
 from tamis.errors import ColumnError, OutputError, SourceError, nearest
 from tamis.executors import Context, Loss, Task
 from tamis.files import whole
+from tamis.media.sniff import is_media_name
 from tamis.pipeline.choose import choose
 from tamis.pipeline.earlier import Earlier, load_earlier
 from tamis.pipeline.files import digest, write_json
 from tamis.pipeline.forms import form_of
 from tamis.pipeline.plan import Plan, cut, fingerprint, format_options, state_folder
 from tamis.recipe import Recipe
-from tamis.sources.companions import with_companions
+from tamis.sources.companions import folders_above, is_label_table, part
 from tamis.sources.containers import index_archive, index_media_table
 from tamis.sources.listing import Listing, Problem, SourceFile, list_source
 from tamis.sources.members import Indexed
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, and what led to it; `companions` are files that ride along with media."""
+    """A plan, and what led to it; `companions` is how many files ride along with one medium or several."""
 
     plan: Plan
     listing: Listing
@@ -67,13 +69,19 @@ def prepare(
     `work` does tasks and yields what comes of them; where the run is to stop it raises, for half of a source is another source.
     """
     listing = list_source(source, exclude=out)
-    tables = [file for file in listing.files if file.kind != "media"]
+    above = folders_above(file.record for file in listing.files if is_media_name(file.record))
+    files: list[SourceFile] = []
+    tables: list[SourceFile] = []
+    for file in listing.files:
+        of_media = file.kind == "table" and is_label_table(file.record) and dirname(file.record) in above
+        (files if file.kind == "media" or of_media else tables).append(file)
     options = format_options(recipe or Recipe.load(None, settings=settings))
     staged, problems, digests, indexed = _stage(tables, options, out, work, progress)
-    files = [file for file in listing.files if file.kind == "media"]
-    media = with_companions(files)
-    companions = len(files) - len(media)
-    media += [file for _, one in sorted(indexed.items()) for file in one.files]
+    media, whole_set = part(files, of_media=bool(above) or any(one.files for one in indexed.values()))
+    for _, one in sorted(indexed.items()):
+        media += one.files
+        whole_set += one.whole_set
+    companions = len({one.record for file in media for one in file.companions})
     notes = {note.record: note for one in indexed.values() for note in one.notes}
     choice: tuple[str, ...] = ()
     if recipe is None:
@@ -88,7 +96,21 @@ def prepare(
     inside = [problem for one in indexed.values() for problem in one.problems]
     problems = tuple(sorted((*listing.problems, *problems, *inside), key=lambda problem: problem.record))
     shards = cut(media, [(file, staged[file.record], group_of[file.record]) for file in ordered], len(problems), recipe.shards)
-    plan = Plan(str(listing.root), str(out), recipe, backend, batch_size, dry_run, shards, groups, staged, problems, tuple(against), notes)
+    plan = Plan(
+        str(listing.root),
+        str(out),
+        recipe,
+        backend,
+        batch_size,
+        dry_run,
+        shards,
+        groups,
+        staged,
+        problems,
+        tuple(against),
+        notes,
+        tuple(whole_set),
+    )
     if plan.records == 0:
         message = f"{', '.join(source)}: there is no record to clean"
         raise SourceError(message)

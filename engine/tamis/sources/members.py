@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tamis.media.sniff import is_media_name
+from tamis.sources.companions import is_label_table, part
 from tamis.sources.listing import Container, Problem, SourceFile, as_bytes, as_text, is_archive, is_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 LONGEST_PART, LONGEST_PATH = 255, 2048  # what file systems take; the second leaves room for the output folder in front
 SHOWN_BYTES = 120
+TABLE_IN_ARCHIVE = "table_in_archive", "tables inside archives are not read; unpack it beside the source to have it read"
 _PLAIN = re.compile(rb"(?:[\w-][\w .-]*/)*[\w-][\w .-]*").fullmatch  # names of which nothing needs to be said, told at a glance
 
 
@@ -30,6 +32,7 @@ class Indexed:
     problems: tuple[Problem, ...]
     notes: tuple[Problem, ...] = ()
     columns: tuple[str, ...] = ()  # of a table, those of media and those beside them
+    whole_set: tuple[SourceFile, ...] = ()  # members that are no records and go with all media
 
 
 @dataclass(slots=True)
@@ -71,25 +74,34 @@ class Members:
     def indexed(self, note: tuple[str, str] | None = None, *, samples: bool = False) -> Indexed:
         """Return what was collected; a note about the container goes to its last record.
 
-        With `samples`, members whose extension is none of media ride along with the media of their sample and are no records.
+        With `samples`, members whose extension is none of media ride along with the media of their sample, as companions.
         """
         container = self._container
         keys = {sample_key(member.name) for member in self._files.values() if is_media(member.name)} if samples else set()
         inside: dict[bytes, bool] = {}
-        files = []
+        files: list[tuple[SourceFile, bytes]] = []
+        along: dict[bytes, tuple[SourceFile, ...]] = {}
         for name, member in self._files.items():
-            if keys and not is_media(member.name) and sample_key(member.name) in keys:
-                continue
+            record = as_text(self._root + b"/" + name)
             if self._lies_in_a_file(name, inside):
                 detail = "a folder of its path is the name of another member, so that both cannot be written"
-                self._problems.append(Problem(as_text(self._root + b"/" + name), "unsafe_path", detail))
+                self._problems.append(Problem(record, "unsafe_path", detail))
                 continue
-            record = as_text(self._root + b"/" + name)
-            files.append(SourceFile(record, container.path, member.size, container.mtime_ns, "media", container, member.offset))
-        if not files and not self._problems:
+            file = SourceFile(record, container.path, member.size, container.mtime_ns, "media", container, member.offset)
+            key = sample_key(member.name)
+            if key in keys and not is_media(member.name):
+                along[key] = (*along.get(key, ()), file)
+            else:
+                files.append((file, key))
+        found = [file._replace(companions=along.get(key, ())) for file, key in files]
+        records, whole_set = part(found, of_media=any(is_media_name(file.record) for file in found))
+        tables = {file.record for file in records if is_table(file.record)}
+        self._problems += [Problem(record, *TABLE_IN_ARCHIVE) for record in sorted(tables)]
+        records = [file for file in records if file.record not in tables]
+        if not records and not self._problems:
             self._problems.append(Problem(container.record, "empty_archive", "the archive holds no file"))
-        notes = (Problem(files[-1].record, *note),) if note and files else ()
-        return Indexed(container, tuple(files), tuple(self._problems), notes)
+        notes = (Problem(records[-1].record, *note),) if note and records else ()
+        return Indexed(container, tuple(records), tuple(self._problems), notes, whole_set=tuple(whole_set))
 
     def _unique(self, name: bytes, place: int) -> bytes:
         while name in self._taken:
@@ -132,9 +144,7 @@ def unfit(name: bytes) -> tuple[str, str] | None:
         return None
     if is_archive(text):
         return "nested_archive", "an archive inside an archive is not opened; unpack it beside the source to have it read"
-    if is_table(text):
-        return "table_in_archive", "tables inside archives are not read; unpack it beside the source to have it read"
-    return None
+    return TABLE_IN_ARCHIVE if is_table(text) and not is_label_table(text) else None
 
 
 def sample_key(name: bytes) -> bytes:
@@ -146,16 +156,6 @@ def sample_key(name: bytes) -> bytes:
 def is_media(name: bytes) -> bool:
     """Say whether a member's extension promises media."""
     return is_media_name(name.decode("utf-8", "replace"))
-
-
-def kept_names(kept: Iterable[bytes]) -> frozenset[bytes]:
-    """Return the samples of which a medium stays."""
-    return frozenset(sample_key(name) for name in kept if is_media(name))
-
-
-def rides_along(name: bytes, samples: frozenset[bytes]) -> bool:
-    """Say whether a member that is no record stays because a medium of its sample does."""
-    return sample_key(name) in samples and not is_media(name) and unfit(tidy(name)) is None
 
 
 def _shown(name: bytes) -> str:

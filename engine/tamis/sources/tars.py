@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tamis.sources.listing import Container
-from tamis.sources.members import Indexed, Member, Members, cut_blocks, kept_names, rides_along
+from tamis.sources.members import Indexed, Member, Members, cut_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -107,24 +107,14 @@ def index_tar(container: Container) -> Indexed:
 
 
 def copy_tar(container: Container, kept: Collection[int], target: Writer) -> None:
-    """Write a tar of the members whose payloads begin at these bytes, and of what belongs to their samples: unchanged, headers and all."""
+    """Write a tar of the members whose payloads begin at these bytes: unchanged, headers and all."""
     with open(container.readable, "rb") as file:  # noqa: PTH123
-        samples = _samples(file, kept)
         written = 0
         for found in walk(file):
-            if isinstance(found, Entry) and (found.kind == b"g" or found.offset in kept or _rides(found, samples, file)):
+            if isinstance(found, Entry) and (found.kind == b"g" or (found.kind in _PLAIN and found.offset in kept)):
                 _copy(file, found.start, found.end, target)
                 written += found.end - found.start
         target.write(bytes(-(-(written + 2 * BLOCK) // RECORD) * RECORD - written))
-
-
-def companions(container: Container, kept: Collection[int]) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, offset and size of the members that are no records and stay because a medium of their sample does."""
-    with open(container.readable, "rb") as file:  # noqa: PTH123
-        samples = _samples(file, kept)
-        for found in walk(file):
-            if isinstance(found, Entry) and _rides(found, samples, file):
-                yield found.name, found.offset, found.size
 
 
 def walk(file: BinaryIO) -> Iterator[Entry | Fault | End]:
@@ -172,16 +162,6 @@ def _refusal(entry: Entry, length: int) -> tuple[str, str] | None:
     if entry.offset + entry.size > length:
         return "truncated", f"its {entry.size} bytes begin at byte {entry.offset}; the archive ends at byte {length}"
     return None
-
-
-def _samples(file: BinaryIO, kept: Collection[int]) -> frozenset[bytes]:
-    return kept_names(found.name for found in walk(file) if isinstance(found, Entry) and found.offset in kept)
-
-
-def _rides(entry: Entry, samples: frozenset[bytes], file: BinaryIO) -> bool:
-    if entry.kind not in _PLAIN or not rides_along(entry.name, samples):
-        return False
-    return _refusal(entry, os.fstat(file.fileno()).st_size) is None
 
 
 def _skip_zeros(descriptor: int, at: int, length: int) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Labels: records that are copies of one another and yet of different classes, and classes that differ by the spelling of their names.
 
-The label of a file is a part of its path, that of a row a column. Copies are the clusters that other checks have entered; a record that
-they removed has a label all the same, and it is the majority of a cluster's labels that is believed, if the recipe says so.
+The label of a file is a part of its path, that of a row a column; captions and annotations beside media are labels too. Copies are the
+clusters that other checks have entered; a record that they removed has a label all the same, and it is the majority of a cluster's labels
+that is believed, if the recipe says so.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation
+from tamis.checks.labels.copies import Copies, labels_beside
 from tamis.checks.labels.names import alike
 from tamis.checks.named import Named
 from tamis.names import counted
-from tamis_kernels import components
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".zip")
 _ROW = re.compile(r"\.\w+#\d+$")  # a picture in a row of a table, which may hold all classes
 MOST_LABELS = 100_000  # beyond, names are no classes
+SHOWN = 8  # labels of one group in a note
 
 
 class Options(CheckOptions):
@@ -83,7 +85,10 @@ class Labels(Check[Options]):
     name = "labels"
     order = 50
     kinds: ClassVar[frozenset[Kind]] = frozenset({"media", "table"})
-    summary = "Copies in different class folders, or with different values of a label column, and class names that are nearly equal."
+    summary = (
+        "Copies in different class folders, with different values of a label column, or with different captions or annotations beside "
+        "them, and class names that are nearly equal."
+    )
     Options = Options
     verdict_keys: ClassVar[frozenset[str]] = frozenset({"on_conflict", "similar_names"})
 
@@ -94,7 +99,8 @@ class Labels(Check[Options]):
             labels = [
                 label_of(record, self.options.level) if told is None else told for record, told in zip(batch.records, beside, strict=True)
             ]
-            return Observation({"label": pl.Series(labels, dtype=pl.String)})
+            sizes = [one.width << 32 | one.height for one in batch.inspections]
+            return Observation({"label": pl.Series(labels, dtype=pl.String), "size": pl.Series(sizes, dtype=pl.Int64)})
         column = self.options.column
         if column not in batch.frame.columns or batch.frame.schema[column].is_nested():
             return Observation()
@@ -104,42 +110,51 @@ class Labels(Check[Options]):
         """Tell of clusters with several labels, then of labels with nearly equal names."""
         members, keepers, similarity = case.clustered()
         if len(members):
-            self._conflicts(case, members, keepers, similarity)
+            self._conflicts(case, Copies.of(members, keepers, similarity))
         if self.options.similar_names:
             _similar_names(case)
 
-    def _conflicts(self, case: Case, members: Indices, keepers: Indices, similarity: NDArray[np.float64]) -> None:
+    def _conflicts(self, case: Case, copies: Copies) -> None:
         if not case.has("label"):
             case.count(label_conflicts=0)
             return
-        records, places = np.unique(np.concatenate([members, keepers]), return_inverse=True)
-        labels = case.values("label", records)
-        parent = np.arange(len(records))
-        components.union(parent, places[: len(members)], places[len(members) :])
-        group = components.roots(parent)
-        codes = pl.Series(labels, dtype=pl.String).rank("dense").to_numpy().astype(np.int64)
-        mixed = _mixed(group, np.where(labels == "", -1, codes))
+        labels = case.values("label", copies.records)
+        mixed = _mixed(copies.group, _codes(labels))
         case.count(label_conflicts=len(mixed))
-        nearest = _to_keeper(len(records), places[: len(members)], places[len(members) :], similarity)
-        order = np.argsort(group, kind="stable")
-        starts = np.searchsorted(group[order], mixed, side="left")
-        stops = np.searchsorted(group[order], mixed, side="right")
-        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-            self._settle(case, order[start:stop], records, labels, nearest)
+        self._settle_all(case, copies, mixed, labels, "label_conflict")
+        settled = mixed
+        for beside in labels_beside(case, copies):
+            codes = _codes(beside)
+            own_keepers = np.unique(copies.kept)
+            own_keepers = own_keepers[copies.records[own_keepers] < case.own]
+            codes[own_keepers[codes[own_keepers] < 0]] = len(codes)  # where the one that stays has none, another's is lost
+            mixed = _mixed(copies.group, codes)
+            case.count(companion_conflicts=len(mixed))
+            if self.options.on_conflict != "note":  # of a group that is settled, another one may stay now
+                mixed = np.setdiff1d(mixed, settled)
+                settled = np.union1d(settled, mixed)
+            self._settle_all(case, copies, mixed, beside, "companion_conflict")
 
-    def _settle(
-        self, case: Case, places: Indices, records: Indices, labels: NDArray[Any], nearest: tuple[Indices, NDArray[np.float64]]
-    ) -> None:
+    def _settle_all(self, case: Case, copies: Copies, mixed: Indices, labels: NDArray[Any], reason: str) -> None:
+        """Settle each of these groups."""
+        order = np.argsort(copies.group, kind="stable")
+        starts = np.searchsorted(copies.group[order], mixed, side="left")
+        stops = np.searchsorted(copies.group[order], mixed, side="right")
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            self._settle(case, order[start:stop], copies, labels, reason)
+
+    def _settle(self, case: Case, places: Indices, copies: Copies, labels: NDArray[Any], reason: str) -> None:
         """Note the records of one group that are labelled otherwise than the one that stays, and choose anew which one that is."""
-        kept_place, similarity = nearest
-        keeper = int(kept_place[places[0]])
+        records, similarity = copies.records, copies.similarity
+        keeper = int(copies.kept[places[0]])
         own = records[places] < case.own
         counts = Counter(label for label in labels[places].tolist() if label)
-        told = ", ".join(f"{count} x {label}" for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        ordered = [f"{count} x {label}" for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+        told = ", ".join([*ordered[:SHOWN], *([f"{len(ordered) - SHOWN} others"] if len(ordered) > SHOWN else [])])
         others = places[own & (labels[places] != labels[keeper]) & (labels[places] != "")]
         case.note(
             records[others],
-            "label_conflict",
+            reason,
             [
                 f"labelled {labels[place]}; the copy that stays is labelled {labels[keeper] or 'not at all'}; all copies: {told}"
                 for place in others
@@ -149,18 +164,18 @@ class Labels(Check[Options]):
         )
         first, *second = counts.most_common(2)
         majority = first[0] if not second or first[1] > second[0][1] else None
-        settled = self.options.on_conflict == "note" or records[keeper] >= case.own
+        settled = self.options.on_conflict == "note" or records[keeper] >= case.own or not second
         if settled or (self.options.on_conflict == "reject_minority" and labels[keeper] == majority):
             return
         stay = places[own & (labels[places] == majority)] if self.options.on_conflict == "reject_minority" and majority else places[:0]
         lost = records[[keeper]]
         if not len(stay):
-            case.reject(lost, "label_conflict", f"its copies have several labels: {told}")
+            case.reject(lost, reason, f"its copies have several labels: {told}")
             return
         heir = stay[np.lexsort((records[stay], -similarity[stay]))[0]]
         case.reinstate(records[[heir]])
         detail = f"labelled {labels[keeper] or 'not at all'}, and most of its copies {majority}: {told}"
-        case.reject(lost, "label_conflict", detail, kept=records[[heir]], similarity=similarity[[heir]])
+        case.reject(lost, reason, detail, kept=records[[heir]], similarity=similarity[[heir]])
 
 
 def label_of(record: str, level: str) -> str:
@@ -177,25 +192,17 @@ def label_of(record: str, level: str) -> str:
     return folders[int(level) - 1] if int(level) <= len(folders) else ""
 
 
+def _codes(labels: NDArray[Any]) -> Indices:
+    """Return a number for each label, below that of labels; -1 where there is none."""
+    codes = pl.Series(labels, dtype=pl.String).rank("dense").to_numpy().astype(np.int64)
+    return np.where(labels == "", -1, codes - 1)
+
+
 def _mixed(group: Indices, codes: Indices) -> Indices:
     """Return the groups, rising, that hold more than one code of 0 or more."""
     pairs = np.unique(np.stack([group, codes], axis=1)[codes >= 0], axis=0)
     groups, sizes = np.unique(pairs[:, 0], return_counts=True)
     return groups[sizes > 1]
-
-
-def _to_keeper(n: int, members: Indices, keepers: Indices, similarity: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
-    """Return the record that stays for each in the end, and the least similarity on the way to it.
-
-    A keeper of one cluster may be removed by a later check, and then another record stays for all of the first cluster.
-    """
-    kept, least = np.arange(n), np.ones(n)
-    gone = members != keepers
-    kept[members[gone]], least[members[gone]] = keepers[gone], similarity[gone]
-    while (kept != kept[kept]).any():
-        least = np.minimum(least, least[kept])
-        kept = kept[kept]
-    return kept, least
 
 
 def _similar_names(case: Case) -> None:

@@ -80,8 +80,9 @@ def hash_columns(name: str) -> list[str]:
 
 
 def observe_pictures(batch: MediaBatch, hash_name: str, keep: Sequence[str], backend: BackendName, *, small: bool) -> Observation:
-    """Note hash, quality and ranks of each picture, and the small picture if wanted; of what shows none, quality 0."""
+    """Note hash, quality and ranks of each picture, and the small picture if wanted; of what shows none, or several, quality 0."""
     hashes, quality, pictures = hash_pictures(batch.inspections, hash_name, backend)
+    quality[[_has_several(one) for one in batch.inspections]] = 0  # the hash is the first one's and tells nothing of the others
     columns = {name: pl.Series(hashes[:, word]) for word, name in enumerate(hash_columns(hash_name))}
     columns["quality"] = pl.Series(quality)
     if small:
@@ -94,6 +95,11 @@ def observe_pictures(batch: MediaBatch, hash_name: str, keep: Sequence[str], bac
 def shows(one: Inspection) -> bool:
     """Say whether a file shows a picture that can be compared."""
     return one.has_picture and one.grade in {"ok", "benign", "misnamed"}
+
+
+def _has_several(one: Inspection) -> bool:
+    """Say whether a file holds pages or an animation; the frames of a PSD are the layers of one picture."""
+    return one.frames > 1 and one.format != "psd"
 
 
 def hash_pictures(
@@ -133,11 +139,12 @@ def judge_pictures(case: Case, rule: PictureRule, backend: BackendName) -> None:
     pictures = [*zip(*case.scan("quality", *words, *rule.rank_names), strict=True)]
     index = np.concatenate(pictures[0])
     quality, *columns = (np.concatenate(column) for column in zip(*pictures[1], strict=True))
-    plain = quality < max(1, rule.min_quality)
+    hashed = np.stack(columns[: len(words)], axis=1)
+    plain = (quality < max(1, rule.min_quality)) | ~hashed.any(axis=1)  # no bit is set of what is the same all along an axis
     chosen = np.flatnonzero(~plain)
     case.count(pictures_compared=len(chosen), pictures_too_plain=int(np.count_nonzero(plain & (quality > 0))))
     chosen = chosen[standing(case, index[chosen], [column[chosen] for column in columns[len(words) :]])]
-    index, hashes = index[chosen], np.stack(columns[: len(words)], axis=1)[chosen]
+    index, hashes = index[chosen], hashed[chosen]
     roots = _components(hashes, rule, None, backend)
     suspects = np.flatnonzero(np.bincount(roots, minlength=len(roots))[roots] > 1)
     index, hashes, roots = index[suspects], hashes[suspects], np.searchsorted(suspects, roots[suspects])
