@@ -91,6 +91,15 @@ def test_a_series_from_disk_is_tested_as_one_in_memory(
     assert got["flag"].tolist() == np.where(flags == 9, 9, expected).tolist()
 
 
+def test_what_the_identifier_alone_has_looked_at_counts_as_tested(tmp_path: Path) -> None:
+    value = np.sin(np.arange(40.0))
+    value[20], value[30] = 50.0, np.nan
+    got, _ = controlled(tmp_path, np.arange(40) * SECOND, value, Policy(), {"hampel": 6.0, "hampel_floor": 5.0, "spike": 1e9})
+    assert got["flag"].tolist() == [1] * 20 + [3] + [1] * 9 + [9] + [1] * 9
+    got, _ = controlled(tmp_path, np.arange(40) * SECOND, value, Policy(), {"spike": 1e9})
+    assert np.flatnonzero(got["flag"] == 2).tolist() == [0]
+
+
 def test_actions_follow_tests_and_grades(tmp_path: Path) -> None:
     time = np.arange(6) * SECOND
     value = np.array([1.0, 20.0, 1.0, 7.0, np.nan, 1.0])

@@ -112,6 +112,11 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     other = tamis.clean(source, tmp_path / "three", jobs=1)
     with pytest.raises(RecipeError, match=r"threshold = 0\.8, this run has 0\.7"):
         tamis.clean(source, tmp_path / "four", settings={"near_duplicates.threshold": 0.7}, jobs=1, against=other.out)
+    gone = other.out / "manifest.json"
+    gone.rename(tmp_path / "manifest.json")
+    with pytest.raises(SourceError, match="no finished run"):
+        tamis.clean(source, tmp_path / "five", jobs=1, against=other.out)
+    (tmp_path / "manifest.json").rename(gone)
     index = other.out / ".tamis" / "index.json"
     index.write_text(json.dumps(json.loads(index.read_text()) | {"index": 99}))
     with pytest.raises(SourceError, match="format 99"):

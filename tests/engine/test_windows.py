@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 import tamis
+from tamis.near.shingles import accuracy
 
 COUNT, SAMPLES = 150, 256
 
@@ -25,11 +27,11 @@ def signals() -> NDArray[np.float64]:
     return walks
 
 
-def gone(tmp_path: Path, windows: NDArray[np.float64]) -> int:
+def gone(tmp_path: Path, windows: NDArray[np.float64], **settings: Any) -> int:
     """Clean windows and return how many go."""
     (tmp_path / "in").mkdir()
     pl.DataFrame({"signal": windows.tolist()}, schema={"signal": pl.List(pl.Float64)}).write_parquet(tmp_path / "in" / "w.parquet")
-    result = tamis.clean(tmp_path / "in", tmp_path / "out", jobs=1)
+    result = tamis.clean(tmp_path / "in", tmp_path / "out", settings=settings, jobs=1)
     reasons = result.rejected.group_by("reason").len().collect()
     assert set(reasons["reason"]) <= {"near_duplicate_window"}
     return int(reasons["len"].sum())
@@ -51,6 +53,46 @@ def test_changed_copies_are_found(tmp_path: Path, change: str, least: float) -> 
         "all of these": 2 * (long[:, 1 : SAMPLES + 1] + 0.01 * noise) - 5,
     }[change]
     assert COUNT >= gone(tmp_path, np.concatenate([windows, copies])) >= least * COUNT
+
+
+def smooth(random: np.random.Generator, noise: float) -> dict[str, NDArray[np.float64]]:
+    """Return windows of curves that have one form and seven sizes each, with noise of their own."""
+    time, size = np.arange(SAMPLES) / SAMPLES, np.geomspace(1, 2, 7)[:, None]
+    forms = {
+        "tone": np.sin(2 * np.pi * time),
+        "fast tone": np.sin(2 * np.pi * 12 * time),
+        "cooling": np.exp(-3 * time),
+        "ramp": time**2,
+        "beat": np.sin(2 * np.pi * 5 * time) + np.sin(2 * np.pi * 6 * time),
+    }
+    made = {name: 20 + size * form for name, form in forms.items()}
+    return {name: form + noise * form.std(axis=1, keepdims=True) * random.standard_normal(form.shape) for name, form in made.items()}
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.002, 0.01, 0.02])
+def test_smooth_windows_of_one_form_and_other_sizes_are_no_copies(tmp_path: Path, noise: float) -> None:
+    windows = np.concatenate(list(smooth(np.random.default_rng(7), noise).values()))
+    assert gone(tmp_path, windows) == 0
+    (tmp_path / "again").mkdir()
+    copies = np.concatenate([windows, windows + 0.01 * windows.std(axis=1, keepdims=True)])
+    assert gone(tmp_path / "again", copies) == len(windows)
+
+
+def test_level_and_spread_count_in_rough_windows_too_where_that_is_wanted(tmp_path: Path) -> None:
+    windows = signals()[:30, :SAMPLES]
+    deviation = windows.std(axis=1, keepdims=True)
+    copies = [1.5 * windows, windows + deviation, 1.01 * windows + 0.01 * deviation]
+    assert gone(tmp_path, np.concatenate([windows, *copies]), **{"near_duplicates.rescaled": False}) == 30
+
+
+def test_accuracy_and_correlation_make_the_concordance() -> None:
+    random = np.random.default_rng(8)
+    one, other = random.normal(3, 2, 100), random.normal(3, 2, 100)
+    other += one
+    figures = [np.array([side.mean(), side.std()]) for side in (one, other)]
+    lin = 2 * np.cov(one, other, bias=True)[0, 1] / (one.var() + other.var() + (one.mean() - other.mean()) ** 2)
+    assert accuracy(*figures) * np.corrcoef(one, other)[0, 1] == pytest.approx(lin)
+    assert accuracy(figures[0], figures[0]) == 1
 
 
 def test_unlike_windows_stay(tmp_path: Path) -> None:
@@ -105,6 +147,34 @@ def test_a_later_batch_of_windows_of_one_shape_is_kept_and_copies_are_not(tmp_pa
     tamis.clean(tmp_path / "first.parquet", tmp_path / "out", jobs=1)
     result = tamis.clean(tmp_path / "later.parquet", tmp_path / "more", against=tmp_path / "out", jobs=1)
     assert result.rejected.select("row").collect().to_series().to_list() == list(range(20, 40))
+
+
+@pytest.mark.parametrize("change", ["noise of 1 %", "noise of 3 %", "all of these", "two channels"])
+def test_copies_of_windows_of_an_earlier_run_are_found_as_within_one_run(tmp_path: Path, change: str) -> None:
+    random, long = np.random.default_rng(6), signals()
+    windows = long[:, :SAMPLES]
+    noise = random.normal(size=windows.shape) * windows.std(axis=1, keepdims=True)
+    copies = {
+        "noise of 1 %": windows + 0.01 * noise,
+        "noise of 3 %": windows + 0.03 * noise,
+        "all of these": 2 * (long[:, 1 : SAMPLES + 1] + 0.01 * noise) - 5,
+        "two channels": windows + 0.01 * noise,
+    }[change]
+    others = [-windows, smooth(random, 0.01)["cooling"]]
+    halves = [smooth(random, 0.01)["tone"][::2], smooth(random, 0.01)["tone"][1::2]]  # of one form and other sizes
+    channels = {"a": slice(None, None, 1), "b": slice(None, None, -1)} if change == "two channels" else {"a": slice(None)}
+
+    def write(name: str, rows: NDArray[np.float64]) -> Path:
+        frame = pl.DataFrame({channel: rows[:, order].tolist() for channel, order in channels.items()})
+        frame.write_parquet(tmp_path / name)
+        return tmp_path / name
+
+    first, later = np.concatenate([windows, halves[0]]), np.concatenate([copies, *others, halves[1]])
+    tamis.clean(write("first.parquet", first), tmp_path / "one", jobs=1)
+    result = tamis.clean(write("later.parquet", later), tmp_path / "two", against=tmp_path / "one", jobs=1)
+    told = result.rejected.select("row", "kept").collect()
+    assert COUNT >= len(told) >= (0.75 if change == "all of these" else 0.98) * COUNT
+    assert told["kept"].str.extract(r"#(\d+)$").cast(pl.Int64).to_list() == told["row"].to_list()
 
 
 def test_gaps_are_segments_of_their_own(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
+from math import comb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,6 +79,26 @@ def test_the_best_bands_are_those_of_datasketch(threshold: float, num_perm: int,
     from datasketch.lsh import _optimal_param
 
     assert optimal(threshold, num_perm, *weights) == _optimal_param(threshold, num_perm, *weights)
+
+
+def exact_error(threshold: Fraction, bands: int, rows: int, weights: tuple[float, float]) -> float:
+    """Return the weighted areas beside the curve, whose polynomial is written out."""
+
+    def area(s: Fraction) -> Fraction:
+        """Return the integral from 0 to s of the probability that no band is shared."""
+        return sum((comb(bands, k) * (-1) ** k * s ** (rows * k + 1) / (rows * k + 1) for k in range(bands + 1)), Fraction(0))
+
+    missed = area(Fraction(1)) - area(threshold)
+    return float(Fraction(weights[0]) * (threshold - area(threshold)) + Fraction(weights[1]) * missed)
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.5), (0.05, 0.95), (0.95, 0.05)])
+@pytest.mark.parametrize("num_perm", [2, 3, 7, 10])
+def test_no_bands_have_a_smaller_error(num_perm: int, weights: tuple[float, float]) -> None:
+    for step in range(1, 20):
+        shapes = [(bands, rows) for bands in range(1, num_perm + 1) for rows in range(1, num_perm // bands + 1)]
+        least = min(exact_error(Fraction(step / 20), *shape, weights) for shape in shapes)
+        assert exact_error(Fraction(step / 20), *optimal(step / 20, num_perm, *weights), weights) == pytest.approx(least, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from backends import BACKENDS, CUDA, at_most
 from tamis_kernels import components, hamming
 from tamis_kernels.errors import ArgumentError
+from tamis_kernels.hamming import cpu, reference
+from tamis_kernels.hamming.layout import CROWD, FOLDED, LENGTH, RADIUS, WORD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -134,6 +136,36 @@ def test_what_is_joined_is_not_paired_again(method: hamming.Method, backend: Bac
         roots, pairs = joined_roots(hashes, chunk, method, backend)
         assert roots == components.roots(parent, backend="cpu").tolist()
         assert pairs < many * (many - 1) // 2 or chunk > many
+
+
+@pytest.mark.parametrize("alike", [40, 63, 64, 65])
+def test_what_a_side_knows_of_components_is_what_the_reference_knows(alike: int) -> None:
+    """A pair is found without it too, but later."""
+    rng = np.random.default_rng(alike)
+    hashes = rng.integers(0, 2**64, (200, 2), dtype=np.uint64)
+    hashes[30 : 30 + alike] = hashes[30]
+    roots = np.where(np.arange(200) % 7 < 3, np.arange(200), np.arange(200) // 20 * 20)
+    roots[30 : 30 + alike] = 30
+    band = np.array([0, 8, 6, 0, 0])
+    sides = [module.sort_side(hashes, band, 1, True) for module in (reference, cpu)]
+    for module, side in zip((reference, cpu), sides, strict=True):
+        module.label(roots, side)
+    for name, wanted, found in zip(sides[0]._fields, *sides, strict=True):
+        np.testing.assert_array_equal(found, wanted, name)
+    assert sides[0].crowded.any() == (alike >= CROWD)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@given(limit=st.integers(0, 80), words=st.integers(2, 5), each=st.integers(1, 10), length=st.integers(6, 24))
+def test_bands_differ_in_as_few_bits_as_will_do(turned: bool, limit: int, words: int, each: int, length: int) -> None:
+    forms = np.array([[False] * words, [False, *[turned] * (words - 1)]])
+    bands = hamming.cut(limit, forms, each, length)
+    assert sum(band[RADIUS] + 1 for band in bands) == limit + 1  # one more than differ: some band differs in its radius at most
+    assert np.ptp(bands[:, RADIUS]) <= 1
+    assert (bands[:, LENGTH] == length).all()
+    places = {(word, 64 * step // each) for word in range(words) for step in range(each)}
+    assert len({(word, shift) for word, shift in bands[:, :2].tolist()} & places) == len(bands)
+    assert ((bands[:, WORD] > 0) & turned == bands[:, FOLDED]).all()
 
 
 @pytest.mark.slow

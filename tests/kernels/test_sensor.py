@@ -134,6 +134,14 @@ def test_spikes_by_the_mean_fail_neighbours_and_differential_ones_do_not(backend
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("limit", [1.0, 1e300])
+def test_a_mean_beyond_the_range_is_far_from_every_value(limit: float, backend: Any) -> None:
+    rows = 1_500  # more than a block, the first of which is looked at in any case
+    found, _ = run([1.5e308] * rows, Limits(spike=(limit, INF)), backend)
+    assert found == [set(), *[{"spike"}] * (rows - 2), set()]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_rates_count_parts_of_a_second(backend: Any) -> None:
     limits = Limits(rate=(1.0, 10.0))
     times = [0, SECOND // 10, SECOND // 5, 17 * SECOND // 10, 27 * SECOND // 10]
@@ -198,6 +206,8 @@ def test_jitter_is_of_a_step_and_drift_of_the_grid(backend: Any) -> None:
     times = [0, 1000, 2009, 3018, 4018, 5000, 5985, 7984]
     found, _ = run([0.0] * 8, limits, backend, [time * SECOND for time in times])
     assert found == [set(), set(), set(), {"drift"}, {"drift"}, {"jitter"}, {"jitter"}, {"jitter", "drift"}]
+    before, _ = run([0.0] * 4, limits, backend, [0, -400 * SECOND, -1500 * SECOND, 1030 * SECOND])  # there is no grid before its beginning
+    assert ["drift" in one for one in before] == [False, False, False, True]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -22,17 +22,22 @@ if TYPE_CHECKING:
 @given(costs=st.lists(st.integers(0, 5)), many=st.integers(1, 4), least=st.integers(1, 9), lead=st.integers(0, 3))
 def test_every_row_is_in_exactly_one_run(costs: list[int], many: int, least: int, lead: int) -> None:
     seen = np.zeros(len(costs), np.int64)
+    work = lead + np.cumsum([0, *costs])
+    shares: list[int] = []
     lock = Lock()
 
     def kernel(first: int, last: int, step: int) -> None:
         with lock:
             seen[first:last] += step
+            shares.append(int(work[last] - work[first]))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "get_num_threads", lambda: many)
         patch.setattr(threads, "LEAST_WORK", least)
-        for_rows(kernel, lead + np.cumsum([0, *costs]), 1)
+        for_rows(kernel, work, 1)
     assert (seen == 1).all()
+    runs = min(threads.RUNS_PER_THREAD * many, sum(costs) // least) if many > 1 else 1
+    assert max(shares) <= sum(costs) / max(1, runs) + max(costs, default=0)  # of about equal work
 
 
 def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,4 +97,7 @@ def test_large_arrays_are_copied_by_all_threads(monkeypatch: pytest.MonkeyPatch,
     for other in (np.zeros((11, 7), kind).T, np.zeros((7, 11), np.complex128)):  # not contiguous, of another kind: as NumPy does it
         threads.copied(other, source)
         np.testing.assert_array_equal(other, source)
+    scattered = np.repeat(source, 2, axis=1)[:, ::2]  # which would have to be gathered first
+    threads.copied(target := np.zeros_like(source), scattered)
+    np.testing.assert_array_equal(target, source)
     assert ran == []

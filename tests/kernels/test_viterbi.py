@@ -22,9 +22,9 @@ def all_joined(n: int) -> NDArray[np.bool_]:
     return np.ones(n, bool)
 
 
-def cost(value: list[float], joined: list[bool], path: tuple[int, ...], scale: float, offset: float) -> float:
+def cost(value: list[float], joined: list[bool], path: tuple[int, ...], scale: float, offset: float, switch: float = 10.0) -> float:
     true = [(one - offset) / scale if state else one for one, state in zip(value, path, strict=True)]
-    total = 10.0 * (path[0] + sum(a != b for a, b in pairwise(path)))
+    total = switch * (path[0] + sum(a != b for a, b in pairwise(path)))
     for i in range(1, len(value)):
         if joined[i]:
             total += min(abs(true[i] - true[i - 1]) / 0.5, 20.0)
@@ -76,6 +76,19 @@ def test_no_path_is_cheaper(value: list[float], scale: float, data: st.DataObjec
     costs = [cost(value, joined, path, scale, 2.0) for path in product((0, 1), repeat=len(value))]
     assert cost(value, joined, tuple(states.tolist()), scale, 2.0) == pytest.approx(min(costs), abs=1e-9)
     assert saved == pytest.approx(costs[0] - min(costs), abs=1e-9)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_of_equal_paths_the_one_is_taken_that_ends_as_it_is_and_switches_early(backend: Any) -> None:
+    """Whole numbers, turned over, make many paths that cost the same."""
+    random = np.random.default_rng(6)
+    for _ in range(at_most(60, 25)):
+        value = random.integers(-3, 4, 6).astype(np.float64)
+        states, _ = converted_spans(value, all_joined(6), -1.0, 1.0, spread=0.5, switch=2.0, backend=backend)
+        paths = list(product((0, 1), repeat=6))
+        costs = [cost(value.tolist(), [True] * 6, path, -1.0, 1.0, switch=2.0) for path in paths]
+        equal = [path for path, each in zip(paths, costs, strict=True) if each == min(costs)]
+        assert tuple(states.tolist()) == min(equal, key=lambda path: (path[-1], [one != other for one, other in pairwise(path)][::-1]))
 
 
 @pytest.mark.parametrize("backend", COMPILED)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,6 @@ from tamis_kernels.errors import ArgumentError
 from tamis_kernels.moments import Moments, accumulate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 LAMBDAS = [-1.5, 0.0, 0.3, 1.0, 2.0, 3.5]
@@ -97,11 +96,160 @@ def test_the_search_keeps_away_from_a_cliff(cliff: float) -> None:
     assert climb(lambda lambda_: -math.inf if lambda_ > cliff else -((lambda_ - 0.05) ** 2)) == pytest.approx(0.05, abs=1e-6)
 
 
-def climb(hill: Callable[[float], float]) -> float:
-    """Return where a search ends that is told how high each place is."""
+HILLS: dict[str, tuple[Callable[[float], float], list[float], int]] = {
+    "a parabola": (lambda x: -((x - 0.7) ** 2), [-2.0, 2.0, 4.0, 0.472136, -0.472136, 0.7, 0.7, 0.7], 8),
+    "lopsided": (
+        lambda x: 3 * x - math.exp(x),
+        [
+            -2.0,
+            2.0,
+            4.0,
+            0.472136,
+            -0.472136,
+            0.882335,
+            0.992419,
+            1.139849,
+            1.10022,
+            1.097862,
+            1.098618,
+            1.098612,
+            1.098612,
+            1.098612,
+            1.098612,
+        ],
+        15,
+    ),
+    "far up": (
+        lambda x: -(abs(x - 9) ** 1.5),
+        [
+            -2.0,
+            2.0,
+            4.0,
+            7.2,
+            12.32,
+            9.155666,
+            10.364334,
+            8.948357,
+            8.886968,
+            9.003777,
+            9.031102,
+            8.997547,
+            8.998955,
+            9.000127,
+            9.000567,
+            8.999945,
+        ],
+        25,
+    ),
+    "far down": (
+        lambda x: -(abs(x + 5) ** 1.3),
+        [
+            -2.0,
+            2.0,
+            -4.0,
+            -7.2,
+            -5.222291,
+            -5.977709,
+            -4.996875,
+            -4.616103,
+            -4.972243,
+            -5.030386,
+            -5.000423,
+            -5.008005,
+            -5.000726,
+            -4.999633,
+            -4.99858,
+            -4.999991,
+        ],
+        24,
+    ),
+    "a cliff": (
+        lambda x: -math.inf if x > 2.5 else -(abs(x - 0.3) ** 1.2),
+        [
+            -2.0,
+            2.0,
+            4.0,
+            0.472136,
+            -0.472136,
+            0.443626,
+            0.200881,
+            -0.056189,
+            0.293716,
+            0.30861,
+            0.295891,
+            0.300249,
+            0.303443,
+            0.299873,
+            0.299586,
+            0.299984,
+        ],
+        28,
+    ),
+    "terraces": (
+        lambda x: -round(abs(x - 0.4), 1),
+        [
+            -2.0,
+            2.0,
+            4.0,
+            0.472136,
+            -0.472136,
+            0.572568,
+            0.240133,
+            0.383519,
+            0.37595,
+            0.379734,
+            0.378289,
+            0.377395,
+            0.376843,
+            0.376502,
+            0.376291,
+            0.376161,
+        ],
+        34,
+    ),
+    "even at both ends": (lambda x: -math.cosh(x), [-2.0, 2.0, 4.0, 0.472136, -0.472136, 0.0, -0.0, 0.0], 8),
+    "a plain": (
+        lambda x: -max(0.0, abs(x - 3) - 4),
+        [
+            -2.0,
+            2.0,
+            4.0,
+            0.472136,
+            -0.472136,
+            -1.055728,
+            -0.111456,
+            0.111456,
+            0.249224,
+            0.334369,
+            0.386991,
+            0.419513,
+            0.439613,
+            0.452036,
+            0.459713,
+            0.464458,
+        ],
+        42,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HILLS)
+def test_the_search_goes_the_same_way_with_each_version(name: str) -> None:
+    """A lambda found is part of what a run writes, to the last bit, and each place tried is a pass over the data."""
+    hill, first, many = HILLS[name]
+    tried: list[float] = []
+    climb(hill, tried)
+    assert tried[: len(first)] == pytest.approx(first, abs=1e-6)
+    assert len(tried) == many
+
+
+def climb(hill: Callable[[float], float], places: list[float] | None = None) -> float:
+    """Return where a search ends that is told how high each place is; note the places."""
     steps = yeo_johnson.search()
     tried = next(steps)
     while True:
+        if places is not None:
+            places.append(tried)
         try:
             tried = steps.send(hill(tried))
         except StopIteration as end:

@@ -145,13 +145,6 @@ class Sets(Protocol):
         """Share of the smaller set that is in the other, of pairs of places."""
 
 
-class Samples(Protocol):
-    """Samples of windows of some records, on disk."""
-
-    def correlation(self, left: Int64s, right: Int64s) -> Float64s:
-        """Greatest correlation of pairs of places, one sample apart at most."""
-
-
 class Rows(Protocol):
     """The living rows of one kind of table, read from the source again as often as is needed."""
 
@@ -219,9 +212,6 @@ class Case(Protocol):
 
     def sets(self, indices: Int64s) -> AbstractContextManager[Sets]:
         """Shingle sets of these records, whose numbers rise, read from the source again."""
-
-    def samples(self, indices: Int64s) -> AbstractContextManager[Samples]:
-        """Windows' samples of these records, whose numbers rise, read from the source again."""
 
     def reject(
         self, indices: Int64s, reason: str, detail: Detail, *, kept: Int64s | None = None, similarity: Float64s | None = None
@@ -381,10 +371,6 @@ class Check(Generic[Chosen]):
 
     def shingles(self, batch: TableBatch) -> tuple[Uint32s, Int64s]:
         """Return the shingle hashes and offsets that verification compares."""
-        raise NotImplementedError
-
-    def samples(self, batch: TableBatch) -> tuple[Float64s, Int64s]:
-        """Return samples of windows and offsets that verification compares."""
         raise NotImplementedError
 
     def needs(self, group: TableGroup) -> Mapping[str, Sequence[Needs]]:

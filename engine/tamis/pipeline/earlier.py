@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tamis.pipeline.plan import Plan
     from tamis.recipe import Recipe
 
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Evidence shards on disk: one Parquet file of fixed-width columns and one of findings, per shard.
+"""Evidence shards on disk: one Parquet file of columns and one of findings, per shard.
 
 The findings are written first and the evidence last: where the evidence is, the shard is done. Every file says which versions and which
 recipe made it; a file that says something else is an error, never mixed in.

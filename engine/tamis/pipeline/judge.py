@@ -14,12 +14,12 @@ import polars as pl
 
 from tamis.executors import Plain, Task
 from tamis.files import whole
-from tamis.near.shingles import ShingleSets, WindowSamples
+from tamis.near.shingles import ShingleSets
 from tamis.pipeline import amend, findings, spill
 from tamis.pipeline.evidence import evidence_path
 from tamis.pipeline.files import write_json, write_table
 from tamis.pipeline.memory import give_back
-from tamis.pipeline.shingles import read_samples, read_sets
+from tamis.pipeline.shingles import read_sets
 from tamis.pipeline.verdicts import write_alive
 from tamis.sources.payload import PayloadReader, Unavailable
 
@@ -132,10 +132,6 @@ class Books:
     def sets(self, indices: Int64s) -> ShingleSets:
         chunks = read_sets(self._plan, self._check, indices)
         return ShingleSets(chunks, len(indices), self._plan.state("judged", "sets"), self._check.backend)
-
-    def samples(self, indices: Int64s) -> WindowSamples:
-        chunks = read_samples(self._plan, self._check, indices)
-        return WindowSamples(chunks, len(indices), self._plan.state("judged", "samples"))
 
     def reject(
         self, indices: Int64s, reason: str, detail: Detail, *, kept: Int64s | None = None, similarity: Float64s | None = None

@@ -1,4 +1,4 @@
-"""Shingle sets, and samples of windows, of the records that verification compares: read from the source in order."""
+"""Shingle sets of the records that verification compares: read from the source in order."""
 
 from __future__ import annotations
 
@@ -25,12 +25,6 @@ def read_sets(plan: Plan, check: Check[Any], indices: NDArray[np.int64]) -> Iter
     """Yield places in `indices`, which rise, and the sets of the records there; a record that can no longer be read has none."""
     for places, batch in _read(plan, indices):
         yield places, *jaccard.sorted_sets(*check.shingles(batch), backend=check.backend)
-
-
-def read_samples(plan: Plan, check: Check[Any], indices: NDArray[np.int64]) -> Iterator[Chunk]:
-    """Yield places in `indices`, which rise, and the samples of the windows of the records there."""
-    for places, batch in _read(plan, indices):
-        yield places, *check.samples(batch)
 
 
 def _read(plan: Plan, indices: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], TableBatch]]:

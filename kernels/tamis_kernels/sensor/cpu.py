@@ -25,7 +25,6 @@ from tamis_kernels.sensor.layout import (
     RATE,
     REVERSED,
     SATURATED,
-    SLACK,
     SPIKE,
     Rows,
     State,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["hampel", "scan", "scan_groups"]
 
+HALF = 2.0**1023  # the sum of two numbers below it is finite
 BLOCK = 1024  # rows of scratch, which stay in the first-level cache
 
 
@@ -151,7 +151,8 @@ def _block(
     if not (whole and low >= max(reals[0], reals[2]) and high <= min(reals[1], reals[3])):
         _range(xs[1:], reals, bits)
         found = True
-    bend = largest * (1 + SLACK) + SLACK * max(abs(low), abs(high), abs(xs[0]), abs(xs[n + 1]))
+    # A mean of two neighbours lies between them, rounded as it may be, so that no row is farther from it than from one of the two.
+    bend = largest if max(abs(low), abs(high), abs(xs[0]), abs(xs[n + 1])) < HALF else math.inf
     if mask & 1 << SPIKE and not (bend < min(reals[4], reals[5]) and largest <= min(reals[6], reals[7])):
         _spike(xs, reals, bits)
         found = True

@@ -27,7 +27,6 @@ LATE, TWICE, BACK = np.uint32(1 << GAP), np.uint32(1 << DUPLICATE), np.uint32(1 
 UNEVEN, OFF_GRID = np.uint32(1 << JITTER), np.uint32(1 << DRIFT)
 SUSPECT = np.uint32(0x7FFF)
 FULL = np.uint64(0x0101010101010101)
-SLACK = 2.0**-50  # more than the roundings of a mean and two differences
 
 
 class Rows(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tamis_kernels.compiled import of_views
-from tamis_kernels.sensor.layout import FULL, LONG_STUCK, NONE, RUN, SLACK, STUCK
+from tamis_kernels.sensor.layout import FULL, LONG_STUCK, NONE, RUN, STUCK
 
 if TYPE_CHECKING:
     from tamis_kernels.types import Float64s, Int64s, Uint8s, Uint32s, Uint64s
@@ -44,7 +44,7 @@ def flat(
     for k in range(n):
         rise = abs(x[k] - before[k])
         near[k] = rise <= tolerance
-        odd[k] = (x[k] != x[k]) | ((rise <= tolerance) & (rise > 0) & ~(abs(after[k] - x[k]) > 2 * tolerance * (1 + SLACK)))
+        odd[k] = (x[k] != x[k]) | ((rise <= tolerance) & (rise > 0) & ~(abs(after[k] - x[k]) > 2 * tolerance))
         bits[k] |= RUN if rise <= tolerance else NONE
     near[n : n + 8] = 0
     odd[n : n + 8] = 0

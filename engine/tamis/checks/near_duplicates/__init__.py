@@ -1,7 +1,7 @@
 """Near-duplicates: texts, sensor windows and pictures that are almost the same.
 
 Texts and windows: n-gram hashes, MinHash `affine32`, LSH bands, exact Jaccard similarity of the hashes re-read from the source, of windows
-the correlation of their samples too.
+the concordance of their samples too.
 Pictures: PDQ-256 or a 64-bit pHash of the upright picture, all pairs within a Hamming distance by multi-index search, which misses none,
 then the correlation of small grey pictures.
 In both, a record is rejected only if its verified similarity to a record that stays reaches the threshold.
@@ -9,12 +9,11 @@ In both, a record is rejected only if its verified similarity to a record that s
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from tamis.checks.base import Batch, Check, CheckOptions, Kind, MediaBatch, Observation, TableBatch
@@ -30,19 +29,24 @@ from tamis.checks.near_duplicates.pictures import (
     observe_pictures,
     standing,
 )
-from tamis.checks.near_duplicates.windows import Windows, windows_of
+from tamis.checks.near_duplicates.windows import Windows, level_accuracy, packed, windows_of
 from tamis.near.banding import band_shape, certain_shape, estimated_recall, meeting
 from tamis.near.clustering import Clusters, band_components, sharing, stars
+from tamis.near.shingles import WindowSamples
 from tamis.near.signatures import SignatureSimilarity, short_signatures
 from tamis.near.texts import Scheme, Texts, normalised
 from tamis.sources.schema import PROSE_LENGTH
 from tamis_kernels import bands, minhash
+from tamis_kernels.arrays import offsets_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-    from tamis.checks.base import Case, Samples, Sets
+    from tamis.checks.base import Case, Sets
     from tamis.near.clustering import Similarity
+    from tamis.near.shingles import Chunk
     from tamis.sources.schema import TableGroup
 
 
@@ -83,8 +87,7 @@ class Options(CheckOptions):
     verify: Literal["exact", "signature", "none"] = Field(
         default="exact",
         description="exact: a pair counts only after its n-grams were compared, read from the source again; signature: after their "
-        "signatures were; none: an equal band suffices. Records of earlier runs are compared by signature, windows with them must have the "
-        "same one.",
+        "signatures were; none: an equal band suffices. Records of earlier runs are compared by signature, windows by their samples too.",
     )
     measure: Literal["jaccard", "containment"] = Field(
         default="jaccard",
@@ -98,8 +101,14 @@ class Options(CheckOptions):
         default=0.9993,
         ge=0,
         le=1,
-        description="Least correlation of the samples, one on the other or one apart, of windows whose symbols are near, with "
-        "verify = exact: noise of 3 % of the deviation is allowed. 0: symbols alone decide.",
+        description="Least concordance of the samples, one on the other or one apart, of windows whose symbols are near, with "
+        "verify = exact: noise of 3 % of the deviation, or a level or spread that is as much apart, is allowed. Costs two bytes of "
+        "evidence a sample. 0: symbols alone decide.",
+    )
+    rescaled: bool = Field(
+        default=True,
+        description="Whether a window of another level or spread is a copy where its detail proves it: the samples correlate as "
+        "verify_windows asks, and their second differences, which must be random as those of no smooth curve are, at 0.95.",
     )
     hash: Literal["pdq", "phash64"] = Field(
         default="pdq", description="What pictures are hashed by: pdq (256 bits) or phash64 (64 bits, as imagehash.phash)."
@@ -180,7 +189,7 @@ class NearDuplicates(Check[Options]):
     summary = "Pictures, texts and sensor windows that are almost the same: one stays, each removal is verified."
     Options = Options
     verdict_keys: ClassVar[frozenset[str]] = frozenset(
-        {"verify", "verify_windows", "measure", "keep", "remember", "bucket_cap", "orientations"}
+        {"verify", "verify_windows", "rescaled", "measure", "keep", "remember", "bucket_cap", "orientations"}
     )
 
     @property
@@ -222,12 +231,6 @@ class NearDuplicates(Check[Options]):
         """Return the n-gram hashes of the compared column."""
         return self._compared(batch).shingles(self.backend)
 
-    def samples(self, batch: TableBatch) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return the samples of the compared windows, scaled."""
-        rows = self._compared(batch)
-        assert isinstance(rows, Windows)
-        return rows.samples()
-
     # --- rows
 
     def _observe_rows(self, batch: TableBatch) -> Observation:
@@ -243,7 +246,9 @@ class NearDuplicates(Check[Options]):
         told = pl.DataFrame({f"{kind}_band_{band:03d}": keys[:, band] for band in range(count)})
         told = told.with_columns(**ranks(options.keep, batch, np.diff(rows.offsets).astype(np.int64)))
         if self.remembers:
-            told = told.with_columns(_packed(short_signatures(signatures)).alias("sketch"))
+            told = told.with_columns(packed(short_signatures(signatures)).alias("sketch"))
+        if isinstance(rows, Windows) and (self.remembers or options.verify_windows > 0):
+            told = told.with_columns(**rows.evidence())
         return Observation({name: told.select(pl.when(something).then(pl.col(name)).alias(name)).to_series() for name in told.columns})
 
     def _judge_rows(self, case: Case, kind: str) -> None:
@@ -261,8 +266,8 @@ class NearDuplicates(Check[Options]):
         own = suspects[suspects < case.own]
         exact = options.verify == "exact"
         sampled = exact and kind == "window" and options.verify_windows > 0
-        with case.sets(own) if exact else nullcontext() as sets, case.samples(own) if sampled else nullcontext() as samples:
-            self._judge_suspects(case, suspects, kind, names, self._similarity(case, suspects, sets, samples))
+        with case.sets(own) if exact else nullcontext() as sets, _samples(case, suspects) if sampled else nullcontext() as copies:
+            self._judge_suspects(case, suspects, kind, names, self._similarity(case, suspects, sets, copies))
 
     def _judge_suspects(self, case: Case, suspects: NDArray[np.int64], kind: str, names: list[str], similarity: Similarity) -> None:
         options = self.options
@@ -297,11 +302,10 @@ class NearDuplicates(Check[Options]):
             told = {"recall": estimate.share, "recall_low": estimate.low, "recall_high": estimate.high}
             case.count(**{f"{kind}_{name}": round(value, 6) for name, value in told.items()})
 
-    def _similarity(self, case: Case, suspects: NDArray[np.int64], sets: Sets | None, samples: Samples | None) -> Similarity:
+    def _similarity(self, case: Case, suspects: NDArray[np.int64], sets: Sets | None, samples: WindowSamples | None) -> Similarity:
         """Return the similarity of pairs of suspects, exact where both are of this run and there are sets to tell it.
 
-        Where there are samples, pairs of which these do not correlate are not similar; of earlier runs there are none, and signatures that
-        differ at all are of other windows.
+        Where there are samples, pairs of which these are no copies are not similar.
         """
         options = self.options
         if options.verify == "none":
@@ -309,6 +313,7 @@ class NearDuplicates(Check[Options]):
         own = int(np.searchsorted(suspects, case.own))
         everyone = sets is None or own < len(suspects)
         estimate = SignatureSimilarity(_unpacked(case.values("sketch", suspects))) if everyone else None
+        levels = np.empty(0, object) if samples is None else case.values("levels", suspects)
 
         def similarity(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
             known = np.zeros(len(left), bool) if sets is None else (left < own) & (right < own)
@@ -319,9 +324,10 @@ class NearDuplicates(Check[Options]):
             if estimate is not None:
                 found[~known] = estimate(left[~known], right[~known])
             if samples is not None:
-                near = np.flatnonzero(known & (found >= options.threshold))
-                found[near[samples.correlation(left[near], right[near]) < options.verify_windows]] = 0
-                found[~known & (found < 1)] = 0
+                near = np.flatnonzero(found >= options.threshold)
+                one, other = left[near], right[near]
+                alike = level_accuracy(levels[one].tolist(), levels[other].tolist())
+                found[near[~samples.copies(one, other, alike, options.verify_windows, rescaled=options.rescaled)]] = 0
             return found
 
         return similarity
@@ -354,10 +360,19 @@ class NearDuplicates(Check[Options]):
         return Texts.of(joined.to_series(), options.unit, options.ngram)
 
 
-def _packed(sketches: NDArray[np.uint8]) -> pl.Series:
-    """Return the bytes of each row as one value: Parquet writes these nine times as fast as lists of numbers."""
-    width, data = sketches.shape[1], pa.py_buffer(np.ascontiguousarray(sketches))
-    return pl.Series(pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(sketches), [None, data]), dtype=pl.Binary)
+@contextmanager
+def _samples(case: Case, records: NDArray[np.int64]) -> Iterator[WindowSamples]:
+    """Give the samples of windows of records, whose numbers rise, from the evidence."""
+
+    def chunks() -> Iterator[Chunk]:
+        for index, (values,) in case.scan("samples"):
+            wanted = np.isin(index, records, assume_unique=True)
+            some = values[wanted].tolist()
+            offsets = offsets_of(np.fromiter(map(len, some), np.int64, len(some)) // 2)
+            yield np.searchsorted(records, index[wanted]), np.frombuffer(b"".join(some), np.float16), offsets
+
+    with case.scratch() as folder, WindowSamples(chunks(), len(records), folder / "samples") as samples:
+        yield samples
 
 
 def _unpacked(sketches: NDArray[np.object_]) -> NDArray[np.uint8]:
