@@ -75,8 +75,9 @@ smallest. Of 155 tables of whole files no entry comes near: none is larger than 
 EDGE_BITS = 6
 EDGE = (0, 93, 98, 103, 102, 92, 70, 38)
 """What a coefficient of the first row or column adds to the level that a block has at its border, in 1/8 levels times 2 ** EDGE_BITS: of
-number n, 64 · (1.3 · cos(n · pi / 16) - 0.3 · cos(3n · pi / 16)) · sqrt(2), rounded. That is the outermost row of pixels and 0.3 of what it differs
-by from the one before it: an edge of the picture is rarely so sharp that all of it lies between two pixels, and more than 0.3 lets noise in."""
+number n, 64 · (1.3 · cos(n · pi / 16) - 0.3 · cos(3n · pi / 16)) · sqrt(2), rounded. That is the outermost row of pixels and 0.3 of what it
+differs by from the one before it: an edge of the picture is rarely so sharp that all of it lies between two pixels. More than 0.3 lets
+noise in."""
 LAST_EDGE = ZIGZAG.index(56)
 """The last coefficient, in the file's order, that is looked at."""
 SHIFTS = tuple(8 * level for level in (8, 11, 16, 22, 32, 45, 64, 90, 128))
