@@ -8,6 +8,9 @@ DEMO   ?= demo
 # Python compiles the modules that it imports, which are few of those that are installed.
 PIP    := -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 
+# Where it is set, each of the hundreds of processes that tests start compiles all modules anew, which takes it five times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint types unit coverage test-cuda compiled emulated bench lock clean
 

@@ -16,13 +16,20 @@ from numba.cuda.simulator import kernel
 from numba.cuda.simulator.kernelapi import Dim3
 
 
+def taken() -> threading.Lock:
+    """Return a lock that whoever acquires it waits for, once for each time that another thread lets go of it."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 class Lane(threading.Thread):
     """Runs CUDA threads of a block one after another, until there is no other or the block waits for them."""
 
     def __init__(self, block: Block, index: tuple[int, ...]) -> None:
         super().__init__(daemon=True)
         self.block, self.blockIdx = block, Dim3(*index)
-        self.go_on = threading.Semaphore(0)
+        self.go_on = taken()
 
     def run(self) -> None:
         block = self.block
@@ -45,9 +52,7 @@ class Lane(threading.Thread):
     def syncthreads_or(self, vote: object) -> int:
         self.block.votes[tuple(self.threadIdx)] = vote
         self.syncthreads()
-        found = int(self.block.votes.any())
-        self.syncthreads()
-        return found
+        return int(self.block.voted)
 
 
 class Block(kernel.BlockManager):  # type: ignore[misc]  # untyped
@@ -60,12 +65,13 @@ class Block(kernel.BlockManager):  # type: ignore[misc]  # untyped
         self.waiting: list[Lane] = []
         self.error: BaseException | None = None
         self.begun = False  # all CUDA threads are
-        self.stopped = threading.Semaphore(0)  # the lane that ran has ended or waits
+        self.stopped = taken()  # let go of when the lane that ran has ended or waits
         while not self.begun and not self.error:
             Lane(self, index).start()
             self.stopped.acquire()
         while self.waiting:
             lanes, self.waiting = self.waiting[::-1], []
+            self.voted = self.votes.any()  # some may vote again before others have asked
             for lane in lanes:
                 lane.go_on.release()
                 self.stopped.acquire()

@@ -20,10 +20,12 @@ if INTERPRETED:
 
 
 @pytest.hookimpl(trylast=True)  # when slow cases are gone
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let integers wrap and infinities cancel, as in compiled kernels; `np.errstate` would not reach the kernels' helper threads."""
     if not INTERPRETED:
         return
+    if simulated():
+        leave_out_what_the_emulator_sees(config, items)
     cases: dict[tuple[str, ...], list[pytest.Item]] = {}
     for item in items:
         item.add_marker(pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered in:RuntimeWarning"))
@@ -34,6 +36,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for alike in cases.values():
         for item in alike[2:-1]:  # coverage doubles the time of a test
             item.add_marker(pytest.mark.no_cover)
+
+
+def leave_out_what_the_emulator_sees(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the first and the last case of each CUDA test in the simulator, for the lines reached; the emulator runs all, and sees more."""
+    left_out: set[pytest.Item] = set()
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("gpu") and item.get_closest_marker("emulated"):
+            left_out.add(item)
+        elif item.get_closest_marker("gpu") and not item.get_closest_marker("simulator"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left_out.update(item for alike in cases.values() for item in alike[1:-1])
+    config.hook.pytest_deselected(items=[*left_out])
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

@@ -105,11 +105,12 @@ def test_damage_of_every_kind_in_intervals(kind: str) -> None:
 def test_every_fault_and_odd_end() -> None:
     whole = picture(40, 33, restart=3)
     files = [change(whole) for change in (*FAULTY.values(), *(change for _, change in ODD.values()))]
-    for piece in (BYTE, 60 * BYTE):
+    for piece in (BYTE, 60 * BYTE)[: at_most(2, 1)]:
         assert same(walked_together(files, piece), files)
     assert same(walked_apart(files), files)
 
 
+@pytest.mark.emulated
 def test_many_broken_files() -> None:
     rng = np.random.default_rng(2)
     files = [changed(rng) for _ in range(at_most(150, 20))]
@@ -117,6 +118,7 @@ def test_many_broken_files() -> None:
     assert same(walked_apart(files), files)
 
 
+@pytest.mark.emulated
 @settings(max_examples=at_most(30, 15))
 @given(data=st.data())
 def test_pieces_of_any_size_and_damage_anywhere(data: st.DataObject) -> None:
@@ -176,6 +178,7 @@ def test_intervals_filled_up_with_zeros_are_counted() -> None:
     assert found.zero_pads > 3
 
 
+@pytest.mark.emulated
 def test_whole_files_of_every_kind_in_intervals() -> None:
     files = [one for one in pictures() if b"\xff\xdd" in one][::7]
     assert len(files) > 10
@@ -192,7 +195,7 @@ def test_scans_of_one_component_each_and_seams() -> None:
         drawn(12, 5, 30, 40, 2),
         drawn(10, 6, 25, 24, 1, 20),
     ]
-    for found in (*(walked_together(files, piece) for piece in (16, 100, 1024)), walked_apart(files)):
+    for found in (*(walked_together(files, piece) for piece in (100, 16, 1024)[: at_most(3, 1)]), walked_apart(files)):
         assert same(found, files)
     assert [walk.fault for walk in found[:2]] == ["none", "missing_component"]
     assert "seam" in [walk.fault for walk in found]
@@ -205,7 +208,7 @@ def test_pieces_that_never_fall_into_step() -> None:
     odd = made("110" + "10" * 3, 300, codes(("0", 0), ("10", 1), ("110", 0)), codes(("0", 1), ("10", 0)))
     colours = made(("0" + "0") + ("1" + "11"), 1200, codes(("0", 0), ("1", 0)), codes(("0", 0), ("10", 1), ("11", 0)), 2)
     files = [flat, even, odd, colours]
-    for piece in (8, 31, 64):
+    for piece in (31, 8, 64)[: at_most(3, 1)]:
         assert same(walked_together(files, piece), files)
     assert [walk.fault for walk in jpeg.walk_many([even, colours], backend="cpu")] == ["none", "none"]
 

@@ -96,6 +96,7 @@ def test_a_first_value_without_an_exponent_of_its_own(first: Any, dtype: Any, ba
         check(np.r_[dtype(first), rest], backend)
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_range_of_values_outside_the_window_alone(dtype: Any, backend: Any) -> None:

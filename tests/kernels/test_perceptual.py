@@ -102,6 +102,7 @@ def test_a_view_hashes_like_its_copy(backend: BackendName) -> None:
     assert perceptual.pdq(luma, backend=backend)[0].tolist() == perceptual.pdq(luma.copy(), backend=backend)[0].tolist()
 
 
+@pytest.mark.emulated
 @both
 def test_a_batch_equals_its_pictures_one_by_one(backend: BackendName) -> None:
     pictures = [scene(*shape, seed=7) for shape in [(64, 64), (5, 300), (3, 3), (129, 70), (128, 128)]]
@@ -215,6 +216,7 @@ def test_an_empty_batch_gives_nothing(backend: BackendName) -> None:
     assert qualities.shape == (0,)
 
 
+@pytest.mark.emulated
 @both
 def test_eight_hashes_equal_those_of_the_original(backend: BackendName) -> None:
     import pdqhash
@@ -229,6 +231,7 @@ def test_eight_hashes_equal_those_of_the_original(backend: BackendName) -> None:
     assert quality == quality_alone
 
 
+@pytest.mark.emulated
 @both
 def test_eight_hashes_are_those_of_the_turned_pictures(backend: BackendName) -> None:
     luma = scene(320, 320)  # blocks of 5 pixels, windows of 3: a size whose filter lies centred
@@ -245,6 +248,7 @@ def test_a_tiny_picture_has_no_eight_hashes(backend: BackendName) -> None:
     assert quality == 0
 
 
+@pytest.mark.emulated
 @both
 def test_forms_derived_from_the_hash_are_near_those_of_the_coefficients(backend: BackendName) -> None:
     exact = [perceptual.dihedral(scene(200, 300, seed=seed), backend=backend)[0] for seed in range(at_most(8, 2))]
@@ -285,6 +289,7 @@ def test_only_hashes_are_turned() -> None:
             function(np.zeros((2, 3), np.uint64))
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", COMPILED)
 @given(
     height=st.integers(1, 300), width=st.integers(1, 300), seed=st.integers(0, 2**32), levels=st.sampled_from([1, 2, 256]), data=st.data()
@@ -343,6 +348,7 @@ def test_the_means_of_cells_hash_nearly_as_all_pixels_do(shape: tuple[int, int])
         assert np.count_nonzero(bits(found[0]) != bits(perceptual.pdq(luma, backend="cpu")[0])) <= 20
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", COMPILED)
 @given(height=st.integers(0, 90), width=st.integers(0, 90), seed=st.integers(0, 3))
 def test_cells_hash_alike_on_all_backends(height: int, width: int, seed: int, backend: BackendName) -> None:

@@ -47,6 +47,7 @@ def second_is_finest(factors: int, blocks: int) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_photos_are_told_what_the_steps_tell(backend: Any) -> None:
     files = corpus()
@@ -73,6 +74,7 @@ def test_photos_are_told_what_the_steps_tell(backend: Any) -> None:
         assert not found.figures[name][~found.seen].any()
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_files_kept_apart_are_walked_alone(backend: Any) -> None:
     files = [photo(17, 60, "L"), photo(41, 50, subsampling=0, restart=2), b"", photo(17, 60, "L"), photo(40, 33)[:-300], photo(3, 9)]
@@ -138,6 +140,7 @@ def test_nothing_to_see(files: list[bytes], backend: Any) -> None:
     assert not found.seen.any()
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", COMPILED)
 def test_groups_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
     files = corpus()

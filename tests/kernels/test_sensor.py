@@ -33,6 +33,7 @@ def run(values: Any, limits: Limits, backend: Any, times: Any = None, **more: An
     return [told(one) for one in bits], flags.tolist()
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_backends_agree_on_everything_at_once(dtype: Any, backend: Any) -> None:
@@ -70,6 +71,7 @@ def test_backends_agree_on_any_rows_in_any_chunks(backend: Any, rows: list[tuple
         np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), expected[at])
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("chunk", [1, 2, 7, 4096])
 def test_chunks_of_any_size_give_the_same_flags(chunk: int, backend: Any) -> None:
@@ -93,6 +95,7 @@ def test_long_series_in_large_chunks_give_the_same_flags() -> None:
         np.testing.assert_array_equal(np.concatenate([part[at] for part in parts]), whole[at])
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_many_series_at_once_are_as_each_alone(backend: Any, dtype: Any) -> None:
@@ -255,6 +258,7 @@ def test_hampel_agrees_on_long_series_with_holes(window: int, missing: float) ->
     np.testing.assert_array_equal(hampel(values[::-1], window=window), got[::-1])
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", COMPILED)
 @pytest.mark.parametrize("window", [3, 7, 21])
 def test_hampel_agrees_on_rows_side_by_side_and_by_chunks_that_overlap(window: int, backend: Any) -> None:
@@ -356,6 +360,7 @@ def test_limits_at_the_extremes_of_a_block_give_the_reference_bits(seed: int, nu
     np.testing.assert_array_equal(got[1], expected[1])
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_weak_signal_is_told_from_the_pane_in_which_it_stays_weak(backend: Any) -> None:
     values = np.concatenate([np.tile([0.0, 1.0], 400), np.full(1600, 0.5)])

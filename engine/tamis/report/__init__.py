@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -97,6 +98,7 @@ def _manifest(out: Path) -> dict[str, Any]:
     return manifest
 
 
+@cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
