@@ -23,10 +23,11 @@ from tamis.files import UNFINISHED
 from tamis.media.sniff import HEAD_BYTES, sniff
 from tamis.names import PROCESS
 from tamis.sources.delimited import read_delimited
+from tamis.sources.exact import may_be_inexact
 from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
 from tamis.sources.ndjson import read_ndjson
 from tamis.sources.options import FormatOptions
-from tamis.sources.profile import TEXT_TYPES, ColumnProfile, may_be_beyond_floats, profile_column, profile_numbers
+from tamis.sources.profile import TEXT_TYPES, ColumnProfile, profile_column, profile_numbers
 from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, Chunk
 from tamis.sources.tables import FAULTS, ReadFailed, TableReader
 from tamis.sources.text import blocks
@@ -228,7 +229,7 @@ def _profile_native(file: SourceFile, words: frozenset[str]) -> Staged | Problem
     profiles = {name: ColumnProfile(name, dtype, Counter(total=reader.rows)) for name, dtype in reader.schema.items()}
     texts = {name for name, dtype in reader.schema.items() if isinstance(dtype, TEXT_TYPES)}
     profiles.update({name: ColumnProfile(name, pl.String(), Counter()) for name in texts})
-    wanted = [name for name, dtype in reader.schema.items() if name in texts or (may_be_beyond_floats(dtype) and reader.is_wide(name))]
+    wanted = [name for name, dtype in reader.schema.items() if name in texts or (may_be_inexact(dtype) and reader.is_wide(name))]
     for start, stop in pairwise(accumulate(reader.pieces, initial=0)) if wanted else ():
         try:
             frame = reader.read(start, stop, wanted)

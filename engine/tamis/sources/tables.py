@@ -231,8 +231,11 @@ class _Parquet:
 
     def is_wide(self, place: int) -> bool:
         """Whether the statistics leave room for a number beyond 2^53; those of unsigned numbers and decimals are not looked at."""
-        leaves = [leaf for leaf, path in enumerate(self._paths) if path == self.schema.names[place]]
-        if not pa.types.is_int64(self.schema.field(place).type) or len(leaves) != 1:
+        name, kind = self.schema.names[place], self.schema.field(place).type
+        leaves = [leaf for leaf, path in enumerate(self._paths) if path == name or path.startswith(f"{name}.")]
+        while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+            kind = kind.value_type
+        if not pa.types.is_int64(kind) or len(leaves) != 1:
             return True
         metadata = self._file.metadata
         told = [metadata.row_group(group).column(leaves[0]).statistics for group in range(metadata.num_row_groups)]
