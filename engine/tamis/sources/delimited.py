@@ -7,7 +7,7 @@ parser, with whose rules the scanner agrees.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -37,12 +37,17 @@ NO_DATE, NO_TIME = "(no date)", "(no time)"
 
 
 def read_delimited(
-    blocks: Iterable[tuple[bytes, bool]], *, preferred: str = ",", join_times: bool = True, notes: list[str]
+    blocks: Iterable[tuple[bytes, bool]],
+    *,
+    preferred: str = ",",
+    join_times: bool = True,
+    named: Literal["auto"] | bool = "auto",
+    notes: list[str],
 ) -> Iterator[Chunk]:
     """Yield chunks of rows, all columns text; what is worth knowing about the file is added to `notes`.
 
     Where the text breaks off, the last chunk holds one bad row for what is left. With `join_times` a column of dates and one of times of
-    day beside it become one, its cells joined by a space.
+    day beside it become one, its cells joined by a space. `named` says whether the first line names the columns.
     """
     layout: Layout | None = None
     names: list[str] = []
@@ -52,7 +57,7 @@ def read_delimited(
         for block, last in blocks:
             data = begun.joined(block)
             if layout is None:
-                layout = find_layout(data[:SAMPLE_BYTES], final=last and len(data) <= SAMPLE_BYTES, preferred=preferred)
+                layout = find_layout(data[:SAMPLE_BYTES], final=last and len(data) <= SAMPLE_BYTES, preferred=preferred, named=named)
                 notes.extend(layout.notes)
                 layout = layout if join_times else replace(layout, stamps=())
             ends, widths = scan(data, layout.delimiter, final=last)

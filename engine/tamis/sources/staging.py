@@ -69,7 +69,7 @@ def stage(file: SourceFile, target: Path, options: FormatOptions | None = None) 
     suffix = Path(name.stem).suffix if name.suffix in COMPRESSED_SUFFIXES else name.suffix
     try:
         if suffix in TEXT_SUFFIXES or suffix == LOGGER_SUFFIX:
-            return _stage_text(file, target, suffix, words, join_times=options.join_times)
+            return _stage_text(file, target, suffix, words, options)
         return _profile_native(file, words)
     except (*FAULTS, ReadFailed, UnicodeDecodeError) as error:  # the last: of a column's name
         if isinstance(error, OSError) and error.errno in DISK_FULL:
@@ -77,7 +77,7 @@ def stage(file: SourceFile, target: Path, options: FormatOptions | None = None) 
         return Problem(file.record, "unreadable_table", str(error))
 
 
-def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[str], *, join_times: bool) -> Staged | Problem:
+def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[str], options: FormatOptions) -> Staged | Problem:
     notes: list[str] = []
     text = blocks(file.path)
     head = next(text)
@@ -87,7 +87,8 @@ def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[st
     if suffix in {".ndjson", ".jsonl"}:
         chunks = read_ndjson(text, notes=notes)
     else:
-        chunks = read_delimited(text, preferred="\t" if suffix == ".tsv" else ",", join_times=join_times, notes=notes)
+        preferred = "\t" if suffix == ".tsv" else ","
+        chunks = read_delimited(text, preferred=preferred, join_times=options.join_times, named=options.header, notes=notes)
     with _Writer(target, words) as writer:
         for chunk in chunks:
             writer.add(chunk)
