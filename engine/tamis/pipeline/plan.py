@@ -211,7 +211,8 @@ def fingerprint(plan: Plan) -> str:
         hasher.update(f"{shard.kind}|{shard.records}|{shard.start}|{shard.stop}|{shard.group}".encode())
         for file in chain.from_iterable((file, *file.companions) for file in shard.files):
             whole = file.container.size if file.container else file.size
-            told = f"{file.record}|{file.size}|{file.mtime_ns}|{file.offset}|{whole}"
+            content = plan.staged[file.record].content if shard.kind == "table" else ""
+            told = f"{file.record}|{file.size}|{file.mtime_ns}|{file.offset}|{whole}|{content}"
             hasher.update(told.encode("utf-8", "surrogateescape"))
     for folder in plan.against:
         hasher.update(f"against {folder}".encode("utf-8", "surrogateescape"))

@@ -43,7 +43,7 @@ class Staged:
     """A table that can be read by row range, with the profiles of its columns.
 
     `path` is the staged file, or None if the source file itself is read. `rows` counts all data rows, the `bad` ones
-    among them. `bytes` is as many as the columns take that are not compressed.
+    among them. `bytes` is as many as the columns take that are not compressed. `content` is the hash of the source file.
     """
 
     record: str
@@ -54,6 +54,7 @@ class Staged:
     profiles: tuple[ColumnProfile, ...]
     bad: int
     notes: tuple[str, ...]
+    content: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
