@@ -118,7 +118,7 @@ def test_texts_that_are_not_utf8_are_read_as_in_delimited_text(tmp_path: Path, f
     result = tamis.clean(form(pa.table({"n": [1, 2, 3], "text": column}), tmp_path), tmp_path / "out", settings=ALONE, jobs=1)
     assert result.kept.collect()["text"].to_list() == ["café", "thé", None]
     (table,) = result.manifest["tables"].values()
-    assert "1 cells are not UTF-8 and were read as Windows-1252" in table["decisions"]
+    assert "1 cell is not UTF-8: read as Windows-1252" in table["decisions"]
 
 
 def test_a_few_whole_numbers_that_are_rounded_are_told(tmp_path: Path) -> None:

@@ -132,7 +132,8 @@ def _note_plan(plan: Plan) -> bool:
         "what it is": f"{path} is damaged",
     }
     message = (
-        f"{plan.out} holds an unfinished run that cannot be resumed: {differs[other]}. Run it as it was, or use --overwrite to start anew"
+        f"{plan.out} holds an unfinished run that cannot be resumed: {differs[other]}. Run it as it was, or begin anew with --overwrite "
+        "(overwrite=True)"
     )
     raise OutputError(message)
 

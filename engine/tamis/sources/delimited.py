@@ -78,7 +78,7 @@ def read_delimited(
     except BrokenStream as error:
         yield broken_chunk(str(error), begun.rest)
     if recoded:
-        notes.append(f"{recoded} records are not UTF-8 and were read as Windows-1252")
+        notes.append(f"{counted(recoded, 'records', 'are')} not UTF-8: read as Windows-1252")
 
 
 def _joined(chunk: Chunk, layout: Layout) -> Chunk:
@@ -178,7 +178,7 @@ def _names(records: _Records, layout: Layout, notes: list[str]) -> list[str]:
         cells[0] = cells[0][2:]  # the header is a comment
     below = records.widths[layout.first : layout.first + SAMPLE_RECORDS]
     if len(below) and below[0] > len(cells) and (below == below[0]).all():
-        notes.append(f"the header names {len(cells)} columns, the rows have {below[0]}")
+        notes.append(f"the header names {counted(len(cells), 'columns')}, the rows have {below[0]}")
         cells += [""] * (int(below[0]) - len(cells))
     names = unique_names(cells, RESERVED_COLUMNS)
     if header is not None and names != [cell.strip() for cell in cells]:

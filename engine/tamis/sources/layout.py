@@ -176,7 +176,7 @@ class _Sample:
         if passed:
             said = " / ".join(decode(self._records[number]).strip() for number in passed if number < len(self))
             said = said if len(said) <= SHOWN else said[:SHOWN] + "…"
-            notes.append(f"{len(passed)} of the first {first} lines are neither names nor rows: {said}")
+            notes.append(f"{len(passed)} of the first {first} lines {'is' if len(passed) == 1 else 'are'} neither names nor rows: {said}")
         told = tuple(cell if is_unit(cell) else "" for cell in units)
         return Layout(self.delimiter, header, first, told if any(told) else (), self.stamps(first), tuple(notes))
 

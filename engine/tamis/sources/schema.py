@@ -299,17 +299,17 @@ def _readings(plan: ColumnPlan, profiles: Sequence[ColumnProfile], options: Form
         readings.append(Reading(profile.name, decimal or ".", dot_groups, True if day_first is None else day_first, unit))
     if unsure["unit"]:
         notes.append(
-            f"column {plan.name!r}: the heads of {unsure['unit']} files give units that do not measure what {plan.unit} does: "
+            f"column {plan.name!r}: the units in the heads of {counted(unsure['unit'], 'files')} do not measure what {plan.unit} does: "
             "they are passed over"
         )
     if plan.kind == "number" and unsure["number"]:
         notes.append(
-            f"column {plan.name!r}: nothing tells what the comma means in {unsure['number']} cells such as 1,234; "
+            f"column {plan.name!r}: nothing tells what the comma means in {counted(unsure['number'], 'cells')} such as 1,234; "
             "it is taken to group digits (set `decimal` to decide)"
         )
     if plan.kind == "datetime" and unsure["datetime"]:
         notes.append(
-            f"column {plan.name!r}: nothing tells the day from the month in {unsure['datetime']} dates; "
+            f"column {plan.name!r}: nothing tells the day from the month in {counted(unsure['datetime'], 'dates')}; "
             "the day is taken to come first (set `day_first` to decide)"
         )
     return readings

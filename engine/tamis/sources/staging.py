@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from tamis.errors import DISK_FULL
 from tamis.files import UNFINISHED
 from tamis.media.sniff import HEAD_BYTES, sniff
-from tamis.names import PROCESS
+from tamis.names import PROCESS, counted
 from tamis.sources.delimited import read_delimited
 from tamis.sources.exact import may_be_inexact
 from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
@@ -241,5 +241,5 @@ def _profile_native(file: SourceFile, words: frozenset[str]) -> Staged | Problem
         for name in wanted:
             profiles[name] += profile_column(name, frame[name].cast(pl.String), words) if name in texts else profile_numbers(frame[name])
     if reader.recoded:
-        notes.append(f"{reader.recoded} cells are not UTF-8 and were read as Windows-1252")
+        notes.append(f"{counted(reader.recoded, 'cells', 'are')} not UTF-8: read as Windows-1252")
     return Staged(file.record, None, reader.rows, reader.row_groups, reader.bytes, tuple(profiles.values()), 0, tuple(notes))

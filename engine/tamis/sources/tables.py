@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tamis.names import counted
 from tamis.sources.columns import brought, readable
 from tamis.sources.ipc import MAGIC, IpcTable
 from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, BadRow
@@ -189,7 +190,7 @@ class _Stream:
                 batches.append(next(self._batches))
                 rows -= len(batches[-1])
         except StopIteration:
-            self._fault = f"{rows} rows are lacking"
+            self._fault = f"{counted(rows, 'rows', 'are')} lacking"
         except FAULTS as error:
             self._fault = str(error)
         if self._fault:
