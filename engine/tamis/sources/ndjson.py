@@ -194,7 +194,7 @@ class _Cells:
 def _object(value: Any, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         kinds = {list: "an array", _Number: "a number", str: "a string", bool: "a truth value", type(None): "null"}
-        message = f"a line must hold an object, not {kinds[type(value)]}"
+        message = f"a line must hold an object, not {kinds[type(value)]}: write one object a line, as to_json(lines=True) of pandas does"
         raise ValueError(message)  # noqa: TRY004 - every fault of the line is one kind of error
     if "\\u" in text:
         _json(value).encode()  # a lone surrogate cannot be written as UTF-8

@@ -30,7 +30,7 @@ COMMA_GROUPS = r"^[+-]?[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})$"
 ONE_COMMA_GROUP = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 ONE_DOT_GROUP = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 DECIMAL_COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
-IDENTIFIER = r"^(?:0\d+|[+-]?\d{19,})$"
+IDENTIFIER = r"^(?:0\d+|[+-]?\d{19,}|\+\d{9,})$"  # the last: a telephone number
 WITH_UNIT = (
     r"^([+-]?[\d.,][\d.,'\u{2019} \u{a0}\u{202f}]*?(?:[eE][+-]?\d+)?)[ \u{a0}\u{202f}]*([°ºµ℃℉%\p{Alphabetic}][\p{Alphabetic}/%_]*)$"
 )

@@ -35,7 +35,7 @@ class ColumnProfile:
     no value), `number`, `grouped` (a number with grouped digits or a decimal comma), `boolean`, `datetime`, `list` and `other`. A
     number with a unit counts as `number` or `grouped` by its number and under `unit:<name>` too.
 
-    Evidence for decisions: `characters` (of what is not blank), `integer`, `identifier` (leading zeros or more than 18 digits), `inexact`
+    Evidence for decisions: `characters` (of what is not blank), `integer`, `identifier` (`007`, `+491234567`, 19 digits), `inexact`
     (holds a number that a float would round), `zero_one`, `epoch`, `finer` (a time with nanoseconds), `fraction` (a point and not three
     digits behind it), `dot_group` (`1.234`), `comma_group` (`1,234`), `dots` (`1.234.567` or `1.234,5`), `commas` (`1,234,567` or
     `1,234.5`), `comma` (`1,5`), `zoned`, `day_first` and `month_first` (dates with only that reading), `either_first`.
@@ -110,7 +110,11 @@ def _figures(text: pl.Series, name: str) -> Counter[str]:
     counts = Counter(
         number=len(text),
         integer=len(text) - text.cast(pl.Int64, strict=False).null_count(),
-        identifier=_sum(text.filter((text.str.len_bytes() > 18) | text.str.starts_with("0")).str.contains(parsing.IDENTIFIER)),
+        identifier=_sum(
+            text.filter((text.str.len_bytes() > 18) | text.str.starts_with("0") | text.str.starts_with("+")).str.contains(
+                parsing.IDENTIFIER
+            )
+        ),
         inexact=_sum(parsing.beyond_floats(text.filter(text.str.len_bytes() > 15))),
         zero_one=_sum(text.is_in(["0", "1"])),
     )

@@ -163,6 +163,10 @@ def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, 
         if kind == "number":
             dtype, unit = _number(name, counts, _merged_units(profiles), notes)
         elif kind == "datetime":
+            naive = counts["datetime"] - counts["zoned"]
+            if counts["zoned"] and naive:
+                said = counted(naive, "times", "name")
+                notes.append(f"column {name!r}: {said} no zone beside others that do: taken to be in {options.timezone}")
             dtype = pl.Datetime("ns" if counts["finer"] else "us", "UTC" if counts["zoned"] or counts["epoch"] else None)
         elif kind == "boolean":
             dtype = pl.Boolean()
@@ -233,7 +237,7 @@ def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes
     if figures >= least:
         if counts["identifier"] < IDENTIFIER_SHARE * figures or not counts["identifier"]:
             return "number"
-        notes.append(f"column {name!r} holds figures with leading zeros or too many digits: it is read as text")
+        notes.append(f"column {name!r} holds figures with leading zeros, a plus or too many digits: it is read as text")
     return "window" if counts["list"] >= least else "text"
 
 

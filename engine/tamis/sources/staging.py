@@ -27,6 +27,7 @@ from tamis.sources.exact import may_be_inexact
 from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
 from tamis.sources.ndjson import read_ndjson
 from tamis.sources.options import FormatOptions
+from tamis.sources.partitions import partitions
 from tamis.sources.profile import TEXT_TYPES, ColumnProfile, profile_column, profile_numbers
 from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, Chunk
 from tamis.sources.tables import FAULTS, ReadFailed, TableReader
@@ -35,6 +36,7 @@ from tamis.sources.units import ALIASES
 
 ROW_GROUP_ROWS = 65_536
 ROW_GROUP_BYTES = 48 << 20  # and a chunk more, at most: to be a shard as a whole
+WORKBOOK = "a workbook of Excel"
 RESERVED_FIELDS = [pa.field(name, pa.string()) for name in RESERVED_COLUMNS]
 
 
@@ -69,13 +71,23 @@ def stage(file: SourceFile, target: Path, options: FormatOptions | None = None) 
     name = Path(file.path.lower())
     suffix = Path(name.stem).suffix if name.suffix in COMPRESSED_SUFFIXES else name.suffix
     try:
-        if suffix in TEXT_SUFFIXES or suffix == LOGGER_SUFFIX:
-            return _stage_text(file, target, suffix, words, options)
-        return _profile_native(file, words)
+        is_text = suffix in TEXT_SUFFIXES or suffix == LOGGER_SUFFIX
+        return _with_partitions(_stage_text(file, target, suffix, words, options) if is_text else _profile_native(file, words), words)
     except (*FAULTS, ReadFailed, UnicodeDecodeError) as error:  # the last: of a column's name
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise  # the output has no room; the table is not to blame
         return Problem(file.record, "unreadable_table", str(error))
+
+
+def _with_partitions(staged: Staged | Problem, words: frozenset[str]) -> Staged | Problem:
+    """Add the profiles of columns that the names of folders give."""
+    if isinstance(staged, Problem):
+        return staged
+    found = partitions(staged.record, staged.columns)
+    ones = [profile_column(name, pl.Series([value], dtype=pl.String), words) for name, value in found.items()]
+    profiles = [replace(one, counts=Counter({key: count * staged.rows for key, count in one.counts.items()})) for one in ones]
+    notes = [f"the names of folders give the {'column' if len(found) == 1 else 'columns'} {', '.join(found)}"] if found else []
+    return replace(staged, profiles=(*staged.profiles, *profiles), notes=(*staged.notes, *notes))
 
 
 def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[str], options: FormatOptions) -> Staged | Problem:
@@ -83,7 +95,8 @@ def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[st
     text = blocks(file.path)
     head = next(text)
     if found := _foreign(head[0]):
-        return Problem(file.record, "not_a_table", f"the content is {found}; rename the file to have it read as what it is")
+        remedy = "save its sheets as CSV" if found == WORKBOOK else "rename the file to have it read as what it is"
+        return Problem(file.record, "not_a_table", f"the content is {found}; {remedy}")
     text = chain([head], text)
     if suffix in {".ndjson", ".jsonl"}:
         chunks = read_ndjson(text, notes=notes)
@@ -111,6 +124,8 @@ def _foreign(head: bytes) -> str:
         return "zeros"
     if head.startswith((b"PAR1", b"ARROW1")) and b"\0" in head[:HEAD_BYTES]:
         return "parquet" if head.startswith(b"PAR1") else "arrow"
+    if head.startswith(b"PK") and (b"[Content_Types].xml" in head or b"xl/" in head[:HEAD_BYTES]):
+        return WORKBOOK
     found = sniff(head)
     binary = found.kind not in ("text", "unknown", "empty") and b"\0" in head[:HEAD_BYTES]  # a header may begin like a picture: P1, P2
     return found.name if binary or found.name in ("html", "pdf") else ""

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from tamis.names import counted
 from tamis.sources.columns import brought, readable
 from tamis.sources.ipc import MAGIC, IpcTable
+from tamis.sources.partitions import partitions
 from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, BadRow
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class TableReader:
         As many as the columns take that are not compressed; those of the file where it does not say.
     notes
         What is worth knowing of the file.
+    partitions
+        Columns that the names of folders give, and their value.
     recoded
         Cells that were read up to now, were not UTF-8 and were taken for Windows-1252.
 
@@ -94,6 +97,7 @@ class TableReader:
         self.bytes: int = self._file.bytes
         self.notes: tuple[str, ...] = (*self._file.notes, *notes)
         self.recoded = 0
+        self.partitions = partitions(file.record, self._fields.names)
         self._starts = [0, *accumulate(self.pieces)]
         self.rows: int = self._starts[-1]
         self._tells_bad = set(RESERVED_COLUMNS) <= set(self._fields.names)
@@ -122,8 +126,11 @@ class TableReader:
         ReadFailed
             If a row group in the range is corrupt.
         """
-        wanted = list(self.columns if columns is None else columns)
-        return self._read(start, stop, wanted)
+        wanted = [*self.columns, *self.partitions] if columns is None else list(columns)
+        stored = [name for name in wanted if name not in self.partitions]
+        frame = self._read(start, stop, stored) if stored else pl.DataFrame(height=stop - start)
+        told = {name: pl.repeat(value, stop - start, dtype=pl.String) for name, value in self.partitions.items() if name in wanted}
+        return frame.with_columns(**told).select(wanted) if told else frame
 
     def bad_rows(self, start: int, stop: int) -> list[BadRow]:
         """Return the rows of the range that could not be read from the source, numbered within the file."""
