@@ -115,7 +115,7 @@ class _Column:
         """Take the converted values, and note the text of every cell that was lost in the conversion."""
         lost = _told(self.values.is_not_null() & values.is_null(), cells)
         self.nulls["unparsed"] += len(lost)
-        self.unparsed = pl.concat([self.unparsed, lost])
+        self.unparsed = pl.concat([self.unparsed, lost]) if len(lost) else self.unparsed
         self.values = values
 
     def drop_codes(self, codes: tuple[float, ...]) -> None:
@@ -174,25 +174,32 @@ def _text_column(texts: pl.Series) -> _Column:
 def _parsed_column(texts: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatOptions) -> _Column:
     words = [word.lower() for word in options.missing_words]
     values = _at_once(texts, plan, reading, words, options)
-    is_rest = texts.is_not_null() & values.is_null()
+    column = _Column(texts)
+    column.values = values.alias(plan.name)
+    if values.null_count() > texts.null_count():  # which in wide tables of numbers costs more than all else
+        _read_rest(column, texts, plan, reading, options)
+    if plan.rounds:
+        column.rounded = _told(parsing.rounded(texts, plan.dtype) & column.values.is_not_null(), texts.alias(plan.name))
+    if plan.kind == "number":
+        column.drop_codes(options.missing_codes)
+    return column
+
+
+def _read_rest(column: _Column, texts: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatOptions) -> None:
+    """Read the cells of a column that one fast pass has left null."""
+    words = [word.lower() for word in options.missing_words]
+    is_rest = texts.is_not_null() & column.values.is_null()
     rest = _Column(texts.filter(is_rest).str.strip_chars())
     rest.drop("blank", rest.values == "")
     rest.drop("word", rest.values.str.to_lowercase().is_in(words))
     filled = rest.values.is_not_null()
     parsed = _parse(rest.values.filter(filled), plan, reading, options).cast(plan.dtype)
     rest.become(parsing.spread(parsed, filled), texts.filter(is_rest))
-
-    column = _Column(texts)
     column.nulls.update({reason: count for reason, count in rest.nulls.items() if reason != "null"})
     column.unparsed = rest.unparsed.with_columns(
         index=is_rest.arg_true().gather(rest.unparsed["index"]).cast(pl.Int64), column=pl.lit(plan.name)
     )
-    column.values = parsing.where(is_rest, parsing.spread(rest.values, is_rest), values).alias(plan.name)
-    if plan.rounds:
-        column.rounded = _told(parsing.rounded(texts, plan.dtype) & column.values.is_not_null(), texts.alias(plan.name))
-    if plan.kind == "number":
-        column.drop_codes(options.missing_codes)
-    return column
+    column.values = parsing.where(is_rest, parsing.spread(rest.values, is_rest), column.values).alias(plan.name)
 
 
 def _at_once(texts: pl.Series, plan: ColumnPlan, reading: Reading, words: list[str], options: FormatOptions) -> pl.Series:
