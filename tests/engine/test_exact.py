@@ -79,6 +79,14 @@ def test_rows_that_differ_in_what_could_not_be_parsed_are_no_duplicates(tmp_path
     assert result.rejected.select("record", "kept").collect().rows() == [("a.csv#102", "a.csv#100")]
 
 
+@pytest.mark.parametrize("cell", ["9,007,199,254,740,993", "9.007.199.254.740.993", "9 007 199 254 740 993", f" {LONG} "])
+def test_grouped_digits_of_identifiers_are_not_rounded_untold(cell: str) -> None:
+    assert read([cell, "1.5"])[0].columns[0].kind == "text"
+    group, result = read([cell, *["1.5"] * 200])
+    assert group.columns[0].dtype == pl.Float64
+    assert result.rounded.rows() == [(0, "value", cell)]
+
+
 @pytest.mark.parametrize("cell", [f"[{LONG}]", f"[{LONG}, 1]"])
 def test_lists_of_text_with_identifiers_stay_text(cell: str) -> None:
     assert read([cell, "[1, 2]"])[0].columns[0].kind == "text"
@@ -128,7 +136,7 @@ def test_decimals_are_readings(tmp_path: Path, precision: int) -> None:
     result = cleaned(tmp_path, pl.Series(DECIMALS[:4] * 3, dtype=pl.Decimal(precision, 4)), **{"exact_duplicates.enabled": False})
     (table,) = result.manifest["tables"].values()
     assert [(column["kind"], column["type"]) for column in table["columns"]] == [("number", "Float64")]
-    assert result.kept.collect()["value"].drop_nulls().to_list() == [float(one) for one in DECIMALS[:3]] * 3
+    assert result.kept.collect()["value"].drop_nulls().to_list() == [float(one) for one in DECIMALS[:3] if one is not None] * 3
 
 
 def test_decimals_without_fraction_are_whole_numbers_and_text_beyond_them(tmp_path: Path) -> None:

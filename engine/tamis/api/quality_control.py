@@ -84,7 +84,7 @@ class QualityControl:
     def __repr__(self) -> str:
         """Return the totals."""
         told = ", ".join(f"{self.summary[name].sum()} {name.replace('_', ' ')}" for name in GRADES)
-        return f"QualityControl({len(self.summary)} series, {counted(self.summary['readings'].sum(), 'readings')}: {told})"
+        return f"QualityControl({len(self.summary)} series, {counted(int(self.summary['readings'].sum()), 'readings')}: {told})"
 
 
 @checked

@@ -14,7 +14,6 @@ from tamis.sources import parsing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-FLOAT_DIGITS = 15  # a float has an equal for any whole number of so many digits, and gives back any decimal of so many
 WHOLE = (pl.Int64, pl.UInt64, pl.Int128, pl.UInt128)
 
 
@@ -63,7 +62,7 @@ def may_be_inexact(dtype: pl.DataType) -> bool:
     """Whether a type has numbers, be it in lists, that a float would round."""
     while isinstance(dtype, pl.List | pl.Array):
         dtype = _instance(dtype.inner)
-    return dtype in WHOLE or (isinstance(dtype, pl.Decimal) and dtype.precision > FLOAT_DIGITS)
+    return dtype in WHOLE or (isinstance(dtype, pl.Decimal) and dtype.precision > parsing.FLOAT_DIGITS)
 
 
 def inexact(cells: pl.Series) -> pl.Series:
@@ -85,7 +84,7 @@ def inexact(cells: pl.Series) -> pl.Series:
 def _inexact_decimals(cells: pl.Series) -> pl.Series:
     texts = cells.cast(pl.String)
     digits = texts.str.strip_chars_end("0").str.replace_all(r"^-?[0.]*|\.", "")
-    long = (digits.str.len_bytes() > FLOAT_DIGITS).fill_null(value=False)
+    long = (digits.str.len_bytes() > parsing.FLOAT_DIGITS).fill_null(value=False)
     told = [Decimal(text) != Decimal(repr(float(text))) for text in texts.filter(long)]
     return parsing.spread(pl.Series(told, dtype=pl.Boolean), long).fill_null(value=False)
 

@@ -90,7 +90,7 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
     if recoded:
         notes.append(f"{counted(recoded, 'records', 'are')} not UTF-8: read as Windows-1252")
     if decoder.repeating:
-        notes.append(f"{decoder.repeating} objects repeat a key: the second is NAME_2")
+        notes.append(f"{counted(decoder.repeating, 'objects', 'repeat')} a key: the second is NAME_2")
     if any(key != name for key, name in columns.items()):
         notes.append("some keys are empty or alike but for spaces and were made unique")
 

@@ -50,6 +50,7 @@ NAIVE_FORMATS = (
     "%Y-%m-%d %I:%M:%S%.f %p",
     "%Y-%m-%d %I:%M %p",
 )
+FLOAT_DIGITS = 15  # a float has an equal for any whole number of so many digits, and gives back any decimal of so many
 SOON_READ = 8192  # fewer texts than this are read sooner than the compiled reader of times is loaded
 ZONED_FORMATS = ("%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M%#z")
 NAIVE = pl.Datetime("us")
@@ -83,8 +84,14 @@ def rounded(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
     if isinstance(dtype, pl.List):
         return inexact_lists(texts)
     if dtype.is_float():
-        return beyond_floats(texts)
+        return inexact_figures(texts)
     return pl.repeat(False, len(texts), eager=True)
+
+
+def inexact_figures(texts: pl.Series) -> pl.Series:
+    """Say which texts are whole numbers that no float is equal to, also with grouped digits, of which so many have one meaning only."""
+    long = (texts.str.len_bytes() > FLOAT_DIGITS).fill_null(value=False)
+    return spread(beyond_floats(_plain(texts.filter(long).str.strip_chars(), ".", dot_groups=False)), long).fill_null(value=False)
 
 
 def inexact_lists(texts: pl.Series) -> pl.Series:

@@ -185,6 +185,7 @@ def _count_numbers(cells: pl.DataFrame, counts: Counter[str]) -> tuple[pl.Series
     plain = parsing.plain_numbers(text).is_not_null()
     is_number = parsing.numbers(text).is_not_null()
     times = cells["times"]
+    counts["inexact"] += int(times.filter(is_number & parsing.inexact_figures(text)).sum())
     for name, pattern in (
         ("comma_group", parsing.ONE_COMMA_GROUP),
         ("dot_group", parsing.ONE_DOT_GROUP),
