@@ -38,7 +38,7 @@ LAYERS = {
     "files": {"names"},
     "section": set[str](),
     "toml": set[str](),
-    "media": {"errors"},
+    "media": {"errors", "names"},
     "sources": {"errors", "names", "files", "media"},
     "executors": {"errors"},
     "sample": {"errors", "names", "arguments"},
@@ -54,7 +54,7 @@ LAYERS = {
     "normalizer": {"errors", "names", "arguments", "encodings", "frames", "inquiries", "sizes"},
     "near": {"errors", "names", "arguments", "frames", "sizes"},
     "namespace": {"near"},
-    "statistics": {"errors", "arguments", "frames"},
+    "statistics": {"errors", "names", "arguments", "frames"},
     "checks": {"errors", "names", "section", "media", "sources", "normalizer", "near", "series", "qc", "discovery"},
     "recipe": {"errors", "names", "arguments", "section", "toml", "checks"},
     "pipeline": {

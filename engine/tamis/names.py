@@ -22,9 +22,11 @@ def at_home(path: AnyPath) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises where there is no such user
 
 
-def counted(number: int, things: str) -> str:
-    """Return a number with the name of what is counted, which is given as it is of many and ends in an s."""
-    return f"{number:,} {things.removesuffix('s') if number == 1 else things}"
+def counted(number: int, things: str, do: str = "") -> str:
+    """Return a number with the name of what is counted, which ends in an s, and what they do or are; both are given as of many."""
+    if number != 1:
+        return f"{number:,} {things} {do}".rstrip()
+    return f"1 {things.removesuffix('s')} {do and {'are': 'is', 'have': 'has'}.get(do, f'{do}s')}".rstrip()
 
 
 @contextmanager

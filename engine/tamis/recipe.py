@@ -277,7 +277,7 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     for parent in parents:
         child = tree.setdefault(parent, {})
         if not isinstance(child, dict):
-            message = f"--set {key}: {parent!r} is a value, not a section"
+            message = f"--set (settings) {key}: {parent!r} is a value, not a section"
             raise RecipeError(message)
         tree = child
     tree[last] = value
@@ -285,7 +285,7 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
 
 def _origin(problem: Any, where: str, settings: Mapping[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
-    return "--set" if any(key == name or key.startswith(f"{name}.") for name in settings) else where
+    return "--set (settings)" if any(key == name or key.startswith(f"{name}.") for name in settings) else where
 
 
 def _explain(problem: Any, model: type[BaseModel], where: str) -> str:

@@ -11,6 +11,7 @@ import polars as pl
 from tamis.arguments import checked
 from tamis.errors import ArgumentError, ColumnError
 from tamis.frames import Frame, frame_of
+from tamis.names import counted
 from tamis_kernels.moments import Moments, accumulate
 from tamis_kernels.quantiles import ValueCounts
 
@@ -59,7 +60,8 @@ class Statistics:
     def __repr__(self) -> str:
         """Return what they are of."""
         columns, groups = {name for _, name in self._moments}, {group for group, _ in self._moments} - {None}
-        return f"Statistics({len(columns)} columns{f' by {self.by!r}, {len(groups)} groups' if self.by is not None else ''})"
+        parts = f" by {self.by!r}, {counted(len(groups), 'groups')}" if self.by is not None else ""
+        return f"Statistics({counted(len(columns), 'columns')}{parts})"
 
     @checked
     def add(self, frame: Frame) -> Statistics:

@@ -149,7 +149,7 @@ def measured(*, run: bool) -> Backend:
 def _cuda() -> Backend:
     problem = cuda_problem()
     if problem is not None:
-        message = f"backend 'cuda' cannot run here: {problem}. Use --backend cpu or --backend auto to run on the CPU."
+        message = f"backend 'cuda' cannot run here: {problem}. Use the backend 'cpu' or 'auto' to run on the CPU."
         raise BackendUnavailableError(message)
     return _asked_for("cuda")
 
@@ -199,7 +199,7 @@ def resolve_for_run(backend: AnyBackend = "auto", memory: int | None = None) -> 
     if backend == "auto" and not _runs and not cuda_problem():
         chosen = measured(run=True)
     if memory is not None and memory < LEAST_MEMORY:
-        message = f"--gpu-memory {memory / 1e6:.0f}MB is too little: give {LEAST_MEMORY / 1e6:.0f}MB or more, or leave it out"
+        message = f"{memory / 1e6:.0f}MB of GPU memory is too little: give {LEAST_MEMORY / 1e6:.0f}MB or more, or leave it out"
         raise ArgumentError(message)
     if chosen.name != "cuda":
         return chosen

@@ -34,6 +34,7 @@ def as_arrow(table: pa.Table, folder: Path) -> Path:
 
 BOTH = (as_parquet, as_arrow)
 KIND_OF_TWO = pa.struct([("a", pa.int64()), ("b", pa.month_day_nano_interval())])
+FIELDS_OF_ONE_NAME = pa.StructArray.from_arrays([pa.array([1, 2]), pa.array(["x", "y"])], ["a", "a"])
 ODD_COLUMNS: dict[str, tuple[Any, list[Any], str]] = {
     "long decimals": (pa.array([Decimal("1.5"), LONG], pa.decimal256(60, 2)), [1.5, float(LONG)], "text"),
     "few digits of long decimals": (pa.array([Decimal("1.5"), None], pa.decimal256(10, 2)), [1.5, None], "decimal128"),
@@ -50,6 +51,12 @@ ODD_COLUMNS: dict[str, tuple[Any, list[Any], str]] = {
     "list views": (pa.array([[1, 2], None], pa.list_view(pa.int64())), [[1, 2], None], "large_list"),
     "run ends": (pa.RunEndEncodedArray.from_arrays([2], [7]), [7, 7], "int64"),
     "lists of nothing": (pa.array([[], None], pa.list_(pa.int64(), 0)), [[], None], "text"),
+    "fields of one name": (FIELDS_OF_ONE_NAME, [{"a": 1, "a_2": "x"}, {"a": 2, "a_2": "y"}], "struct<a: int64, a_2: string>"),
+    "lists of fields of one name": (
+        pa.ListArray.from_arrays(pa.array([0, 2, 2], pa.int32()), FIELDS_OF_ONE_NAME),
+        [[{"a": 1, "a_2": "x"}, {"a": 2, "a_2": "y"}], []],
+        "a_2",
+    ),
     "a union": (
         pa.UnionArray.from_dense(pa.array([0, 1], pa.int8()), pa.array([0, 0], pa.int32()), [pa.array([1]), pa.array(["a"])]),
         ["1", "a"],
@@ -82,12 +89,12 @@ def test_columns_that_polars_does_not_take_are_kept(tmp_path: Path, form: Callab
 
 @pytest.mark.parametrize("form", BOTH)
 def test_a_column_that_cannot_be_read_is_told_by_name_type_and_remedy(tmp_path: Path, form: Callable[[pa.Table, Path], Path]) -> None:
-    twice = pa.StructArray.from_arrays([pa.array([1, 2]), pa.array([3, 4])], ["a", "a"])
+    twice = pa.MapArray.from_arrays(pa.array([0, 1, 2], pa.int32()), pa.array(["k", "k"]), FIELDS_OF_ONE_NAME)
     result = tamis.clean(form(pa.table({"n": [1, 2], "odd": twice}), tmp_path), tmp_path / "out", jobs=1)
     assert balanced(result.manifest)
     rejected = result.rejected.collect()
     assert rejected["reason"].to_list() == ["unreadable_rows"] * 2
-    for said in ("the column 'odd'", "struct<a: int64, a: int64>", "leave it out"):
+    for said in ("the column 'odd'", "struct<a: int64, a: string", "leave it out"):
         assert said in rejected["detail"][0]
 
 
@@ -111,7 +118,7 @@ def test_texts_that_are_not_utf8_are_read_as_in_delimited_text(tmp_path: Path, f
     result = tamis.clean(form(pa.table({"n": [1, 2, 3], "text": column}), tmp_path), tmp_path / "out", settings=ALONE, jobs=1)
     assert result.kept.collect()["text"].to_list() == ["café", "thé", None]
     (table,) = result.manifest["tables"].values()
-    assert "1 cells are not UTF-8 and were read as Windows-1252" in table["decisions"]
+    assert "1 cell is not UTF-8: read as Windows-1252" in table["decisions"]
 
 
 def test_a_few_whole_numbers_that_are_rounded_are_told(tmp_path: Path) -> None:
@@ -120,7 +127,7 @@ def test_a_few_whole_numbers_that_are_rounded_are_told(tmp_path: Path) -> None:
     for name, source in (("one", tmp_path / "a.parquet"), ("both", tmp_path / "*.*")):
         result = tamis.clean(str(source), tmp_path / name, settings=ALONE, jobs=1)
         (table,) = result.manifest["tables"].values()
-        told = "column 'v': 2 whole numbers have more digits than a float beside fractions can hold: they are rounded"
+        told = "column 'v': 2 values with more digits than a float can hold: rounded, and told in the notes with what the source has"
         assert table["decisions"] == ([told] if name == "both" else [])
 
 

@@ -127,7 +127,7 @@ def test_rows_without_a_time_are_not_evaluated() -> None:
     frame = table()[:40].with_columns(pl.when(pl.int_range(40) == 6).then(None).otherwise("time").alias("time"))
     result = tamis.quality_control(frame, limits={"fail_high": 1.0}, learn=False)
     assert result.flags.collect().filter(pl.col("row") == 6)["flag"].to_list() == [2, 2]
-    assert result.notes == ("1 rows have no time: their readings were not evaluated",)
+    assert result.notes == ("1 row has no time: the readings there were not evaluated",)
 
 
 def test_nan_and_null_and_sentinels_are_missing() -> None:

@@ -183,7 +183,7 @@ def test_columns_named_twice_are_looked_at_once_and_an_empty_sensor_is_none() ->
 
 def test_rows_without_a_time_are_told_by_discovery_too() -> None:
     timeless = READINGS.with_columns(time=pl.when(pl.int_range(25) > 2).then("time"))
-    assert tamis.discover(timeless).notes == ("3 rows have no time: their readings were not looked at",)
+    assert tamis.discover(timeless).notes == ("3 rows have no time: the readings there were not looked at",)
 
 
 def test_what_is_made_is_told_in_one_short_line(tmp_path: Path) -> None:
@@ -210,11 +210,11 @@ def test_what_is_made_is_told_in_one_short_line(tmp_path: Path) -> None:
         "PictureNormalizer()",
         "PictureNormalizer(mean=[3.0], std=[0.0])",
         "Statistics(0 columns)",
-        "Statistics(1 columns by 'sensor', 2 groups)",
+        "Statistics(1 column by 'sensor', 2 groups)",
         "Signatures(3 of 8 slots, scheme='fss', seed=1, shingle='byte-5')",
         "Recipe()",
         "Recipe(seed=3, near_duplicates.threshold=0.9)",
-        "Discovery(1 suspicions, 1 duplicate_time)",
+        "Discovery(1 suspicion, 1 duplicate_time)",
         f"Result({str(tmp_path)!r}: no finished run)",
     ]
     assert found != tamis.discover(READINGS)

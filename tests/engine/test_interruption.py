@@ -96,6 +96,16 @@ def test_a_run_stopped_while_its_tables_are_read_goes_on(tmp_path: Path) -> None
     assert result.manifest["counts"]["kept"] == 3
 
 
+def test_a_link_to_a_table_or_new_rights_do_not_keep_a_run_from_being_resumed(tmp_path: Path) -> None:
+    table, out = tmp_path / "rows.csv", tmp_path / "out"
+    table.write_text("a,b\n" + "".join(f"{number},x{number}\n" for number in range(30)))
+    with pytest.raises(RunInterrupted):
+        tamis.clean(table, out, settings={"shards.rows": 10}, jobs=1, progress=Told("observe"))
+    (tmp_path / "link").hardlink_to(table)
+    table.chmod(0o600)
+    assert tamis.clean(table, out, settings={"shards.rows": 10}, jobs=1).manifest["counts"]["kept"] == 30
+
+
 def add(folder: Path) -> None:
     (folder / "more.csv").write_text("a,b\n1,x\n")
 
@@ -109,9 +119,18 @@ def older(folder: Path) -> None:
     plan.write_text(plan.read_text().replace(f'"version": "{tamis.__version__}"', '"version": "0.0.9"'))
 
 
+def rewrite(folder: Path) -> None:
+    """Change a table so that neither its size nor its time of modification tells."""
+    table = folder / "rows.csv"
+    then = table.stat()
+    table.write_text(table.read_text().replace("rows7", "raws7"))
+    os.utime(table, ns=(then.st_atime_ns, then.st_mtime_ns))
+
+
 @pytest.mark.parametrize(
     ("change", "arguments", "told"),
     [
+        (rewrite, {}, "files of the source were added, removed or changed since"),
         (add, {}, "files of the source were added, removed or changed since"),
         (lambda folder: os.utime(folder / "rows.csv", (1, 1)), {}, "files of the source were added, removed or changed since"),
         (lambda folder: (folder / "other.csv").unlink(), {}, "files of the source were added, removed or changed since"),

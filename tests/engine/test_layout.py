@@ -117,7 +117,7 @@ def test_units_of_heads_bring_files_to_one_unit(tmp_path: Path) -> None:
     clean = pl.read_parquet(tmp_path / "out" / "clean" / "tables" / "**" / "*.parquet")
     assert clean["temp"].to_list() == [value for value in (20.0, 21.0, 20.0, 3.0) for _ in range(10)]
     (group,) = result.manifest["tables"].values()
-    assert any("the heads of 1 files give units that do not measure what °C does" in note for note in group["decisions"])
+    assert any("the units in the heads of 1 file do not measure what °C does" in note for note in group["decisions"])
 
 
 def test_a_loggers_dat_file_is_a_table_and_another_is_not(tmp_path: Path) -> None:

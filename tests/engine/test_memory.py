@@ -38,7 +38,7 @@ def test_a_budget_is_kept_and_told(tmp_path: Path) -> None:
     (tmp_path / "in" / "a.csv").write_text("a,b\n1,2\n3,4\n")
     result = tamis.clean(tmp_path / "in", tmp_path / "out", jobs=4, memory="1.2GB")
     assert result.manifest["timing"]["jobs"] == 1
-    with pytest.raises(OutputError, match=r"--memory 500MB is too little.*give 1\.1GB or more"):
+    with pytest.raises(OutputError, match=r"500MB of memory is too little.*give 1\.1GB or more"):
         tamis.clean(tmp_path / "in", tmp_path / "out", memory="500MB", overwrite=True)
 
 
@@ -58,7 +58,7 @@ def test_what_a_gpu_may_give_is_checked_and_auto_says_why_it_takes_none(
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_text("a,b\n1,2\n3,4\n")
-    with pytest.raises(ArgumentError, match="--gpu-memory 1MB is too little: give 64MB or more"):
+    with pytest.raises(ArgumentError, match="1MB of GPU memory is too little: give 64MB or more"):
         tamis.clean(tmp_path / "in", tmp_path / "out", gpu_memory="1MB")
     with pytest.raises(ArgumentError, match="gpu_memory must be a number of bytes or a text such as 500MB or 2GB, got 'lots'"):
         tamis.clean(tmp_path / "in", tmp_path / "out", gpu_memory="lots")

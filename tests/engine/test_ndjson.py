@@ -112,7 +112,7 @@ def test_a_key_that_an_object_repeats_loses_no_value(times: int) -> None:
     rows, bad, notes = table(line * times, 1 << 20)
     assert rows == [{"a": "1", "b": '{"c":1,"c_2":2}', "a_3": "3"}, {"a": "4"}, {"b": "x", "b_2": "y"}] * times
     assert bad == []
-    assert notes == [f"{3 * times} objects repeat a key: the second is NAME_2"]
+    assert notes == [f"{3 * times:,} objects repeat a key: the second is NAME_2"]
 
 
 def test_many_keys_of_one_name_are_told_apart_one_after_the_other() -> None:

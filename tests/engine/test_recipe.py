@@ -135,7 +135,7 @@ def test_a_section_of_settings_changes_the_keys_that_it_names_alone() -> None:
     nested = {"near_duplicates": {"threshold": 0.9}, "quality_control": {"on_flag.spike": "null"}} | more
     dotted = {"near_duplicates.threshold": 0.9, "quality_control.on_flag.spike": "null"} | more
     assert Recipe.load("text_dolma3", settings=nested) == Recipe.load("text_dolma3", settings=dotted)
-    with pytest.raises(RecipeError, match=r"--set: unknown key 'near_duplicates\.treshold'.*'threshold'"):
+    with pytest.raises(RecipeError, match=r"--set \(settings\): unknown key 'near_duplicates\.treshold'.*'threshold'"):
         Recipe.load(settings={"near_duplicates": {"treshold": 0.9}})
 
 

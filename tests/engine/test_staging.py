@@ -9,6 +9,7 @@ import io
 import pickle
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import polars as pl
@@ -277,6 +278,16 @@ def test_json_lines_keep_numbers_as_they_are_written(tmp_path: Path) -> None:
         "d": ['{"x":1e400}', None, None],
         "e": [None, "téxt", None],
     }
+
+
+def test_a_workbook_and_an_array_by_the_name_of_a_table_are_told_with_a_remedy(tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "t.csv", "w") as book:
+        book.writestr("[Content_Types].xml", "<x/>")
+    (tmp_path / "t.jsonl").write_text('[{"a": 1}]')
+    for name, reason, remedy in (("t.csv", "not_a_table", "save its sheets as CSV"), ("t.jsonl", "bad_json", "to_json(lines=True)")):
+        found = stage(list_source(tmp_path / name).files[0], tmp_path / "staged")
+        assert isinstance(found, Problem)
+        assert (found.reason, remedy in found.detail) == (reason, True)
 
 
 def test_bad_json_lines_are_bad_rows(tmp_path: Path) -> None:

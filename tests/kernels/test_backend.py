@@ -113,7 +113,7 @@ def test_a_run_leaves_to_the_cpu_what_has_no_kernels_or_other_bits(monkeypatch: 
     assert backend.resolve_for_run("cpu", 10**9) == backend.Backend("cpu", "cpu was asked for")
     monkeypatch.setattr(backend, "without_cuda", lambda: ())
     assert backend.resolve_for_run("cuda").reason == "cuda was asked for"
-    with pytest.raises(ArgumentError, match="--gpu-memory 1MB is too little: give 64MB or more"):
+    with pytest.raises(ArgumentError, match="1MB of GPU memory is too little: give 64MB or more"):
         backend.resolve_for_run("cuda", 10**6)
 
 

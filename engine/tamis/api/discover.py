@@ -18,7 +18,7 @@ from tamis.discovery import Suspicion, corrected, corrections, read_confirmed, s
 from tamis.discovery.clocks import known_zone
 from tamis.errors import ColumnError, nearest
 from tamis.frames import Frame, frame_of
-from tamis.names import AnyPath
+from tamis.names import AnyPath, counted
 from tamis.series import Roles, SeriesWriter
 
 TIME = pl.Datetime("ns", "UTC")
@@ -68,11 +68,13 @@ class Discovery:
     def __repr__(self) -> str:
         """Return the totals."""
         kinds = Counter(one.kind for _, one in self.told)
-        return f"Discovery({', '.join([f'{len(self.told)} suspicions', *(f'{count} {kind}' for kind, count in kinds.most_common())])})"
+        return (
+            f"Discovery({', '.join([counted(len(self.told), 'suspicions'), *(f'{count} {kind}' for kind, count in kinds.most_common())])})"
+        )
 
     def __str__(self) -> str:
         """Return the suspicions as text, the surest of each series first."""
-        lines = [f"{len(self.told)} suspicions"]
+        lines = [counted(len(self.told), "suspicions")]
         for (table, sensor, column), same in groupby(self.told, key=lambda each: (each[0], each[1].sensor, each[1].column)):
             lines.append(" / ".join(word for word in (table if len(self.roles) > 1 else "", sensor, column or "times") if word))
             lines += [f"  {one.score:.2f}  {one.kind}: {one.says}" for _, one in same]
@@ -130,7 +132,7 @@ def discover(
                 for frame, rows, source in keys.frames():
                     writer.add(frame.select(role.columns), rows, source)
                 if writer.timeless:
-                    notes.append(f"{writer.timeless} rows have no time: their readings were not looked at")
+                    notes.append(f"{counted(writer.timeless, 'rows', 'have')} no time: the readings there were not looked at")
                 notes += [f"{record}: {problem}" for record, problem in table.problems.items()]
                 found = search(partial(sensors, writer.series()), zone)
             told += [(name, one) for one in found]

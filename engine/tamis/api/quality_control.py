@@ -16,7 +16,7 @@ from tamis.api.tables import ROWS_AT_A_TIME, Keys, Readings, SourceTable, Table,
 from tamis.arguments import checked
 from tamis.errors import ArgumentError
 from tamis.frames import Frame, frame_of
-from tamis.names import AnyPath, written
+from tamis.names import AnyPath, counted, written
 from tamis.pipeline.files import write_table
 from tamis.pipeline.memory import give_back
 from tamis.qc import GRADES, LEARNABLE, Control, Policy, Summary, Thresholds, bit_names, checked_rows, read_rows
@@ -84,7 +84,7 @@ class QualityControl:
     def __repr__(self) -> str:
         """Return the totals."""
         told = ", ".join(f"{self.summary[name].sum()} {name.replace('_', ' ')}" for name in GRADES)
-        return f"QualityControl({len(self.summary)} series, {self.summary['readings'].sum()} readings: {told})"
+        return f"QualityControl({len(self.summary)} series, {counted(int(self.summary['readings'].sum()), 'readings')}: {told})"
 
 
 @checked
@@ -208,7 +208,7 @@ class _Run:
                 if len(timeless):
                     yield from self._timeless(frame[np.searchsorted(rows, timeless)], timeless, roles, keys)
             if writer.timeless:
-                self.notes.append(f"{writer.timeless} rows have no time: their readings were not evaluated")
+                self.notes.append(f"{counted(writer.timeless, 'rows', 'have')} no time: the readings there were not evaluated")
             self.notes += [f"{record}: {told}" for record, told in table.problems.items()]
             found = writer.series()
             give_back()

@@ -58,10 +58,8 @@ class Finding:
         The record's position in the batch.
     reason
         Stable code in snake_case, counted in the manifest.
-    severity
-        `reject` holds the record back, `note` keeps it.
-    detail
-        What was found, for people.
+    severity, detail
+        `reject` holds the record back, `note` keeps it; what was found, for people.
     column, value
         The cell, where it is about one.
     """
@@ -104,8 +102,8 @@ class TableBatch:
         int64 array: each row's number in its file.
     frame
         The typed values, one column per column of the group.
-    unparsed
-        Cells that held something their column's type cannot hold: index, column, value.
+    unparsed, rounded
+        Cells that held something their column's type cannot hold, or not exactly: index, column, value in the source.
     nulls
         Why cells are null: (column, reason) to how many.
     """
@@ -116,6 +114,7 @@ class TableBatch:
     rows: Int64s
     frame: pl.DataFrame
     unparsed: pl.DataFrame
+    rounded: pl.DataFrame
     nulls: Mapping[tuple[str, str], int]
 
     def __len__(self) -> int:

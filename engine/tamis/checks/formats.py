@@ -29,13 +29,17 @@ class Formats(Check[Options]):
     Options = Options
 
     def observe(self, batch: Batch) -> Observation:
-        """Turn unparsed cells into findings."""
+        """Turn cells that were not parsed, or not exactly, into findings."""
         assert isinstance(batch, TableBatch)
         severity: Severity = "reject" if self.options.on_unparsed == "reject" else "note"
         kinds = {column.name: column.kind for column in batch.group.columns}
         findings = [
             Finding(index, "unparsed", severity, f"not a {kinds[column]} that the column can hold; the cell is null", column, value)
             for index, column, value in batch.unparsed.select("index", "column", "value").iter_rows()
+        ]
+        findings += [
+            Finding(index, "rounded", "note", "the cell holds the nearest value that its type has", column, value)
+            for index, column, value in batch.rounded.select("index", "column", "value").iter_rows()
         ]
         nulls = {f"{column}|{reason}": count for (column, reason), count in batch.nulls.items()}
         return Observation(findings=findings, totals={f"{batch.group.name}|{key}": count for key, count in nulls.items()})

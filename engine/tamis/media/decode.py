@@ -10,6 +10,7 @@ from tamis.media import jpeg, png, raster
 from tamis.media.containers import WALKS
 from tamis.media.inspection import CELL, Container, FaultError, Header, Inspection, Limits, Told
 from tamis.media.sniff import MediaType, extension_disagrees, is_media_name, sniff
+from tamis.names import counted
 from tamis_kernels.jpeg import walk_many
 
 if TYPE_CHECKING:
@@ -131,12 +132,12 @@ def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool,
     notes = []
     if header.junk:
         start, stop = header.junk[0]
-        notes.append(("junk_in_header", f"{stop - start} bytes at byte {start} belong to no segment"))
+        notes.append(("junk_in_header", f"{counted(stop - start, 'bytes')} at byte {start} of no segment"))
     if header.exif_fault:
         notes.append(("broken_exif", header.exif_fault))
     trailing = len(data) - walk.end if whole else jpeg.trailing_bytes(data)
     if trailing:
-        notes.append(("trailing_bytes", f"{trailing} bytes follow the end marker"))
+        notes.append(("trailing_bytes", f"{counted(trailing, 'bytes', 'follow')} the end marker"))
     large = min(header.width, header.height) >= SHORT_SIDE
     luma, chroma = None, None
     if (want_picture or not whole) and told is None:

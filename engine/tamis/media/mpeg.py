@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tamis.media.inspection import Container, damaged
 from tamis.media.layer3 import check_frames
 from tamis.media.streams import walk_flac
+from tamis.names import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +133,7 @@ def walk_mp3(data: bytes) -> Container:
         return _length(other) if not (other ^ header) & _SAME else 0
 
     junk = data[begin:first].strip(b"\0")
-    note = ("junk_in_header", f"{first - begin} bytes at byte {begin} belong to no frame") if junk else None
+    note = ("junk_in_header", f"{counted(first - begin, 'bytes')} at byte {begin} of no frame") if junk else None
     tag = _declared(data, first, header)
     if tag and tag.bytes and first + tag.bytes > len(data):
         raise damaged("truncated", f"ends at byte {len(data)}, the first frame declares that the sound ends at byte {first + tag.bytes}")
@@ -179,7 +180,7 @@ def _follow(
             detail = f"no frame begins at byte {place}, after frame {frames - 1}; the next ones begin at byte {again}"
             raise damaged("corrupt_data", detail, lost=(again - place) / (size - first))
         if data[place:].strip(b"\0"):
-            note = note or ("trailing_bytes", f"{size - place} bytes follow the last frame at byte {place}")
+            note = note or ("trailing_bytes", f"{counted(size - place, 'bytes', 'follow')} the last frame at byte {place}")
     if sound + 1 < declared:  # some count the frame of the header too
         detail = f"holds {sound} frames up to byte {place}, the first one declares {declared}"
         raise damaged("missing_frames", detail, lost=1 - max(0, sound) / declared)

@@ -15,6 +15,7 @@ import numpy as np
 from isal import isal_zlib
 
 from tamis.media.inspection import FaultError, Limits, check_pixels, damaged
+from tamis.names import counted
 from tamis_kernels import png
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def _walk(data: bytes, limits: Limits) -> tuple[Picture, list[Part], list[_Frame
             raise damaged("bad_chunk", f"the chunk {kind!r} at byte {place} is marked as needed, and nobody knows it")
         seen[kind] = place
     if end < len(data):
-        notes.append(("trailing_bytes", f"{len(data) - end} bytes follow the end at byte {end}"))
+        notes.append(("trailing_bytes", f"{counted(len(data) - end, 'bytes', 'follow')} the end at byte {end}"))
     if len(metadata) > 1:
         picture.metadata = b"".join([*metadata, b"\0\0\0\0IDAT"])
     frames = animation.close()
@@ -271,7 +272,7 @@ def _inflated(parts: Sequence[Part], expected: int, what: str, notes: list[Note]
     if not stream.eof:
         notes.append(("no_end_of_stream", f"{what} hold all rows, but not the end of the compressed stream with its checksum"))
     elif stream.unused_data:
-        notes.append(("excess_data", f"{len(stream.unused_data)} bytes follow the compressed stream of {what}"))
+        notes.append(("excess_data", f"{counted(len(stream.unused_data), 'bytes', 'follow')} the compressed stream of {what}"))
     return rows
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from tamis.arguments import checked
 from tamis.errors import ColumnError
 from tamis.frames import Frame, frame_of
+from tamis.names import counted
 from tamis.normalizer import inputs
 from tamis.normalizer.estimator import Normalizer
 from tamis.normalizer.methods import Known, Method
@@ -54,7 +55,7 @@ class GroupNormalizer:
 
     def __repr__(self) -> str:
         """Return how it was made, and of how many groups it knows."""
-        known = f", {len(self.normalizers_)} groups" if hasattr(self, "normalizers_") else ""
+        known = f", {counted(len(self.normalizers_), 'groups')}" if hasattr(self, "normalizers_") else ""
         return f"GroupNormalizer({self.by!r}, {self.method!r}{known})"
 
     @checked

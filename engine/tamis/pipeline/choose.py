@@ -27,5 +27,5 @@ def choose(media: Sequence[SourceFile], staged: Mapping[str, Staged], settings: 
         what = f"{counted(len(staged), 'tables')}, {counted(rows, 'rows')}"
         said.append(f"{what}: formats, missing values, exact duplicates, near-duplicate texts and windows")
         if getattr(recipe, "normalize").method == "none":  # noqa: B009 - the sections of checks are added at run time
-            said.append("numbers keep their scale; --set normalize.method=zscore normalises them")
+            said.append("numbers keep their scale; normalize.method = zscore normalises them")
     return recipe, tuple(said)

@@ -96,12 +96,12 @@ def load_earlier(folders: Sequence[str], recipe: Recipe) -> tuple[Earlier, ...]:
 def _load(folder: str, recipe: Recipe) -> Earlier:
     state = state_folder(folder)
     if not Path(folder, "manifest.json").exists() or not (state / "index.json").exists():
-        message = f"--against {folder}: no finished run of this version of tamis lies there; name the output folder of one"
+        message = f"against {folder}: no finished run of this version of tamis lies there; name the output folder of one"
         raise SourceError(message)
     text = (state / "index.json").read_bytes()
     told: dict[str, Any] = json.loads(text)
     if told["index"] != FORMAT:
-        message = f"--against {folder}: its index has format {told['index']}, this version reads {FORMAT}; clean it again"
+        message = f"against {folder}: its index has format {told['index']}, this version reads {FORMAT}; clean it again"
         raise SourceError(message)
     _compare(folder, told["recipe"], _meaning(recipe))
     shards = tuple(
@@ -128,10 +128,10 @@ def _compare(folder: str, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     for key in sorted(theirs.keys() | ours.keys(), key=lambda key: (not key.endswith(".enabled"), key)):
         if theirs.get(key) != ours.get(key):
             message = (
-                f"--against {folder}: it was cleaned with {key} = {json.dumps(theirs.get(key))}, this run has {json.dumps(ours.get(key))}, "
+                f"against {folder}: it was cleaned with {key} = {json.dumps(theirs.get(key))}, this run has {json.dumps(ours.get(key))}, "
                 "so that their evidence cannot be compared; use the same value, or clean one of them again"
             )
             raise RecipeError(message)
         if key.endswith(".remembered") and not ours[key]:
-            message = f"--against {folder}: {key} = false leaves nothing to compare with; clean both again with remember = true"
+            message = f"against {folder}: {key} = false leaves nothing to compare with; clean both again with remember = true"
             raise RecipeError(message)

@@ -56,7 +56,8 @@ def read_summary(plan: Plan, shard: Shard, stamp: str) -> dict[str, Any] | None:
         return None
     told = json.loads(metadata.get(KEY.encode(), b"{}"))
     if told.get("stamp") != stamp:
-        message = f"{path}: this evidence was made by {told.get('stamp', 'something else')}, not by {stamp}; use --overwrite to start anew"
+        made = told.get("stamp", "something else")
+        message = f"{path}: this evidence was made by {made}, not by {stamp}; begin anew with --overwrite (overwrite=True)"
         raise OutputError(message)
     summary: dict[str, Any] = told["summary"]
     return summary

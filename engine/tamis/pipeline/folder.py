@@ -53,7 +53,7 @@ def prepared(out: Path, sources: Sequence[Path], *, overwrite: bool) -> Iterator
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            message = f"another run is writing to {out}; wait for it, or name another folder with -o"
+            message = f"another run is writing to {out}; wait for it, or name another output folder"
             raise OutputError(message) from None
         if overwrite:
             clear(out)
@@ -68,19 +68,19 @@ def _check_place(out: Path, sources: Sequence[Path]) -> None:
     """Refuse a folder that lies where the source does, cannot be named in tables, or is no folder."""
     for source in sources:
         if source.resolve() == out.resolve():
-            message = f"the output folder {out} is the source itself; name another folder with -o"
+            message = f"the output folder {out} is the source itself; name another output folder"
             raise OutputError(message)
         if source.resolve().is_relative_to(out.resolve()):
-            message = f"the source {source} lies inside the output folder {out}; name another folder with -o"
+            message = f"the source {source} lies inside the output folder {out}; name another output folder"
             raise OutputError(message)
     if any("\ud800" <= sign <= "\udfff" for sign in str(out)):
-        message = f"the name {str(out)!a} of the output folder is no UTF-8, which the tables written need; name another folder with -o"
+        message = f"the name {str(out)!a} of the output folder is no UTF-8, which the tables written need; name another output folder"
         raise OutputError(message)
     if out.is_symlink() and not out.exists():
-        message = f"{out} is a link to {out.readlink()}, which is not there; make that folder, or name another one with -o"
+        message = f"{out} is a link to {out.readlink()}, which is not there; make that folder, or name another one"
         raise OutputError(message)
     if out.exists() and not out.is_dir():
-        message = f"{out} is not a folder; name a folder with -o"
+        message = f"{out} is not a folder; name one for the output"
         raise OutputError(message)
 
 
@@ -113,8 +113,8 @@ def _check_content(out: Path, *, overwrite: bool) -> None:
     """Refuse a folder that holds what is not of tamis, or a finished run that is to stay."""
     names = set(os.listdir(out)) if out.exists() else set()  # noqa: PTH208 - names alone
     if names and ".tamis" not in names:
-        message = f"{out} is not empty and holds no run of tamis ({', '.join(sorted(names)[:3])} …); name a new folder with -o"
+        message = f"{out} is not empty and holds no run of tamis ({', '.join(sorted(names)[:3])} …); name a new folder for the output"
         raise OutputError(message)
     if "manifest.json" in names and not overwrite:
-        message = f"{out} holds a finished run; use --overwrite to replace it, or name another folder with -o"
+        message = f"{out} holds a finished run; use --overwrite (overwrite=True) to replace it, or name another output folder"
         raise OutputError(message)

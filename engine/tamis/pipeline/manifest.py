@@ -13,6 +13,7 @@ import pyarrow as pa
 import xxhash
 
 import tamis
+from tamis.names import counted
 from tamis.pipeline.apply import read_applied
 from tamis.pipeline.evidence import evidence_path
 from tamis.pipeline.files import write_json, write_table
@@ -194,7 +195,6 @@ def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally, counters: 
         nulls |= {check: int(book[key]) for check, book in counters.items() if (key := f"nulled|{name}|{column.name}") in book}
         missing = totals[f"missing.{name}|{column.name}"]
         columns.append({"name": column.name, "type": str(column.dtype), "kind": column.kind, "missing": missing, "nulls": nulls})
-    notes = [note for record in group.files for note in plan.staged[record].notes]
     return {
         "rows_read": rows,
         "rows_kept": rows - tally.by_group[name],
@@ -203,11 +203,28 @@ def _table(plan: Plan, name: str, totals: Counter[str], tally: Tally, counters: 
         "files": list(group.files),
         "decisions": [
             *group.notes,
-            *notes,
+            *_of_files(group.files, plan),
             *json.loads(plan.state("judged", "decisions.json").read_text(encoding="utf-8")).get(name, []),
             *([told] if told else []),
         ],
     }
+
+
+def _of_files(files: Sequence[str], plan: Plan) -> list[str]:
+    """Return what is to be told of the files of a group, each note once and with the files that it is about where there are several."""
+    told: dict[str, list[str]] = {}
+    for record in files:
+        for note in plan.staged[record].notes:
+            told.setdefault(note, []).append(record)
+    if len(files) == 1:
+        return list(told)
+    return [f"{note} ({_named(records, len(files))})" for note, records in told.items()]
+
+
+def _named(records: Sequence[str], files: int) -> str:
+    if len(records) == files:
+        return "all files"
+    return records[0] if len(records) == 1 else f"{records[0]} and {counted(len(records) - 1, 'more files')}"
 
 
 def _written(plan: Plan, name: str, form: Form | None, kept: int) -> dict[str, Any]:

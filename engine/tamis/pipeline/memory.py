@@ -39,7 +39,7 @@ def workers_within(memory: int | None, jobs: int) -> int:
         return jobs
     if memory < FIRST_PROCESS + WORKER:
         message = (
-            f"--memory {memory / 1e6:.0f}MB is too little: the first process takes up to {FIRST_PROCESS / 1e6:.0f} MB "
+            f"{memory / 1e6:.0f}MB of memory is too little: the first process takes up to {FIRST_PROCESS / 1e6:.0f} MB "
             f"and a worker {WORKER / 1e6:.0f} MB; give {(FIRST_PROCESS + WORKER) / 1e9:.1f}GB or more"
         )
         raise OutputError(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from posixpath import dirname
 from typing import TYPE_CHECKING, Any
@@ -154,7 +154,8 @@ def _note_plan(plan: Plan) -> bool:
         "what it is": f"{path} is damaged",
     }
     message = (
-        f"{plan.out} holds an unfinished run that cannot be resumed: {differs[other]}. Run it as it was, or use --overwrite to start anew"
+        f"{plan.out} holds an unfinished run that cannot be resumed: {differs[other]}. Run it as it was, or begin anew with --overwrite "
+        "(overwrite=True)"
     )
     raise OutputError(message)
 
@@ -230,9 +231,11 @@ def _stage_task(
         return Problem(file.record, loss.reason, loss.detail), ""
     context.at(-1)
     done, made_from = target.with_suffix(".done"), (tamis.__version__, file, options)
-    with contextlib.suppress(FileNotFoundError, EOFError, pickle.UnpicklingError):
-        told, result, content = pickle.loads(done.read_bytes())
-        if told == made_from and _is_there(result):
+    touched = Path(file.path).stat().st_ctime_ns if Path(file.path).exists() else 0
+    with contextlib.suppress(FileNotFoundError, EOFError, pickle.UnpicklingError, ValueError):
+        told, result, content, then = pickle.loads(done.read_bytes())
+        # A link to the file or new rights change this time too: only then is it read again.
+        if told == made_from and _is_there(result) and (then == touched or (content and digest(file.path) == content)):
             return result, content
     content = ""
     result = index_archive(file, target) if file.kind == "archive" else index_media_table(file)
@@ -242,8 +245,10 @@ def _stage_task(
         except OSError as error:
             return Problem(file.record, "unreadable_table", error.strerror or str(error)), ""
         result = stage(file, target, options)
+        if isinstance(result, Staged):
+            result = replace(result, content=content)
     with whole(done) as temporary:
-        temporary.write_bytes(pickle.dumps((made_from, result, content)))
+        temporary.write_bytes(pickle.dumps((made_from, result, content, touched)))
     return result, content
 
 

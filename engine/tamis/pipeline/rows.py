@@ -81,7 +81,8 @@ class RowReader:
                 step = batch_size or max(1, len(rows))
                 for first in range(0, len(rows), step):
                     typed = standardise(frame[first : first + step], file.record, group, plan.formats, wanted)
-                    batch = TableBatch(group, file.record, rows[first : first + step], typed.frame, typed.unparsed, typed.nulls)
+                    place = rows[first : first + step]
+                    batch = TableBatch(group, file.record, place, typed.frame, typed.unparsed, typed.rounded, typed.nulls)
                     for check in correcting:
                         batch = check.correct(batch)
                     yield batch

@@ -73,9 +73,22 @@ def _readable(kind: Any) -> Any:
     if of.is_union(kind) or of.is_interval(kind) or (of.is_fixed_size_list(kind) and not kind.list_size):
         return _TEXT
     if of.is_nested(kind):
+        named = _named(kind)
+        fields = [named.field(place) for place in range(named.num_fields)]
+        return named if all(_readable(field.type) == field.type for field in fields) else _TEXT
+    return kind
+
+
+def _named(kind: Any) -> Any:
+    """Return a type whose structs, in lists too, have fields of different names."""
+    of = pa.types
+    if of.is_struct(kind):
         fields = [kind.field(place) for place in range(kind.num_fields)]
-        names = {field.name for field in fields}
-        return kind if len(names) == len(fields) and all(_readable(field.type) == field.type for field in fields) else _TEXT
+        names = free_names([field.name for field in fields], (), "_")
+        return pa.struct([field.with_name(name).with_type(_named(field.type)) for name, field in zip(names, fields, strict=True)])
+    if of.is_list(kind) or of.is_large_list(kind) or of.is_fixed_size_list(kind):
+        item = kind.value_field.with_type(_named(kind.value_type))
+        return pa.list_(item, kind.list_size) if of.is_fixed_size_list(kind) else (pa.list_ if of.is_list(kind) else pa.large_list)(item)
     return kind
 
 
@@ -90,6 +103,12 @@ def _is_zone(name: str) -> bool:
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_decimal(column.type) or pa.types.is_timestamp(column.type):
         return column.cast(kind)
+    named = _named(column.type)
+    if named != column.type:  # the same buffers: to cast would look for the fields by their names
+        chunks = [pa.Array._import_from_c_capsule(named.__arrow_c_schema__(), chunk.__arrow_c_array__()[1]) for chunk in column.chunks]
+        column = pa.chunked_array(chunks, named)
+    if named == kind:
+        return column
     values = column.to_pylist()
     return pa.chunked_array([pa.array(map(_text, values) if kind == _TEXT else values, kind)])
 

@@ -13,6 +13,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from tamis.files import whole
+from tamis.names import counted
 from tamis.sources.zips import (
     DESCRIPTOR,
     LOCAL,
@@ -86,7 +87,9 @@ def _member(descriptor: int, at: int, length: int) -> _Whole | _Stop:
     if fixed[:4] in _DIRECTORY:
         return _Stop(at, "truncated", "here the directory begins")
     if len(fixed) < LOCAL.size:
-        return _Stop(at, "truncated", f"the file ends {len(fixed)} bytes from where the next header or the directory would begin")
+        return _Stop(
+            at, "truncated", f"the file ends {counted(len(fixed), 'bytes')} from where the next header or the directory would begin"
+        )
     if fixed[:4] != _MEMBER:
         return _Stop(at, "damaged_header", "no header of a member stands here; the rest of the file is not read")
     _, _, flags, method, _, _, crc, packed, size, names, extras = LOCAL.unpack(fixed)

@@ -7,7 +7,7 @@ parser, with whose rules the scanner agrees.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -37,12 +37,17 @@ NO_DATE, NO_TIME = "(no date)", "(no time)"
 
 
 def read_delimited(
-    blocks: Iterable[tuple[bytes, bool]], *, preferred: str = ",", join_times: bool = True, notes: list[str]
+    blocks: Iterable[tuple[bytes, bool]],
+    *,
+    preferred: str = ",",
+    join_times: bool = True,
+    named: Literal["auto"] | bool = "auto",
+    notes: list[str],
 ) -> Iterator[Chunk]:
     """Yield chunks of rows, all columns text; what is worth knowing about the file is added to `notes`.
 
     Where the text breaks off, the last chunk holds one bad row for what is left. With `join_times` a column of dates and one of times of
-    day beside it become one, its cells joined by a space.
+    day beside it become one, its cells joined by a space. `named` says whether the first line names the columns.
     """
     layout: Layout | None = None
     names: list[str] = []
@@ -52,7 +57,7 @@ def read_delimited(
         for block, last in blocks:
             data = begun.joined(block)
             if layout is None:
-                layout = find_layout(data[:SAMPLE_BYTES], final=last and len(data) <= SAMPLE_BYTES, preferred=preferred)
+                layout = find_layout(data[:SAMPLE_BYTES], final=last and len(data) <= SAMPLE_BYTES, preferred=preferred, named=named)
                 notes.extend(layout.notes)
                 layout = layout if join_times else replace(layout, stamps=())
             ends, widths = scan(data, layout.delimiter, final=last)
@@ -73,7 +78,7 @@ def read_delimited(
     except BrokenStream as error:
         yield broken_chunk(str(error), begun.rest)
     if recoded:
-        notes.append(f"{recoded} records are not UTF-8 and were read as Windows-1252")
+        notes.append(f"{counted(recoded, 'records', 'are')} not UTF-8: read as Windows-1252")
 
 
 def _joined(chunk: Chunk, layout: Layout) -> Chunk:
@@ -173,7 +178,7 @@ def _names(records: _Records, layout: Layout, notes: list[str]) -> list[str]:
         cells[0] = cells[0][2:]  # the header is a comment
     below = records.widths[layout.first : layout.first + SAMPLE_RECORDS]
     if len(below) and below[0] > len(cells) and (below == below[0]).all():
-        notes.append(f"the header names {len(cells)} columns, the rows have {below[0]}")
+        notes.append(f"the header names {counted(len(cells), 'columns')}, the rows have {below[0]}")
         cells += [""] * (int(below[0]) - len(cells))
     names = unique_names(cells, RESERVED_COLUMNS)
     if header is not None and names != [cell.strip() for cell in cells]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from tamis.sources.headers import DATE, FIGURES, SAYS, reads_as_row
 from tamis.sources.profile import MISSING_WORDS
 from tamis.sources.scanner import BLANK, UNCLOSED, scan
 from tamis.sources.text import decode
@@ -28,8 +29,6 @@ SAMPLE_RECORDS = 200
 LEAST_SHARE = 0.9  # of the records below a header that has lines before it: they must be as wide as it is
 SHOWN = 80  # characters of the lines that are no rows, in the note
 
-FIGURES = re.compile(r"[+-]?[\d.][\d.,:/TZeE+ -]*")
-DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
 TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AaPp]\.?[Mm]\.?)?")
 SEPARATOR_LINE = re.compile(rb"sep=([,;\t|])\r?\n")
 TYPE_CODE = re.compile(r"\d+[sdn]", re.IGNORECASE)  # of USGS RDB: width and kind of a column
@@ -64,26 +63,28 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def find_layout(sample: bytes, *, final: bool, preferred: str = ",") -> Layout:
-    """Return the layout that a file's first bytes show; with `final` they are the whole file."""
+def find_layout(sample: bytes, *, final: bool, preferred: str = ",", named: Literal["auto"] | bool = "auto") -> Layout:
+    """Return the layout that a file's first bytes show; with `final` they are the whole file, `named` says whether the first line names."""
     told = SEPARATOR_LINE.match(sample)
     if told:  # a line for Excel
-        inner = find_layout(sample[told.end() :], final=final, preferred=told[1].decode())
+        inner = find_layout(sample[told.end() :], final=final, preferred=told[1].decode(), named=named)
         header = None if inner.header is None else inner.header + 1
         return Layout(inner.delimiter, header, inner.first + 1, inner.units, inner.stamps, inner.notes)
     plain, share = _widest(sample, final=final, preferred=preferred)
     best = _Sample(sample, plain, final=final)
     if best.cells(0)[:1] == ["TOA5"]:
         return best.layout(1, 4, best.cells(2))
+    if named is False:
+        return Layout(plain, None, 0, stamps=best.stamps(0))
     if share < 0.5 or best.cells(0)[0].startswith("#"):
         framed = [_Sample(sample, delimiter, final=final) for delimiter in dict.fromkeys((preferred, *DELIMITERS))]
         found = [(one, header) for one in framed for header in [one.header_within()] if header is not None]
         if found:
             one, header = max(found, key=lambda pair: pair[0].body)
             return one.layout_at(header)
-    if len(best) and all(FIGURES.fullmatch(cell) for cell in best.cells(0) if cell) and any(best.cells(0)):
-        note = "the file has no header: its first line holds figures only"
-        return Layout(plain, None, 0, stamps=best.stamps(0), notes=(note,))
+    reads = "" if named is True else reads_as_row(best.cells(0), best.columns_below())
+    if reads:
+        return Layout(plain, None, 0, stamps=best.stamps(0), notes=(f"the file has no header: its first line {reads}; {SAYS}",))
     return best.layout_at(0)
 
 
@@ -131,6 +132,12 @@ class _Sample:
                 pass
         return [cell.strip() for cell in text.split(self.delimiter)]
 
+    def columns_below(self) -> list[list[str]]:
+        """Return the cells of each column below the first record that are not blank, of records as wide as it and not equal to it."""
+        first, width = self.cells(0), self.widths[:1]
+        rows = [self.cells(number) for number in range(1, len(self)) if self.widths[number] == width]
+        return [[cell for cell in column if cell] for column in zip(*(row for row in rows if row != first), strict=False)]
+
     def header_within(self) -> int | None:
         """Return the record that names the columns where lines come before it: the last of the rows' width above the first with figures."""
         wide = np.flatnonzero(self.widths == self.body)
@@ -169,7 +176,7 @@ class _Sample:
         if passed:
             said = " / ".join(decode(self._records[number]).strip() for number in passed if number < len(self))
             said = said if len(said) <= SHOWN else said[:SHOWN] + "…"
-            notes.append(f"{len(passed)} of the first {first} lines are neither names nor rows: {said}")
+            notes.append(f"{len(passed)} of the first {first} lines {'is' if len(passed) == 1 else 'are'} neither names nor rows: {said}")
         told = tuple(cell if is_unit(cell) else "" for cell in units)
         return Layout(self.delimiter, header, first, told if any(told) else (), self.stamps(first), tuple(notes))
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tamis.names import counted
 from tamis.sources.rows import (
     COLUMN_LIMIT,
     RAW_LIMIT,
@@ -87,9 +88,9 @@ def read_ndjson(blocks: Iterable[tuple[bytes, bool]], *, notes: list[str]) -> It
     except BrokenStream as error:
         yield broken_chunk(str(error), begun.rest)
     if recoded:
-        notes.append(f"{recoded} records are not UTF-8 and were read as Windows-1252")
+        notes.append(f"{counted(recoded, 'records', 'are')} not UTF-8: read as Windows-1252")
     if decoder.repeating:
-        notes.append(f"{decoder.repeating} objects repeat a key: the second is NAME_2")
+        notes.append(f"{counted(decoder.repeating, 'objects', 'repeat')} a key: the second is NAME_2")
     if any(key != name for key, name in columns.items()):
         notes.append("some keys are empty or alike but for spaces and were made unique")
 
@@ -150,7 +151,7 @@ class _Cells:
         """Set the cells of a row, whatever the scanner has left there."""
         new = [key for key in cells if key not in self.columns]
         if len(self.columns) + len(new) > COLUMN_LIMIT:
-            message = f"with its {len(new)} new keys the table would have more than {COLUMN_LIMIT} columns"
+            message = f"with its {counted(len(new), 'new keys')} the table would have more than {COLUMN_LIMIT} columns"
             raise TooManyColumns(message)
         for key in new:
             self.columns[key] = len(self.columns)
@@ -193,7 +194,7 @@ class _Cells:
 def _object(value: Any, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         kinds = {list: "an array", _Number: "a number", str: "a string", bool: "a truth value", type(None): "null"}
-        message = f"a line must hold an object, not {kinds[type(value)]}"
+        message = f"a line must hold an object, not {kinds[type(value)]}: write one object a line, as to_json(lines=True) of pandas does"
         raise ValueError(message)  # noqa: TRY004 - every fault of the line is one kind of error
     if "\\u" in text:
         _json(value).encode()  # a lone surrogate cannot be written as UTF-8

@@ -35,6 +35,10 @@ class FormatOptions(BaseModel):
     decimal: Literal["auto", ".", ","] = Field(
         default="auto", description="The decimal mark in 1,234; auto asks the other numbers of the column."
     )
+    header: Literal["auto"] | bool = Field(
+        default="auto",
+        description="Whether the first line of delimited text names the columns; auto: unless it reads like the rows below it.",
+    )
     join_times: bool = Field(
         default=True, description="Whether a column of dates and one of times of day beside it, in delimited text, become one timestamp."
     )

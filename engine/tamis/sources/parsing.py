@@ -30,7 +30,7 @@ COMMA_GROUPS = r"^[+-]?[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})$"
 ONE_COMMA_GROUP = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 ONE_DOT_GROUP = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 DECIMAL_COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
-IDENTIFIER = r"^(?:0\d+|[+-]?\d{19,})$"
+IDENTIFIER = r"^(?:0\d+|[+-]?\d{19,}|\+\d{9,})$"  # the last: a telephone number
 WITH_UNIT = (
     r"^([+-]?[\d.,][\d.,'\u{2019} \u{a0}\u{202f}]*?(?:[eE][+-]?\d+)?)[ \u{a0}\u{202f}]*([°ºµ℃℉%\p{Alphabetic}][\p{Alphabetic}/%_]*)$"
 )
@@ -39,6 +39,10 @@ ZONE = r"(?::\d\d(?:[.,]\d+)?)\s*(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"
 DATE_LIKE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 DAY_FIRST_DATE = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})"
 
+NANOSECONDS = r"^\d{1,4}[-/.]\d{1,2}[-/.].*:\d\d[.,]\d{6}(\d+)"  # what follows the digits of microseconds
+FINER = r"^\d{1,4}[-/.]\d{1,2}[-/.].*:\d\d[.,]\d{6}\d{0,2}[1-9]|^\d{16}(?:[1-9]\d\d|\d[1-9]\d|\d\d[1-9])$"
+BEYOND_NANOSECONDS = r"^\d{1,4}[-/.]\d{1,2}[-/.].*:\d\d[.,]\d{9}\d*[1-9]"
+MICROSECONDS = len("2014-01-01 00:00:00.000000")  # characters
 NAIVE_FORMATS = (
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%d %H:%M",
@@ -46,6 +50,7 @@ NAIVE_FORMATS = (
     "%Y-%m-%d %I:%M:%S%.f %p",
     "%Y-%m-%d %I:%M %p",
 )
+FLOAT_DIGITS = 15  # a float has an equal for any whole number of so many digits, and gives back any decimal of so many
 SOON_READ = 8192  # fewer texts than this are read sooner than the compiled reader of times is loaded
 ZONED_FORMATS = ("%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M%#z")
 NAIVE = pl.Datetime("us")
@@ -67,12 +72,45 @@ def plain_numbers(text: pl.Series) -> pl.Series:
 
 
 def beyond_floats(cells: pl.Series) -> pl.Series:
-    """Say which texts or numbers are whole numbers that no float is equal to, such as identifiers of 17 digits."""
+    """Say which texts or integers are whole numbers that no float is equal to, such as identifiers of 17 digits."""
     whole = cells.cast(pl.Int128, strict=False)
-    beyond = whole != whole.cast(pl.Float64).cast(pl.Int128, strict=False)
-    if cells.dtype.is_decimal():
-        beyond &= cells == cells.floor()
-    return beyond.fill_null(value=False)
+    return (whole != whole.cast(pl.Float64).cast(pl.Int128, strict=False)).fill_null(value=False)
+
+
+def rounded(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Say of which texts that are read as this type the value is not exactly the one that is written."""
+    if isinstance(dtype, pl.Datetime):
+        return texts.str.contains(BEYOND_NANOSECONDS).fill_null(value=False)
+    if isinstance(dtype, pl.List):
+        return inexact_lists(texts)
+    if dtype.is_float():
+        return inexact_figures(texts)
+    return pl.repeat(False, len(texts), eager=True)
+
+
+def inexact_figures(texts: pl.Series) -> pl.Series:
+    """Say which texts are whole numbers that no float is equal to, also with grouped digits, of which so many have one meaning only."""
+    long = (texts.str.len_bytes() > FLOAT_DIGITS).fill_null(value=False)
+    return spread(beyond_floats(_plain(texts.filter(long).str.strip_chars(), ".", dot_groups=False)), long).fill_null(value=False)
+
+
+def inexact_lists(texts: pl.Series) -> pl.Series:
+    """Say which JSON lists hold a whole number that no float is equal to."""
+    likely = texts.str.contains(r"\d{16}").fill_null(value=False)
+    items = texts.filter(likely).str.strip_chars("[] \t\r\n").str.split(",").to_frame("item").with_row_index("list").explode("item")
+    rows = items["list"].filter(beyond_floats(items["item"].str.strip_chars()))
+    found = pl.int_range(int(likely.sum()), eager=True).is_in(rows.cast(pl.Int64).implode())
+    return spread(found, likely).fill_null(value=False)
+
+
+def finer(times: pl.Series, text: pl.Series) -> pl.Series:
+    """Return times of microseconds in nanoseconds, with all digits of the texts that they were read from."""
+    dtype = pl.Datetime("ns", times.dtype.time_zone)  # type: ignore[attr-defined]
+    digits = text.str.extract(NANOSECONDS).str.slice(0, 3).str.pad_end(3, "0").cast(pl.Int64).fill_null(0)
+    figures = text.cast(pl.Int64, strict=False)
+    low, high = (second * 1_000_000_000 for second in EPOCH_SECONDS)
+    whole = (times.cast(dtype, strict=False).to_physical() + digits).cast(dtype)
+    return where(figures.is_between(low, high, closed="left").fill_null(value=False), figures.cast(dtype), whole)
 
 
 def numbers(text: pl.Series, *, decimal: str = ".", dot_groups: bool = False) -> pl.Series:

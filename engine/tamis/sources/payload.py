@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
+from tamis.names import counted
 from tamis.sources.mediatables import MediaTable
 from tamis.sources.zips import DamagedZipError, ZipReader
 
@@ -83,7 +84,9 @@ class PayloadReader:
             raise Unavailable("unreadable", getattr(error, "strerror", None) or str(error)) from error
         is_row = file.container is not None and file.container.column
         if len(data) != file.size and not is_row:
-            raise Unavailable("changed", f"{len(data)} bytes were read where {file.size} were listed: the file changed during the run")
+            raise Unavailable(
+                "changed", f"{counted(len(data), 'bytes')} could be read where {file.size} were listed: the file changed during the run"
+            )
         return data
 
     def _has_read(self, file: SourceFile) -> bool:

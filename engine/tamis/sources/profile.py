@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tamis.sources import parsing
+from tamis.sources.exact import inexact
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,7 +22,6 @@ MISSING_WORDS = (
 )  # fmt: skip
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)  # that cells with words are stored as
 PROSE = 256  # bytes: a longer text is no number, time, word or unit; only a list of numbers may be as long
-FLOAT_DIGITS = 15  # of any whole number of so many digits there is an equal float
 STAMP = re.compile(r"\d{4}-\d\d-\d\d.\d\d:")
 TIME_NAME = re.compile(r"time|date|stamp|epoch|^ts$|_ts$|^ts_|^t$|_at$", re.IGNORECASE)
 
@@ -35,11 +35,10 @@ class ColumnProfile:
     no value), `number`, `grouped` (a number with grouped digits or a decimal comma), `boolean`, `datetime`, `list` and `other`. A
     number with a unit counts as `number` or `grouped` by its number and under `unit:<name>` too.
 
-    Evidence for decisions: `characters` (of what is not blank),
-    `integer`, `identifier` (leading zeros or more than 18 digits), `inexact` (a whole number that no float is equal to), `zero_one`,
-    `epoch`, `fraction` (a point and not three digits behind it), `dot_group` (`1.234`), `comma_group` (`1,234`), `dots`
-    (`1.234.567` or `1.234,5`), `commas` (`1,234,567` or `1,234.5`), `comma` (`1,5`), `zoned`, `day_first` and
-    `month_first` (dates with only that reading), `either_first`.
+    Evidence for decisions: `characters` (of what is not blank), `integer`, `identifier` (`007`, `+491234567`, 19 digits), `inexact`
+    (holds a number that a float would round), `zero_one`, `epoch`, `finer` (a time with nanoseconds), `fraction` (a point and not three
+    digits behind it), `dot_group` (`1.234`), `comma_group` (`1,234`), `dots` (`1.234.567` or `1.234,5`), `commas` (`1,234,567` or
+    `1,234.5`), `comma` (`1,5`), `zoned`, `day_first` and `month_first` (dates with only that reading), `either_first`.
 
     `unit` is that of all numbers which carry none, as the head of the file says; empty where it does not.
     """
@@ -77,6 +76,7 @@ def profile_column(name: str, column: pl.Series, missing_words: Collection[str] 
     if len(figures):
         counts += _figures(figures, name)
     texts = filled.filter(~is_number)
+    counts["finer"] += _sum(texts.filter(texts.str.len_bytes() > parsing.MICROSECONDS).str.contains(parsing.FINER))
     if not any(STAMP.match(word) for word in missing_words):
         naive, zoned = (times.is_not_null() for times in parsing.stamps(texts))
         counts += Counter(datetime=_sum(naive) + _sum(zoned), zoned=_sum(zoned))
@@ -89,16 +89,11 @@ def profile_column(name: str, column: pl.Series, missing_words: Collection[str] 
     return ColumnProfile(name, pl.String(), counts)
 
 
-def may_be_beyond_floats(dtype: pl.DataType) -> bool:
-    """Whether a type of numbers has whole ones that a float would round."""
-    whole = dtype in (pl.Int64, pl.UInt64, pl.Int128, pl.UInt128)
-    return whole or (isinstance(dtype, pl.Decimal) and dtype.precision - dtype.scale > FLOAT_DIGITS)
-
-
 def profile_numbers(column: pl.Series) -> ColumnProfile:
-    """Profile a column of stored numbers: how many a float would round, and are beyond Int64. How many there are is known to the caller."""
-    unsigned = _sum(column > (1 << 63) - 1) if column.dtype == pl.UInt64 else 0
-    return ColumnProfile(column.name, column.dtype, +Counter(inexact=_sum(parsing.beyond_floats(column)), unsigned=unsigned))
+    """Profile a column of stored numbers: how many cells a float would round, and Int64 not hold. Their number is known to the caller."""
+    beyond = column.dtype == pl.UInt64 or column.dtype.is_decimal()
+    unsigned = column.cast(pl.Int64, strict=False).null_count() - column.null_count() if beyond else 0
+    return ColumnProfile(column.name, column.dtype, +Counter(inexact=_sum(inexact(column)), unsigned=unsigned))
 
 
 def _without_prose(text: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -115,7 +110,11 @@ def _figures(text: pl.Series, name: str) -> Counter[str]:
     counts = Counter(
         number=len(text),
         integer=len(text) - text.cast(pl.Int64, strict=False).null_count(),
-        identifier=_sum(text.filter((text.str.len_bytes() > 18) | text.str.starts_with("0")).str.contains(parsing.IDENTIFIER)),
+        identifier=_sum(
+            text.filter((text.str.len_bytes() > 18) | text.str.starts_with("0") | text.str.starts_with("+")).str.contains(
+                parsing.IDENTIFIER
+            )
+        ),
         inexact=_sum(parsing.beyond_floats(text.filter(text.str.len_bytes() > 15))),
         zero_one=_sum(text.is_in(["0", "1"])),
     )
@@ -124,6 +123,7 @@ def _figures(text: pl.Series, name: str) -> Counter[str]:
         counts["fraction"] = len(text) - counts["integer"] - counts["dot_group"]
     if TIME_NAME.search(name):
         counts["epoch"] = len(text) - parsing.epochs(parsing.plain_numbers(text)).null_count()
+        counts["finer"] = _sum(text.str.contains(parsing.FINER))
     return +counts
 
 
@@ -143,7 +143,9 @@ def _words(cells: pl.DataFrame, missing_words: Collection[str]) -> Counter[str]:
     counts["number"] += int(cells["times"].filter(is_number & is_plain).sum())
     take("grouped", is_number)
     counts["grouped"] -= counts["number"]
-    take("list", cells["cell"].str.contains(parsing.NUMBER_LIST))
+    is_list = cells["cell"].str.contains(parsing.NUMBER_LIST)
+    counts["inexact"] += int(cells["times"].filter(is_list).filter(parsing.inexact_lists(cells["cell"].filter(is_list))).sum())
+    take("list", is_list)
     counts["other"] = int(cells["times"].sum())
     return +counts
 
@@ -183,6 +185,7 @@ def _count_numbers(cells: pl.DataFrame, counts: Counter[str]) -> tuple[pl.Series
     plain = parsing.plain_numbers(text).is_not_null()
     is_number = parsing.numbers(text).is_not_null()
     times = cells["times"]
+    counts["inexact"] += int(times.filter(is_number & parsing.inexact_figures(text)).sum())
     for name, pattern in (
         ("comma_group", parsing.ONE_COMMA_GROUP),
         ("dot_group", parsing.ONE_DOT_GROUP),

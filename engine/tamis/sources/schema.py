@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from tamis.names import counted
+from tamis.sources.exact import leaves, of_one_unit, with_leaves
 from tamis.sources.profile import TEXT_TYPES
 from tamis.sources.rows import free_names
 from tamis.sources.units import conversion
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "datetime", "boolean", "text", "window", "other"]
 
-FLOAT, SIGNED = pl.Float64(), pl.Int64()
+SIGNED = pl.Int64()
 # One number in a hundred with leading zeros or more than 18 digits makes a column one of identifiers, and so does one that a float would
 # round where the column holds fractions too.
 IDENTIFIER_SHARE = 0.01
@@ -42,6 +44,7 @@ class ColumnPlan:
 
     `unit` is the unit that the numbers are brought to; a number without one is taken to be in it already.
     `mean_length` is the mean number of characters of the texts that are not blank, 0 where the column is stored typed.
+    `rounds` says that some texts are read as values that are not exactly those that are written.
     `untold` says that no value tells of which kind the column is.
     """
 
@@ -51,6 +54,7 @@ class ColumnPlan:
     unit: str | None = None
     mean_length: float = 0.0
     untold: bool = False
+    rounds: bool = False
 
     @property
     def is_prose(self) -> bool:
@@ -159,7 +163,11 @@ def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, 
         if kind == "number":
             dtype, unit = _number(name, counts, _merged_units(profiles), notes)
         elif kind == "datetime":
-            dtype = pl.Datetime("us", "UTC" if counts["zoned"] or counts["epoch"] else None)
+            naive = counts["datetime"] - counts["zoned"]
+            if counts["zoned"] and naive:
+                said = counted(naive, "times", "name")
+                notes.append(f"column {name!r}: {said} no zone beside others that do: taken to be in {options.timezone}")
+            dtype = pl.Datetime("ns" if counts["finer"] else "us", "UTC" if counts["zoned"] or counts["epoch"] else None)
         elif kind == "boolean":
             dtype = pl.Boolean()
         elif kind == "window":
@@ -170,9 +178,17 @@ def _plan(name: str, profiles: Sequence[ColumnProfile], options: FormatOptions, 
             notes.append(f"column {name!r} is {kind} in some files and {stored_dtype} in others: it is read as text")
             return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
         dtype, _ = _unified([*stored, dtype])
-    if kind == "number" and _are_identifiers(name, dtype, profiles, notes):
+    if kind in ("number", "window") and _loses_numbers(name, dtype, profiles, notes):
+        if len(stored) == len(profiles) and all(one.is_decimal() for one in stored):
+            notes.append(
+                f"column {name!r} holds decimals of more digits than a float has: they stay decimals, and are not taken for readings"
+            )
+            return ColumnPlan(name, _common(stored), "other")
+        notes.append(f"column {name!r} holds whole numbers that {_why_text(dtype)}: it is read as text")
         return ColumnPlan(name, pl.String(), "text", mean_length=mean_length)
-    return ColumnPlan(name, dtype, kind, unit, mean_length, untold=dtype == pl.Null if stored else not values)
+    untold = dtype == pl.Null if stored else not values
+    rounds = bool(counts["inexact"] if kind != "datetime" else counts["finer"])
+    return ColumnPlan(name, dtype, kind, unit, mean_length, untold=untold, rounds=rounds)
 
 
 def _number(name: str, counts: Counter[str], units: Counter[str], notes: list[str]) -> tuple[pl.DataType, str | None]:
@@ -184,20 +200,29 @@ def _number(name: str, counts: Counter[str], units: Counter[str], notes: list[st
     return (pl.Int64() if counts["integer"] == figures and len(units) < 2 else pl.Float64()), unit
 
 
-def _are_identifiers(name: str, dtype: pl.DataType, profiles: Sequence[ColumnProfile], notes: list[str]) -> bool:
-    """Whether whole numbers are identifiers, by how many of them their type could not hold; a few that a float rounds are told."""
+def _loses_numbers(name: str, dtype: pl.DataType, profiles: Sequence[ColumnProfile], notes: list[str]) -> bool:
+    """Whether numbers, be they in lists, are such as identifiers, by how many of them their type could not hold; a few are told."""
     figures = sum(
-        profile.counts["number"] + profile.counts["grouped"] if isinstance(profile.dtype, TEXT_TYPES) else profile.counts["total"]
+        profile.counts["number"] + profile.counts["grouped"] + profile.counts["list"]
+        if isinstance(profile.dtype, TEXT_TYPES)
+        else profile.counts["total"]
         for profile in profiles
     )
-    lost = sum(profile.counts["inexact" if dtype.is_float() else "unsigned"] for profile in profiles) if dtype in (FLOAT, SIGNED) else 0
-    if not lost or lost < IDENTIFIER_SHARE * figures:
-        if lost and dtype.is_float():
-            notes.append(f"column {name!r}: {lost} whole numbers have more digits than a float beside fractions can hold: they are rounded")
-        return False
-    why = "a fraction beside them would round" if dtype.is_float() else "are too large for a type that holds the negative ones beside them"
-    notes.append(f"column {name!r} holds whole numbers that {why}: it is read as text")
-    return True
+    floats = any(leaf.is_float() for leaf in leaves(dtype))
+    told = "inexact" if floats else "unsigned" if dtype == SIGNED else ""
+    lost = sum(profile.counts[told] for profile in profiles if profile.dtype != dtype)
+    if lost and lost < IDENTIFIER_SHARE * figures and floats:
+        many = counted(lost, "values")
+        notes.append(
+            f"column {name!r}: {many} with more digits than a float can hold: rounded, and told in the notes with what the source has"
+        )
+    return bool(lost) and lost >= IDENTIFIER_SHARE * figures
+
+
+def _why_text(dtype: pl.DataType) -> str:
+    if dtype == SIGNED:
+        return "are too large for a type that holds the negative ones beside them"
+    return "a fraction beside them would round"
 
 
 def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes: list[str]) -> Kind:
@@ -212,7 +237,7 @@ def _text_kind(name: str, counts: Counter[str], values: int, share: float, notes
     if figures >= least:
         if counts["identifier"] < IDENTIFIER_SHARE * figures or not counts["identifier"]:
             return "number"
-        notes.append(f"column {name!r} holds figures with leading zeros or too many digits: it is read as text")
+        notes.append(f"column {name!r} holds figures with leading zeros, a plus or too many digits: it is read as text")
     return "window" if counts["list"] >= least else "text"
 
 
@@ -223,17 +248,17 @@ def _unified(dtypes: Sequence[pl.DataType]) -> tuple[pl.DataType, Kind]:
     if all(one.is_temporal() and isinstance(one, pl.Date | pl.Datetime) for one in dtypes):
         if any(one != dtype for one in dtypes):
             zoned = any(isinstance(one, pl.Datetime) and one.time_zone for one in dtypes)
-            dtype = pl.Datetime("us", "UTC" if zoned else None)
+            unit: Literal["ns", "us"] = "ns" if any(isinstance(one, pl.Datetime) and one.time_unit == "ns" for one in dtypes) else "us"
+            dtype = pl.Datetime(unit, "UTC" if zoned else None)
         return dtype, "datetime"
     if any(one.is_temporal() for one in dtypes) and len({type(one) for one in dtypes}) > 1:
         return pl.String(), "text"  # polars would take the figures behind them for numbers
     try:
-        empty = (pl.DataFrame(schema={"value": one}) for one in dict.fromkeys(dtypes))
-        dtype = pl.concat(empty, how="vertical_relaxed").schema["value"]
+        dtype = _common(dtypes)
     except pl.exceptions.PolarsError:
         return pl.String(), "text"
-    if dtype.is_decimal():
-        return pl.Float64(), "number"
+    if isinstance(dtype, pl.Decimal):  # readings, which kernels take as floats
+        return (pl.Float64() if dtype.scale else SIGNED), "number"
     if dtype == pl.Int128:  # what holds both signed and unsigned numbers cannot be written
         return SIGNED, "number"
     if _holds_int128(dtype):
@@ -245,8 +270,14 @@ def _unified(dtypes: Sequence[pl.DataType]) -> tuple[pl.DataType, Kind]:
     if isinstance(dtype, TEXT_TYPES):
         return pl.String(), "text"
     if isinstance(dtype, pl.List | pl.Array) and isinstance(dtype.inner, pl.DataType) and dtype.inner.is_numeric():
-        return dtype, "window"
+        return with_leaves(dtype, lambda leaf: pl.Float64() if leaf.is_decimal() else leaf), "window"
     return dtype, "other"
+
+
+def _common(dtypes: Sequence[pl.DataType]) -> pl.DataType:
+    """Return the type that polars would give to rows of these, but that no time or span of it loses digits."""
+    empty = (pl.DataFrame(schema={"value": one}) for one in dict.fromkeys(of_one_unit(dtypes)))
+    return pl.concat(empty, how="vertical_relaxed").schema["value"]
 
 
 def _holds_int128(dtype: pl.DataType) -> bool:
@@ -272,17 +303,17 @@ def _readings(plan: ColumnPlan, profiles: Sequence[ColumnProfile], options: Form
         readings.append(Reading(profile.name, decimal or ".", dot_groups, True if day_first is None else day_first, unit))
     if unsure["unit"]:
         notes.append(
-            f"column {plan.name!r}: the heads of {unsure['unit']} files give units that do not measure what {plan.unit} does: "
+            f"column {plan.name!r}: the units in the heads of {counted(unsure['unit'], 'files')} do not measure what {plan.unit} does: "
             "they are passed over"
         )
     if plan.kind == "number" and unsure["number"]:
         notes.append(
-            f"column {plan.name!r}: nothing tells what the comma means in {unsure['number']} cells such as 1,234; "
+            f"column {plan.name!r}: nothing tells what the comma means in {counted(unsure['number'], 'cells')} such as 1,234; "
             "it is taken to group digits (set `decimal` to decide)"
         )
     if plan.kind == "datetime" and unsure["datetime"]:
         notes.append(
-            f"column {plan.name!r}: nothing tells the day from the month in {unsure['datetime']} dates; "
+            f"column {plan.name!r}: nothing tells the day from the month in {counted(unsure['datetime'], 'dates')}; "
             "the day is taken to come first (set `day_first` to decide)"
         )
     return readings

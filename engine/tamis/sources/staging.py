@@ -21,12 +21,14 @@ import pyarrow.parquet as pq
 from tamis.errors import DISK_FULL
 from tamis.files import UNFINISHED
 from tamis.media.sniff import HEAD_BYTES, sniff
-from tamis.names import PROCESS
+from tamis.names import PROCESS, counted
 from tamis.sources.delimited import read_delimited
+from tamis.sources.exact import may_be_inexact
 from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
 from tamis.sources.ndjson import read_ndjson
 from tamis.sources.options import FormatOptions
-from tamis.sources.profile import TEXT_TYPES, ColumnProfile, may_be_beyond_floats, profile_column, profile_numbers
+from tamis.sources.partitions import partitions
+from tamis.sources.profile import TEXT_TYPES, ColumnProfile, profile_column, profile_numbers
 from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, Chunk
 from tamis.sources.tables import FAULTS, ReadFailed, TableReader
 from tamis.sources.text import blocks
@@ -34,6 +36,7 @@ from tamis.sources.units import ALIASES
 
 ROW_GROUP_ROWS = 65_536
 ROW_GROUP_BYTES = 48 << 20  # and a chunk more, at most: to be a shard as a whole
+WORKBOOK = "a workbook of Excel"
 RESERVED_FIELDS = [pa.field(name, pa.string()) for name in RESERVED_COLUMNS]
 
 
@@ -42,7 +45,7 @@ class Staged:
     """A table that can be read by row range, with the profiles of its columns.
 
     `path` is the staged file, or None if the source file itself is read. `rows` counts all data rows, the `bad` ones
-    among them. `bytes` is as many as the columns take that are not compressed.
+    among them. `bytes` is as many as the columns take that are not compressed. `content` is the hash of the source file.
     """
 
     record: str
@@ -53,6 +56,7 @@ class Staged:
     profiles: tuple[ColumnProfile, ...]
     bad: int
     notes: tuple[str, ...]
+    content: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -67,26 +71,38 @@ def stage(file: SourceFile, target: Path, options: FormatOptions | None = None) 
     name = Path(file.path.lower())
     suffix = Path(name.stem).suffix if name.suffix in COMPRESSED_SUFFIXES else name.suffix
     try:
-        if suffix in TEXT_SUFFIXES or suffix == LOGGER_SUFFIX:
-            return _stage_text(file, target, suffix, words, join_times=options.join_times)
-        return _profile_native(file, words)
+        is_text = suffix in TEXT_SUFFIXES or suffix == LOGGER_SUFFIX
+        return _with_partitions(_stage_text(file, target, suffix, words, options) if is_text else _profile_native(file, words), words)
     except (*FAULTS, ReadFailed, UnicodeDecodeError) as error:  # the last: of a column's name
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise  # the output has no room; the table is not to blame
         return Problem(file.record, "unreadable_table", str(error))
 
 
-def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[str], *, join_times: bool) -> Staged | Problem:
+def _with_partitions(staged: Staged | Problem, words: frozenset[str]) -> Staged | Problem:
+    """Add the profiles of columns that the names of folders give."""
+    if isinstance(staged, Problem):
+        return staged
+    found = partitions(staged.record, staged.columns)
+    ones = [profile_column(name, pl.Series([value], dtype=pl.String), words) for name, value in found.items()]
+    profiles = [replace(one, counts=Counter({key: count * staged.rows for key, count in one.counts.items()})) for one in ones]
+    notes = [f"the names of folders give the {'column' if len(found) == 1 else 'columns'} {', '.join(found)}"] if found else []
+    return replace(staged, profiles=(*staged.profiles, *profiles), notes=(*staged.notes, *notes))
+
+
+def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[str], options: FormatOptions) -> Staged | Problem:
     notes: list[str] = []
     text = blocks(file.path)
     head = next(text)
     if found := _foreign(head[0]):
-        return Problem(file.record, "not_a_table", f"the content is {found}; rename the file to have it read as what it is")
+        remedy = "save its sheets as CSV" if found == WORKBOOK else "rename the file to have it read as what it is"
+        return Problem(file.record, "not_a_table", f"the content is {found}; {remedy}")
     text = chain([head], text)
     if suffix in {".ndjson", ".jsonl"}:
         chunks = read_ndjson(text, notes=notes)
     else:
-        chunks = read_delimited(text, preferred="\t" if suffix == ".tsv" else ",", join_times=join_times, notes=notes)
+        preferred = "\t" if suffix == ".tsv" else ","
+        chunks = read_delimited(text, preferred=preferred, join_times=options.join_times, named=options.header, notes=notes)
     with _Writer(target, words) as writer:
         for chunk in chunks:
             writer.add(chunk)
@@ -108,6 +124,8 @@ def _foreign(head: bytes) -> str:
         return "zeros"
     if head.startswith((b"PAR1", b"ARROW1")) and b"\0" in head[:HEAD_BYTES]:
         return "parquet" if head.startswith(b"PAR1") else "arrow"
+    if head.startswith(b"PK") and (b"[Content_Types].xml" in head or b"xl/" in head[:HEAD_BYTES]):
+        return WORKBOOK
     found = sniff(head)
     binary = found.kind not in ("text", "unknown", "empty") and b"\0" in head[:HEAD_BYTES]  # a header may begin like a picture: P1, P2
     return found.name if binary or found.name in ("html", "pdf") else ""
@@ -228,7 +246,7 @@ def _profile_native(file: SourceFile, words: frozenset[str]) -> Staged | Problem
     profiles = {name: ColumnProfile(name, dtype, Counter(total=reader.rows)) for name, dtype in reader.schema.items()}
     texts = {name for name, dtype in reader.schema.items() if isinstance(dtype, TEXT_TYPES)}
     profiles.update({name: ColumnProfile(name, pl.String(), Counter()) for name in texts})
-    wanted = [name for name, dtype in reader.schema.items() if name in texts or (may_be_beyond_floats(dtype) and reader.is_wide(name))]
+    wanted = [name for name, dtype in reader.schema.items() if name in texts or (may_be_inexact(dtype) and reader.is_wide(name))]
     for start, stop in pairwise(accumulate(reader.pieces, initial=0)) if wanted else ():
         try:
             frame = reader.read(start, stop, wanted)
@@ -238,5 +256,5 @@ def _profile_native(file: SourceFile, words: frozenset[str]) -> Staged | Problem
         for name in wanted:
             profiles[name] += profile_column(name, frame[name].cast(pl.String), words) if name in texts else profile_numbers(frame[name])
     if reader.recoded:
-        notes.append(f"{reader.recoded} cells are not UTF-8 and were read as Windows-1252")
+        notes.append(f"{counted(reader.recoded, 'cells', 'are')} not UTF-8: read as Windows-1252")
     return Staged(file.record, None, reader.rows, reader.row_groups, reader.bytes, tuple(profiles.values()), 0, tuple(notes))

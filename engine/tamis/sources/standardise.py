@@ -30,11 +30,12 @@ import numpy as np
 import polars as pl
 
 from tamis.sources import parsing
+from tamis.sources.exact import rounded, spelled
 from tamis.sources.profile import TEXT_TYPES
 from tamis.sources.units import conversion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from tamis.sources.options import FormatOptions
     from tamis.sources.schema import ColumnPlan, Reading, TableGroup
@@ -56,12 +57,16 @@ class Standardised:
         The values, columns in the group's order and with its types.
     unparsed
         One row for each cell that could not be read: `index` within the frame, `column` and its text as `value`.
+    rounded
+        The same for each cell whose value is not exactly that of the source: a number that no float is equal to, a time finer than a
+        nanosecond.
     nulls
         How many cells of a column are null for which reason: (column, reason) to count.
     """
 
     frame: pl.DataFrame
     unparsed: pl.DataFrame
+    rounded: pl.DataFrame
     nulls: Mapping[tuple[str, str], int]
 
 
@@ -75,15 +80,20 @@ def standardise(
             continue
         cells = frame[reading.source].alias(plan.name)
         if plan.kind == "text":
-            columns.append(_by_value(_as_text(cells), _text_column))
+            columns.append(_by_value(spelled(cells), _text_column))
         elif isinstance(cells.dtype, TEXT_TYPES):
             columns.append(_by_value(cells.cast(pl.String), partial(_parsed_column, plan=plan, reading=reading, options=options)))
         else:
             columns.append(_stored_column(cells, plan, options))
     nulls = {(one.values.name, reason): count for one in columns for reason, count in one.nulls.items() if count}
-    unparsed = [one.unparsed for one in columns if len(one.unparsed)]
-    told = pl.concat(unparsed).sort("index", maintain_order=True) if unparsed else ALL_PARSED
-    return Standardised(pl.DataFrame([one.values for one in columns]), told, nulls)
+    unparsed, inexact = _by_row(one.unparsed for one in columns), _by_row(one.rounded for one in columns)
+    return Standardised(pl.DataFrame([one.values for one in columns]), unparsed, inexact, nulls)
+
+
+def _by_row(told: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Return what is told of cells of several columns in the order of the rows."""
+    found = [cells for cells in told if len(cells)]
+    return pl.concat(found).sort("index", maintain_order=True) if found else ALL_PARSED
 
 
 class _Column:
@@ -92,7 +102,7 @@ class _Column:
     def __init__(self, cells: pl.Series) -> None:
         self.values = cells
         self.nulls = Counter(null=cells.null_count())
-        self.unparsed = ALL_PARSED
+        self.unparsed = self.rounded = ALL_PARSED
 
     def drop(self, reason: str, mask: pl.Series) -> None:
         """Make the cells of a mask null for a reason."""
@@ -101,14 +111,11 @@ class _Column:
             self.nulls[reason] += int(mask.sum())
             self.values = parsing.where(~mask, self.values, None)
 
-    def become(self, values: pl.Series, texts: pl.Series) -> None:
+    def become(self, values: pl.Series, cells: pl.Series) -> None:
         """Take the converted values, and note the text of every cell that was lost in the conversion."""
-        lost = self.values.is_not_null() & values.is_null()
-        if lost.any():
-            rows = lost.arg_true()
-            self.nulls["unparsed"] += len(rows)
-            cells = {"index": rows.cast(pl.Int64), "column": [values.name] * len(rows), "value": texts.gather(rows)}
-            self.unparsed = pl.concat([self.unparsed, pl.DataFrame(cells, schema=UNPARSED_SCHEMA)])
+        lost = _told(self.values.is_not_null() & values.is_null(), cells)
+        self.nulls["unparsed"] += len(lost)
+        self.unparsed = pl.concat([self.unparsed, lost]) if len(lost) else self.unparsed
         self.values = values
 
     def drop_codes(self, codes: tuple[float, ...]) -> None:
@@ -134,6 +141,14 @@ class _Column:
             self.drop("code", reduce(or_, [self.values == code for code in within]))  # eight times as fast as `is_in`
 
 
+def _told(mask: pl.Series, cells: pl.Series) -> pl.DataFrame:
+    """Return the place, the column and the text of the cells of a mask."""
+    if not mask.any():
+        return ALL_PARSED
+    told = {"index": mask.arg_true().cast(pl.Int64), "column": cells.name, "value": spelled(cells.filter(mask))}
+    return pl.DataFrame(told, schema=UNPARSED_SCHEMA)
+
+
 def _by_value(texts: pl.Series, make: Callable[[pl.Series], _Column]) -> _Column:
     """Make a column of its distinct texts, where these are few and each of them gives a value; else of all texts."""
     if texts.head(SAMPLE).n_unique() > max(1, len(texts.head(SAMPLE)) // FEW):
@@ -142,7 +157,7 @@ def _by_value(texts: pl.Series, make: Callable[[pl.Series], _Column]) -> _Column
     if FEW * len(few) > len(texts):
         return make(texts)
     column = make(few)
-    if set(+column.nulls) - {"null"}:
+    if set(+column.nulls) - {"null"} or len(column.rounded):
         return make(texts)
     column.nulls["null"] = texts.null_count()
     column.values = column.values.gather(places)
@@ -159,23 +174,32 @@ def _text_column(texts: pl.Series) -> _Column:
 def _parsed_column(texts: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatOptions) -> _Column:
     words = [word.lower() for word in options.missing_words]
     values = _at_once(texts, plan, reading, words, options)
-    is_rest = texts.is_not_null() & values.is_null()
+    column = _Column(texts)
+    column.values = values.alias(plan.name)
+    if values.null_count() > texts.null_count():  # which in wide tables of numbers costs more than all else
+        _read_rest(column, texts, plan, reading, options)
+    if plan.rounds:
+        column.rounded = _told(parsing.rounded(texts, plan.dtype) & column.values.is_not_null(), texts.alias(plan.name))
+    if plan.kind == "number":
+        column.drop_codes(options.missing_codes)
+    return column
+
+
+def _read_rest(column: _Column, texts: pl.Series, plan: ColumnPlan, reading: Reading, options: FormatOptions) -> None:
+    """Read the cells of a column that one fast pass has left null."""
+    words = [word.lower() for word in options.missing_words]
+    is_rest = texts.is_not_null() & column.values.is_null()
     rest = _Column(texts.filter(is_rest).str.strip_chars())
     rest.drop("blank", rest.values == "")
     rest.drop("word", rest.values.str.to_lowercase().is_in(words))
     filled = rest.values.is_not_null()
     parsed = _parse(rest.values.filter(filled), plan, reading, options).cast(plan.dtype)
     rest.become(parsing.spread(parsed, filled), texts.filter(is_rest))
-
-    column = _Column(texts)
     column.nulls.update({reason: count for reason, count in rest.nulls.items() if reason != "null"})
     column.unparsed = rest.unparsed.with_columns(
         index=is_rest.arg_true().gather(rest.unparsed["index"]).cast(pl.Int64), column=pl.lit(plan.name)
     )
-    column.values = parsing.where(is_rest, parsing.spread(rest.values, is_rest), values).alias(plan.name)
-    if plan.kind == "number":
-        column.drop_codes(options.missing_codes)
-    return column
+    column.values = parsing.where(is_rest, parsing.spread(rest.values, is_rest), column.values).alias(plan.name)
 
 
 def _at_once(texts: pl.Series, plan: ColumnPlan, reading: Reading, words: list[str], options: FormatOptions) -> pl.Series:
@@ -193,9 +217,11 @@ def _at_once(texts: pl.Series, plan: ColumnPlan, reading: Reading, words: list[s
 def _stored_column(cells: pl.Series, plan: ColumnPlan, options: FormatOptions) -> _Column:
     column = _Column(cells)
     if isinstance(cells.dtype, pl.Date | pl.Datetime) and (within := parsing.of_calendar(cells)) is not cells:
-        column.become(within, cells.to_physical().cast(pl.String))
+        column.become(within, cells)
     if cells.dtype != plan.dtype:
-        column.become(_cast(column.values, plan.dtype, options.timezone), _as_text(column.values))
+        values = _cast(column.values, plan.dtype, options.timezone)
+        column.rounded = _told(rounded(column.values, values), column.values)
+        column.become(values, column.values)
     if plan.kind == "number":
         column.drop_codes(options.missing_codes)
     return column
@@ -251,8 +277,13 @@ def _converted(values: pl.Series, units: pl.Series, target: str) -> pl.Series:
 
 
 def _datetimes(text: pl.Series, dtype: pl.DataType, timezone: str, *, day_first: bool) -> pl.Series:
+    times = _microseconds(text, dtype, timezone, day_first=day_first)
+    return parsing.finer(times, text) if dtype.time_unit == "ns" else times  # type: ignore[attr-defined]
+
+
+def _microseconds(text: pl.Series, dtype: pl.DataType, timezone: str, *, day_first: bool) -> pl.Series:
     naive = parsing.naive_datetimes(text, day_first=day_first)
-    if dtype == parsing.NAIVE:
+    if not dtype.time_zone:  # type: ignore[attr-defined]
         return naive
     result = _localised(naive, timezone)
     rest = result.is_null()
@@ -277,13 +308,6 @@ def _cast(cells: pl.Series, dtype: pl.DataType, timezone: str) -> pl.Series:
         if isinstance(cells.dtype, pl.Datetime) and cells.dtype.time_zone:
             return cells.dt.convert_time_zone("UTC").cast(dtype)
         return _localised(cells.cast(parsing.NAIVE), timezone).cast(dtype)
+    if cells.dtype.is_decimal() and dtype.is_float():
+        return cells.cast(pl.String).cast(dtype)  # the nearest, of any number of digits
     return cells.cast(dtype, strict=False)
-
-
-def _as_text(cells: pl.Series) -> pl.Series:
-    if isinstance(cells.dtype, pl.Date | pl.Datetime):
-        texts = parsing.of_calendar(cells).cast(pl.String)
-        return texts.zip_with(texts.is_not_null(), cells.to_physical().cast(pl.String))  # the years beyond have no other
-    if cells.dtype.is_nested() or cells.dtype in (pl.Binary, pl.Object, pl.Duration, pl.Time):
-        return pl.Series(cells.name, [None if value is None else str(value) for value in cells.to_list()], dtype=pl.String)
-    return cells.cast(pl.String)

@@ -13,8 +13,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tamis.names import counted
 from tamis.sources.columns import brought, readable
 from tamis.sources.ipc import MAGIC, IpcTable
+from tamis.sources.partitions import partitions
 from tamis.sources.rows import DETAIL, RAW, REASON, RESERVED_COLUMNS, BadRow
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class TableReader:
         As many as the columns take that are not compressed; those of the file where it does not say.
     notes
         What is worth knowing of the file.
+    partitions
+        Columns that the names of folders give, and their value.
     recoded
         Cells that were read up to now, were not UTF-8 and were taken for Windows-1252.
 
@@ -93,6 +97,7 @@ class TableReader:
         self.bytes: int = self._file.bytes
         self.notes: tuple[str, ...] = (*self._file.notes, *notes)
         self.recoded = 0
+        self.partitions = partitions(file.record, self._fields.names)
         self._starts = [0, *accumulate(self.pieces)]
         self.rows: int = self._starts[-1]
         self._tells_bad = set(RESERVED_COLUMNS) <= set(self._fields.names)
@@ -121,8 +126,11 @@ class TableReader:
         ReadFailed
             If a row group in the range is corrupt.
         """
-        wanted = list(self.columns if columns is None else columns)
-        return self._read(start, stop, wanted)
+        wanted = [*self.columns, *self.partitions] if columns is None else list(columns)
+        stored = [name for name in wanted if name not in self.partitions]
+        frame = self._read(start, stop, stored) if stored else pl.DataFrame(height=stop - start)
+        told = {name: pl.repeat(value, stop - start, dtype=pl.String) for name, value in self.partitions.items() if name in wanted}
+        return frame.with_columns(**told).select(wanted) if told else frame
 
     def bad_rows(self, start: int, stop: int) -> list[BadRow]:
         """Return the rows of the range that could not be read from the source, numbered within the file."""
@@ -189,7 +197,7 @@ class _Stream:
                 batches.append(next(self._batches))
                 rows -= len(batches[-1])
         except StopIteration:
-            self._fault = f"{rows} rows are lacking"
+            self._fault = f"{counted(rows, 'rows', 'are')} lacking"
         except FAULTS as error:
             self._fault = str(error)
         if self._fault:
@@ -231,8 +239,11 @@ class _Parquet:
 
     def is_wide(self, place: int) -> bool:
         """Whether the statistics leave room for a number beyond 2^53; those of unsigned numbers and decimals are not looked at."""
-        leaves = [leaf for leaf, path in enumerate(self._paths) if path == self.schema.names[place]]
-        if not pa.types.is_int64(self.schema.field(place).type) or len(leaves) != 1:
+        name, kind = self.schema.names[place], self.schema.field(place).type
+        leaves = [leaf for leaf, path in enumerate(self._paths) if path == name or path.startswith(f"{name}.")]
+        while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+            kind = kind.value_type
+        if not pa.types.is_int64(kind) or len(leaves) != 1:
             return True
         metadata = self._file.metadata
         told = [metadata.row_group(group).column(leaves[0]).statistics for group in range(metadata.num_row_groups)]

@@ -15,6 +15,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tamis.names import counted
 from tamis.sources.listing import Container
 from tamis.sources.members import Indexed, Member, Members, cut_blocks
 
@@ -134,10 +135,14 @@ def walk(file: BinaryIO) -> Iterator[Entry | Fault | End]:
             stop = _next_header(descriptor, at + BLOCK, length)
             if zeros >= 2 * BLOCK and stop == length:
                 yield End(
-                    ("trailing_data", f"{length - at} bytes from byte {at} on follow the end of the archive and are no members of it")
+                    ("trailing_data", f"{counted(length - at, 'bytes')} from byte {at} on, behind the end of the archive: no members of it")
                 )
                 return
-            rest = f"bytes {at} to {stop} are not read" if stop < length else f"the rest of the file, {length - at} bytes, is not read"
+            rest = (
+                f"bytes {at} to {stop} are not read"
+                if stop < length
+                else f"the rest of the file, {counted(length - at, 'bytes')}, is not read"
+            )
             yield Fault(at, stop, error.reason, f"byte {at}: {error}; {rest}")
             at = stop
             if at == length:
@@ -225,7 +230,7 @@ def _entry(descriptor: int, start: int, length: int) -> Entry:
 
 def _header(block: bytes, at: int) -> Entry:
     if len(block) < BLOCK:
-        message = f"the file ends within a header, after {len(block)} bytes of it"
+        message = f"the file ends within a header, after {counted(len(block), 'bytes')} of it"
         raise _BrokenError(message, "truncated")
     told = _number(block[148:156])
     if told != 256 + sum(map(sum, _CHECKSUM.unpack(block))) and told != 256 + sum(_SIGNED.unpack(block)):
