@@ -2,7 +2,8 @@
 
 `python bench/evaluate_damage.py --photos DIR [--seed 1] [--count 300] [--restart-rows N | --restart-blocks N] [--alone]`; the verdict on
 every file goes to bench/results/damage-SEED.csv. With restart markers each N rows of MCUs, or N MCUs, the photos are encoded anew with the
-tables that they have. cv2, pyvips and jpeginfo are used where they are installed, no peer at all with `--alone`.
+tables that they have. cv2, pyvips and jpeginfo are used where they are installed, no peer at all with `--alone`. `--crops N` looks at
+N whole crops in their place, enlarged and encoded anew, whose edges are soft.
 """
 
 from __future__ import annotations
@@ -121,6 +122,23 @@ def whole(data: bytes, rng: np.random.Generator, restarts: Restarts) -> dict[str
     }
 
 
+def enlarged(data: bytes, rng: np.random.Generator) -> bytes:
+    """Return a crop of 50 to 90 % of a photo's sides, as 800 x 600 pixels."""
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    share = rng.uniform(0.5, 0.9)
+    width, height = (int(share * side) for side in image.size)
+    left, top = int(rng.integers(image.width - width + 1)), int(rng.integers(image.height - height + 1))
+    crop = image.crop((left, top, left + width, top + height)).resize((800, 600), Image.Resampling.BILINEAR)
+    return encoded(crop, "JPEG", quality=int(rng.choice([80, 85, 90])))
+
+
+def tell_of_crops(photos: list[bytes], count: int, seed: int) -> None:
+    """Print how many enlarged crops of photos, taken in turn, are held back."""
+    crops = (enlarged(photos[number % len(photos)], np.random.default_rng([seed, number])) for number in range(count))
+    held = [f"{number} (photo {number % len(photos)})" for number, crop in enumerate(crops) if ours(crop)]
+    print(f"of {count:,} enlarged crops {len(held)} are held back: {', '.join(held) or 'none'}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, required=True)
@@ -130,9 +148,13 @@ def main() -> None:
     markers.add_argument("--restart-rows", type=int, default=0)
     markers.add_argument("--restart-blocks", type=int, default=0)
     parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--crops", type=int, default=0, help="how many enlarged crops of photos to look at, and nothing else")
     arguments = parser.parse_args()
     restarts = {"restart_marker_rows": arguments.restart_rows, "restart_marker_blocks": arguments.restart_blocks}
     paths = jpeg_files(arguments.photos)
+    if arguments.crops:
+        tell_of_crops([path.read_bytes() for path in paths], arguments.crops, arguments.seed)
+        return
     photos = [photo(restarted(path.read_bytes(), restarts)) for path in paths[:: max(1, len(paths) // arguments.count)][: arguments.count]]
     peers = {"tamis": ours} if arguments.alone else judges()
     rows: list[list[str | int | bool]] = []

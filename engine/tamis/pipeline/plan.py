@@ -212,8 +212,8 @@ def fingerprint(plan: Plan) -> str:
         hasher.update(f"{shard.kind}|{shard.records}|{shard.start}|{shard.stop}|{shard.group}".encode())
         for file in chain.from_iterable((file, *file.companions) for file in shard.files):
             hasher.update(_told(file))
-        if shard.kind == "table":
-            hasher.update("".join(plan.staged[file.record].content for file in shard.files).encode())
+    for record, staged in sorted(plan.staged.items()):
+        hasher.update(f"{record}|{staged.content}".encode("utf-8", "surrogateescape"))
     for file in plan.whole_set:
         hasher.update(b"set " + _told(file))
     for folder in plan.against:
