@@ -107,7 +107,7 @@ def clean_command(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Clean a corpus: media, tables (Parquet, CSV, NDJSON, Arrow), or both."""
+    """Clean a corpus: media, tables (Parquet, CSV, JSON, Arrow), or both."""
     settings = [*settings, f"output.materialise={materialise}"] if materialise else settings
     settings = [*settings, "integrity.deep=true"] if deep else settings
     _run(

@@ -97,7 +97,7 @@ def discover(
     ----------
     data
         A polars frame, eager or lazy, a table of pandas or pyarrow, or anything that exports Arrow; or a path, pattern or list of
-        paths of Parquet, Arrow, CSV or NDJSON files. They may be larger than the memory, which must hold the readings of one sensor.
+        paths of Parquet, Arrow, CSV or JSON files. They may be larger than the memory, which must hold the readings of one sensor.
     time, sensor, values
         The column of times, those that name the sensor, and those of readings. What is not named is told by types and names. An empty
         `sensor`: all rows are of one.

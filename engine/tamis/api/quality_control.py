@@ -111,7 +111,7 @@ def quality_control(
     ----------
     data
         A polars frame, eager or lazy, a table of pandas (whose index may hold the times) or pyarrow, or anything that exports Arrow; or a
-        path, pattern or list of paths of Parquet, Arrow, CSV or NDJSON files. Lazy frames and files may be larger than the memory.
+        path, pattern or list of paths of Parquet, Arrow, CSV or JSON files. Lazy frames and files may be larger than the memory.
     time, sensor, values
         The column of times, those that name the sensor, and those of readings. What is not named is told by types and names; see
         `QualityControl.roles`. An empty `sensor`: all rows are of one.

@@ -148,7 +148,7 @@ def source_tables(source: list[str], *, settings: Mapping[str, Any] | None = Non
         )
         if not tables:
             told = "".join(f"\n{problem.record}: {problem.reason}, {problem.detail}" for problem in plan.problems[:5])
-            message = f"{', '.join(source)}: there is no table in it; give Parquet, Arrow, CSV, TSV or NDJSON files{told}"
+            message = f"{', '.join(source)}: there is no table in it; give Parquet, Arrow, CSV, TSV or JSON files{told}"
             raise SourceError(message)
         yield tables, folder
 

@@ -26,7 +26,10 @@ hash of a photo is 8 bits of 256 from that of all pixels, in the mean; of smalle
 
 _NO_DECODER = frozenset({"heic", "svg"})
 _NOT_DECODED = ("not_decoded", "lengths, tables and checksums of the container were checked, what is in it was not decoded")
-_TEXTS = "; texts are read as rows of tables, such as .jsonl or .parquet; integrity.reject without not_media keeps the file"
+_TEXTS = (
+    "; texts are read as rows of tables, such as .jsonl, .parquet or an array of objects in .json where no media are beside it; "
+    "integrity.reject without not_media keeps the file"
+)
 _JPEG = b"\xff\xd8\xff"
 _UNKNOWN = MediaType("unknown", "application/octet-stream", "unknown")
 _USUAL = Limits()

@@ -121,7 +121,7 @@ class Form:
         return f"{folder}{slash}{re.sub(_EXTENSIONS, '', name) or name}"
 
 
-_EXTENSIONS = r"\.(?:parquet|pq|arrow|feather|ipc|arrows|csv|tsv|dat|ndjson|jsonl)(?:\.(?:gz|zst|bz2))?$"
+_EXTENSIONS = r"\.(?:parquet|pq|arrow|feather|ipc|arrows|csv|tsv|dat|ndjson|jsonl|json)(?:\.(?:gz|zst|bz2))?$"
 
 
 def form_of(options: OutputOptions, group: TableGroup) -> tuple[Form | None, str]:

@@ -23,13 +23,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from tamis.errors import SourceError, nearest
+from tamis.media.sniff import is_media_name
 from tamis.names import at_home
+from tamis.sources.text import is_array_of_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 TABLE_SUFFIXES = frozenset({".parquet", ".pq", ".arrow", ".feather", ".ipc", ".arrows"})
 TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".ndjson", ".jsonl"})
+ARRAY_SUFFIX = ".json"  # a table where the text is an array of objects, and nothing beside it is media
 LOGGER_SUFFIX, LOGGER_MARKS = ".dat", (b'"TOA5"', b"TOA5,")  # tables of Campbell's loggers; others of that name are not known
 COMPRESSED_SUFFIXES = frozenset({".gz", ".zst", ".bz2"})
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
@@ -148,9 +151,12 @@ def list_source(source: str | Path | Sequence[str | Path], *, exclude: Path | No
         message = f"nothing to clean in {', '.join(map(str, starts))}: there is no file in it"
         raise SourceError(message)
     # Items of a source may overlap, such as a folder and a file in it: each record is listed once.
+    listed = {item.record: item for item in sorted(files, key=lambda item: item.record)}
+    if not any(item.kind == "archive" or (item.kind == "media" and is_media_name(item.record)) for item in files):
+        listed = {record: _array_or_not(item) for record, item in listed.items()}
     return Listing(
         Path(root),
-        tuple({item.record: item for item in sorted(files, key=lambda item: item.record)}.values()),
+        tuple(listed.values()),
         tuple({item.record: item for item in sorted(problems, key=lambda item: item.record)}.values()),
     )
 
@@ -193,10 +199,7 @@ def as_bytes(record: str) -> bytes:
 
 def is_table(name: str) -> bool:
     """Say whether a file's name is that of a table."""
-    stem, suffix = os.path.splitext(name.lower())
-    if suffix in COMPRESSED_SUFFIXES:
-        return os.path.splitext(stem)[1] in TEXT_SUFFIXES
-    return suffix in TABLE_SUFFIXES or suffix in TEXT_SUFFIXES
+    return text_suffix(name) in TEXT_SUFFIXES or os.path.splitext(name.lower())[1] in TABLE_SUFFIXES
 
 
 def _is_logger_table(path: str) -> bool:
@@ -204,6 +207,18 @@ def _is_logger_table(path: str) -> bool:
         return False
     with open(path, "rb") as file:
         return file.read(len(LOGGER_MARKS[0])).startswith(LOGGER_MARKS)
+
+
+def _array_or_not(file: SourceFile) -> SourceFile:
+    """Return a file of JSON as a table where it is an array of objects; all else as it is."""
+    is_array = file.kind == "media" and text_suffix(file.path) == ARRAY_SUFFIX and is_array_of_objects(file.path)
+    return file._replace(kind="table") if is_array else file
+
+
+def text_suffix(path: str) -> str:
+    """Return a name's suffix in lower case, that before it where it is one of compression."""
+    stem, suffix = os.path.splitext(path.lower())
+    return os.path.splitext(stem)[1] if suffix in COMPRESSED_SUFFIXES else suffix
 
 
 def is_archive(name: str) -> bool:

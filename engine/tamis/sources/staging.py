@@ -24,7 +24,8 @@ from tamis.media.sniff import HEAD_BYTES, sniff
 from tamis.names import PROCESS, counted
 from tamis.sources.delimited import read_delimited
 from tamis.sources.exact import may_be_inexact
-from tamis.sources.listing import COMPRESSED_SUFFIXES, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile
+from tamis.sources.jsonarrays import array_lines
+from tamis.sources.listing import ARRAY_SUFFIX, LOGGER_SUFFIX, TEXT_SUFFIXES, Problem, SourceFile, text_suffix
 from tamis.sources.ndjson import read_ndjson
 from tamis.sources.options import FormatOptions
 from tamis.sources.partitions import partitions
@@ -68,10 +69,9 @@ def stage(file: SourceFile, target: Path, options: FormatOptions | None = None) 
     """Stage a table at `target` if it needs to be, and profile it; a table that cannot be read at all is a problem."""
     options = options or FormatOptions()
     words = frozenset(word.lower() for word in options.missing_words)
-    name = Path(file.path.lower())
-    suffix = Path(name.stem).suffix if name.suffix in COMPRESSED_SUFFIXES else name.suffix
+    suffix = text_suffix(file.path)
     try:
-        is_text = suffix in TEXT_SUFFIXES or suffix == LOGGER_SUFFIX
+        is_text = suffix in TEXT_SUFFIXES or suffix in (LOGGER_SUFFIX, ARRAY_SUFFIX)
         return _with_partitions(_stage_text(file, target, suffix, words, options) if is_text else _profile_native(file, words), words)
     except (*FAULTS, ReadFailed, UnicodeDecodeError) as error:  # the last: of a column's name
         if isinstance(error, OSError) and error.errno in DISK_FULL:
@@ -98,8 +98,8 @@ def _stage_text(file: SourceFile, target: Path, suffix: str, words: frozenset[st
         remedy = "save its sheets as CSV" if found == WORKBOOK else "rename the file to have it read as what it is"
         return Problem(file.record, "not_a_table", f"the content is {found}; {remedy}")
     text = chain([head], text)
-    if suffix in {".ndjson", ".jsonl"}:
-        chunks = read_ndjson(text, notes=notes)
+    if suffix in {".ndjson", ".jsonl", ARRAY_SUFFIX}:
+        chunks = read_ndjson(array_lines(text) if suffix == ARRAY_SUFFIX else text, notes=notes)
     else:
         preferred = "\t" if suffix == ".tsv" else ","
         chunks = read_delimited(text, preferred=preferred, join_times=options.join_times, named=options.header, notes=notes)

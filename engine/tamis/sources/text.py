@@ -69,6 +69,16 @@ def blocks(path: str) -> Iterator[tuple[bytes, bool]]:
         raise broken
 
 
+def is_array_of_objects(path: str) -> bool:
+    """Say whether the text of a file begins as an array of JSON objects does."""
+    try:
+        piece = next(_pieces(path, HEAD_BYTES), b"")
+    except BrokenStream:
+        return False
+    encoding, length = _encoding(piece)
+    return "".join(piece[length:].decode(encoding, "replace").split(maxsplit=1)).startswith("[{")
+
+
 def _join(pieces: list[bytes], decoder: codecs.IncrementalDecoder | None, *, final: bool = False) -> bytes:
     block = b"".join(pieces)
     return decoder.decode(block, final).encode() if decoder else block
@@ -107,7 +117,7 @@ def _encoding(head: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def _pieces(path: str) -> Iterator[bytes]:
+def _pieces(path: str, size: int = 0) -> Iterator[bytes]:
     suffix = Path(path).suffix.lower()
     try:
         with Path(path).open("rb") as raw:
@@ -120,7 +130,7 @@ def _pieces(path: str) -> Iterator[bytes]:
                     while piece := stream.read(64 << 10):
                         yield piece
             else:
-                while piece := raw.read(BLOCK_BYTES):
+                while piece := raw.read(size or BLOCK_BYTES):
                     yield piece
     except (OSError, EOFError, zlib.error) as error:
         raise BrokenStream(f"the file breaks off: {error}") from error
