@@ -25,7 +25,8 @@ def array_lines(blocks: Iterable[tuple[bytes, bool]]) -> Iterator[tuple[bytes, b
     state = np.zeros(3, np.int64)
     for block, last in blocks:
         data = np.frombuffer(block, np.uint8).copy()
-        (_part if len(data) >= COMPILED_BYTES else _part.py_func)(data, state)
+        pass_part = _part if len(data) >= COMPILED_BYTES else getattr(_part, "py_func", _part)  # it is none where kernels are interpreted
+        pass_part(data, state)
         yield data.tobytes(), last
 
 
