@@ -409,7 +409,10 @@ def test_content_that_is_no_medium_is_named(data: bytes, reason: str) -> None:
 
 
 def test_a_text_by_the_name_of_one_is_told_how_texts_are_read_and_kept() -> None:
-    remedy = "texts are read as rows of tables, such as .jsonl or .parquet; integrity.reject without not_media keeps the file"
+    remedy = (
+        "texts are read as rows of tables, such as .jsonl, .parquet or an array of objects in .json where no media are beside it; "
+        "integrity.reject without not_media keeps the file"
+    )
     assert judge(b"once upon a time", "tale.txt").detail == f"the content is text: text/plain; {remedy}"
     assert judge(b"once upon a time", "tale.jpg").detail == "the content is text: text/plain"
 
