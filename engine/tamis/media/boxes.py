@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.media.inspection import Container, Limits, check_pixels, damaged
-from tamis.names import counted
+from tamis.media.inspection import Container, Limits, check_pixels, damaged, trailing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -351,7 +350,7 @@ def walk_jpeg2000(data: bytes, limits: Limits) -> Container:
             note = _code_stream(data, box.start, box.stop, limits)
     if not streams:
         raise damaged("no_picture_data", "holds no box jp2c")
-    return Container(data, ("trailing_bytes", f"{counted(len(data) - end, 'bytes', 'follow')} the last box") if end < len(data) else note)
+    return Container(data, trailing(len(data) - end, "the last box") or note)
 
 
 def _code_stream(data: bytes, place: int, stop: int, limits: Limits) -> Note | None:
@@ -363,11 +362,7 @@ def _code_stream(data: bytes, place: int, stop: int, limits: Limits) -> Note | N
     while place + 2 <= stop:
         marker = int.from_bytes(data[place : place + 2])
         if marker == 0xFFD9:
-            return (
-                ("trailing_bytes", f"{counted(stop - place - 2, 'bytes', 'follow')} the end at byte {place + 2}")
-                if place + 2 < stop
-                else None
-            )
+            return trailing(stop - place - 2, f"the end at byte {place + 2}")
         if marker < 0xFF50:
             raise damaged("bad_block", f"no marker stands at byte {place}, where one is due")
         length = int.from_bytes(data[place + 2 : place + 4])

@@ -8,7 +8,7 @@ import numpy as np
 
 from tamis.media import jpeg, png, raster
 from tamis.media.containers import WALKS
-from tamis.media.inspection import CELL, Container, FaultError, Header, Inspection, Limits, Told
+from tamis.media.inspection import CELL, Container, FaultError, Header, Inspection, Limits, Told, trailing
 from tamis.media.sniff import MediaType, extension_disagrees, is_media_name, sniff
 from tamis.names import counted
 from tamis_kernels.jpeg import walk_many
@@ -138,9 +138,8 @@ def _inspect_jpeg(data: bytes, name: str, limits: Limits, *, want_picture: bool,
         notes.append(("junk_in_header", f"{counted(stop - start, 'bytes')} at byte {start} of no segment"))
     if header.exif_fault:
         notes.append(("broken_exif", header.exif_fault))
-    trailing = len(data) - walk.end if whole else jpeg.trailing_bytes(data)
-    if trailing:
-        notes.append(("trailing_bytes", f"{counted(trailing, 'bytes', 'follow')} the end marker"))
+    if behind := trailing(len(data) - walk.end if whole else jpeg.trailing_bytes(data), "the end marker"):
+        notes.append(behind)
     large = min(header.width, header.height) >= SHORT_SIDE
     luma, chroma = None, None
     if (want_picture or not whole) and told is None:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.media.inspection import Container, Limits, check_pixels, damaged
-from tamis.names import counted
+from tamis.media.inspection import Container, Limits, check_pixels, damaged, trailing
 from tamis_kernels.compiled import njit
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def walk_gif(data: bytes, limits: Limits) -> Container:
     if not frame:
         raise damaged("no_picture_data", "holds no frame", lost=1.0)
     end = place + 1
-    return Container(data, ("trailing_bytes", f"{counted(size - end, 'bytes', 'follow')} the end at byte {end}") if size > end else None)
+    return Container(data, trailing(size - end, f"the end at byte {end}"))
 
 
 def _check_frame(view: NDArray[np.uint8], begin: int, stop: int, pixels: int, frame: int, lengths: NDArray[np.int64]) -> None:

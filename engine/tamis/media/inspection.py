@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from tamis.names import counted
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -187,6 +189,11 @@ class FaultError(Exception):
 def damaged(reason: str, detail: str, lost: float = 0.0) -> FaultError:
     """Return the finding that a file is damaged."""
     return FaultError(grade="damaged", reason=reason, detail=detail, lost=lost)
+
+
+def trailing(count: int, end: str) -> tuple[str, str] | None:
+    """Return the note that so many bytes follow what ends a file; None where there are none."""
+    return ("trailing_bytes", f"{counted(count, 'bytes', 'follow')} {end}") if count > 0 else None
 
 
 def check_pixels(width: int, height: int, limits: Limits) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tamis.media.inspection import Container, damaged
+from tamis.media.inspection import Container, damaged, trailing
 from tamis.media.layer3 import check_frames
 from tamis.media.streams import walk_flac
 from tamis.names import counted
@@ -180,7 +180,7 @@ def _follow(
             detail = f"no frame begins at byte {place}, after frame {frames - 1}; the next ones begin at byte {again}"
             raise damaged("corrupt_data", detail, lost=(again - place) / (size - first))
         if data[place:].strip(b"\0"):
-            note = note or ("trailing_bytes", f"{counted(size - place, 'bytes', 'follow')} the last frame at byte {place}")
+            note = note or trailing(size - place, f"the last frame at byte {place}")
     if sound + 1 < declared:  # some count the frame of the header too
         detail = f"holds {sound} frames up to byte {place}, the first one declares {declared}"
         raise damaged("missing_frames", detail, lost=1 - max(0, sound) / declared)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from isal import isal_zlib
 
-from tamis.media.inspection import FaultError, Limits, check_pixels, damaged
+from tamis.media.inspection import FaultError, Limits, check_pixels, damaged, trailing
 from tamis.names import counted
 from tamis_kernels import png
 
@@ -213,8 +213,8 @@ def _walk(data: bytes, limits: Limits) -> tuple[Picture, list[Part], list[_Frame
         elif kind[:1].isupper() and kind != b"IEND":
             raise damaged("bad_chunk", f"the chunk {kind!r} at byte {place} is marked as needed, and nobody knows it")
         seen[kind] = place
-    if end < len(data):
-        notes.append(("trailing_bytes", f"{counted(len(data) - end, 'bytes', 'follow')} the end at byte {end}"))
+    if behind := trailing(len(data) - end, f"the end at byte {end}"):
+        notes.append(behind)
     if len(metadata) > 1:
         picture.metadata = b"".join([*metadata, b"\0\0\0\0IDAT"])
     frames = animation.close()

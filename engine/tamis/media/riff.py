@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tamis.media.inspection import Container, Limits, check_pixels, damaged
-from tamis.names import counted
+from tamis.media.inspection import Container, Limits, check_pixels, damaged, trailing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +57,7 @@ def _end(data: bytes, order: Literal["little", "big"] = "little") -> tuple[int, 
     if end > size:
         raise damaged("truncated", f"ends at byte {size}, the header declares {end} bytes")
     after = min(size, end + (end & 1))
-    return end, ("trailing_bytes", f"{counted(size - after, 'bytes', 'follow')} the end at byte {after}") if after < size else None
+    return end, trailing(size - after, f"the end at byte {after}")
 
 
 def walk_webp(data: bytes, limits: Limits) -> Container:
@@ -141,7 +140,7 @@ def walk_wav(data: bytes) -> Container:
                 note = ("open_length", f"the sound at byte {place} has no length: a recording that streamed")
                 length = len(data) - start
         if sound >= 0 and kind != b"data" and not all(32 <= byte < 127 for byte in kind):
-            note = note or ("trailing_bytes", f"{counted(len(data) - place, 'bytes', 'follow')} the last chunk at byte {place}")
+            note = note or trailing(len(data) - place, f"the last chunk at byte {place}")
             break
         if start + length > len(data):
             raise damaged("truncated", f"ends at byte {len(data)} within the chunk {kind!r} at byte {place}, which declares {length} bytes")
@@ -222,7 +221,7 @@ def walk_avi(data: bytes) -> Container:
         place = end + (end & 1)
     if film < 0:
         raise damaged("no_film", "holds no list movi")
-    note = ("trailing_bytes", f"{counted(size - place, 'bytes', 'follow')} the end at byte {place}") if place < size else None
+    note = trailing(size - place, f"the end at byte {place}")
     if index is None:
         missing = None if indexed else ("no_index", "has no index: players must search it")
         return Container(data, note or missing)

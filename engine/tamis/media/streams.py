@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tamis.media.inspection import Container, damaged
+from tamis.media.inspection import Container, damaged, trailing
 from tamis.names import counted
 from tamis_kernels.compiled import njit
 
@@ -59,7 +59,7 @@ def walk_ogg(data: bytes) -> Container:
     while place < size:
         if not b"OggS".startswith(data[place : place + 4]):
             if place and due.keys() <= ended:
-                return Container(data, ("trailing_bytes", f"{counted(size - place, 'bytes', 'follow')} the last page at byte {place}"))
+                return Container(data, trailing(size - place, f"the last page at byte {place}"))
             raise damaged("bad_page", f"no page begins at byte {place}")
         table_end = place + _OGG_PAGE + (data[place + 26] if place + _OGG_PAGE <= size else 0)
         end = table_end + sum(data[place + _OGG_PAGE : table_end])
@@ -172,6 +172,4 @@ def walk_flac(data: bytes) -> Container:
         raise damaged("corrupt_data", f"the frame at byte {end}, after {samples}{known} samples, is broken")
     if begin > place:
         return Container(data, ("junk_in_header", f"{counted(begin - place, 'bytes')} at byte {place} of no block"))
-    if end < size:
-        return Container(data, ("trailing_bytes", f"{counted(size - end, 'bytes', 'follow')} the last frame at byte {end}"))
-    return Container(data)
+    return Container(data, trailing(size - end, f"the last frame at byte {end}"))
