@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -120,6 +121,25 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     path = tmp_path_factory.mktemp("texts") / "texts.ndjson"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in made))
     return path, made
+
+
+def test_row_groups_without_a_living_record_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pl.DataFrame({"key": pl.Series([1, 2, None, 4], dtype=pl.UInt64), "value": [b"a", b"b", b"c", b"d"]})
+    frame.write_parquet(tmp_path / "evidence.parquet", row_group_size=2)
+    held = [spill.Held.of(0, 4, tmp_path / "evidence.parquet")]
+    read: list[int] = []
+    before = pq.ParquetFile.read_row_group
+
+    def noted(self: pq.ParquetFile, group: int, **how: object) -> object:
+        read.append(group)
+        return before(self, group, **how)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", noted)
+    for alive, groups, numbers in (([0, 0, 0, 1], [1], [3]), ([0, 1, 0, 0], [0], [1]), ([0, 0, 0, 0], [], [])):
+        read.clear()
+        index, (keys, values) = spill.gather(held, np.array(alive, bool), ("key", "value"))
+        assert (index.tolist(), keys.tolist(), read) == (numbers, [1 + number for number in numbers], groups)
+        assert [keys.dtype, values.dtype] == [np.dtype(np.uint64), np.dtype(object)]
 
 
 def test_small_parts_judge_as_large_ones_do(texts: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

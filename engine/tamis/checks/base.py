@@ -200,8 +200,8 @@ class Case(Protocol):
     def has(self, name: str) -> bool:
         """Whether any record has this evidence."""
 
-    def scan(self, *names: str) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
-        """Yield the living records that have these columns of evidence, in rising order and some at a time: numbers and values."""
+    def scan(self, *names: str, among: Int64s | None = None) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
+        """Yield the living records, or those `among` them, that have these columns of evidence, rising, some at a time, with values."""
 
     def parts(self, *names: str, repeated: bool = False) -> Iterator[tuple[Int64s, tuple[NDArray[Any], ...]]]:
         """As `scan`, but records of equal key, a 64-bit hash in the first column, share a part; if `repeated`, others may be left out."""

@@ -137,7 +137,7 @@ class WindowSamples(_Spooled):
                 one, other = (values[offsets[side[these], None] + np.arange(length)].astype(np.float64) for side in (first, second))
                 best = _correlation(one, other)
                 near = best >= NEARLY
-                best[near] = _greatest(one[near], other[near])
+                best[near] = np.maximum(best[near], _apart(one[near], other[near]))
                 same = best * accuracy[some][these] >= least
                 unsure = np.flatnonzero((best >= least) & ~same) if rescaled else np.empty(0, np.int64)
                 same[unsure] = _detail_is_alike(one[unsure], other[unsure])
@@ -155,16 +155,15 @@ def accuracy(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[n
     return found
 
 
-def _greatest(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the greatest correlation of rows, sample on sample or one apart."""
-    apart = np.maximum(_correlation(one[:, 1:], other[:, :-1]), _correlation(one[:, :-1], other[:, 1:]))
-    return np.maximum(_correlation(one, other), apart)
+def _apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the greater correlation of rows, one sample apart in either direction."""
+    return np.maximum(_correlation(one[:, 1:], other[:, :-1]), _correlation(one[:, :-1], other[:, 1:]))
 
 
 def _detail_is_alike(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Say of which rows the detail is random and that of both alike: smooth curves of one form are no copies of one another."""
     bends = [np.diff(side, 2, axis=1) for side in (one, other)]
-    alike: NDArray[np.bool_] = _greatest(*bends) >= LIKE_DETAIL
+    alike: NDArray[np.bool_] = np.maximum(_correlation(*bends), _apart(*bends)) >= LIKE_DETAIL
     for bend in bends:
         known = np.maximum(1, np.isfinite(bend).sum(axis=1))
         turns = np.diff(bend, axis=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from bisect import bisect_right
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from tamis.pipeline.files import write_json, write_table
 from tamis.pipeline.memory import give_back
 from tamis.pipeline.shingles import read_sets
 from tamis.pipeline.verdicts import write_alive
-from tamis.sources.payload import PayloadReader, Unavailable
+from tamis.sources.payload import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -112,22 +111,26 @@ class Books:
     def has(self, name: str) -> bool:
         return bool(spill.holders(self._shelf, self._column(name)))
 
-    def scan(self, *names: str) -> Iterator[spill.Chunk]:
-        return spill.scan(self._shelf, self._alive, [self._column(name) for name in names])
+    def scan(self, *names: str, among: Int64s | None = None) -> Iterator[spill.Chunk]:
+        wanted = self._alive if among is None else self._only(among)
+        return spill.scan(self._shelf, wanted, [self._column(name) for name in names])
 
     def parts(self, *names: str, repeated: bool = False) -> Iterator[spill.Chunk]:
         columns, folder = [self._column(name) for name in names], self._plan.state("judged", "spill")
         return spill.parts(self._shelf, self._alive, columns, folder, repeated=repeated)
 
     def values(self, name: str, indices: Int64s) -> NDArray[Any]:
-        chosen = np.zeros(self.records, bool)
-        chosen[indices] = True
-        found, (values,) = spill.gather(self._shelf, chosen, [self._column(name)])
+        found, (values,) = spill.gather(self._shelf, self._only(indices), [self._column(name)])
         if len(found) == len(indices):
             return values
         every = np.full((len(indices), *values.shape[1:]), "" if values.dtype == object else 0, values.dtype)
         every[np.searchsorted(indices, found)] = values
         return every
+
+    def _only(self, indices: Int64s) -> NDArray[np.bool_]:
+        chosen = np.zeros(self.records, bool)
+        chosen[indices] = True
+        return chosen
 
     def sets(self, indices: Int64s) -> ShingleSets:
         chunks = read_sets(self._plan, self._check, indices)
@@ -165,14 +168,13 @@ class Books:
         return members, keepers, similarity
 
     def companions(self, indices: Int64s) -> Iterator[tuple[int, str, bytes]]:
-        shards = [shard for shard in self._plan.shards if shard.kind == "media"]
-        firsts = [shard.first for shard in shards]
-        with PayloadReader(self._plan.recipe.limits.file_megabytes * 1_000_000) as payloads:
-            for index in indices[indices < self.own].tolist():
-                shard = shards[bisect_right(firsts, index) - 1] if shards else None
-                if shard is None or not shard.first <= index < shard.first + shard.records:
-                    continue  # a row of a table
-                for file in shard.files[index - shard.first].companions:
+        shards = self._plan.shards
+        own = indices[indices < self.own]
+        places = np.searchsorted([shard.first for shard in shards], own, side="right") - 1
+        with self._plan.payloads() as payloads:
+            for index, place in zip(own.tolist(), places.tolist(), strict=True):
+                shard = shards[place]
+                for file in shard.files[index - shard.first].companions if shard.kind == "media" else ():
                     with suppress(Unavailable):
                         yield index, file.record, payloads.read(file)
 

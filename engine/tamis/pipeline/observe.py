@@ -19,7 +19,7 @@ from tamis.pipeline.evidence import write_evidence
 from tamis.pipeline.plan import fingerprint, in_a_row
 from tamis.pipeline.rows import RowReader
 from tamis.sources.mediatables import read_beside
-from tamis.sources.payload import PayloadReader, Unavailable
+from tamis.sources.payload import Unavailable
 from tamis_kernels.backend import resolve
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _media_steps(plan: Plan, shard: Shard, lost: Mapping[int, Loss], context: Co
         most, most_bytes = plan.batch_size or shard.records, MEDIA_BYTES_ON_GPU
     else:
         most, most_bytes = plan.batch_size or MEDIA_BATCH, MEDIA_BYTES
-    with PayloadReader(plan.recipe.limits.file_megabytes * 1_000_000) as payloads:
+    with plan.payloads() as payloads:
         for position, file in enumerate(shard.files):
             if position in lost:
                 unread.append(Finding(position, lost[position].reason, "reject", lost[position].detail))

@@ -20,7 +20,7 @@ from tamis.pipeline.rows import UNREADABLE_ROWS
 from tamis.sources.listing import as_bytes
 from tamis.sources.mediatables import copy_table
 from tamis.sources.members import sample_key
-from tamis.sources.payload import PayloadReader, Unavailable, verify_unchanged
+from tamis.sources.payload import Unavailable, verify_unchanged
 from tamis.sources.tars import copy_tar
 from tamis.sources.zips import DamagedZipError, copy_zip
 
@@ -92,7 +92,7 @@ def _as_files(
             {"path": shown_path(plan, target), "record": record, "bytes": len(data), "xxh3_128": xxhash.xxh3_128_hexdigest(data)}
         )
 
-    with PayloadReader(plan.recipe.limits.file_megabytes * 1_000_000) as payloads:
+    with plan.payloads() as payloads:
         for position in np.flatnonzero(alive).tolist():
             try:
                 data = payloads.read(files[position])
@@ -133,7 +133,7 @@ def _riding(
 ) -> tuple[list[SourceFile], list[Finding]]:
     """Return what rides along and is whole, and a note for each that is not; of a tar, in which nothing tells, all."""
     whole_ones, late = [], []
-    with PayloadReader(plan.recipe.limits.file_megabytes * 1_000_000) as payloads:
+    with plan.payloads() as payloads:
         for position, file in _along(plan, container, files, alive):
             try:
                 if container.format == "zip":

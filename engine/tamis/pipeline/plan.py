@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import xxhash
 
 from tamis.sources.listing import Container, SourceFile, as_bytes
+from tamis.sources.payload import PayloadReader
 from tamis.sources.tables import evenly, most_rows
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ class Plan:
     against: tuple[str, ...] = ()
     notes: Mapping[str, Problem] = field(default_factory=dict)  # about the containers of records, by record
     whole_set: tuple[SourceFile, ...] = ()  # files that are no records and go with all media
+
+    def payloads(self) -> PayloadReader:
+        """Return a reader of files and members, up to the size that the recipe allows."""
+        return PayloadReader(self.recipe.limits.file_megabytes * 1_000_000)
 
     def for_workers(self) -> Plan:
         """Return the plan without its shards: a worker is sent the one it works on, and need not hold the names of all files."""

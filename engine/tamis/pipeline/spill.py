@@ -51,20 +51,28 @@ def holders(shelf: Sequence[Held], name: str) -> list[Held]:
 
 
 def scan(shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str]) -> Iterator[Chunk]:
-    """Yield the numbers of living records that have all of these columns, rising, with their values; a row group at a time."""
+    """Yield the numbers of living records that have all of these columns, rising, with their values; a row group at a time.
+
+    Row groups without a living record are not read.
+    """
     for held in holders(shelf, names[0]):
         with pq.ParquetFile(held.path) as file:
-            first = held.first
+            first, nothing = held.first, file.schema_arrow.empty_table().select(list(names))
             for group in range(file.num_row_groups):
-                frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group, columns=list(names))))
-                there = alive[first : first + len(frame)]
+                rows = file.metadata.row_group(group).num_rows
+                there = alive[first : first + rows]
+                if there.any():
+                    table = file.read_row_group(group, columns=list(names))
+                else:
+                    there, table = there[:0], nothing  # which tells the types of the columns
+                frame = pl.DataFrame(pl.from_arrow(table))
                 for column in frame:
                     if column.null_count():
                         there = there & column.is_not_null().to_numpy()
                 places = np.flatnonzero(there)
                 chosen = frame[places] if len(places) < len(frame) else frame
                 yield first + places, tuple(chosen[name].to_numpy() for name in names)
-                first += len(frame)
+                first += rows
 
 
 def gather(shelf: Sequence[Held], alive: NDArray[np.bool_], names: Sequence[str]) -> Chunk:

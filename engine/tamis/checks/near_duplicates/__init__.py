@@ -365,11 +365,9 @@ def _samples(case: Case, records: NDArray[np.int64]) -> Iterator[WindowSamples]:
     """Give the samples of windows of records, whose numbers rise, from the evidence."""
 
     def chunks() -> Iterator[Chunk]:
-        for index, (values,) in case.scan("samples"):
-            wanted = np.isin(index, records, assume_unique=True)
-            some = values[wanted].tolist()
-            offsets = offsets_of(np.fromiter(map(len, some), np.int64, len(some)) // 2)
-            yield np.searchsorted(records, index[wanted]), np.frombuffer(b"".join(some), np.float16), offsets
+        for index, (values,) in case.scan("samples", among=records):
+            offsets = offsets_of(np.fromiter(map(len, values), np.int64, len(values)) // 2)
+            yield np.searchsorted(records, index), np.frombuffer(b"".join(values), np.float16), offsets
 
     with case.scratch() as folder, WindowSamples(chunks(), len(records), folder / "samples") as samples:
         yield samples
